@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files: whole reads, read-only maps, atomic writes, folders. Messages name the path and what the system said. */
+#ifndef LB_BASE_FILE_H
+#define LB_BASE_FILE_H
+#include "base/alloc.h"
+#include "base/buf.h"
+LB_BEGIN
+
+/** Reads a whole file, at most limit bytes (0 = 1 GiB; more is LB_E_LIMIT). Appends to out. "-" is standard input. */
+LB_API LB_MUST_USE lb_status lb_file_read(lb_buf *out, const char *path, size_t limit);
+/** Writes beside the name, syncs, renames: after a crash there is the old file or the new one. */
+LB_API LB_MUST_USE lb_status lb_file_write(const char *path, const void *data, size_t size);
+LB_API bool lb_file_exists(const char *path);
+LB_API bool lb_is_folder(const char *path);
+LB_API LB_MUST_USE lb_status lb_file_size(int64_t *out, const char *path);
+LB_API LB_MUST_USE lb_status lb_make_folders(const char *path); /* mkdir -p */
+LB_API LB_MUST_USE lb_status lb_sync_folder(const char *path);  /* fsync of the directory entry */
+/** Removes a file or a folder with all it holds. A missing one is fine. */
+LB_API LB_MUST_USE lb_status lb_remove_all(const char *path);
+
+/* A read-only map of a file. */
+typedef struct lb_mmap {
+    const uint8_t *data; /* NULL when size is 0 */
+    size_t size;
+} lb_mmap;
+LB_API LB_MUST_USE lb_status lb_mmap_open(lb_mmap *out, const char *path);
+LB_API void lb_mmap_close(lb_mmap *m);
+
+/** Regular files below a folder, recursively, as relative paths with '/', in byte order. Hidden ones are left out.
+ *  Release with lb_names_free. */
+LB_API LB_MUST_USE lb_status lb_list_files(char ***names, int64_t *count, const char *folder);
+/** Entries of one folder (not recursive, files and folders), byte order. */
+LB_API LB_MUST_USE lb_status lb_list_folder(char ***names, int64_t *count, const char *folder);
+LB_API void lb_names_free(char **names, int64_t count);
+
+LB_API char *lb_path_join(const char *folder, const char *name); /* a new string; an absolute name wins; NULL = no memory */
+LB_API char *lb_path_folder(const char *path);                   /* dirname as a new string; "." when none */
+LB_API const char *lb_path_name(const char *path);               /* after the last '/' */
+LB_API const char *lb_path_ending(const char *path);             /* after the last '.' of the name, lower case not applied; "" when none */
+LB_API bool lb_ends_with(const char *s, const char *ending);     /* ASCII case ignored */
+
+/** $LIMBECK_HOME, or ~/.cache/limbeck, as a new string. NULL when memory is refused. */
+LB_API char *lb_home(void);
+
+LB_END
+#endif
