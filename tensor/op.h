@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How an op is written: one file tensor/ops/<id>.c plus one line in tensor/ops.def. In this order: formula and derivative
+ * in a comment; shape (only when the signature cannot say it); forward; backward; reference (when forward calls a kernel); cases;
+ * the descriptor; the typed constructor that users call. Ops are written in lb_real and compiled twice (float, double). */
+#ifndef LB_TENSOR_OP_H
+#define LB_TENSOR_OP_H
+#include "base/registry.h"
+#include "base/sig.h"
+#include "tensor/tape.h"
+LB_BEGIN
+
+#define LB_OP_MAX_IN 8
+#define LB_OP_MAX_OUT 4
+
+typedef struct lb_op lb_op;
+
+/* One call of an op, handed to its functions. */
+typedef struct lb_call {
+    lb_tape *tape;
+    const lb_op *op;
+    const void *params;        /* the op's struct */
+    int nin, nout;             /* absent optional inputs are NULL in `in` */
+    lb_tensor *in[LB_OP_MAX_IN];   /* contiguous unless the op is LB_OP_STRIDED */
+    lb_tensor *out[LB_OP_MAX_OUT]; /* allocated, contiguous, uninitialised; saved extras (mean, argmax) come after results */
+    lb_tensor *gout[LB_OP_MAX_OUT]; /* backward: gradients of results, contiguous; NULL = zero */
+    lb_tensor *gin[LB_OP_MAX_IN];   /* backward: where to add; NULL = not asked for */
+    /* With LB_OP_SETS: gin[i] holds rubbish and is to be overwritten where fresh[i]; else gin[i] is to be added to. */
+    bool fresh[LB_OP_MAX_IN];
+} lb_call;
+
+enum {
+    LB_OP_STRIDED = 1u << 0, /* forward and backward take strided inputs; otherwise they are made contiguous first */
+    LB_OP_VIEW = 1u << 1,    /* out[0] shares the storage of in[0]; shape() sets shape, stride and data */
+    LB_OP_SETS = 1u << 2,    /* backward honours `fresh` (saves a zero fill and a pass over memory) */
+    LB_OP_NONSMOOTH = 1u << 3, /* has kinks: gradient checks keep away from them (see lb_op_case.lo) */
+};
+
+/* Bits of lb_op.reads: what backward reads. The tape keeps only that. */
+#define LB_READS_IN(i) (1u << (i))
+#define LB_READS_OUT(i) (1u << (8 + (i)))
+
+/* A case worth testing, as data: the harness makes the inputs, compares forward with reference, backward with central
+ * differences, every kernel level with ref, and times it. */
+typedef struct lb_op_case {
+    const char *name;
+    int rank[LB_OP_MAX_IN];                     /* -1 = input absent */
+    int64_t shape[LB_OP_MAX_IN][LB_MAX_RANK];
+    double lo, hi;                              /* range of real inputs; both 0 = -2..2 */
+    int64_t imax;                               /* integer inputs are drawn from 0..imax-1 */
+    const void *params;
+    /* Optional: mends the drawn inputs (distinct values for sort, positive for log). data[i]: lb_real or int64_t. */
+    void (*fill)(void *const *data, const int64_t *numel);
+} lb_op_case;
+
+struct lb_op {
+    LB_HEAD;
+    const char *sig;   /* "x[...,K] w[M,K] b[M]? -> y[...,M]": results, then saved extras, on the right */
+    const char *math;  /* "y = x w^T + b" */
+    int results;       /* results on the right side; the rest are saved extras. 0 means 1 */
+    uint32_t flags;
+    uint32_t reads;    /* LB_READS_IN | LB_READS_OUT */
+    /* Fills out[i]->dtype/rank/shape; inputs have passed the signature. Optional when every letter on the right is bound on
+     * the left. Fails through lb_tape_fail and returns false. */
+    bool (*shape)(lb_call *c);
+    void (*forward)(lb_call *c);
+    void (*backward)(lb_call *c); /* NULL needs no_grad */
+    void (*reference)(lb_call *c); /* naive, sums in double; NULL when forward is already that */
+    double (*flops)(const lb_call *c);
+    const char *no_grad; /* why there is no gradient */
+    const lb_op_case *cases;
+    int case_count;
+};
+
+#define LB_OP(name) const lb_op lb_op_##name
+
+/** Runs an op: checks, allocates, forwards, records. `in` holds the signature's inputs in order, NULL for absent ones.
+ *  Params are copied (op->params_size, or params_size given by the op's own struct when it has no table).
+ *  @return the first result; further ones through lb_apply_n. Inert when the tape has failed. */
+LB_API lb_tensor *lb_apply(lb_tape *t, const lb_op *op, const void *params, size_t params_size, int nin, lb_tensor *const *in);
+LB_API void lb_apply_n(lb_tape *t, const lb_op *op, const void *params, size_t params_size, int nin, lb_tensor *const *in, int nout, lb_tensor **out);
+
+/** Scratch for the length of a forward or backward call, 64-byte aligned; fails the tape and returns NULL without memory.
+ *  Freed by the tape when the call ends. */
+LB_API void *lb_scratch(lb_call *c, size_t bytes);
+
+/** Saved pointers with the right type. */
+static inline lb_real *lb_r(const lb_tensor *x) { return (lb_real *)x->data; }
+static inline int64_t *lb_i(const lb_tensor *x) { return (int64_t *)x->data; }
+
+extern LB_API const lb_family lb_ops;
+
+LB_END
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The typed constructors of all ops, from the one list. What an op computes stands in its file tensor/ops/<id>.c and in
+ * `limbeck describe ops NAME`. All: @return a tensor owned by the tape, inert if the tape has failed; shape errors fail the tape
+ * with LB_E_SHAPE; thread as the tape. An axis may be negative (-1 = last). */
+#ifndef LB_TENSOR_OPS_H
+#define LB_TENSOR_OPS_H
+#include "tensor/tape.h"
+LB_BEGIN
+
+typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH } lb_act;
+typedef enum lb_reduction { LB_MEAN = 0, LB_SUM, LB_NONE } lb_reduction;
+
+/* Stride, padding (top, bottom, left, right), dilation and groups of a 2-D convolution or pooling. Zero stride, dilation,
+ * groups mean 1. */
+typedef struct lb_conv_spec {
+    int64_t stride_h, stride_w, pad_t, pad_b, pad_l, pad_r, dilation_h, dilation_w, groups;
+} lb_conv_spec;
+static inline lb_conv_spec lb_conv_same(int64_t stride, int64_t pad, int64_t groups) {
+    lb_conv_spec s = {stride, stride, pad, pad, pad, pad, 1, 1, groups};
+    return s;
+}
+
+#define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
+#include "tensor/ops.def"
+#undef OP
+
+LB_END
+#endif
