@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one training loop. It sees named tensors only: a batch source gives them (the command makes it from readers, tokenizers and
+ * caches), the student is a model, teachers are names in the batch (`teacher.<tap>`) or frozen models run on them, objectives are
+ * components of methods bound to names. So a run is checked without media.
+ *
+ * Streams: a step draws one batch from each stream (paired items, pictures only, texts only, ...). In a stream named s the student's
+ * taps are `student.<tap>`, a teacher's `<teacher>.<tap>`, and what the source gives keeps its name. An objective names its stream. */
+#ifndef LB_DISTILL_TRAINER_H
+#define LB_DISTILL_TRAINER_H
+#include "base/progress.h"
+#include "base/value.h"
+#include "distill/method.h"
+#include "nn/model.h"
+#include "nn/optim.h"
+LB_BEGIN
+
+/* A batch: named plain tensors (leaves, owned by the batch) of one stream. */
+typedef struct lb_batch {
+    int64_t rows;
+    int count;
+    struct { char name[64]; lb_tensor *x; } at[32];
+    char **keys; /* [rows], for messages */
+} lb_batch;
+
+/* Where batches come from; handed in by the command. */
+typedef struct lb_batch_source {
+    void *ctx;
+    int64_t (*rows)(void *ctx, const char *stream);                 /* items in a stream */
+    /* Fills the batch of (stream, step): a pure function of (seed, step), so a resumed run sees the same. */
+    lb_status (*batch)(void *ctx, const char *stream, int64_t step, lb_batch *out);
+    void (*release)(void *ctx, lb_batch *b);
+} lb_batch_source;
+
+/* A frozen model run on the batch of a stream under no-grad; its taps are named "<name>.<tap>". */
+typedef struct lb_teacher {
+    const char *name;
+    lb_model *model;
+} lb_teacher;
+
+/* One term of the loss, from the recipe. */
+typedef struct lb_objective {
+    const char *name;       /* shown: "kl.images" */
+    const lb_method *method;
+    const lb_component *component;
+    void *cfg;
+    const char *stream;
+    double weight;          /* after warm-up */
+    int64_t warmup;         /* steps of linear growth of the weight from 0 */
+    int64_t start;          /* first step at which it counts */
+    int nbind;
+    const char **inputs;    /* component input <- */
+    const char **names;     /* name in the stream: "student.image_embed"; "name.T" is not known: transposes are components' own */
+} lb_objective;
+
+typedef struct lb_train_spec {
+    lb_model *student;
+    int nteachers;
+    const lb_teacher *teachers;
+    int nobjectives;
+    const lb_objective *objectives;
+    lb_batch_source source;
+    lb_optim_config optim;
+    int64_t steps, log_every, save_every;
+    uint64_t seed;
+    double ema;             /* 0 = none */
+    const char *folder;     /* run folder: log.jsonl, last.safetensors, checkpoint files */
+    const lb_value *recipe; /* resolved; its hash goes into checkpoints */
+    const char *fingerprint;/* caches' hash; a checkpoint of another is refused with LB_E_MISMATCH */
+    lb_progress *progress;
+    bool resume;
+    /* Evaluation by the command, every eval_every steps and at the end; may put numbers into *scores. NULL = none. */
+    int64_t eval_every;
+    lb_status (*evaluate)(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score);
+    void *eval_ctx;
+} lb_train_spec;
+
+typedef struct lb_train_result {
+    int64_t steps;
+    double seconds, items_per_second, last_loss, best_score;
+    int64_t best_step, peak_bytes;
+} lb_train_result;
+
+/** Runs (or resumes) the loop. Every term is logged at step 0; a term exactly zero over the first `log_every` steps fails unless
+ *  allowed. A NaN loss is LB_E_NUMERIC naming term, step and batch keys; the last good checkpoint stays. Stopped: LB_E_CANCELLED
+ *  after writing a checkpoint, resumable to the same result. */
+LB_API LB_MUST_USE lb_status lb_train(lb_train_result *out, const lb_train_spec *spec);
+
+/** What a run would do, as a value (terms, parameters, FLOPs, memory). */
+LB_API LB_MUST_USE lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec);
+
+/* Checkpoints are handed to a writer so that distill touches no files of its own format: named tensors and a map. */
+typedef struct lb_checkpoint_io {
+    lb_status (*write)(const char *path, int64_t count, const char *const *names, const lb_tensor *const *tensors, const lb_value *metadata);
+    lb_status (*read)(const char *path, lb_store *into, lb_value **metadata); /* adds every tensor to an empty store */
+} lb_checkpoint_io;
+/** Set once by the command before lb_train (safetensors writer and reader of io/weights.h). */
+LB_API void lb_checkpoint_set_io(const lb_checkpoint_io *io);
+
+LB_END
+#endif

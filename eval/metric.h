@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scores. A family of metrics (eval/metrics/<id>.c) over named tensors, plain data. */
+#ifndef LB_EVAL_METRIC_H
+#define LB_EVAL_METRIC_H
+#include "base/registry.h"
+#include "base/value.h"
+#include "tensor/tensor.h"
+LB_BEGIN
+
+typedef struct lb_metric_input {
+    const char *name;
+    const lb_tensor *x;
+} lb_metric_input;
+
+typedef struct lb_metric {
+    LB_HEAD;
+    const char *sig; /* "query[N,D] target[M,D] positives[N,P]:i64 -> " */
+    /* Fills a map of named scores with counts and the rules applied (ties, empty cases). Thread-safe. */
+    lb_status (*score)(lb_value *out, const void *cfg, int nin, const lb_metric_input *in);
+} lb_metric;
+#define LB_METRIC(name) const lb_metric lb_metric_##name
+extern LB_API const lb_family lb_metrics;
+
+/** Ranks (0 = first) of the best positive of each query by inner product, blocked, f32: ties count against nobody but index: higher score,
+ *  then lower index. positives: target index per query, [N,P], -1 = unused. */
+LB_API LB_MUST_USE lb_status lb_ranks(int64_t *out, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, const int64_t *positives, int64_t per_query);
+/** The first k targets of each query, out_index [n,k], out_score [n,k] (may be NULL). Same rule. */
+LB_API LB_MUST_USE lb_status lb_top_k(int64_t *out_index, float *out_score, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, int64_t k);
+/** Half-width free percentile bootstrap of a mean: lo, hi at 95%, `draws` resamples from seed. */
+LB_API void lb_bootstrap(double *lo, double *hi, const double *values, int64_t n, int64_t draws, uint64_t seed);
+
+LB_END
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The family of decoders: one file in io/decoders, one line in io/decoders.def. Descriptors are const; decode is thread-safe. */
+#ifndef LB_IO_DECODER_H
+#define LB_IO_DECODER_H
+#include "base/registry.h"
+#include "io/sample.h"
+LB_BEGIN
+
+typedef struct lb_decode_options {
+    int64_t max_pixels;   /* 0 = 178,956,970 (Pillow's decompression-bomb limit); checked before allocation: LB_E_LIMIT */
+    bool keep_orientation; /* true: leave the EXIF orientation unapplied */
+    bool partial;         /* truncated file: give what was decoded instead of LB_E_FORMAT */
+    bool keep_depth;      /* 16-bit stays 16-bit; else reduced to 8 as stated in io/image.h */
+} lb_decode_options;
+
+typedef struct lb_decoder {
+    LB_HEAD;
+    const char *kind;    /* "image" */
+    const char *endings; /* "jpg jpeg" */
+    /* From the first bytes: is this mine? 0..100. The file's name is never trusted. */
+    int (*probe)(const uint8_t *head, size_t size);
+    lb_status (*info)(lb_media_info *out, const uint8_t *data, size_t size);
+    /* Decodes the whole file in memory, in its own channels and depth. On failure *out is untouched. NULL options = defaults. */
+    lb_status (*decode)(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o);
+} lb_decoder;
+#define LB_DECODER(name) const lb_decoder lb_decoder_##name
+extern LB_API const lb_family lb_decoders;
+
+/** The decoder for these bytes; LB_E_UNSUPPORTED (naming the first bytes and what the name promised) when none knows them. */
+LB_API LB_MUST_USE lb_status lb_decoder_for(const lb_decoder **out, const uint8_t *data, size_t size, const char *name);
+/** Reads and decodes a file to 8-bit RGB as Pillow's `Image.open(f).convert("RGB")` gives (alpha dropped, palette expanded, CMYK
+ *  and 16-bit as Pillow does), EXIF orientation applied unless kept. Messages name the path. Thread-safe. */
+LB_API LB_MUST_USE lb_status lb_image_read_rgb(lb_image *out, const char *path, const lb_decode_options *o);
+/** The same from memory; `name` is for messages. */
+LB_API LB_MUST_USE lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, const char *name, const lb_decode_options *o);
+LB_API LB_MUST_USE lb_status lb_media_probe(lb_media_info *out, const char *path);
+
+LB_END
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Image preprocessing as data: RGB u8 -> f32 [3,H,W]. Read from Hugging Face's preprocessor_config.json, open_clip's fields, or our
+ * own keys; never guessed from a model's name. A filled spec is immutable, share freely. */
+#ifndef LB_VISION_PREPROCESS_H
+#define LB_VISION_PREPROCESS_H
+#include "base/value.h"
+#include "io/image.h"
+LB_BEGIN
+
+typedef struct lb_image_spec {
+    const char *mode;      /* shortest | longest | squash | none: how `size` is reached */
+    int size_w, size_h;    /* squash: both; shortest, longest: size_w */
+    const char *filter;    /* bicubic | bilinear | lanczos | box | nearest */
+    int crop_w, crop_h;    /* centre crop; 0 = none */
+    const char *crop_rounding; /* torchvision (half to even) | floor */
+    bool pad;              /* longest: zero pad right and bottom to size */
+    double scale;          /* multiplies u8 values: 1/255 */
+    double mean[3], std[3];
+} lb_image_spec;
+
+/** Fills a spec from a map (ours: keys as the fields, mean and std as lists; or a Hugging Face or open_clip config). */
+LB_API LB_MUST_USE lb_status lb_image_spec_from(lb_image_spec *out, const lb_value *map);
+LB_API LB_MUST_USE lb_status lb_image_spec_parse(lb_image_spec *out, const char *json);
+LB_API lb_value *lb_image_spec_value(const lb_image_spec *s); /* canonical form: what is fingerprinted and saved */
+/** Size after geometry for an input size. */
+LB_API void lb_image_spec_size(const lb_image_spec *s, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h);
+/** Geometry only: RGB u8. */
+LB_API LB_MUST_USE lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s);
+/** (u8 * scale - mean) / std in f32, [3,H,W]; dst holds 3*H*W floats. */
+LB_API void lb_image_spec_normalise(float *dst, const lb_image *rgb, const lb_image_spec *s);
+
+LB_END
+#endif
