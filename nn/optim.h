@@ -2,6 +2,7 @@
 /* Optimisers and schedules, as PyTorch computes them. State is named tensors, so a checkpoint holds it. */
 #ifndef LB_NN_OPTIM_H
 #define LB_NN_OPTIM_H
+#include "base/param.h"
 #include "base/value.h"
 #include "nn/nn.h"
 LB_BEGIN

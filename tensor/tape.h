@@ -80,7 +80,7 @@ LB_API void lb_scope_end_n(lb_tape *t, lb_scope s, int n, lb_tensor *const *resu
 /** Contiguous values of a tensor as doubles/int64 (n = lb_numel); for reading results. LB_E_ARG for an inert one. */
 LB_API LB_MUST_USE lb_status lb_read_f64(const lb_tensor *x, double *out, int64_t n);
 LB_API LB_MUST_USE lb_status lb_read_i64(const lb_tensor *x, int64_t *out, int64_t n);
-LB_API double lb_item(const lb_tensor *x); /* of a scalar or a one-element tensor; NaN when inert */
+LB_API double lb_number(const lb_tensor *x); /* of a scalar or a one-element tensor; NaN when inert */
 
 typedef struct lb_tape_stats {
     int64_t bytes, peak_bytes; /* tape-owned storage now, and the most since lb_tape_new or lb_tape_clear_stats */
