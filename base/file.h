@@ -29,7 +29,7 @@ LB_API void lb_mmap_close(lb_mmap *m);
 /** Regular files below a folder, recursively, as relative paths with '/', in byte order. Hidden ones are left out.
  *  Release with lb_names_free. */
 LB_API LB_MUST_USE lb_status lb_list_files(char ***names, int64_t *count, const char *folder);
-/** Entries of one folder (not recursive, files and folders), byte order. */
+/** Entries of one folder (not recursive, files and folders), byte order. Hidden ones are left out. */
 LB_API LB_MUST_USE lb_status lb_list_folder(char ***names, int64_t *count, const char *folder);
 LB_API void lb_names_free(char **names, int64_t count);
 
