@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `limbeck doctor`: the machine, and what was found on it. */
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/threads.h"
+#include "cli/cli.h"
+#include "lb_version.h"
+
+typedef struct part {
+    const char *what, *path, *package;
+} part;
+
+/* Data that verbs use when it is there, and the Debian package that brings it. */
+static const part parts[] = {
+    {"colour emoji font", "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf", "fonts-noto-color-emoji"},
+    {"emoji list", "/usr/share/unicode/emoji/emoji-test.txt", "unicode-data"},
+    {"emoji keywords", "/usr/share/unicode/cldr/common/annotations/en.xml", "unicode-cldr-core"},
+    {"WordNet glosses", "/usr/share/wordnet/data.noun", "wordnet-base"},
+    {"python3 for fetch", "/usr/bin/python3", "python3-pip"},
+};
+
+static void cpu_model(char *dst, size_t cap) {
+    lb_buf text = {0};
+    dst[0] = 0;
+    if (lb_file_read(&text, "/proc/cpuinfo", 0) == LB_OK) {
+        const char *at = strstr(lb_buf_str(&text), "model name");
+        at = at ? strchr(at, ':') : NULL;
+        if (at) snprintf(dst, cap, "%.*s", (int)strcspn(at + 2, "\n"), at + 2);
+    }
+    lb_error_clear();
+    lb_buf_free(&text);
+}
+
+static lb_status run(lb_cli *cli, void *options) {
+    (void)options;
+    lb_status st = LB_OK;
+    char model[128];
+    char *home = lb_home();
+    lb_value *all = lb_value_map(), *found = lb_value_list();
+    cpu_model(model, sizeof model);
+    double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024 * 1024);
+    lb_map_text(all, "version", LB_VERSION);
+    lb_map_text(all, "cpu", model);
+    lb_map_int(all, "cpus", lb_cpu_count());
+    lb_map_int(all, "threads", cli->threads);
+    lb_map_real(all, "memory_gib", gib);
+    lb_map_text(all, "home", home);
+    if (!cli->json) {
+        LB_TRY(cli_print("limbeck %s", LB_VERSION));
+        LB_TRY(cli_print("processor  %s, %d usable, %d threads", model, lb_cpu_count(), cli->threads));
+        LB_TRY(cli_print("memory     %.1f GiB", gib));
+        LB_TRY(cli_print("models in  %s", home ? home : "?"));
+    }
+    for (size_t i = 0; i < LB_COUNT(parts); i++) {
+        bool there = lb_file_exists(parts[i].path);
+        lb_value *row = lb_value_map();
+        lb_map_text(row, "what", parts[i].what);
+        lb_map_text(row, "path", parts[i].path);
+        lb_map_bool(row, "found", there);
+        lb_map_text(row, "package", parts[i].package);
+        lb_list_put(found, row);
+        if (!cli->json) LB_TRY(cli_print("%-18s %s%s", parts[i].what, there ? parts[i].path : "missing; it comes with the Debian package ", there ? "" : parts[i].package));
+    }
+    lb_map_put(all, "parts", found);
+    found = NULL;
+    if (cli->json) LB_TRY(cli_json(all));
+done:
+    lb_value_free(found);
+    lb_value_free(all);
+    lb_free(home);
+    return st;
+}
+
+LB_VERB(doctor) = {.id = "doctor", .title = "the machine, and what was found on it", .source = "", .usage = "doctor [--json]",
+                   .help = "Says which processor level the kernels use, how many threads, and which fonts, lists and models are there.", .run = run};
