@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `limbeck doctor`: the machine, and what was found on it. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
