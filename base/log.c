@@ -16,7 +16,7 @@ void lb_log_set(lb_log_sink sink, void *ctx) {
     pthread_mutex_unlock(&lock);
 }
 
-void lb_log(lb_log_level level, const char *component, const char *fmt, ...) {
+void lb_say(lb_log_level level, const char *component, const char *fmt, ...) {
     char text[TEXT_MAX];
     va_list args;
     va_start(args, fmt);

@@ -11,7 +11,7 @@ typedef void (*lb_log_sink)(void *ctx, lb_log_level level, const char *component
 
 /** NULL = silence. Calls to the sink never overlap. */
 LB_API void lb_log_set(lb_log_sink sink, void *ctx);
-LB_API void lb_log(lb_log_level level, const char *component, const char *fmt, ...) LB_PRINTF(3, 4);
+LB_API void lb_say(lb_log_level level, const char *component, const char *fmt, ...) LB_PRINTF(3, 4);
 
 LB_END
 #endif

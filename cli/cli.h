@@ -31,6 +31,9 @@ extern const lb_family lb_verbs;
 
 /** A usage error: exit 2. */
 LB_MUST_USE lb_status cli_usage(const char *fmt, ...) LB_PRINTF(1, 2);
+bool cli_was_usage(void);
+/** Everything printed so far reached the system. */
+LB_MUST_USE lb_status cli_flush(void);
 /** Prints one JSON object as a line on stdout (with --json) . */
 LB_MUST_USE lb_status cli_json(const lb_value *v);
 /** Prints a line on stdout. LB_E_IO when stdout is closed. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,7 +10,7 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_STOPPED = 3 };
 
 static volatile int stop_asked;
-static bool usage_error, quiet;
+static bool quiet;
 
 /* The first signal asks for a stop at the next safe point; a second one ends the process at once. */
 static void on_signal(int number) {
@@ -26,36 +24,6 @@ static void watch_signals(void) {
     const int asked[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
     for (size_t i = 0; i < LB_COUNT(asked); i++) (void)sigaction(asked[i], &act, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
-}
-
-lb_status cli_usage(const char *fmt, ...) {
-    char text[2048];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    usage_error = true;
-    return lb_fail(LB_E_ARG, "%s", text);
-}
-
-static lb_status out_failed(void) { return lb_fail(LB_E_IO, "standard output: %s", strerror(errno)); }
-
-lb_status cli_print(const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    int n = vprintf(fmt, args);
-    va_end(args);
-    return n < 0 || putchar('\n') == EOF ? out_failed() : LB_OK;
-}
-
-lb_status cli_json(const lb_value *v) {
-    lb_buf text = {0};
-    lb_status st = LB_OK;
-    LB_TRY(lb_json_write(&text, v, 0));
-    st = fwrite(text.data, 1, text.size, stdout) != text.size || putchar('\n') == EOF || fflush(stdout) != 0 ? out_failed() : LB_OK;
-done:
-    lb_buf_free(&text);
-    return st;
 }
 
 /* ---- what a person sees on stderr: one progress line that is rewritten on a terminal, a line now and then elsewhere ---- */
@@ -104,7 +72,7 @@ static int exit_code(lb_status st) {
     if (line_open) fputc('\n', stderr);
     fprintf(stderr, "limbeck: %s\n", lb_error_text());
     if (st == LB_E_CANCELLED) return EXIT_STOPPED;
-    return usage_error ? EXIT_USAGE : EXIT_FAILED;
+    return cli_was_usage() ? EXIT_USAGE : EXIT_FAILED;
 }
 
 static lb_status print_page(void (*page)(lb_buf *), const lb_verb *verb) {
@@ -112,7 +80,7 @@ static lb_status print_page(void (*page)(lb_buf *), const lb_verb *verb) {
     if (verb) cli_help_verb(verb, &out);
     else page(&out);
     lb_status st = lb_buf_status(&out);
-    if (st == LB_OK && fputs(lb_buf_str(&out), stdout) < 0) st = out_failed();
+    if (st == LB_OK) st = cli_print("%.*s", (int)out.size - 1, lb_buf_str(&out)); /* without the last line end */
     lb_buf_free(&out);
     return st;
 }
@@ -144,7 +112,7 @@ static lb_status run_verb(const lb_verb *verb, int argc, char **argv) {
     cli.threads = lb_threads();
     st = verb->run(&cli, options);
 done:
-    if (st == LB_OK && fflush(stdout) != 0) st = out_failed();
+    if (st == LB_OK) st = cli_flush();
     if (options) lb_params_free(verb->params, options);
     lb_free(options);
     lb_free(words);
@@ -161,9 +129,6 @@ int main(int argc, char **argv) {
         return argc > 1 ? code : EXIT_USAGE;
     }
     const lb_head *found = NULL;
-    if (lb_family_find(&found, &lb_verbs, name) != LB_OK) {
-        usage_error = true;
-        return exit_code(LB_E_ARG);
-    }
+    if (lb_family_find(&found, &lb_verbs, name) != LB_OK) return exit_code(cli_usage("%s", lb_error_text()));
     return exit_code(run_verb((const lb_verb *)found, argc - 2, argv + 2));
 }
