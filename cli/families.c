@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/families.h"
 #include "cli/cli.h"
+#include "io/decoder.h"
 
 const lb_family *const cli_families[] = {
+    &lb_decoders,
     &lb_verbs,
 };
 const int cli_family_count = (int)LB_COUNT(cli_families);

@@ -10,15 +10,17 @@ LB_BEGIN
 typedef enum lb_filter { LB_FILTER_BICUBIC = 0, LB_FILTER_BILINEAR, LB_FILTER_LANCZOS, LB_FILTER_BOX, LB_FILTER_NEAREST, LB_FILTER_HAMMING } lb_filter;
 LB_API LB_MUST_USE lb_status lb_filter_parse(lb_filter *out, const char *name);
 
-/** Image.resize((width, height), filter): horizontal pass, then vertical, rounded to u8 between; 22-bit fixed-point weights. u8 only,
- *  1 to 4 channels (alpha is not premultiplied). */
+/** Image.resize((width, height), filter) of Pillow 13.0: horizontal pass, then vertical (the other way round when the height shrinks by
+ *  more than twice as many pixels as the width), rounded to u8 between; 22-bit fixed-point weights. u8 only, 1 to 4 channels (alpha is
+ *  not premultiplied). */
 LB_API LB_MUST_USE lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter);
 /** Cut out [x, x+w) x [y, y+h); parts outside are filled with `fill` (u8 per channel, NULL = 0). */
 LB_API LB_MUST_USE lb_status lb_image_crop(lb_image *out, const lb_image *in, int32_t x, int32_t y, int32_t w, int32_t h, const uint8_t *fill);
 LB_API LB_MUST_USE lb_status lb_image_flip(lb_image *out, const lb_image *in, bool horizontal, bool vertical);
 /** EXIF orientation 1..8 made upright. */
 LB_API LB_MUST_USE lb_status lb_image_orient(lb_image *out, const lb_image *in, int orientation);
-/** 8-bit RGB: grey repeated, alpha dropped, 16-bit reduced as Pillow (see conventions in the source). */
+/** 8-bit RGB: grey repeated, alpha dropped. 16 bits become 8 as in Pillow 13.0: one-channel grey is clipped at 255 (mode I;16), all other
+ *  pictures keep the high byte. */
 LB_API LB_MUST_USE lb_status lb_image_to_rgb(lb_image *out, const lb_image *in);
 /** Alpha-composited over a colour: u8 RGBA -> RGB, out = (c*a + bg*(255-a) + 127)/255. */
 LB_API LB_MUST_USE lb_status lb_image_over(lb_image *out, const lb_image *rgba, const uint8_t background[3]);

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decoding and resampling against bytes recorded from Pillow 13.0.0 (tests/data/image/make.py). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "io/decoder.h"
+#include "io/image.h"
+#include "tests/check.h"
+
+static lb_buf read_data(const char *name) {
+    lb_buf b = {0};
+    CHECK_OK(lb_file_read(&b, check_data(name), 0));
+    return b;
+}
+
+/* Equal bytes, or the first place where they differ. */
+static void same_pixels(const lb_image *got, const uint8_t *want, int w, int h, int c) {
+    CHECK_INT(got->width, w);
+    CHECK_INT(got->height, h);
+    CHECK_INT(got->channels, c);
+    CHECK_INT(got->bits, 8);
+    if (check_failed()) return;
+    const uint8_t *p = got->pixels;
+    int64_t n = (int64_t)w * h * c, bad = 0, first = -1;
+    for (int64_t i = 0; i < n; i++)
+        if (p[i] != want[i] && bad++ == 0) first = i;
+    CHECK_INT(bad, 0);
+    if (first >= 0) {
+        printf("     first at x %lld y %lld channel %lld\n", (long long)(first / c % w), (long long)(first / c / w), (long long)(first % c));
+        CHECK_INT(p[first], want[first]);
+    }
+}
+
+static void decodes_as_pillow(void) {
+    lb_buf list = read_data("image/decode.txt"), pixels = read_data("image/decode.bin");
+    int files = 0;
+    char *rest = NULL;
+    for (char *line = strtok_r(list.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char name[64], tag[16] = "", path[80];
+        int w, h, at;
+        if (!CHECK(sscanf(line, "%63s %d %d %d %15s", name, &w, &h, &at, tag) >= 4)) break;
+        files++;
+        check_begin("decode-%s", name);
+        snprintf(path, sizeof path, "image/%s", name);
+        lb_decode_options o = {.partial = tag[0] != 0};
+        lb_image img = {0};
+        if (CHECK_OK(lb_image_read_rgb(&img, check_data(path), &o))) same_pixels(&img, (const uint8_t *)pixels.data + at, w, h, 3);
+        lb_image_free(&img);
+        if (tag[0]) CHECK_FAILS(lb_image_read_rgb(&img, check_data(path), NULL), LB_E_FORMAT, "truncated");
+        check_end();
+    }
+    CHECK(files > 60);
+    lb_buf_free(&list);
+    lb_buf_free(&pixels);
+}
+
+static void resizes_as_pillow(void) {
+    lb_buf list = read_data("image/resize.txt"), pixels = read_data("image/resize.bin");
+    const uint8_t *base = (const uint8_t *)pixels.data;
+    char *rest = NULL;
+    int cases = 0;
+    for (char *line = strtok_r(list.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char name[16];
+        int c, w, h, at, W, H, to;
+        if (!CHECK(sscanf(line, "%15s %d %d %d %d %d %d %d", name, &c, &w, &h, &at, &W, &H, &to) == 8)) break;
+        cases++;
+        check_begin("resize-%s-%dx%dx%d-%dx%d", name, w, h, c, W, H);
+        lb_filter f = LB_FILTER_BOX;
+        lb_image in = {.width = w, .height = h, .channels = c, .bits = 8, .pixels = (void *)(uintptr_t)(base + at)}, out = {0};
+        CHECK_OK(lb_filter_parse(&f, name));
+        if (CHECK_OK(lb_image_resize(&out, &in, W, H, f))) same_pixels(&out, base + to, W, H, c);
+        lb_image_free(&out);
+        check_end();
+    }
+    CHECK(cases >= 240);
+    lb_buf_free(&list);
+    lb_buf_free(&pixels);
+}
+
+static void bad(const char *name, lb_status want, const char *part) {
+    char path[80];
+    snprintf(path, sizeof path, "image/%s", name);
+    lb_image img = {0};
+    check_begin("bad-%s", name);
+    CHECK_FAILS(lb_image_read_rgb(&img, check_data(path), NULL), want, part);
+    CHECK_HAS(lb_error_text(), name);
+    CHECK(img.pixels == NULL);
+    check_end();
+}
+
+static void refuses_bad_files(void) {
+    int64_t live = lb_alloc_live();
+    bad("bad-cut.png", LB_E_FORMAT, "truncated");
+    bad("bad-crc.png", LB_E_FORMAT, "damaged");
+    bad("bad-empty.jpg", LB_E_FORMAT, "empty");
+    bad("bad-text.png", LB_E_UNSUPPORTED, "74 68 69 73");
+    bad("bad-huge.png", LB_E_LIMIT, "50000 x 50000");
+    bad("bad-huge.jpg", LB_E_LIMIT, "50000 x 50000");
+    bad("bad-header.jpg", LB_E_FORMAT, "truncated");
+    bad("bad-no-end.jpg", LB_E_FORMAT, "truncated");
+    bad("bad-tables.jpg", LB_E_FORMAT, "JPEG");
+    bad("absent.jpg", LB_E_NOTFOUND, "");
+    CHECK_INT(lb_alloc_live(), live);
+}
+
+static void every_cut_is_an_error_or_a_picture(void) {
+    static const char *const names[] = {"image/progressive.jpg", "image/ycck.jpg", "image/restart.jpg", "image/palette-8-clear.png", "image/rgb-16-interlaced.png"};
+    int64_t live = lb_alloc_live();
+    for (size_t k = 0; k < LB_COUNT(names); k++) {
+        lb_buf b = read_data(names[k]);
+        for (size_t n = 0; n < b.size; n++)
+            for (int partial = 0; partial < 2; partial++) {
+                lb_image img = {0};
+                lb_decode_options o = {.partial = partial};
+                lb_status st = lb_image_decode_rgb(&img, (const uint8_t *)b.data, n, "cut", &o);
+                if (st == LB_OK) CHECK(img.pixels && img.width > 0);
+                else CHECK(lb_error_text()[0] && !img.pixels);
+                lb_image_free(&img);
+            }
+        lb_buf_free(&b);
+    }
+    CHECK_INT(lb_alloc_live(), live);
+}
+
+static void refused_memory_is_reported(void) {
+    static const char *const names[] = {"image/exif-6.jpg", "image/ycck.jpg", "image/rgb-16-interlaced.png"};
+    for (size_t k = 0; k < LB_COUNT(names); k++) {
+        lb_buf b = read_data(names[k]);
+        int64_t live = lb_alloc_live(), n = 1;
+        lb_status st = LB_E_NOMEM;
+        for (; n < 50 && st != LB_OK; n++) {
+            lb_image img = {0};
+            lb_alloc_fail_at(n);
+            st = lb_image_decode_rgb(&img, (const uint8_t *)b.data, b.size, "x", NULL);
+            lb_alloc_fail_at(0);
+            if (st != LB_OK) CHECK_INT(st, LB_E_NOMEM);
+            lb_image_free(&img);
+        }
+        CHECK(n > 2 && st == LB_OK);
+        CHECK_INT(lb_alloc_live(), live);
+        lb_buf_free(&b);
+    }
+}
+
+static void media_info(void) {
+    lb_media_info i = {0};
+    CHECK_OK(lb_media_probe(&i, check_data("image/exif-6.jpg")));
+    CHECK_TEXT(i.codec, "jpeg");
+    CHECK_INT(i.orientation, 6);
+    CHECK_INT(i.width, 29);
+    CHECK_INT(i.height, 19);
+    CHECK_OK(lb_media_probe(&i, check_data("image/ycck.jpg")));
+    CHECK_TEXT(i.note, "YCCK (Adobe)");
+    CHECK_OK(lb_media_probe(&i, check_data("image/progressive-grey.jpg")));
+    CHECK_TEXT(i.note, "progressive, grey");
+    CHECK_OK(lb_media_probe(&i, check_data("image/palette-8-clear.png")));
+    CHECK_TEXT(i.note, "interlaced, palette with transparency");
+    CHECK_INT(i.channels, 4);
+    CHECK_OK(lb_media_probe(&i, check_data("image/grey-16.png")));
+    CHECK_INT(i.bits, 16);
+    CHECK_INT(i.channels, 1);
+    CHECK_OK(lb_media_probe(&i, check_data("image/exif-8.png")));
+    CHECK_INT(i.orientation, 8);
+    CHECK_FAILS(lb_media_probe(&i, check_data("image/bad-text.png")), LB_E_UNSUPPORTED, "no png");
+}
+
+static void options(void) {
+    lb_image img = {0};
+    lb_decode_options o = {.keep_orientation = true};
+    CHECK_OK(lb_image_read_rgb(&img, check_data("image/exif-6.jpg"), &o));
+    CHECK_INT(img.width, 29);
+    lb_image_free(&img);
+    CHECK_OK(lb_image_read_rgb(&img, check_data("image/exif-6.jpg"), NULL));
+    CHECK_INT(img.width, 19);
+    lb_image_free(&img);
+    o = (lb_decode_options){.max_pixels = 100};
+    CHECK_FAILS(lb_image_read_rgb(&img, check_data("image/rgb.png"), &o), LB_E_LIMIT, "limit is 100");
+    lb_buf b = read_data("image/rgba-16.png");
+    const lb_decoder *d = NULL;
+    o = (lb_decode_options){.keep_depth = true};
+    if (CHECK_OK(lb_decoder_for(&d, (const uint8_t *)b.data, b.size, NULL)) && CHECK_OK(d->decode(&img, (const uint8_t *)b.data, b.size, &o))) {
+        CHECK_INT(img.bits, 16);
+        CHECK_INT(img.channels, 4);
+    }
+    lb_image_free(&img);
+    lb_buf_free(&b);
+}
+
+static void crop_flip_over(void) {
+    uint8_t px[12], fill[2] = {7, 9}, want[] = {7, 9, 7, 9, 7, 9, 7, 9, 0, 1, 2, 3};
+    for (int i = 0; i < 12; i++) px[i] = (uint8_t)i;
+    lb_image in = {.width = 2, .height = 3, .channels = 2, .bits = 8, .pixels = px}, out = {0};
+    if (CHECK_OK(lb_image_crop(&out, &in, -1, -1, 3, 2, fill))) same_pixels(&out, want, 3, 2, 2);
+    lb_image_free(&out);
+    if (CHECK_OK(lb_image_crop(&out, &in, 5, 1, 1, 1, fill))) same_pixels(&out, fill, 1, 1, 2);
+    lb_image_free(&out);
+    uint8_t flipped[] = {2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9};
+    if (CHECK_OK(lb_image_flip(&out, &in, true, false))) same_pixels(&out, flipped, 2, 3, 2);
+    lb_image_free(&out);
+    uint8_t rgba[] = {200, 100, 0, 128, 9, 9, 9, 0}, white[] = {255, 255, 255}, composed[] = {227, 177, 127, 255, 255, 255};
+    in = (lb_image){.width = 2, .height = 1, .channels = 4, .bits = 8, .pixels = rgba};
+    if (CHECK_OK(lb_image_over(&out, &in, white))) same_pixels(&out, composed, 2, 1, 3); /* (200*128 + 255*127 + 127)/255 = 227 */
+    lb_image_free(&out);
+    CHECK_FAILS(lb_image_new(&out, 0, 4, 3, 8), LB_E_ARG, "0 x 4");
+    CHECK_FAILS(lb_image_new(&out, INT32_MAX, INT32_MAX, 4, 16), LB_E_NOMEM, "");
+    CHECK_FAILS(lb_image_orient(&out, &in, 9), LB_E_ARG, "9");
+}
+
+static void png_round_trip(void) {
+    uint8_t px[5 * 3 * 4];
+    for (size_t i = 0; i < sizeof px; i++) px[i] = (uint8_t)(i * 37 + 5);
+    for (int c = 1; c <= 4; c++) {
+        lb_image in = {.width = 5, .height = 3, .channels = c, .bits = 8, .pixels = px}, out = {0};
+        lb_buf b = {0};
+        const lb_decoder *d = NULL;
+        CHECK_OK(lb_png_encode(&b, &in));
+        if (CHECK_OK(lb_decoder_for(&d, (const uint8_t *)b.data, b.size, NULL)) && CHECK_OK(d->decode(&out, (const uint8_t *)b.data, b.size, NULL)))
+            same_pixels(&out, px, 5, 3, c);
+        lb_image_free(&out);
+        lb_buf_free(&b);
+    }
+}
+
+static void jpeg_round_trip(void) {
+    uint8_t px[16 * 16 * 3];
+    for (int i = 0; i < 16 * 16; i++) px[3 * i] = (uint8_t)(i % 16 * 12), px[3 * i + 1] = (uint8_t)(i / 16 * 9), px[3 * i + 2] = 90;
+    lb_image in = {.width = 16, .height = 16, .channels = 3, .bits = 8, .pixels = px}, out = {0};
+    lb_buf b = {0};
+    CHECK_OK(lb_jpeg_encode(&b, &in, 98));
+    if (CHECK_OK(lb_image_decode_rgb(&out, (const uint8_t *)b.data, b.size, "x", NULL))) {
+        int worst = 0;
+        for (int i = 0; i < 16 * 16 * 3; i++) {
+            int e = abs(((uint8_t *)out.pixels)[i] - px[i]);
+            if (e > worst) worst = e;
+        }
+        CHECK(worst <= 12); /* quality 98 with halved chroma: a ramp is nearly kept */
+    }
+    lb_image_free(&out);
+    lb_buf_free(&b);
+    in.channels = 4;
+    CHECK_FAILS(lb_jpeg_encode(&b, &in, 90), LB_E_ARG, "4 channels");
+    in.channels = 3;
+    CHECK_FAILS(lb_jpeg_encode(&b, &in, 0), LB_E_ARG, "quality 0");
+    lb_buf_free(&b);
+}
+
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "image",
+                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"bad", refuses_bad_files}, {"cuts", every_cut_is_an_error_or_a_picture},
+                                     {"memory", refused_memory_is_reported}, {"info", media_info}, {"options", options}, {"geometry", crop_flip_over},
+                                     {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {0}});
+}
