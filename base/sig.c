@@ -228,6 +228,16 @@ lb_sig_type lb_sig_output_type(const lb_sig *s, int i) {
     return s->out.items[i].type;
 }
 
+void lb_sig_item_at(const lb_sig *s, bool output, int i, lb_sig_item *out) {
+    const item *it = output ? &s->out.items[i] : &s->in.items[i];
+    *out = (lb_sig_item){it->type, it->optional, it->any_shape, it->lead, it->rank, {{NULL, 0, 0}}};
+    for (int k = 0; k < it->rank; k++) {
+        out->dims[k].letter = it->dims[k].letter;
+        out->dims[k].times = it->dims[k].times;
+        out->dims[k].plus = it->dims[k].plus;
+    }
+}
+
 /* The number that stands where the pattern's first '*' is goes to *index (-1 = the pattern has none). */
 static bool covers(const char *pattern, const char *name, int64_t *index) {
     *index = -1;

@@ -44,6 +44,15 @@ LB_API const char *lb_sig_output_name(const lb_sig *s, int i);
 LB_API bool lb_sig_input_optional(const lb_sig *s, int i);
 LB_API lb_sig_type lb_sig_input_type(const lb_sig *s, int i);
 LB_API lb_sig_type lb_sig_output_type(const lb_sig *s, int i);
+/* One name as parsed, for code that matches shapes often and keeps its own tables (the tape). letter "" = the number
+ * plus, "*" = any size; else the size is times * letter + plus. */
+typedef struct lb_sig_item {
+    lb_sig_type type;
+    bool optional, any_shape, lead; /* any_shape: no bracket; lead: '...' comes first */
+    int rank;                       /* dimensions beside '...' */
+    struct { const char *letter; int64_t times, plus; } dims[LB_MAX_RANK];
+} lb_sig_item;
+LB_API void lb_sig_item_at(const lb_sig *s, bool output, int i, lb_sig_item *out);
 /** Does pattern number i (input side) cover this concrete name ("block.2.qkv.weight")? */
 LB_API bool lb_sig_input_matches(const lb_sig *s, int i, const char *name);
 /** The input pattern that covers the name, or -1. */

@@ -33,6 +33,8 @@ enum {
     LB_OP_VIEW = 1u << 1,    /* out[0] shares the storage of in[0]; shape() sets shape, stride and data */
     LB_OP_SETS = 1u << 2,    /* backward honours `fresh` (saves a zero fill and a pass over memory) */
     LB_OP_NONSMOOTH = 1u << 3, /* has kinks: gradient checks keep away from them (see lb_op_case.lo) */
+    LB_OP_ANY_TYPE = 1u << 4,  /* the signature does not check number types, shape() does (views, copies) */
+    LB_OP_INF_OK = 1u << 5,    /* infinities are its purpose (masks): LB_CHECK=nan lets them pass */
 };
 
 /* Bits of lb_op.reads: what backward reads. The tape keeps only that. */

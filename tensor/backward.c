@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include "tensor/parts.h"
+
+/* A gradient tensor of the shape of x: of the tape for what the tape owns, else of the leaf's own.
+ * Values unset when zero is false. */
+static lb_tensor *new_grad(lb_tape *t, lb_tensor *x, bool zero) {
+    if (!lbi_held_of(t, x)) {
+        lb_tensor *g = NULL;
+        lb_status st = lbi_tensor_make(&g, LB_REAL, x->rank, x->shape, zero);
+        if (st != LB_OK) lb_tape_fail_status(t, st);
+        return g;
+    }
+    lbi_held *h = lbi_held_new(t, false);
+    if (!h) return NULL;
+    h->x.rank = x->rank;
+    memcpy(h->x.shape, x->shape, sizeof x->shape);
+    lb_status st = lbi_layout(&h->x);
+    if (st != LB_OK) lb_tape_fail_status(t, st);
+    return st == LB_OK && lbi_held_fill(t, h, zero) ? &h->x : NULL;
+}
+
+static void free_grad(lb_tape *t, lb_tensor *g) {
+    lbi_held *h = lbi_held_of(t, g);
+    if (h) lbi_drop(t, h);
+}
+
+/* Where gradients of x are summed: on the leaf, or on their way to the call that made x. */
+static lb_tensor **slot(lb_tensor *x) {
+    return x->node ? &((lbi_held *)x)->g : &x->grad;
+}
+
+static bool carries(const lb_tape *t, lb_tensor *x) {
+    if (!x || !x->requires_grad || x->dtype != LB_REAL) return false;
+    return !x->node || lbi_held_of(t, x);
+}
+
+/* Puts the weight of one output in; NULL weight = 1. */
+static bool seed(lb_tape *t, lb_tensor *y, const lb_tensor *w) {
+    char a[120], b[120];
+    if (!y || y->id == LBI_INERT) {
+        lb_tape_fail(t, LB_E_ARG, "backward from %s", y ? "an inert tensor" : "no tensor");
+        return false;
+    }
+    if (!w && lb_numel(y) != 1) {
+        lb_tape_fail(t, LB_E_SHAPE, "backward from a tensor %s without weights, expected a scalar",
+                     lb_shape_text(a, sizeof a, y->rank, y->shape));
+        return false;
+    }
+    if (w && (w->dtype != LB_REAL || !lb_same_shape(w, y) || (!w->data && lb_numel(w) > 0))) {
+        lb_tape_fail(t, LB_E_SHAPE, "backward: weights are %s %s, the output is %s", lb_dtype_name(w->dtype),
+                     lb_shape_text(a, sizeof a, w->rank, w->shape), lb_shape_text(b, sizeof b, y->rank, y->shape));
+        return false;
+    }
+    lb_keep(t, y);
+    if (!carries(t, y)) return true;
+    lb_tensor **g = slot(y);
+    if (!*g) *g = new_grad(t, y, true);
+    if (!*g) return false;
+    for (int64_t i = 0, n = lb_numel(y); i < n; i++) lb_r(*g)[i] += w ? (lb_real)lb_get_at(w, i) : 1;
+    return true;
+}
+
+/* Where the call is to add; memory that is new is left unset when the op overwrites it. */
+static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c) {
+    bool sets = node->op->flags & LB_OP_SETS;
+    for (int i = 0; i < node->nin; i++) {
+        lb_tensor *x = node->source[i];
+        bool again = false;
+        if (!carries(t, x)) continue;
+        for (int j = 0; j < node->nin; j++) again = again || (j != i && node->source[j] == x);
+        lb_tensor **g = slot(x);
+        if (!*g) {
+            c->fresh[i] = sets && !again;
+            *g = new_grad(t, x, !c->fresh[i]);
+            if (!*g) return false;
+        }
+        c->gin[i] = *g;
+    }
+    return true;
+}
+
+/* The gradient of an output is done with; a kept tensor shows it. */
+static void finish_gout(lb_tape *t, lb_tensor *y) {
+    lbi_held *h = (lbi_held *)y;
+    if (!h->g) return;
+    if (y->kept) {
+        free_grad(t, y->grad);
+        y->grad = h->g;
+    } else {
+        free_grad(t, h->g);
+    }
+    h->g = NULL;
+}
+
+static void release(lb_tape *t, lb_node *node) {
+    node->done = true;
+    for (int i = 0; i < node->nin; i++) {
+        lbi_held *h = lbi_held_of(t, node->in[i]);
+        if (h && (node->op->reads & LB_READS_IN(i))) lbi_unuse(t, h);
+    }
+    for (int k = 0; k < node->nout; k++) {
+        lbi_held *h = (lbi_held *)node->out[k];
+        if (node->op->reads & LB_READS_OUT(k)) lbi_unuse(t, h);
+        if (!h->x.kept) lbi_die(t, h);
+    }
+}
+
+static void check_nan(lb_tape *t, const lb_call *c) {
+    int64_t at = 0, before;
+    for (int k = 0; k < c->nout; k++)
+        if (c->gout[k] && !lbi_all_finite(c->gout[k], &before)) return;
+    for (int i = 0; i < c->nin; i++)
+        if (c->gin[i] && !lbi_all_finite(c->gin[i], &at))
+            lb_tape_fail(t, LB_E_NUMERIC, "gradient of %s is %g at index %lld", lb_sig_input_name(t->call_sig->sig, i),
+                         lb_get_at(c->gin[i], at), (long long)at);
+}
+
+static void backward_of(lb_tape *t, lb_node *node) {
+    lb_call c;
+    memset(&c, 0, sizeof c);
+    c.tape = t;
+    c.op = node->op;
+    c.params = node->params;
+    c.nin = node->nin;
+    c.nout = node->nout;
+    memcpy(c.in, node->in, sizeof(c.in[0]) * (size_t)node->nin);
+    memcpy(c.out, node->out, sizeof(c.out[0]) * (size_t)node->nout);
+    for (int k = 0; k < node->results; k++) c.gout[k] = ((lbi_held *)node->out[k])->g;
+    t->call = &c;
+    t->call_sig = node->sig;
+    if (node->done) {
+        lb_tape_fail(t, LB_E_ARG, "a second backward pass over a graph whose data are given back (use retain)");
+    } else if (make_gin(t, node, &c)) {
+        node->op->backward(&c);
+        if (t->scratch) lbi_scratch_free(t);
+        if (t->check_nan && t->code == LB_OK) check_nan(t, &c);
+    }
+    t->call = NULL;
+}
+
+void lb_backward_from(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain) {
+    if (t->code != LB_OK || t->mode == LB_TAPE_SHAPES) return;
+    for (int i = 0; i < n; i++)
+        if (!seed(t, outputs[i], weights ? weights[i] : NULL)) return;
+    t->in_backward = true;
+    for (lb_node *node = t->last; node && t->code == LB_OK; node = node->older) {
+        bool reached = false;
+        for (int k = 0; k < node->results; k++) reached = reached || ((lbi_held *)node->out[k])->g;
+        if (!reached) continue;
+        backward_of(t, node);
+        for (int k = 0; k < node->results; k++) finish_gout(t, node->out[k]);
+        if (!retain && !node->done) release(t, node);
+    }
+    t->in_backward = false;
+}
+
+void lb_backward(lb_tape *t, lb_tensor *loss) {
+    lb_backward_from(t, 1, &loss, NULL, false);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/ops/elementwise.h"
+#include <string.h>
+
+bool lbi_unary_shape(lb_call *c) {
+    c->out[0]->rank = c->in[0]->rank;
+    memcpy(c->out[0]->shape, c->in[0]->shape, sizeof c->in[0]->shape);
+    return true;
+}
+
+void lbi_unary_forward(lb_call *c, lbi_row row) {
+    const lb_tensor *x[] = {c->out[0], c->in[0]};
+    lbi_walk(c->out[0]->rank, c->out[0]->shape, 2, x, row, c->params);
+}
+
+void lbi_unary_backward(lb_call *c, lbi_row row) {
+    lb_tensor *g = c->gout[0];
+    if (!c->gin[0] || !g) return;
+    /* What the op does not read may be gone; the gradient stands in for it. */
+    bool in = c->op->reads & LB_READS_IN(0), out = c->op->reads & LB_READS_OUT(0);
+    const lb_tensor *x[] = {c->gin[0], g, in ? c->in[0] : g, out ? c->out[0] : g};
+    lbi_back b = {c->params, c->fresh[0]};
+    lbi_walk(g->rank, g->shape, 4, x, row, &b);
+}
+
+bool lbi_binary_shape(lb_call *c) {
+    if (lbi_broadcast(c->in[0], c->in[1], c->out[0])) return true;
+    c->out[0]->rank = 0;
+    lb_tape_fail(c->tape, LB_E_SHAPE, "the shapes do not broadcast to one");
+    return false;
+}
+
+void lbi_binary_forward(lb_call *c, lbi_row row) {
+    const lb_tensor *x[] = {c->out[0], c->in[0], c->in[1]};
+    lbi_walk(c->out[0]->rank, c->out[0]->shape, 3, x, row, c->params);
+}
+
+void lbi_binary_backward(lb_call *c, int which, lbi_row row) {
+    lb_tensor *g = c->gout[0], *to = c->gin[which], wide;
+    if (!to || !g) return;
+    bool same = lb_same_shape(to, g);
+    const lb_tensor *x[] = {to, g, c->op->reads & LB_READS_IN(0) ? c->in[0] : g, c->op->reads & LB_READS_IN(1) ? c->in[1] : g};
+    lbi_back b = {c->params, c->fresh[which]};
+    if (!same) {
+        wide = *g;
+        wide.data = lb_scratch(c, (size_t)lb_numel(g) * sizeof(lb_real));
+        if (!wide.data) return;
+        x[0] = &wide;
+        b.fresh = true;
+    }
+    lbi_walk(g->rank, g->shape, 4, x, row, &b);
+    if (!same) lbi_reduce_to(to, &wide, 1, c->fresh[which]);
+}

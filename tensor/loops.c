@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/loops.h"
+#include <string.h>
+#include "base/threads.h"
+
+typedef struct plan {
+    int rank, count;
+    int64_t shape[LB_MAX_RANK], total;
+    int64_t stride[LBI_LOOP_MAX][LB_MAX_RANK]; /* bytes */
+    char *base[LBI_LOOP_MAX];
+} plan;
+
+/* Can axis b follow axis a as one? */
+static bool joins(const plan *p, const int64_t step[LBI_LOOP_MAX], int64_t size) {
+    for (int k = 0; k < p->count; k++)
+        if (p->stride[k][p->rank - 1] != step[k] * size) return false;
+    return true;
+}
+
+static void make_plan(plan *p, int rank, const int64_t *shape, int count, const lb_tensor *const *x) {
+    p->rank = 0;
+    p->count = count;
+    p->total = 1;
+    for (int k = 0; k < count; k++) p->base[k] = x[k]->data;
+    for (int i = 0; i < rank; i++) {
+        int64_t step[LBI_LOOP_MAX];
+        p->total *= shape[i];
+        if (shape[i] == 1) continue;
+        for (int k = 0; k < count; k++) {
+            int at = i - (rank - x[k]->rank);
+            step[k] = at < 0 || x[k]->shape[at] == 1 ? 0 : x[k]->stride[at] * (int64_t)lb_dtype_size(x[k]->dtype);
+        }
+        bool join = p->rank > 0 && joins(p, step, shape[i]);
+        if (join) p->shape[p->rank - 1] *= shape[i];
+        else p->shape[p->rank++] = shape[i];
+        for (int k = 0; k < count; k++) p->stride[k][p->rank - 1] = step[k];
+    }
+    if (p->rank == 0) {
+        p->rank = 1;
+        p->shape[0] = 1;
+        for (int k = 0; k < count; k++) p->stride[k][0] = 0;
+    }
+}
+
+/* Rows first..last-1 of the outer axes, elements from..to-1 of each. */
+static void walk_rows(const plan *p, int64_t first, int64_t last, int64_t from, int64_t to, lbi_row row, const void *ctx) {
+    int inner = p->rank - 1;
+    int64_t index[LB_MAX_RANK], step[LBI_LOOP_MAX], rest = first;
+    char *at[LBI_LOOP_MAX];
+    for (int k = 0; k < p->count; k++) {
+        step[k] = p->stride[k][inner];
+        at[k] = p->base[k] + from * step[k];
+    }
+    for (int i = inner - 1; i >= 0; i--) {
+        index[i] = rest % p->shape[i];
+        rest /= p->shape[i];
+        for (int k = 0; k < p->count; k++) at[k] += index[i] * p->stride[k][i];
+    }
+    for (int64_t r = first; r < last; r++) {
+        row(ctx, to - from, at, step);
+        for (int i = inner - 1; i >= 0; i--) {
+            for (int k = 0; k < p->count; k++) at[k] += p->stride[k][i];
+            if (++index[i] < p->shape[i]) break;
+            for (int k = 0; k < p->count; k++) at[k] -= index[i] * p->stride[k][i];
+            index[i] = 0;
+        }
+    }
+}
+
+void lbi_walk(int rank, const int64_t *shape, int count, const lb_tensor *const *x, lbi_row row, const void *ctx) {
+    plan p;
+    make_plan(&p, rank, shape, count, x);
+    if (p.total == 0) return;
+    int64_t n = p.shape[p.rank - 1], rows = p.total / n, pieces = p.total / LBI_GRAIN;
+    int threads = lb_threads();
+    if (pieces < 2 || threads < 2) {
+        walk_rows(&p, 0, rows, 0, n, row, ctx);
+        return;
+    }
+    if (pieces > threads) pieces = threads;
+    if (rows >= pieces) {
+#pragma omp parallel for num_threads(threads)
+        for (int64_t i = 0; i < pieces; i++)
+            walk_rows(&p, rows * i / pieces, rows * (i + 1) / pieces, 0, n, row, ctx);
+        return;
+    }
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < pieces; i++)
+        walk_rows(&p, 0, rows, n * i / pieces, n * (i + 1) / pieces, row, ctx);
+}
+
+bool lbi_broadcast(const lb_tensor *a, const lb_tensor *b, lb_tensor *out) {
+    int rank = a->rank > b->rank ? a->rank : b->rank;
+    out->rank = rank;
+    for (int i = 1; i <= rank; i++) {
+        int64_t m = i <= a->rank ? a->shape[a->rank - i] : 1, n = i <= b->rank ? b->shape[b->rank - i] : 1;
+        if (m != n && m != 1 && n != 1) return false;
+        out->shape[rank - i] = m == 1 ? n : m;
+    }
+    return true;
+}
+
+void lbi_split(int64_t n, int64_t cost, void (*run)(const void *ctx, int64_t first, int64_t last), const void *ctx) {
+    int threads = lb_threads();
+    int64_t pieces = n < threads ? n : threads;
+    if (n <= 0) return;
+    if (pieces < 2 || n * (cost > 0 ? cost : 1) < 2 * LBI_GRAIN) {
+        run(ctx, 0, n);
+        return;
+    }
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < pieces; i++) run(ctx, n * i / pieces, n * (i + 1) / pieces);
+}
+
+/* ---- sums over broadcast axes ---- */
+
+typedef struct reduction {
+    int kept, gone;
+    int64_t kept_shape[LB_MAX_RANK], kept_g[LB_MAX_RANK]; /* sizes and steps in g of the axes that stay, in order */
+    int64_t gone_shape[LB_MAX_RANK], gone_g[LB_MAX_RANK];
+    int64_t inner; /* elements summed for each result */
+    const lb_real *g;
+    lb_real *to, factor;
+    bool fresh;
+} reduction;
+
+static void push_axis(int64_t *shape, int64_t *stride, int *n, int64_t size, int64_t step) {
+    if (*n > 0 && stride[*n - 1] == step * size) {
+        shape[*n - 1] *= size;
+        stride[*n - 1] = step;
+        return;
+    }
+    shape[*n] = size;
+    stride[(*n)++] = step;
+}
+
+static int64_t place(int n, const int64_t *shape, const int64_t *stride, int64_t flat) {
+    int64_t at = 0;
+    for (int i = n - 1; i >= 0; i--) {
+        at += flat % shape[i] * stride[i];
+        flat /= shape[i];
+    }
+    return at;
+}
+
+/* Each result sums its elements in a fixed order, whatever the threads. */
+static void reduce_each(const void *ctx, int64_t first, int64_t last) {
+    const reduction *r = ctx;
+    int64_t run = r->gone ? r->gone_shape[r->gone - 1] : 1, step = r->gone ? r->gone_g[r->gone - 1] : 0;
+    for (int64_t o = first; o < last; o++) {
+        const lb_real *from = r->g + place(r->kept, r->kept_shape, r->kept_g, o);
+        double sum = 0;
+        for (int64_t j = 0; j < r->inner; j += run) {
+            const lb_real *p = from + place(r->gone - 1, r->gone_shape, r->gone_g, j / run);
+            for (int64_t k = 0; k < run; k++) sum += (double)p[k * step];
+        }
+        r->to[o] = (lb_real)((r->fresh ? 0 : (double)r->to[o]) + (double)r->factor * sum);
+    }
+}
+
+enum { BLOCK = 64 };
+
+/* When the last axis stays (a bias added to rows), whole pieces of rows are summed, so that memory is read in order. */
+static void reduce_rows(const void *ctx, int64_t first, int64_t last) {
+    const reduction *r = ctx;
+    int64_t width = r->kept_shape[r->kept - 1], blocks = (width + BLOCK - 1) / BLOCK;
+    for (int64_t o = first; o < last; o++) {
+        int64_t row = o / blocks, b = o % blocks * BLOCK, n = width - b < BLOCK ? width - b : BLOCK;
+        const lb_real *from = r->g + place(r->kept - 1, r->kept_shape, r->kept_g, row) + b;
+        double sum[BLOCK] = {0};
+        for (int64_t j = 0; j < r->inner; j++) {
+            const lb_real *p = from + (r->gone == 1 ? j * r->gone_g[0] : place(r->gone, r->gone_shape, r->gone_g, j));
+            for (int64_t k = 0; k < n; k++) sum[k] += (double)p[k];
+        }
+        lb_real *to = r->to + row * width + b;
+        for (int64_t k = 0; k < n; k++)
+            to[k] = (lb_real)((r->fresh ? 0 : (double)to[k]) + (double)r->factor * sum[k]);
+    }
+}
+
+static void add_all(const void *ctx, int64_t first, int64_t last) {
+    const reduction *r = ctx;
+    if (r->fresh)
+        for (int64_t i = first; i < last; i++) r->to[i] = r->factor * r->g[i];
+    else
+        for (int64_t i = first; i < last; i++) r->to[i] += r->factor * r->g[i];
+}
+
+void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh) {
+    reduction r = {.g = lb_r(g), .to = lb_r(to), .factor = factor, .fresh = fresh, .inner = 1};
+    int64_t n = lb_numel(to);
+    for (int i = 0; i < g->rank; i++) {
+        int at = i - (g->rank - to->rank);
+        bool stays = at >= 0 && to->shape[at] == g->shape[i];
+        if (!stays) r.inner *= g->shape[i];
+        if (g->shape[i] == 1) continue;
+        if (stays) push_axis(r.kept_shape, r.kept_g, &r.kept, g->shape[i], g->stride[i]);
+        else push_axis(r.gone_shape, r.gone_g, &r.gone, g->shape[i], g->stride[i]);
+    }
+    if (n == 0) return;
+    int64_t width = r.kept > 0 && r.kept_g[r.kept - 1] == 1 ? r.kept_shape[r.kept - 1] : 0;
+    if (r.gone == 0 && r.inner == 1) lbi_split(n, 1, add_all, &r);
+    else if (r.inner > 0 && width >= 8) lbi_split(n / width * ((width + BLOCK - 1) / BLOCK), r.inner * BLOCK, reduce_rows, &r);
+    else lbi_split(n, r.inner, reduce_each, &r);
+}
+
+int lbi_axis(lb_call *c, int axis, int rank) {
+    if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+    lb_tape_fail(c->tape, LB_E_SHAPE, "axis %d of a tensor of rank %d", axis, rank);
+    return -1;
+}

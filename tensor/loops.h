@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walking several strided tensors together, for element-wise ops: axes that lie one after another are joined, rows go to a
+ * function, large work is split over threads. Private to tensor/. */
+#ifndef LB_TENSOR_LOOPS_H
+#define LB_TENSOR_LOOPS_H
+#include "tensor/op.h"
+LB_BEGIN
+
+enum { LBI_LOOP_MAX = 5, LBI_GRAIN = 32768 }; /* below this many elements threads cost more than they bring */
+
+/* n elements from p[k] on with steps of s[k] bytes. May run on any thread. */
+typedef void (*lbi_row)(const void *ctx, int64_t n, char *const *p, const int64_t *s);
+
+/* Element-wise over `shape`: operand k is broadcast to it by the rules of NumPy (shapes aligned at the end, size 1 repeats). */
+void lbi_walk(int rank, const int64_t *shape, int count, const lb_tensor *const *x, lbi_row row, const void *ctx);
+
+/* The broadcast shape of two; false if they do not go together. */
+bool lbi_broadcast(const lb_tensor *a, const lb_tensor *b, lb_tensor *out);
+
+/* Calls run(ctx, first, last) over pieces of 0..n-1, on several threads when n * cost is large. */
+void lbi_split(int64_t n, int64_t cost, void (*run)(const void *ctx, int64_t first, int64_t last), const void *ctx);
+
+/* Adds (or with fresh = true sets) into the contiguous `to` the contiguous gradient g, summed over the axes along which `to`
+ * had been broadcast to g's shape. f scales each element: to += factor * g. */
+void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh);
+
+/* Axis in 0..rank-1, from -rank..rank-1; fails the tape and returns -1 when it is neither. */
+int lbi_axis(lb_call *c, int axis, int rank);
+
+LB_END
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Element-wise ops from plain functions of numbers. An op gives y = value(x) and dy/dx = slope(x, y) as static inline
+ * functions; the rows below inline them. Private to tensor/ops. */
+#ifndef LB_TENSOR_OPS_ELEMENTWISE_H
+#define LB_TENSOR_OPS_ELEMENTWISE_H
+#include <math.h>
+#include "tensor/loops.h"
+#include "tensor/ops.h"
+LB_BEGIN
+
+#define LBI_INLINE static inline __attribute__((always_inline))
+enum { LBI_STEP = (int)sizeof(lb_real) };
+
+/* Functions of the maths type. */
+#ifdef LB_DOUBLE
+#define LBI_M(name) name
+#else
+#define LBI_M(name) name##f
+#endif
+
+typedef lb_real (*lbi_value1)(lb_real x, const void *params);
+typedef lb_real (*lbi_slope1)(lb_real x, lb_real y, const void *params);
+typedef lb_real (*lbi_value2)(lb_real a, lb_real b);
+
+/* Context of a backward row: sets (fresh) or adds. */
+typedef struct lbi_back {
+    const void *params;
+    bool fresh;
+} lbi_back;
+
+/* p: y, x */
+LBI_INLINE void lbi_unary_row(const void *params, int64_t n, char *const *p, const int64_t *s, lbi_value1 value) {
+    lb_real *y = (lb_real *)p[0];
+    if (s[1] == LBI_STEP) {
+        const lb_real *x = (const lb_real *)p[1];
+        for (int64_t i = 0; i < n; i++) y[i] = value(x[i], params);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) y[i] = value(*(const lb_real *)(p[1] + i * s[1]), params);
+}
+
+/* p: gradient of x, gradient of y, x, y. The first, second and last are contiguous. */
+LBI_INLINE void lbi_unary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope) {
+    const lbi_back *b = ctx;
+    lb_real *gx = (lb_real *)p[0];
+    const lb_real *gy = (const lb_real *)p[1], *y = (const lb_real *)p[3];
+    if (b->fresh)
+        for (int64_t i = 0; i < n; i++) gx[i] = gy[i] * slope(*(const lb_real *)(p[2] + i * s[2]), y[i], b->params);
+    else
+        for (int64_t i = 0; i < n; i++) gx[i] += gy[i] * slope(*(const lb_real *)(p[2] + i * s[2]), y[i], b->params);
+}
+
+/* p: y, a, b */
+LBI_INLINE void lbi_binary_row(int64_t n, char *const *p, const int64_t *s, lbi_value2 value) {
+    lb_real *y = (lb_real *)p[0];
+    const lb_real *a = (const lb_real *)p[1], *b = (const lb_real *)p[2];
+    if (s[1] == LBI_STEP && s[2] == LBI_STEP) {
+        for (int64_t i = 0; i < n; i++) y[i] = value(a[i], b[i]);
+    } else if (s[1] == LBI_STEP && s[2] == 0) {
+        lb_real one = *b;
+        for (int64_t i = 0; i < n; i++) y[i] = value(a[i], one);
+    } else if (s[1] == 0 && s[2] == LBI_STEP) {
+        lb_real one = *a;
+        for (int64_t i = 0; i < n; i++) y[i] = value(one, b[i]);
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            y[i] = value(*(const lb_real *)(p[1] + i * s[1]), *(const lb_real *)(p[2] + i * s[2]));
+    }
+}
+
+/* p: target, gradient of y, a, b; target (+)= g * slope(a, b). The first two are contiguous. */
+LBI_INLINE void lbi_binary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_value2 slope) {
+    const lbi_back *back = ctx;
+    lb_real *to = (lb_real *)p[0];
+    const lb_real *g = (const lb_real *)p[1];
+    if (back->fresh)
+        for (int64_t i = 0; i < n; i++)
+            to[i] = g[i] * slope(*(const lb_real *)(p[2] + i * s[2]), *(const lb_real *)(p[3] + i * s[3]));
+    else
+        for (int64_t i = 0; i < n; i++)
+            to[i] += g[i] * slope(*(const lb_real *)(p[2] + i * s[2]), *(const lb_real *)(p[3] + i * s[3]));
+}
+
+/* Shape of y = shape of x. */
+bool lbi_unary_shape(lb_call *c);
+void lbi_unary_forward(lb_call *c, lbi_row row);
+void lbi_unary_backward(lb_call *c, lbi_row row);
+
+/* Shape of y = the broadcast shape of the first two inputs; says so when there is none. */
+bool lbi_binary_shape(lb_call *c);
+void lbi_binary_forward(lb_call *c, lbi_row row);
+/* Gradient of input `which` (0 or 1), summed over the axes along which it was broadcast. */
+void lbi_binary_backward(lb_call *c, int which, lbi_row row);
+
+/* The shapes that every broadcasting op is tested with, and every element-wise one. */
+#define LBI_BINARY_CASES(lo_, hi_)                                                                                     \
+    {.name = "same", .rank = {2, 2}, .shape = {{3, 5}, {3, 5}}, .lo = lo_, .hi = hi_},                                 \
+    {.name = "row", .rank = {3, 1}, .shape = {{2, 3, 9}, {9}}, .lo = lo_, .hi = hi_},                                  \
+    {.name = "column", .rank = {2, 2}, .shape = {{3, 1}, {3, 4}}, .lo = lo_, .hi = hi_},                               \
+    {.name = "outer", .rank = {2, 2}, .shape = {{3, 1}, {1, 4}}, .lo = lo_, .hi = hi_},                                \
+    {.name = "scalar", .rank = {0, 3}, .shape = {{0}, {2, 3, 2}}, .lo = lo_, .hi = hi_},                               \
+    {.name = "middle", .rank = {3, 3}, .shape = {{2, 1, 3}, {2, 4, 3}}, .lo = lo_, .hi = hi_},                         \
+    {.name = "empty", .rank = {2, 2}, .shape = {{0, 3}, {1, 3}}, .lo = lo_, .hi = hi_},                                \
+    {.name = "large", .rank = {2, 1}, .shape = {{300, 301}, {301}}, .lo = lo_, .hi = hi_}
+#define LBI_UNARY_CASES(lo_, hi_, params_)                                                                             \
+    {.name = "plane", .rank = {2}, .shape = {{3, 5}}, .lo = lo_, .hi = hi_, .params = params_},                        \
+    {.name = "scalar", .rank = {0}, .lo = lo_, .hi = hi_, .params = params_},                                          \
+    {.name = "empty", .rank = {2}, .shape = {{2, 0}}, .lo = lo_, .hi = hi_, .params = params_},                        \
+    {.name = "large", .rank = {3}, .shape = {{7, 101, 103}}, .lo = lo_, .hi = hi_, .params = params_}
+
+LB_END
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "tensor/parts.h"
+
+static const struct {
+    const char *name;
+    size_t size;
+} types[] = {
+    [LB_F32] = {"f32", 4}, [LB_F64] = {"f64", 8}, [LB_F16] = {"f16", 2}, [LB_BF16] = {"bf16", 2}, [LB_I64] = {"i64", 8},
+    [LB_I32] = {"i32", 4}, [LB_I16] = {"i16", 2}, [LB_I8] = {"i8", 1},   [LB_U8] = {"u8", 1},     [LB_U16] = {"u16", 2},
+    [LB_U32] = {"u32", 4}, [LB_U64] = {"u64", 8}, [LB_BOOL] = {"bool", 1},
+};
+
+size_t lb_dtype_size(lb_dtype d) {
+    return (unsigned)d < LB_COUNT(types) ? types[d].size : 0;
+}
+
+const char *lb_dtype_name(lb_dtype d) {
+    return (unsigned)d < LB_COUNT(types) ? types[d].name : "?";
+}
+
+lb_status lb_dtype_parse(lb_dtype *out, const char *name) {
+    for (size_t i = 0; i < LB_COUNT(types); i++) {
+        if (strcmp(types[i].name, name) != 0) continue;
+        *out = (lb_dtype)i;
+        return LB_OK;
+    }
+    return lb_fail(LB_E_ARG, "'%s' is no number type; known: f32 f64 f16 bf16 i64 i32 i16 i8 u8 u16 u32 u64 bool", name);
+}
+
+/* ---- shape ---- */
+
+const char *lb_shape_text(char *dst, size_t cap, int rank, const int64_t *shape) {
+    size_t used = 0;
+    if (cap == 0) return dst;
+    dst[0] = 0;
+    for (int i = -1; i <= rank && used < cap; i++) {
+        int n = i < 0 ? snprintf(dst, cap, "[")
+                : i == rank
+                    ? snprintf(dst + used, cap - used, "]")
+                    : snprintf(dst + used, cap - used, i ? ",%" PRId64 : "%" PRId64, shape[i]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    return dst;
+}
+
+int64_t lb_numel(const lb_tensor *x) {
+    int64_t n = 1;
+    for (int i = 0; i < x->rank; i++) n *= x->shape[i];
+    return n;
+}
+
+bool lb_is_contiguous(const lb_tensor *x) {
+    int64_t want = 1;
+    for (int i = x->rank - 1; i >= 0; i--) {
+        if (x->shape[i] == 0) return true;
+        if (x->shape[i] != 1 && x->stride[i] != want) return lb_numel(x) == 0;
+        want *= x->shape[i];
+    }
+    return true;
+}
+
+bool lb_same_shape(const lb_tensor *a, const lb_tensor *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->shape[i] != b->shape[i]) return false;
+    return true;
+}
+
+lb_status lbi_layout(lb_tensor *x) {
+    char text[200];
+    int64_t step = 1;
+    if (x->rank < 0 || x->rank > LB_MAX_RANK)
+        return lb_fail(LB_E_SHAPE, "rank %d is outside 0 to %d", x->rank, LB_MAX_RANK);
+    for (int i = x->rank - 1; i >= 0; i--) {
+        x->stride[i] = step;
+        if (x->shape[i] < 0)
+            return lb_fail(LB_E_SHAPE, "shape %s has a negative size",
+                           lb_shape_text(text, sizeof text, x->rank, x->shape));
+        if (x->shape[i] > 1 && (!lb_mul_i64(&step, step, x->shape[i]) || step > INT64_MAX / 16))
+            return lb_fail(LB_E_SHAPE, "shape %s has too many elements",
+                           lb_shape_text(text, sizeof text, x->rank, x->shape));
+    }
+    return LB_OK;
+}
+
+/* ---- tensors of their own ---- */
+
+lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape, bool zero) {
+    lb_status st = LB_OK;
+    lb_tensor *x = NULL;
+    if (rank < 0 || rank > LB_MAX_RANK) return lb_fail(LB_E_SHAPE, "rank %d is outside 0 to %d", rank, LB_MAX_RANK);
+    if (lb_dtype_size(dtype) == 0) return lb_fail(LB_E_ARG, "%d is no number type", (int)dtype);
+    x = lb_calloc(1, sizeof *x);
+    if (!x) return LB_E_NOMEM;
+    x->dtype = dtype;
+    x->rank = rank;
+    for (int i = 0; i < rank; i++) x->shape[i] = shape[i];
+    LB_TRY(lbi_layout(x));
+    size_t bytes = (size_t)lb_numel(x) * lb_dtype_size(dtype);
+    if (bytes > 0) {
+        x->store = lb_alloc_aligned(LBI_HEADER + bytes);
+        if (!x->store) LB_TRY(LB_E_NOMEM);
+        *x->store = (lb_storage){.bytes = bytes, .refs = 1, .bin = -1};
+        x->data = lbi_storage_data(x->store);
+        if (zero) memset(x->data, 0, bytes);
+    }
+    *out = x;
+    x = NULL;
+done:
+    lb_tensor_free(x);
+    return st;
+}
+
+lb_status lb_tensor_new(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape) {
+    return lbi_tensor_make(out, dtype, rank, shape, true);
+}
+
+lb_status lb_tensor_borrow(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape, const void *data) {
+    lb_status st = LB_OK;
+    lb_tensor *x = NULL;
+    if (rank < 0 || rank > LB_MAX_RANK) return lb_fail(LB_E_SHAPE, "rank %d is outside 0 to %d", rank, LB_MAX_RANK);
+    if (lb_dtype_size(dtype) == 0) return lb_fail(LB_E_ARG, "%d is no number type", (int)dtype);
+    x = lb_calloc(1, sizeof *x);
+    if (!x) return LB_E_NOMEM;
+    x->dtype = dtype;
+    x->rank = rank;
+    for (int i = 0; i < rank; i++) x->shape[i] = shape[i];
+    LB_TRY(lbi_layout(x));
+    x->data = lb_numel(x) > 0 ? (void *)(uintptr_t)data : NULL;
+    *out = x;
+    x = NULL;
+done:
+    lb_tensor_free(x);
+    return st;
+}
+
+void lb_tensor_free(lb_tensor *x) {
+    if (!x) return;
+    lb_tensor_free(x->grad);
+    if (x->store && --x->store->refs == 0) lb_free(x->store);
+    lb_free(x);
+}
+
+lb_status lb_tensor_copy(lb_tensor **out, const lb_tensor *x, lb_dtype dtype) {
+    lb_status st = LB_OK;
+    lb_tensor *y = NULL;
+    void *packed = NULL;
+    int64_t n = lb_numel(x);
+    if (x->id < 0 || (n > 0 && !x->data)) return lb_fail(LB_E_ARG, "copy of a tensor that holds no data");
+    LB_TRY(lbi_tensor_make(&y, dtype, x->rank, x->shape, false));
+    if (lb_is_contiguous(x)) {
+        lb_convert(y->data, dtype, x->data, x->dtype, n);
+    } else if (dtype == x->dtype) {
+        lbi_gather_strided(y->data, x);
+    } else {
+        packed = lb_alloc((size_t)n, lb_dtype_size(x->dtype));
+        if (!packed) LB_TRY(LB_E_NOMEM);
+        lbi_gather_strided(packed, x);
+        lb_convert(y->data, dtype, packed, x->dtype, n);
+    }
+    *out = y;
+    y = NULL;
+done:
+    lb_free(packed);
+    lb_tensor_free(y);
+    return st;
+}
+
+/* ---- element types ---- */
+
+static float float_of_half(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 1023, bits;
+    float f;
+    if (e == 0) {
+        f = ldexpf((float)m, -24);
+        return sign ? -f : f;
+    }
+    bits = e == 31 ? sign | 0x7f800000u | m << 13 : sign | (e + 112) << 23 | m << 13;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+/* IEEE 754 binary16, nearest even. */
+static uint16_t half_of_float(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    uint32_t sign = (bits >> 16) & 0x8000, a = bits & 0x7fffffff;
+    if (a > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (a >> 13 & 1023));
+    if (a >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more */
+    if (a < 0x38800000) {                                  /* below 2^-14: units of 2^-24 */
+        float x;
+        memcpy(&x, &a, 4);
+        return (uint16_t)(sign | (uint32_t)rintf(x * 16777216.0f));
+    }
+    uint32_t odd = (a >> 13) & 1;
+    return (uint16_t)(sign | ((a - 0x38000000 + 0xfff + odd) >> 13));
+}
+
+static float float_of_bf16(uint16_t b) {
+    uint32_t bits = (uint32_t)b << 16;
+    float f;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static uint16_t bf16_of_float(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, 4);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* double to float, inexact results made odd, so that a second rounding to fewer bits is as if there were one. */
+static float float_to_odd(double x) {
+    float f = (float)x;
+    uint32_t bits;
+    if ((double)f == x || x != x) return f;
+    memcpy(&bits, &f, 4);
+    if (fabs((double)f) > fabs(x)) bits--;
+    bits |= 1;
+    memcpy(&f, &bits, 4);
+    return f;
+}
+
+static bool is_real(lb_dtype d) {
+    return d == LB_F32 || d == LB_F64 || d == LB_F16 || d == LB_BF16;
+}
+
+static double get_real(const void *p, lb_dtype d, int64_t i) {
+    switch (d) {
+    case LB_F32: return (double)((const float *)p)[i];
+    case LB_F64: return ((const double *)p)[i];
+    case LB_F16: return (double)float_of_half(((const uint16_t *)p)[i]);
+    case LB_BF16: return (double)float_of_bf16(((const uint16_t *)p)[i]);
+    case LB_I64: return (double)((const int64_t *)p)[i];
+    case LB_I32: return (double)((const int32_t *)p)[i];
+    case LB_I16: return (double)((const int16_t *)p)[i];
+    case LB_I8: return (double)((const int8_t *)p)[i];
+    case LB_BOOL:
+    case LB_U8: return (double)((const uint8_t *)p)[i];
+    case LB_U16: return (double)((const uint16_t *)p)[i];
+    case LB_U32: return (double)((const uint32_t *)p)[i];
+    case LB_U64: return (double)((const uint64_t *)p)[i];
+    }
+    return 0;
+}
+
+static int64_t get_int(const void *p, lb_dtype d, int64_t i) {
+    switch (d) {
+    case LB_I64:
+    case LB_U64: return ((const int64_t *)p)[i];
+    case LB_I32: return ((const int32_t *)p)[i];
+    case LB_I16: return ((const int16_t *)p)[i];
+    case LB_I8: return ((const int8_t *)p)[i];
+    case LB_BOOL:
+    case LB_U8: return ((const uint8_t *)p)[i];
+    case LB_U16: return ((const uint16_t *)p)[i];
+    case LB_U32: return ((const uint32_t *)p)[i];
+    case LB_F32:
+    case LB_F64:
+    case LB_F16:
+    case LB_BF16: break;
+    }
+    double x = get_real(p, d, i);
+    if (x != x) return 0;
+    if (x >= 9223372036854775808.0) return INT64_MAX;
+    return x <= -9223372036854775808.0 ? INT64_MIN : (int64_t)x;
+}
+
+static void put_real(void *p, lb_dtype d, int64_t i, double x) {
+    if (d == LB_F64) ((double *)p)[i] = x;
+    else if (d == LB_F32) ((float *)p)[i] = (float)x;
+    else if (d == LB_F16) ((uint16_t *)p)[i] = half_of_float(float_to_odd(x));
+    else ((uint16_t *)p)[i] = bf16_of_float(float_to_odd(x));
+}
+
+/* Integers keep their low bits, as C and NumPy do. */
+static void put_int(void *p, lb_dtype d, int64_t i, int64_t x) {
+    if (d == LB_BOOL) ((uint8_t *)p)[i] = x != 0;
+    else if (lb_dtype_size(d) == 8) ((int64_t *)p)[i] = x;
+    else if (lb_dtype_size(d) == 4) ((uint32_t *)p)[i] = (uint32_t)(uint64_t)x;
+    else if (lb_dtype_size(d) == 2) ((uint16_t *)p)[i] = (uint16_t)(uint64_t)x;
+    else ((uint8_t *)p)[i] = (uint8_t)(uint64_t)x;
+}
+
+/* The pairs that weights, caches and pixels go through. @return false if the pair is none of them */
+static bool convert_fast(void *dst, lb_dtype to, const void *src, lb_dtype from, int64_t n) {
+    if (from == LB_F16 && to == LB_F32)
+        for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = float_of_half(((const uint16_t *)src)[i]);
+    else if (from == LB_BF16 && to == LB_F32)
+        for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = float_of_bf16(((const uint16_t *)src)[i]);
+    else if (from == LB_F32 && to == LB_F16)
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = half_of_float(((const float *)src)[i]);
+    else if (from == LB_F32 && to == LB_BF16)
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = bf16_of_float(((const float *)src)[i]);
+    else if (from == LB_F32 && to == LB_F64)
+        for (int64_t i = 0; i < n; i++) ((double *)dst)[i] = (double)((const float *)src)[i];
+    else if (from == LB_F64 && to == LB_F32)
+        for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)((const double *)src)[i];
+    else if (from == LB_U8 && to == LB_F32)
+        for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)((const uint8_t *)src)[i];
+    else return false;
+    return true;
+}
+
+void lb_convert(void *dst, lb_dtype to, const void *src, lb_dtype from, int64_t n) {
+    if (n <= 0) return;
+    if (to == from) {
+        memcpy(dst, src, (size_t)n * lb_dtype_size(to));
+        return;
+    }
+    if (convert_fast(dst, to, src, from, n)) return;
+    for (int64_t i = 0; i < n; i++) {
+        if (is_real(to)) put_real(dst, to, i, get_real(src, from, i));
+        else if (to == LB_BOOL && is_real(from)) ((uint8_t *)dst)[i] = get_real(src, from, i) != 0;
+        else put_int(dst, to, i, get_int(src, from, i));
+    }
+}
+
+static int64_t offset_of(const lb_tensor *x, int64_t flat) {
+    int64_t at = 0;
+    for (int i = x->rank - 1; i >= 0; i--) {
+        at += flat % x->shape[i] * x->stride[i];
+        flat /= x->shape[i];
+    }
+    return at;
+}
+
+double lb_get_at(const lb_tensor *x, int64_t flat) {
+    if (!x->data || flat < 0 || flat >= lb_numel(x)) return NAN;
+    return get_real(x->data, x->dtype, offset_of(x, flat));
+}
+
+/* ---- strided copies ---- */
+
+/* Drops axes of size 1 and joins neighbours that lie one after another. @return the new rank */
+static int squeeze(const lb_tensor *x, int64_t *shape, int64_t *stride) {
+    int n = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (x->shape[i] == 1) continue;
+        if (n > 0 && stride[n - 1] == x->stride[i] * x->shape[i]) {
+            shape[n - 1] *= x->shape[i];
+            stride[n - 1] = x->stride[i];
+            continue;
+        }
+        shape[n] = x->shape[i];
+        stride[n++] = x->stride[i];
+    }
+    return n;
+}
+
+/* dst[i,j] = src[i*si + j*sj] in blocks, so that transposes touch each cache line once. */
+#define COPY_PLANE(name, type)                                                                                         \
+    static void name(void *to, const void *from, int64_t m, int64_t n, int64_t si, int64_t sj) {                       \
+        type *dst = to;                                                                                                \
+        const type *src = from;                                                                                        \
+        enum { B = 32 };                                                                                               \
+        if (sj == 1) {                                                                                                 \
+            for (int64_t i = 0; i < m; i++) memcpy(dst + i * n, src + i * si, (size_t)n * sizeof *dst);                \
+            return;                                                                                                    \
+        }                                                                                                              \
+        for (int64_t i0 = 0; i0 < m; i0 += B)                                                                          \
+            for (int64_t j0 = 0; j0 < n; j0 += B)                                                                      \
+                for (int64_t i = i0; i < m && i < i0 + B; i++)                                                         \
+                    for (int64_t j = j0; j < n && j < j0 + B; j++) dst[i * n + j] = src[i * si + j * sj];              \
+    }
+COPY_PLANE(plane8, uint64_t)
+COPY_PLANE(plane4, uint32_t)
+COPY_PLANE(plane2, uint16_t)
+COPY_PLANE(plane1, uint8_t)
+
+void lbi_gather_strided(void *dst, const lb_tensor *x) {
+    int64_t shape[LB_MAX_RANK + 2] = {1, 1}, stride[LB_MAX_RANK + 2] = {0, 0};
+    size_t size = lb_dtype_size(x->dtype);
+    void (*plane)(void *, const void *, int64_t, int64_t, int64_t, int64_t) =
+        size == 8 ? plane8 : size == 4 ? plane4 : size == 2 ? plane2 : plane1;
+    if (lb_numel(x) == 0) return;
+    int rank = squeeze(x, shape + 2, stride + 2);
+    const int64_t *s = shape + rank, *d = stride + rank; /* s[0], s[1] are the last two; padded with 1 in front */
+    int64_t planes = 1;
+    for (int i = 0; i < rank - 2; i++) planes *= shape[2 + i];
+#pragma omp parallel for if (planes > 1 && planes * s[0] * s[1] > 65536)
+    for (int64_t p = 0; p < planes; p++) {
+        int64_t at = 0, rest = p;
+        for (int i = rank - 3; i >= 0; i--) {
+            at += rest % shape[2 + i] * stride[2 + i];
+            rest /= shape[2 + i];
+        }
+        plane((char *)dst + (size_t)(p * s[0] * s[1]) * size, (const char *)x->data + at * (int64_t)size, s[0], s[1], d[0],
+              d[1]);
+    }
+}
