@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/recipe.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/threads.h"
+
+const lb_param cli_train_params[] = {
+    LB_PARAM(cli_train_options, steps, 300, 1, 1e9, "steps", "optimiser steps"),
+    LB_PARAM(cli_train_options, log_every, 10, 1, 1e9, "steps", "steps between lines of log.jsonl"),
+    LB_PARAM(cli_train_options, save_every, 100, 1, 1e9, "steps", "steps between checkpoints"),
+    LB_PARAM(cli_train_options, eval_every, 0, 0, 1e9, "steps", "steps between evaluations; 0 = only at the end"),
+    LB_PARAM(cli_train_options, max_tokens, 32, 2, 4096, "tokens", "texts are cut to this many tokens"),
+    LB_PARAM(cli_train_options, memory_mib, 1024, 0, 1e6, "MiB", "decoded pictures kept in memory"),
+    LB_PARAM(cli_train_options, ema, 0, 0, 1, "1", "decay of the moving average of the weights; 0 = none"),
+    LB_PARAM(cli_train_options, workers, 1, 0, 64, "threads", "threads that make batches ahead"),
+    LB_PARAM_END};
+
+const lb_param cli_eval_params[] = {
+    LB_PARAM_TEXT(cli_eval_options, split, "test", NULL, "split that is scored"),
+    LB_PARAM_TEXT(cli_eval_options, image_tap, "image_embed", NULL, "tap of pictures"),
+    LB_PARAM_TEXT(cli_eval_options, text_tap, "text_embed", NULL, "tap of texts"),
+    LB_PARAM_TEXT(cli_eval_options, score, "r5", NULL, "score by which the best checkpoint is chosen"),
+    LB_PARAM_FLAG(cli_eval_options, retrieval, 1, "picture-text retrieval both ways"),
+    LB_PARAM_FLAG(cli_eval_options, zeroshot, 0, "labels as texts"),
+    LB_PARAM_LIST(cli_eval_options, templates, "TEXT", "zero-shot templates with {} for the label"),
+    LB_PARAM_END};
+
+static lb_status absent(const char *where, const char *key) { return lb_fail(LB_E_ARG, "recipe: %s wants '%s'", where, key); }
+
+/* Puts the filled table back into the recipe, so that the resolved copy states every default. */
+static void resolve(lb_value *root, const char *key, const lb_param *table, const void *cfg) { lb_map_put(root, key, lb_params_to_value(table, cfg)); }
+
+static lb_status texts_of(char ***out, int64_t *count, const lb_value *v, const char *where) {
+    lb_status st = LB_OK;
+    bool one = v && v->kind == LB_V_TEXT;
+    int64_t n = one ? 1 : v && v->kind == LB_V_LIST ? v->count : -1;
+    if (n < 0) return lb_fail(LB_E_ARG, "recipe: %s is a text or a list of texts", where);
+    char **texts = lb_calloc((size_t)n + 1, sizeof *texts);
+    if (!texts) return LB_E_NOMEM;
+    for (int64_t i = 0; i < n && st == LB_OK; i++) {
+        const lb_value *item = one ? v : v->items[i];
+        if (item->kind != LB_V_TEXT) st = lb_fail(LB_E_ARG, "recipe: %s, line %d: a text is wanted", where, item->line);
+        else if (!(texts[i] = lb_strdup(item->text))) st = LB_E_NOMEM;
+    }
+    if (st != LB_OK) {
+        lb_names_free(texts, n);
+        return st;
+    }
+    *out = texts;
+    *count = n;
+    return LB_OK;
+}
+
+/* ---- data, tokenizer ---- */
+
+static lb_status open_data(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *data = lb_get(r->value, "data");
+    char **inputs = NULL;
+    int64_t n = 0;
+    if (!data) return absent("it", "data");
+    LB_TRY(lb_value_only(data, "recipe: data", (const char *const[]){"input", "reader", "options", NULL}));
+    LB_TRY(texts_of(&inputs, &n, lb_get(data, "input"), "data.input"));
+    LB_TRY(lb_items_open(&r->items, n, (const char *const *)inputs, lb_get_text(data, "reader", NULL), lb_get(data, "options")));
+    for (int64_t i = 0; i < r->items->problem_count && i < 5; i++) lb_say(LB_LOG_WARN, "data", "%s", r->items->problems[i]);
+    if (r->items->problem_count > 5) lb_say(LB_LOG_WARN, "data", "and %lld more problems; see limbeck list", (long long)(r->items->problem_count - 5));
+done:
+    lb_names_free(inputs, n);
+    return st;
+}
+
+static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static lb_status find_labels(cli_recipe *r) {
+    char **all = lb_calloc((size_t)r->items->count + 1, sizeof *all);
+    int64_t n = 0, kept = 0;
+    if (!all) return LB_E_NOMEM;
+    for (int64_t i = 0; i < r->items->count; i++)
+        if (r->items->at[i].label) all[n++] = r->items->at[i].label;
+    qsort(all, (size_t)n, sizeof *all, by_text);
+    for (int64_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(all[i], all[kept - 1]) != 0) all[kept++] = all[i];
+    r->labels = all; /* names belong to the items */
+    r->label_count = kept;
+    return LB_OK;
+}
+
+static lb_status open_tokenizer(cli_recipe *r) {
+    const char *name = lb_get_text(r->value, "tokenizer", NULL);
+    if (!name) return LB_OK;
+    if (lb_file_exists(name) || lb_is_folder(name)) r->tokenizer_path = lb_strdup(name);
+    else {
+        char *home = lb_home();
+        r->tokenizer_path = home ? lb_path_join(home, name) : NULL;
+        lb_free(home);
+    }
+    if (!r->tokenizer_path) return LB_E_NOMEM;
+    return lb_tokenizer_open(&r->tokenizer, r->tokenizer_path);
+}
+
+/* ---- caches and teachers ---- */
+
+static lb_status open_feature(cli_recipe *r, const char *name, const lb_value *v) {
+    lb_status st = LB_OK;
+    const char *path = lb_get_text(v, "cache", NULL), *tap = lb_get_text(v, "tap", "embedding"), *of = lb_get_text(v, "of", "image");
+    if (r->nfeatures == CLI_MAX_FEATURES) return lb_fail(LB_E_LIMIT, "recipe: at most %d features", CLI_MAX_FEATURES);
+    cli_feature *f = &r->features[r->nfeatures];
+    LB_TRY(lb_value_only(v, "recipe: features", (const char *const[]){"cache", "tap", "of", NULL}));
+    if (!path) return absent(name, "cache");
+    if (strcmp(of, "image") != 0 && strcmp(of, "text") != 0) return lb_fail(LB_E_ARG, "recipe: features.%s.of is image or text, not '%s'", name, of);
+    LB_TRY(lb_cache_open(&f->cache, path));
+    r->nfeatures++;
+    f->of_text = strcmp(of, "text") == 0;
+    f->tap = lb_cache_tap_find(f->cache, tap);
+    if (f->tap < 0) {
+        st = lb_fail(LB_E_NOTFOUND, "recipe: features.%s: %s has no tap '%s'", name, path, tap);
+        goto done;
+    }
+    if (!(f->name = lb_strdup(name))) st = LB_E_NOMEM;
+done:
+    return st;
+}
+
+static lb_status open_features(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *all = lb_get(r->value, "features");
+    for (int64_t i = 0; all && i < all->count && st == LB_OK; i++) st = open_feature(r, all->keys[i], all->items[i]);
+    return st;
+}
+
+static lb_status open_teachers(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *all = lb_get(r->value, "teachers");
+    for (int64_t i = 0; all && i < all->count; i++) {
+        const lb_value *v = all->items[i];
+        LB_TRY(lb_value_only(v, "recipe: teachers", (const char *const[]){"model", NULL}));
+        const char *path = lb_get_text(v, "model", NULL);
+        if (!path) return absent(all->keys[i], "model");
+        if (r->nteachers == CLI_MAX_TEACHERS) return lb_fail(LB_E_LIMIT, "recipe: at most %d teachers", CLI_MAX_TEACHERS);
+        cli_model **m = &r->teacher_models[r->nteachers];
+        LB_TRY(cli_model_open(m, path));
+        r->teachers[r->nteachers++] = (lb_teacher){.name = all->keys[i], .model = (*m)->model};
+    }
+done:
+    return st;
+}
+
+static void find_fingerprint(cli_recipe *r) {
+    lb_sha256 sum;
+    char hex[65];
+    lb_sha256_init(&sum);
+    for (int i = 0; i < r->nfeatures; i++) {
+        lb_fingerprint_hash(lb_cache_fingerprint(r->features[i].cache), hex);
+        lb_sha256_add(&sum, hex, 64);
+    }
+    for (int i = 0; i < r->nteachers; i++) lb_sha256_add(&sum, r->teacher_models[i]->print.weights, strlen(r->teacher_models[i]->print.weights));
+    lb_sha256_hex(&sum, r->fingerprint);
+}
+
+/* ---- streams ---- */
+
+static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v) {
+    lb_status st = LB_OK;
+    char **fields = NULL;
+    int64_t n = 0;
+    LB_TRY(lb_value_only(v, "recipe: streams", (const char *const[]){"split", "fields", "batch", "augment", "unpaired", NULL}));
+    if (r->nstreams == CLI_MAX_STREAMS) return lb_fail(LB_E_LIMIT, "recipe: at most %d streams", CLI_MAX_STREAMS);
+    cli_stream *s = &r->streams[r->nstreams++];
+    if (!(s->name = lb_strdup(name))) return LB_E_NOMEM;
+    s->batch = lb_get_int(v, "batch", 64);
+    s->augment = lb_get_bool(v, "augment", false);
+    s->unpaired = lb_get_bool(v, "unpaired", false);
+    if (s->batch < 1) return lb_fail(LB_E_ARG, "recipe: streams.%s.batch is at least 1", name);
+    LB_TRY(texts_of(&fields, &n, lb_get(v, "fields"), "streams.*.fields"));
+    for (int64_t i = 0; i < n; i++) {
+        if (strcmp(fields[i], "image") == 0) s->image = true;
+        else if (strcmp(fields[i], "text") == 0) s->text = true;
+        else {
+            st = lb_fail(LB_E_ARG, "recipe: streams.%s.fields: '%s' is neither image nor text", name, fields[i]);
+            goto done;
+        }
+    }
+    LB_TRY(lb_items_split(r->items, lb_get_text(v, "split", NULL), &s->rows, &s->count));
+    if (s->count == 0) st = lb_fail(LB_E_ARG, "recipe: streams.%s: the split '%s' is empty", name, lb_get_text(v, "split", "(all)"));
+done:
+    lb_names_free(fields, n);
+    return st;
+}
+
+static lb_status open_streams(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *all = lb_get(r->value, "streams");
+    if (!all || all->count == 0) return absent("it", "streams");
+    for (int64_t i = 0; i < all->count && st == LB_OK; i++) st = open_stream(r, all->keys[i], all->items[i]);
+    return st;
+}
+
+/* ---- objectives ---- */
+
+static lb_status bind(lb_objective *o, const lb_value *inputs) {
+    o->nbind = inputs ? (int)inputs->count : 0;
+    o->inputs = lb_calloc((size_t)o->nbind + 1, sizeof *o->inputs);
+    o->names = lb_calloc((size_t)o->nbind + 1, sizeof *o->names);
+    if (!o->inputs || !o->names) return LB_E_NOMEM;
+    for (int i = 0; i < o->nbind; i++) {
+        if (inputs->items[i]->kind != LB_V_TEXT) return lb_fail(LB_E_ARG, "recipe: line %d: objectives.inputs.%s names a tensor", inputs->items[i]->line, inputs->keys[i]);
+        o->inputs[i] = inputs->keys[i];
+        o->names[i] = inputs->items[i]->text;
+    }
+    return LB_OK;
+}
+
+static bool has_stream(const cli_recipe *r, const char *name) {
+    for (int i = 0; i < r->nstreams; i++)
+        if (strcmp(r->streams[i].name, name) == 0) return true;
+    return false;
+}
+
+static lb_status open_objective(cli_recipe *r, const lb_value *v) {
+    lb_status st = LB_OK;
+    const lb_head *head = NULL;
+    LB_TRY(lb_value_only(v, "recipe: objectives", (const char *const[]){"name", "method", "component", "on", "weight", "warmup", "start", "inputs", "params", NULL}));
+    if (r->nterms == CLI_MAX_TERMS) return lb_fail(LB_E_LIMIT, "recipe: at most %d objectives", CLI_MAX_TERMS);
+    const char *method = lb_get_text(v, "method", NULL), *stream = lb_get_text(v, "on", NULL);
+    if (!method) return absent("an objective", "method");
+    if (!stream || !has_stream(r, stream)) return lb_fail(LB_E_ARG, "recipe: line %d: objective %s: 'on' names a stream", v->line, method);
+    lb_objective *o = &r->terms[r->nterms++];
+    LB_TRY(lb_family_find(&head, &lb_methods, method));
+    o->method = (const lb_method *)head;
+    o->component = o->method->components;
+    if (lb_get(v, "component")) LB_TRY(lb_component_find(&o->component, o->method, lb_get_text(v, "component", "")));
+    LB_TRY(lb_component_config(&o->cfg, o->method, o->component, lb_get(v, "params")));
+    o->name = lb_get_text(v, "name", o->component->name);
+    o->stream = stream;
+    o->weight = lb_get_real(v, "weight", 1);
+    o->warmup = lb_get_int(v, "warmup", 0);
+    o->start = lb_get_int(v, "start", 0);
+    LB_TRY(bind(o, lb_get(v, "inputs")));
+done:
+    return st == LB_OK ? st : lb_where(st, "recipe: line %d", v->line);
+}
+
+static lb_status open_objectives(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *all = lb_get(r->value, "objectives");
+    if (!all || all->kind != LB_V_LIST || all->count == 0) return absent("it", "objectives");
+    for (int64_t i = 0; i < all->count && st == LB_OK; i++) st = open_objective(r, all->items[i]);
+    return st;
+}
+
+/* ---- student, training, evaluation ---- */
+
+static lb_status open_student(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *v = lb_get(r->value, "student");
+    const lb_head *head = NULL;
+    if (!v || !lb_get_text(v, "arch", NULL)) return absent("student", "arch");
+    LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", NULL}));
+    LB_TRY(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")));
+    LB_TRY(lb_model_new(&r->student, (const lb_arch *)head, lb_get(v, "params")));
+    lb_map_put((lb_value *)v, "params", lb_params_to_value(head->params, r->student->cfg));
+    LB_TRY(lb_store_init(r->student->store, r->seed));
+    if (lb_get(v, "preprocess")) {
+        LB_TRY(lb_image_spec_from(&r->image, lb_get(v, "preprocess")));
+        lb_map_put((lb_value *)v, "preprocess", lb_image_spec_value(&r->image));
+        r->has_image = true;
+    }
+done:
+    return st;
+}
+
+static lb_status open_train(cli_recipe *r) {
+    lb_status st = LB_OK;
+    LB_TRY(lb_params_from_value(cli_train_params, &r->train, lb_get(r->value, "train")));
+    resolve(r->value, "train", cli_train_params, &r->train);
+    LB_TRY(lb_params_from_value(lb_optim_params, &r->optim, lb_get(r->value, "optimiser")));
+    resolve(r->value, "optimiser", lb_optim_params, &r->optim);
+    LB_TRY(lb_params_from_value(cli_eval_params, &r->eval, lb_get(r->value, "eval")));
+    resolve(r->value, "eval", cli_eval_params, &r->eval);
+    LB_TRY(lb_params_from_value(lb_augment_params, &r->augment, lb_get(r->value, "augment")));
+    resolve(r->value, "augment", lb_augment_params, &r->augment);
+done:
+    return st;
+}
+
+lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list *set) {
+    static const char *const known[] = {"name", "seed", "data", "tokenizer", "features", "teachers", "streams", "student", "objectives", "train", "optimiser", "eval", "augment", NULL};
+    lb_status st = LB_OK;
+    cli_recipe *r = lb_calloc(1, sizeof *r);
+    if (!r) return LB_E_NOMEM;
+    LB_TRY(lb_yaml_read(&r->value, path));
+    for (int64_t i = 0; i < set->count; i++) {
+        char key[256];
+        const char *eq = strchr(set->items[i], '=');
+        if (!eq || (size_t)(eq - set->items[i]) >= sizeof key) {
+            st = cli_usage("--set wants key=value, got '%s'", set->items[i]);
+            goto done;
+        }
+        snprintf(key, sizeof key, "%.*s", (int)(eq - set->items[i]), set->items[i]);
+        LB_TRY(lb_value_set(r->value, key, eq + 1));
+    }
+    LB_TRY(lb_value_only(r->value, "recipe", known));
+    r->name = lb_get_text(r->value, "name", "run");
+    r->seed = (uint64_t)lb_get_int(r->value, "seed", 0);
+    LB_TRY(open_data(r));
+    LB_TRY(find_labels(r));
+    LB_TRY(open_tokenizer(r));
+    LB_TRY(open_features(r));
+    LB_TRY(open_teachers(r));
+    LB_TRY(open_streams(r));
+    LB_TRY(open_objectives(r));
+    LB_TRY(open_student(r));
+    LB_TRY(open_train(r));
+    find_fingerprint(r);
+    *out = r;
+    r = NULL;
+done:
+    cli_recipe_close(r);
+    return st == LB_OK ? st : lb_where(st, "%s", path);
+}
+
+void cli_recipe_close(cli_recipe *r) {
+    if (!r) return;
+    for (int i = 0; i < r->nterms; i++) {
+        if (r->terms[i].cfg && r->terms[i].method) lb_params_free(r->terms[i].method->params, r->terms[i].cfg);
+        lb_free(r->terms[i].cfg);
+        lb_free(r->terms[i].inputs);
+        lb_free(r->terms[i].names);
+    }
+    for (int i = 0; i < r->nstreams; i++) {
+        lb_free(r->streams[i].name);
+        lb_free(r->streams[i].rows);
+    }
+    for (int i = 0; i < r->nfeatures; i++) {
+        lb_cache_close(r->features[i].cache);
+        lb_free(r->features[i].name);
+    }
+    for (int i = 0; i < r->nteachers; i++) cli_model_close(r->teacher_models[i]);
+    lb_params_free(lb_optim_params, &r->optim);
+    lb_params_free(cli_eval_params, &r->eval);
+    lb_model_free(r->student);
+    lb_tokenizer_close(r->tokenizer);
+    lb_free(r->tokenizer_path);
+    lb_free(r->labels);
+    lb_items_free(r->items);
+    lb_value_free(r->value);
+    lb_free(r);
+}
+
+lb_status cli_recipe_source(cli_source **out, cli_recipe *r) {
+    return cli_source_open(out, &(cli_source_spec){.items = r->items,
+                                                   .image = r->has_image ? &r->image : NULL,
+                                                   .tokenizer = r->tokenizer,
+                                                   .max_tokens = r->train.max_tokens,
+                                                   .nfeatures = r->nfeatures,
+                                                   .features = r->features,
+                                                   .nstreams = r->nstreams,
+                                                   .streams = r->streams,
+                                                   .augment = r->augment,
+                                                   .labels = (const char *const *)r->labels,
+                                                   .label_count = r->label_count,
+                                                   .seed = r->seed,
+                                                   .memory = r->train.memory_mib << 20,
+                                                   .workers = r->train.workers});
+}

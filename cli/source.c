@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/source.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/threads.h"
+#include "datasets/sampler.h"
+#include "io/decoder.h"
+
+enum { EVAL_BATCH = 64 };
+
+typedef struct tokens {
+    int64_t *ids;
+    int64_t count;
+} tokens;
+
+/* One stream's batches, made ahead by a worker. */
+typedef struct ahead {
+    cli_source *source;
+    const cli_stream *stream;
+    lb_flow *flow;
+    int64_t next;
+} ahead;
+
+struct cli_source {
+    cli_source_spec spec;
+    tokens *tokens;     /* per item; ids NULL = not yet made */
+    lb_image *kept;     /* per item; decoded pictures, before augmentation */
+    int64_t kept_bytes;
+    int64_t **rows;     /* [feature][item]: row in the cache, -1 = none */
+    int64_t *label;     /* per item, -1 = none */
+    pthread_mutex_t lock;
+    ahead *ahead;       /* per stream */
+};
+
+/* ---- pictures ---- */
+
+/* Decoded pictures are kept while they fit in the memory given. */
+static lb_status kept_picture(cli_source *s, int64_t item, lb_image *out, bool *borrowed) {
+    pthread_mutex_lock(&s->lock);
+    lb_image have = s->kept[item];
+    pthread_mutex_unlock(&s->lock);
+    if (have.pixels) {
+        *out = have;
+        *borrowed = true;
+        return LB_OK;
+    }
+    lb_status st = lb_item_image(out, s->spec.items, &s->spec.items->at[item]);
+    if (st != LB_OK) return lb_where(st, "item %s", s->spec.items->at[item].key);
+    *borrowed = false;
+    int64_t bytes = (int64_t)out->width * out->height * out->channels;
+    pthread_mutex_lock(&s->lock);
+    if (!s->kept[item].pixels && s->kept_bytes + bytes <= s->spec.memory) {
+        s->kept[item] = *out;
+        s->kept_bytes += bytes;
+        *borrowed = true;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return LB_OK;
+}
+
+static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, uint64_t epoch, float *dst) {
+    lb_status st = LB_OK;
+    lb_image raw = {0}, changed = {0}, ready = {0};
+    bool borrowed = false;
+    st = kept_picture(s, item, &raw, &borrowed);
+    if (st != LB_OK) return st;
+    if (stream && stream->augment) LB_TRY(lb_augment(&changed, &raw, &s->spec.augment, s->spec.seed, epoch, s->spec.items->at[item].key));
+    LB_TRY(lb_image_spec_geometry(&ready, changed.pixels ? &changed : &raw, s->spec.image));
+    lb_image_spec_normalise(dst, &ready, s->spec.image);
+done:
+    lb_image_free(&ready);
+    lb_image_free(&changed);
+    if (!borrowed) lb_image_free(&raw);
+    return st;
+}
+
+static lb_status add(lb_batch *b, const char *name, lb_dtype dtype, int rank, const int64_t *shape, lb_tensor **out) {
+    if (b->count == (int)LB_COUNT(b->at)) return lb_fail(LB_E_LIMIT, "a batch holds at most %d names", b->count);
+    lb_status st = lb_tensor_new(out, dtype, rank, shape);
+    if (st != LB_OK) return st;
+    snprintf(b->at[b->count].name, sizeof b->at[0].name, "%s", name);
+    b->at[b->count++].x = *out;
+    return LB_OK;
+}
+
+static lb_status add_pictures(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b) {
+    int32_t w, h;
+    lb_image_spec_size(s->spec.image, s->spec.image->size_w, s->spec.image->size_h ? s->spec.image->size_h : s->spec.image->size_w, &w, &h);
+    lb_tensor *x = NULL;
+    lb_status st = add(b, "image", LB_F32, 4, (int64_t[]){n, 3, h, w}, &x);
+    for (int64_t i = 0; i < n && st == LB_OK; i++) st = picture(s, items[i], stream, epoch, (float *)x->data + i * 3 * h * w);
+    return st;
+}
+
+/* ---- texts ---- */
+
+static lb_status tokenise_all(cli_source *s) {
+    lb_status st = LB_OK;
+    for (int64_t i = 0; i < s->spec.items->count && st == LB_OK; i++) {
+        const lb_item *item = &s->spec.items->at[i];
+        if (!item->text) continue;
+        st = lb_tokenize(s->spec.tokenizer, item->text, item->text_size, s->spec.max_tokens, &s->tokens[i].ids, &s->tokens[i].count);
+        if (st != LB_OK) st = lb_where(st, "item %s", item->key);
+    }
+    return st;
+}
+
+static lb_status add_texts(cli_source *s, const int64_t *items, int64_t n, lb_batch *b) {
+    lb_status st = LB_OK;
+    lb_tensor *ids = NULL, *mask = NULL;
+    int64_t longest = 1;
+    for (int64_t i = 0; i < n; i++)
+        if (s->tokens[items[i]].count > longest) longest = s->tokens[items[i]].count;
+    LB_TRY(add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids));
+    LB_TRY(add(b, "mask", LB_I64, 2, (int64_t[]){n, longest}, &mask));
+    for (int64_t i = 0; i < n; i++) {
+        const tokens *t = &s->tokens[items[i]];
+        if (!t->ids) {
+            st = lb_fail(LB_E_NOTFOUND, "item %s has no text", s->spec.items->at[items[i]].key);
+            goto done;
+        }
+        int64_t *row = (int64_t *)ids->data + i * longest, *on = (int64_t *)mask->data + i * longest;
+        for (int64_t k = 0; k < longest; k++) {
+            row[k] = k < t->count ? t->ids[k] : s->spec.tokenizer->pad_id;
+            on[k] = k < t->count;
+        }
+    }
+done:
+    return st;
+}
+
+/* ---- cached features and labels ---- */
+
+static lb_status add_feature(cli_source *s, int f, const int64_t *items, int64_t n, lb_batch *b) {
+    const cli_feature *feature = &s->spec.features[f];
+    const lb_cache_tap *tap = lb_cache_tap_at(feature->cache, feature->tap);
+    lb_status st = LB_OK;
+    lb_tensor *x = NULL;
+    int64_t shape[LB_MAX_RANK] = {n}, *rows = lb_alloc((size_t)n, sizeof *rows);
+    if (!rows) return LB_E_NOMEM;
+    for (int r = 0; r < tap->rank && r + 1 < LB_MAX_RANK; r++) shape[r + 1] = tap->shape[r];
+    LB_TRY(add(b, feature->name, LB_F32, tap->rank + 1, shape, &x));
+    for (int64_t i = 0; i < n; i++) {
+        rows[i] = s->rows[f][items[i]];
+        if (rows[i] < 0) {
+            st = lb_fail(LB_E_NOTFOUND, "feature '%s': the cache has no good row for item %s", feature->name, s->spec.items->at[items[i]].key);
+            goto done;
+        }
+    }
+    LB_TRY(lb_cache_read(feature->cache, feature->tap, n, rows, x->data));
+done:
+    lb_free(rows);
+    return st;
+}
+
+static lb_status add_labels(cli_source *s, const int64_t *items, int64_t n, lb_batch *b) {
+    lb_tensor *x = NULL;
+    lb_status st = add(b, "label", LB_I64, 1, &n, &x);
+    for (int64_t i = 0; i < n && st == LB_OK; i++) ((int64_t *)x->data)[i] = s->label[items[i]];
+    return st;
+}
+
+static lb_status find_labels(cli_source *s) {
+    if (!(s->label = lb_alloc((size_t)s->spec.items->count, sizeof *s->label))) return LB_E_NOMEM;
+    for (int64_t i = 0; i < s->spec.items->count; i++) {
+        s->label[i] = -1;
+        for (int64_t k = 0; k < s->spec.label_count && s->spec.items->at[i].label; k++)
+            if (strcmp(s->spec.labels[k], s->spec.items->at[i].label) == 0) s->label[i] = k;
+    }
+    return LB_OK;
+}
+
+static lb_status find_rows(cli_source *s) {
+    if (!(s->rows = lb_calloc((size_t)s->spec.nfeatures + 1, sizeof *s->rows))) return LB_E_NOMEM;
+    for (int f = 0; f < s->spec.nfeatures; f++) {
+        const lb_cache *cache = s->spec.features[f].cache;
+        if (!(s->rows[f] = lb_alloc((size_t)s->spec.items->count, sizeof **s->rows))) return LB_E_NOMEM;
+        for (int64_t i = 0; i < s->spec.items->count; i++) {
+            int64_t row = lb_cache_find(cache, s->spec.items->at[i].key);
+            s->rows[f][i] = row >= 0 && lb_cache_row_status(cache, row) == 0 ? row : -1;
+        }
+    }
+    return LB_OK;
+}
+
+/* ---- batches ---- */
+
+static bool feature_of(const cli_stream *stream, const cli_feature *f) { return f->of_text ? stream->text : stream->image || !stream->unpaired; }
+
+/* Leaves out items that lack what the stream uses. */
+static lb_status prune(cli_source *s, cli_stream *stream) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < stream->count; i++) {
+        int64_t item = stream->rows[i];
+        bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids);
+        for (int f = 0; f < s->spec.nfeatures; f++)
+            if (feature_of(stream, &s->spec.features[f]) && s->rows[f][item] < 0) ok = false;
+        if (ok) stream->rows[kept++] = item;
+    }
+    if (kept < stream->count)
+        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text or a good cached row and are left out", stream->name, (long long)(stream->count - kept), (long long)stream->count);
+    stream->count = kept;
+    if (kept == 0) return lb_fail(LB_E_ARG, "stream %s has no items", stream->name);
+    return LB_OK;
+}
+
+static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pictures, const int64_t *texts, int64_t n, uint64_t epoch, lb_batch *b) {
+    lb_status st = LB_OK;
+    b->rows = n;
+    if (!(b->keys = lb_calloc((size_t)n + 1, sizeof *b->keys))) return LB_E_NOMEM;
+    for (int64_t i = 0; i < n; i++)
+        if (!(b->keys[i] = lb_strdup(s->spec.items->at[(stream->image || !stream->text ? pictures : texts)[i]].key))) return LB_E_NOMEM;
+    if (stream->image && s->spec.image) LB_TRY(add_pictures(s, stream, pictures, n, epoch, b));
+    if (stream->text && s->spec.tokenizer) LB_TRY(add_texts(s, texts, n, b));
+    for (int f = 0; f < s->spec.nfeatures; f++)
+        if (feature_of(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, b));
+    if (s->spec.label_count > 0) LB_TRY(add_labels(s, pictures, n, b));
+done:
+    return st;
+}
+
+void cli_batch_release(lb_batch *b) {
+    for (int i = 0; i < b->count; i++) lb_tensor_free(b->at[i].x);
+    for (int64_t i = 0; b->keys && i < b->rows; i++) lb_free(b->keys[i]);
+    lb_free(b->keys);
+    *b = (lb_batch){0};
+}
+
+/* Step k of a stream: pictures and texts in the same order, or in two orders when unpaired. */
+static lb_status make_step(void *ctx, int64_t step, void **result) {
+    const ahead *a = ctx;
+    cli_source *s = a->source;
+    const cli_stream *stream = a->stream;
+    lb_status st = LB_OK;
+    int64_t n = stream->batch, epoch = 0;
+    lb_batch *b = lb_calloc(1, sizeof *b);
+    int64_t *rows = lb_alloc((size_t)n * 2, sizeof *rows);
+    if (!b || !rows) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(lb_sampler_batch(rows, &epoch, s->spec.seed, stream->name, stream->count, n, step));
+    memcpy(rows + n, rows, (size_t)n * sizeof *rows);
+    if (stream->unpaired) {
+        char name[96];
+        snprintf(name, sizeof name, "%s.text", stream->name);
+        LB_TRY(lb_sampler_batch(rows + n, &epoch, s->spec.seed, name, stream->count, n, step));
+    }
+    for (int64_t i = 0; i < 2 * n; i++) rows[i] = stream->rows[rows[i]];
+    LB_TRY(fill(s, stream, rows, rows + n, n, (uint64_t)epoch, b));
+    *result = b;
+    b = NULL;
+done:
+    if (b) cli_batch_release(b);
+    lb_free(b);
+    lb_free(rows);
+    return st;
+}
+
+static void drop_step(void *ctx, void *result) {
+    (void)ctx;
+    cli_batch_release(result);
+    lb_free(result);
+}
+
+static ahead *find_ahead(cli_source *s, const char *stream) {
+    for (int i = 0; i < s->spec.nstreams; i++)
+        if (strcmp(s->spec.streams[i].name, stream) == 0) return &s->ahead[i];
+    return NULL;
+}
+
+static int64_t source_rows(void *ctx, const char *stream) {
+    const ahead *a = find_ahead(ctx, stream);
+    return a ? a->stream->count : 0;
+}
+
+static lb_status source_batch(void *ctx, const char *stream, int64_t step, lb_batch *out) {
+    lb_status st = LB_OK;
+    ahead *a = find_ahead(ctx, stream);
+    if (!a) return lb_fail(LB_E_NOTFOUND, "no stream '%s'", stream);
+    if (!a->flow || a->next != step) {
+        lb_flow_close(a->flow);
+        a->flow = NULL;
+        a->next = step;
+        LB_TRY(lb_flow_open(&a->flow, &(lb_flow_spec){.first = step, .count = INT64_MAX, .workers = a->source->spec.workers, .depth = 2, .work = make_step, .drop = drop_step, .ctx = a}));
+    }
+    int64_t index = 0;
+    void *result = NULL;
+    bool end = false;
+    LB_TRY(lb_flow_next(a->flow, &index, &result, &end));
+    a->next = step + 1;
+    *out = *(lb_batch *)result;
+    lb_free(result);
+done:
+    return st;
+}
+
+static void source_release(void *ctx, lb_batch *b) {
+    (void)ctx;
+    cli_batch_release(b);
+}
+
+lb_batch_source cli_source_batches(cli_source *s) { return (lb_batch_source){.ctx = s, .rows = source_rows, .batch = source_batch, .release = source_release}; }
+
+lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
+    lb_status st = LB_OK;
+    cli_source *s = lb_calloc(1, sizeof *s);
+    if (!s) return LB_E_NOMEM;
+    s->spec = *spec;
+    pthread_mutex_init(&s->lock, NULL);
+    int64_t n = spec->items->count;
+    s->tokens = lb_calloc((size_t)n + 1, sizeof *s->tokens);
+    s->kept = lb_calloc((size_t)n + 1, sizeof *s->kept);
+    s->ahead = lb_calloc((size_t)spec->nstreams + 1, sizeof *s->ahead);
+    if (!s->tokens || !s->kept || !s->ahead) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    for (int i = 0; i < spec->nstreams; i++) s->ahead[i] = (ahead){.source = s, .stream = &spec->streams[i]};
+    if (spec->tokenizer) LB_TRY(tokenise_all(s));
+    LB_TRY(find_labels(s));
+    LB_TRY(find_rows(s));
+    for (int i = 0; i < spec->nstreams; i++) LB_TRY(prune(s, &spec->streams[i]));
+    *out = s;
+    s = NULL;
+done:
+    cli_source_close(s);
+    return st;
+}
+
+void cli_source_close(cli_source *s) {
+    if (!s) return;
+    for (int i = 0; s->ahead && i < s->spec.nstreams; i++) lb_flow_close(s->ahead[i].flow);
+    for (int64_t i = 0; i < s->spec.items->count; i++) {
+        if (s->tokens) lb_free(s->tokens[i].ids);
+        if (s->kept) lb_image_free(&s->kept[i]);
+    }
+    for (int f = 0; s->rows && f < s->spec.nfeatures; f++) lb_free(s->rows[f]);
+    pthread_mutex_destroy(&s->lock);
+    lb_free(s->rows);
+    lb_free(s->label);
+    lb_free(s->tokens);
+    lb_free(s->kept);
+    lb_free(s->ahead);
+    lb_free(s);
+}
+
+/* ---- evaluation ---- */
+
+lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bool image, bool text, lb_batch *out) {
+    cli_stream plain = {.name = "", .image = image, .text = text, .unpaired = true};
+    *out = (lb_batch){0};
+    lb_status st = fill(s, &plain, items, items, count, 0, out);
+    if (st != LB_OK) cli_batch_release(out);
+    return st;
+}
+
+static lb_status run_tap(lb_tape *t, lb_model *m, const lb_batch *b, const char *tap, float **all, int64_t count, int64_t at, int64_t *width) {
+    lb_named in[LB_COUNT(b->at)];
+    lb_tensor *y = NULL;
+    for (int i = 0; i < b->count; i++) in[i] = (lb_named){b->at[i].name, b->at[i].x};
+    lb_model_run(m, t, b->count, in, 1, &tap, &y);
+    lb_status st = lb_tape_status(t);
+    if (st != LB_OK) return st;
+    if (!y || y->rank != 2) return lb_fail(LB_E_SHAPE, "tap '%s' is no [rows, width] tensor", tap);
+    if (!*all) {
+        *width = y->shape[1];
+        if (!(*all = lb_alloc((size_t)(count * *width), sizeof **all))) return LB_E_NOMEM;
+    }
+    for (int64_t i = 0; i < b->rows * *width; i++) (*all)[at * *width + i] = (float)lb_get_at(y, i);
+    return LB_OK;
+}
+
+lb_status cli_source_embed(cli_source *s, lb_model *m, const int64_t *items, int64_t count, bool image, bool text, const char *tap, float **out, int64_t *width) {
+    lb_status st = LB_OK;
+    float *all = NULL;
+    lb_batch b = {0};
+    lb_tape *t = NULL;
+    LB_TRY(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    for (int64_t at = 0; at < count; at += EVAL_BATCH) {
+        int64_t n = count - at < EVAL_BATCH ? count - at : EVAL_BATCH;
+        LB_TRY(cli_source_make(s, items + at, n, image, text, &b));
+        LB_TRY(run_tap(t, m, &b, tap, &all, count, at, width));
+        cli_batch_release(&b);
+        lb_tape_reset(t);
+    }
+    *out = all;
+    all = NULL;
+done:
+    cli_batch_release(&b);
+    lb_tape_free(t);
+    lb_free(all);
+    return st;
+}
