@@ -6,7 +6,7 @@
 LB_BEGIN
 
 /* A page is data: {"title", "sections": [{"title", "text", "table": {"columns": [...], "rows": [[...]]}, "curves": [{"name", "x": [...],
- * "y": [...]}], "grid": {"rows": [{"query": {"text"|"image"}, "hits": [{"image"|"text", "right": bool, "score"}]}]}}]}.
+ * "y": [...]}], "note", "grid": {"rows": [{"query": {"text"|"image"}, "hits": [{"image"|"text", "right": bool, "score"}]}]}}]}.
  * Images are data URIs. */
 LB_API LB_MUST_USE lb_status lb_report_html(lb_buf *out, const lb_value *page);
 
