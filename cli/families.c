@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/families.h"
 #include "cli/cli.h"
+#include "eval/metric.h"
 #include "io/decoder.h"
 
 const lb_family *const cli_families[] = {
     &lb_decoders,
+    &lb_metrics,
     &lb_verbs,
 };
 const int cli_family_count = (int)LB_COUNT(cli_families);
