@@ -39,11 +39,13 @@ lb_status lb_h5_fail(lb_status code, const char *path, const char *what, const c
                    s.outer[0] ? s.outer : "no reason given", two ? ": " : "", two ? s.inner : "");
 }
 
-/* File locks are ignored where the file system has none; closing a file closes everything opened in it. */
+/* File locks are ignored where the file system has none; closing a file closes everything opened in it. New files use the layout of HDF5
+ * 1.10, whose records carry checksums: HDF5 crashes on older ones when a bit in them has flipped. */
 static hid_t access_list(void) {
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
     if (fapl < 0) return fapl;
     H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
+    H5Pset_libver_bounds(fapl, H5F_LIBVER_V110, H5F_LIBVER_LATEST);
 #if H5_VERSION_GE(1, 10, 7)
     H5Pset_file_locking(fapl, true, true);
 #endif
@@ -87,7 +89,7 @@ lb_status lb_h5_create_after(lb_h5 **out, const char *path, int64_t userblock) {
     lb_status st = LB_OK;
     lb_h5_lock();
     hid_t fapl = access_list(), fcpl = H5Pcreate(H5P_FILE_CREATE);
-    if (fapl < 0 || fcpl < 0 || H5Pset_userblock(fcpl, (hsize_t)userblock) < 0) {
+    if (fapl < 0 || fcpl < 0 || H5Pset_obj_track_times(fcpl, false) < 0 || H5Pset_userblock(fcpl, (hsize_t)userblock) < 0) {
         st = lb_h5_fail(LB_E_ARG, path, "cannot create", NULL);
     } else {
         hid_t id = H5Fcreate(path, H5F_ACC_TRUNC, fcpl, fapl);

@@ -39,10 +39,19 @@ static lb_status take_shape(struct opened *o, lb_h5 *f, const char *name) {
     return LB_OK;
 }
 
+/* No chunk cache: callers read and write whole chunks, or rows that are wanted once. */
+static hid_t row_list(void) {
+    hid_t p = H5Pcreate(H5P_DATASET_ACCESS);
+    if (p >= 0) H5Pset_chunk_cache(p, 1, 0, 1.0);
+    return p;
+}
+
 static lb_status open_set(struct opened *o, lb_h5 *f, const char *name) {
     *o = (struct opened){0};
     if (!lb_h5_exists(f->id, name)) return lb_fail(LB_E_NOTFOUND, "%s: no dataset '%s'", f->path, name);
-    o->set = H5Dopen2(f->id, name, H5P_DEFAULT);
+    hid_t dapl = row_list();
+    o->set = H5Dopen2(f->id, name, dapl < 0 ? H5P_DEFAULT : dapl);
+    if (dapl >= 0) H5Pclose(dapl);
     if (o->set >= 0) o->type = H5Dget_type(o->set);
     if (o->set >= 0) o->space = H5Dget_space(o->set);
     if (o->set < 0 || o->type < 0 || o->space < 0) return lb_h5_fail(LB_E_FORMAT, f->path, "cannot open dataset", name);
@@ -114,17 +123,29 @@ lb_status lb_h5_is_integer(bool *out, lb_h5 *f, const char *dataset) {
     return st;
 }
 
-/* A property list for new datasets: no times (equal content, equal bytes), groups made on the way. */
-static hid_t link_list(void) {
-    hid_t p = H5Pcreate(H5P_LINK_CREATE);
-    if (p >= 0) H5Pset_create_intermediate_group(p, 1);
-    return p;
+/* Makes the groups of a path. Neither they nor datasets keep times: equal content gives equal bytes. */
+static bool make_groups(lb_h5 *f, const char *path) {
+    char step[1024];
+    hid_t p = H5Pcreate(H5P_GROUP_CREATE);
+    bool ok = p >= 0 && H5Pset_obj_track_times(p, false) >= 0 && strlen(path) < sizeof step;
+    for (size_t i = 1; ok && path[i]; i++) {
+        if (path[i] != '/') continue;
+        memcpy(step, path, i);
+        step[i] = '\0';
+        if (lb_h5_exists(f->id, step)) continue;
+        hid_t g = H5Gcreate2(f->id, step, H5P_DEFAULT, p, H5P_DEFAULT);
+        ok = g >= 0;
+        if (ok) H5Gclose(g);
+    }
+    if (p >= 0) H5Pclose(p);
+    return ok;
 }
 
 static hid_t create_list(int rank, const int64_t *chunk) {
     hid_t p = H5Pcreate(H5P_DATASET_CREATE);
     if (p < 0) return p;
     H5Pset_obj_track_times(p, false);
+    H5Pset_fill_time(p, H5D_FILL_TIME_ALLOC);
     if (chunk) {
         hsize_t c[LB_MAX_RANK];
         for (int i = 0; i < rank; i++) c[i] = (hsize_t)chunk[i];
@@ -140,10 +161,10 @@ static hid_t new_set(lb_h5 *f, const char *name, hid_t type, int rank, const int
     hsize_t dims[LB_MAX_RANK];
     for (int i = 0; i < rank; i++) dims[i] = (hsize_t)shape[i];
     hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR);
-    hid_t lcpl = link_list(), dcpl = create_list(rank, chunk), set = -1;
-    if (space >= 0 && lcpl >= 0 && dcpl >= 0) set = H5Dcreate2(f->id, name, type, space, lcpl, dcpl, H5P_DEFAULT);
+    hid_t dcpl = create_list(rank, chunk), dapl = row_list(), set = -1;
+    if (space >= 0 && dcpl >= 0 && dapl >= 0 && make_groups(f, name)) set = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, dapl);
+    if (dapl >= 0) H5Pclose(dapl);
     if (space >= 0) H5Sclose(space);
-    if (lcpl >= 0) H5Pclose(lcpl);
     if (dcpl >= 0) H5Pclose(dcpl);
     return set;
 }

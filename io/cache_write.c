@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The writer of one feature file: rows into the journal, at the end the file (cache_build.c). */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/progress.h"
+#include "io/cache_private.h"
+
+#define SYNC_SECONDS 30.0
+
+struct lb_cache_writer {
+    char *path;
+    lb_fingerprint print;
+    int64_t n, rows;
+    char **keys, *key_bytes; /* our own copy, in one block */
+    int ntaps;
+    lb_tap_spec *taps;
+    int64_t *positions; /* sum of lengths so far per tap */
+    cache_part *part;   /* NULL: the file is finished already */
+    lb_buf record;
+};
+
+static void free_writer(lb_cache_writer *w) {
+    if (!w) return;
+    cache_part_close(w->part);
+    for (int i = 0; w->taps && i < w->ntaps; i++) lb_free((char *)w->taps[i].name);
+    lb_free(w->taps);
+    lb_free(w->positions);
+    lb_free(w->keys);
+    lb_free(w->key_bytes);
+    lb_free(w->path);
+    lb_buf_free(&w->record);
+    lb_free(w);
+}
+
+static lb_status copy_keys(lb_cache_writer *w, const char *const *keys) {
+    size_t bytes = 0, at = 0;
+    for (int64_t i = 0; i < w->n; i++) bytes += strlen(keys[i]) + 1;
+    w->keys = lb_alloc((size_t)w->n, sizeof *w->keys);
+    w->key_bytes = lb_alloc(bytes, 1);
+    if (!w->keys || !w->key_bytes) return LB_E_NOMEM;
+    for (int64_t i = 0; i < w->n; i++) {
+        size_t size = strlen(keys[i]) + 1;
+        w->keys[i] = memcpy(w->key_bytes + at, keys[i], size);
+        at += size;
+    }
+    return LB_OK;
+}
+
+static lb_status copy_taps(lb_cache_writer *w, int ntaps, const lb_tap_spec *taps) {
+    w->taps = lb_calloc((size_t)ntaps, sizeof *w->taps);
+    w->positions = lb_calloc((size_t)ntaps, sizeof *w->positions);
+    if (!w->taps || !w->positions) return LB_E_NOMEM;
+    for (int i = 0; i < ntaps; i++) {
+        const lb_tap_spec *t = &taps[i];
+        int64_t bytes = (int64_t)lb_dtype_size(t->dtype);
+        if (t->dtype != LB_F32 && t->dtype != LB_F16 && t->dtype != LB_BF16 && t->dtype != LB_I8)
+            return lb_fail(LB_E_ARG, "%s: tap '%s' as %s: want f32, f16, bf16 or i8", w->path, t->name, lb_dtype_name(t->dtype));
+        if (t->rank < (t->ragged ? 1 : 0) || t->rank + (t->ragged ? 0 : 1) > LB_MAX_RANK) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has rank %d", w->path, t->name, t->rank);
+        if (!t->name[0] || strlen(t->name) > 95 || strchr(t->name, '/')) return lb_fail(LB_E_ARG, "%s: '%s' cannot be the name of a tap (1 to 95 bytes without '/')", w->path, t->name);
+        for (int d = t->ragged ? 1 : 0; d < t->rank; d++)
+            if (t->shape[d] < 0 || !lb_mul_i64(&bytes, bytes, t->shape[d]) || bytes > (int64_t)1 << 40) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has an impossible size", w->path, t->name);
+        w->taps[i] = *t;
+        if (!(w->taps[i].name = lb_strdup(t->name))) return LB_E_NOMEM;
+        w->ntaps = i + 1;
+        w->positions[i] = t->ragged ? 0 : w->n;
+    }
+    return LB_OK;
+}
+
+/* ---- what a part says about itself ---- */
+static lb_value *tap_value(const lb_tap_spec *t) {
+    lb_value *v = lb_value_map(), *shape = lb_value_list();
+    lb_map_text(v, "name", t->name);
+    lb_map_text(v, "dtype", lb_dtype_name(t->dtype));
+    lb_map_bool(v, "ragged", t->ragged);
+    for (int d = t->ragged ? 1 : 0; d < t->rank; d++) lb_list_int(shape, t->shape[d]);
+    lb_map_put(v, "shape", shape);
+    return v;
+}
+
+static lb_value *head_value(const lb_cache_writer *w) {
+    char sha[65];
+    lb_value *v = lb_value_map(), *taps = lb_value_list();
+    for (const cache_field *f = cache_fields; f->name; f++) lb_map_text(v, f->name, (const char *)&w->print + f->offset);
+    cache_texts_sha256(w->n, (const char *const *)w->keys, sha);
+    lb_map_int(v, "n", w->n);
+    lb_map_text(v, "keys", sha);
+    for (int i = 0; i < w->ntaps; i++) lb_list_put(taps, tap_value(&w->taps[i]));
+    lb_map_put(v, "features", taps);
+    return v;
+}
+
+/* Compares two heads field by field. */
+static lb_status match_head(const lb_value *have, const lb_value *want, const char *file, const char *advice) {
+    lb_status st = LB_OK;
+    lb_fingerprint a = {0}, b = {0};
+    lb_buf x = {0}, y = {0};
+    for (const cache_field *f = cache_fields; f->name; f++) {
+        snprintf((char *)&a + f->offset, f->size, "%s", lb_get_text(have, f->name, ""));
+        snprintf((char *)&b + f->offset, f->size, "%s", lb_get_text(want, f->name, ""));
+    }
+    LB_TRY(lb_fingerprint_match(&a, &b, true, file));
+    if (lb_get_int(have, "n", -1) != lb_get_int(want, "n", -2))
+        st = lb_fail(LB_E_MISMATCH, "%s: number of items differs: the file has %lld, wanted are %lld", file, (long long)lb_get_int(have, "n", -1), (long long)lb_get_int(want, "n", -1));
+    else if (strcmp(lb_get_text(have, "keys", ""), lb_get_text(want, "keys", "")) != 0)
+        st = lb_fail(LB_E_MISMATCH, "%s: keys differ: the file's have SHA-256 %s, the wanted ones %s", file, lb_get_text(have, "keys", "?"), lb_get_text(want, "keys", "?"));
+    if (st != LB_OK) goto done;
+    LB_TRY(lb_json_write(&x, lb_get(have, "features"), 0));
+    LB_TRY(lb_json_write(&y, lb_get(want, "features"), 0));
+    if (strcmp(lb_buf_str(&x), lb_buf_str(&y)) != 0) st = lb_fail(LB_E_MISMATCH, "%s: features differ: the file has %s, wanted are %s", file, lb_buf_str(&x), lb_buf_str(&y));
+done:
+    lb_buf_free(&x);
+    lb_buf_free(&y);
+    return st == LB_E_MISMATCH ? lb_where(st, "%s", advice) : st;
+}
+
+/* The file's tap of that name; NULL: those that are not wanted. */
+static void put_taps(lb_value *list, const shard *s, const lb_cache_writer *w, const char *name) {
+    for (int k = 0; k < s->ntaps; k++) {
+        const lb_cache_tap *t = &s->taps[k].tap;
+        lb_tap_spec spec = {.name = t->name, .rank = t->rank, .ragged = t->ragged, .dtype = t->dtype};
+        bool wanted = false;
+        for (int i = 0; i < w->ntaps; i++) wanted |= strcmp(t->name, w->taps[i].name) == 0;
+        memcpy(spec.shape, t->shape, sizeof spec.shape);
+        if (name ? strcmp(t->name, name) == 0 : !wanted) lb_list_put(list, tap_value(&spec));
+    }
+}
+
+/* The finished file against what is wanted. */
+static lb_status match_finished(const lb_cache_writer *w) {
+    lb_status st = LB_OK;
+    shard s = {0};
+    lb_value *want = head_value(w), *have = lb_value_map(), *taps = lb_value_list();
+    LB_TRY(shard_open(&s, w->path));
+    for (const cache_field *f = cache_fields; f->name; f++) {
+        bool program = strcmp(f->name, "program") == 0; /* an upgrade alone is no reason to make all features again */
+        lb_map_text(have, f->name, program ? w->print.program : (const char *)&s.print + f->offset);
+    }
+    lb_map_int(have, "n", s.n);
+    lb_map_text(have, "keys", s.keys_sha256);
+    for (int i = 0; i < w->ntaps; i++) put_taps(taps, &s, w, w->taps[i].name); /* in the order wanted: the file's own is by name */
+    put_taps(taps, &s, w, NULL);
+    lb_map_put(have, "features", taps);
+    taps = NULL;
+    st = match_head(have, want, w->path, "a finished file of another run is there (remove it, or write elsewhere)");
+done:
+    shard_free(&s);
+    lb_value_free(want);
+    lb_value_free(have);
+    lb_value_free(taps);
+    return st;
+}
+
+/* ---- beginning ---- */
+static bool fits(const lb_cache_writer *w, const cache_record *r) {
+    int64_t at = 0;
+    if (r->status) return true;
+    for (int i = 0; i < w->ntaps; i++) {
+        int64_t length = 0;
+        if (w->taps[i].ragged) {
+            if (at + 8 > r->size) return false;
+            memcpy(&length, r->data + at, sizeof length);
+            at += 8;
+            int64_t one = cache_value_bytes(&w->taps[i], 1);
+            if (length < 0 || length > r->size / (one ? one : 1)) return false;
+        }
+        at += (w->taps[i].dtype == LB_I8 ? 4 : 0) + cache_value_bytes(&w->taps[i], length);
+    }
+    return at == r->size;
+}
+
+static void count_lengths(lb_cache_writer *w, const cache_record *r) {
+    const char *at = r->data;
+    for (int i = 0; !r->status && i < w->ntaps; i++) {
+        int64_t length = 0;
+        if (w->taps[i].ragged) memcpy(&length, at, sizeof length), at += sizeof length;
+        if (w->taps[i].ragged) w->positions[i] += length;
+        at += (w->taps[i].dtype == LB_I8 ? 4 : 0) + cache_value_bytes(&w->taps[i], length);
+    }
+}
+
+/* Takes over every whole row of the part. */
+static lb_status resume(lb_cache_writer *w) {
+    lb_status st = LB_OK;
+    for (bool end = false; w->rows < w->n;) {
+        cache_record r;
+        LB_TRY(cache_part_next(w->part, &r, &end));
+        if (end) break;
+        if (!fits(w, &r)) {
+            st = lb_fail(LB_E_FORMAT, "%s: row %lld has another size than its taps; remove the file", cache_part_path(w->part), (long long)w->rows);
+            goto done;
+        }
+        count_lengths(w, &r);
+        w->rows++;
+    }
+    LB_TRY(cache_part_cut(w->part));
+done:
+    return st;
+}
+
+static lb_status begin_part(lb_cache_writer *w) {
+    lb_status st = LB_OK;
+    lb_value *want = head_value(w), *have = NULL;
+    char *path = lb_format_dup("%s.part", w->path);
+    if (!path) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(cache_part_open(&w->part, path, want, &have));
+    if (lb_file_exists(w->path)) { /* finished; a part beside it is what a crash after the rename left */
+        st = match_finished(w);
+        if (st == LB_OK || !have) unlink(path);
+        if (st != LB_OK) goto done;
+        w->rows = w->n;
+        cache_part_close(w->part);
+        w->part = NULL;
+        goto done;
+    }
+    if (have) LB_TRY(match_head(have, want, path, "an unfinished file of another run is there (remove it, or write elsewhere)"));
+    LB_TRY(resume(w));
+done:
+    lb_value_free(want);
+    lb_value_free(have);
+    lb_free(path);
+    return st;
+}
+
+lb_status lb_cache_begin(lb_cache_writer **out, int64_t *done_rows, const char *path, const lb_fingerprint *f, int64_t n, const char *const *keys, int ntaps,
+                         const lb_tap_spec *taps) {
+    lb_status st = LB_OK;
+    if (n < 0 || ntaps < 1) return lb_fail(LB_E_ARG, "%s: %lld items, %d taps: want at least 0 and 1", path, (long long)n, ntaps);
+    lb_cache_writer *w = lb_calloc(1, sizeof *w);
+    if (!w) return LB_E_NOMEM;
+    w->print = *f;
+    w->n = n;
+    if (!(w->path = lb_strdup(path))) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(copy_keys(w, keys));
+    LB_TRY(copy_taps(w, ntaps, taps));
+    LB_TRY(begin_part(w));
+    *done_rows = w->rows;
+    *out = w;
+    w = NULL;
+done:
+    free_writer(w);
+    return st;
+}
+
+/* ---- rows ---- */
+
+/* q = round(x / s) with s = max|x| / 127, s first; one s per row. */
+static lb_status add_i8(lb_buf *out, const float *x, int64_t n) {
+    float most = 0;
+    signed char q[1024];
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(x[i])) return lb_fail(LB_E_NUMERIC, "element %lld is not finite, which i8 cannot hold", (long long)i);
+        most = fmaxf(most, fabsf(x[i]));
+    }
+    float scale = most / 127.0f;
+    lb_buf_add(out, &scale, sizeof scale);
+    for (int64_t i = 0; i < n; i += (int64_t)sizeof q) {
+        int64_t m = n - i < (int64_t)sizeof q ? n - i : (int64_t)sizeof q;
+        for (int64_t k = 0; k < m; k++) q[k] = (signed char)(scale > 0 ? fmaxf(-127, fminf(127, nearbyintf(x[i + k] / scale))) : 0);
+        lb_buf_add(out, q, (size_t)m);
+    }
+    return LB_OK;
+}
+
+static lb_status add_half(lb_buf *out, lb_dtype dtype, const float *x, int64_t n) {
+    uint16_t half[1024];
+    const int64_t room = (int64_t)LB_COUNT(half);
+    const float most = dtype == LB_F16 ? 65519.996f : 3.3961e38f; /* beyond, rounding gives infinity */
+    for (int64_t i = 0; i < n; i += room) {
+        int64_t m = n - i < room ? n - i : room;
+        for (int64_t k = 0; k < m; k++)
+            if (isfinite(x[i + k]) && fabsf(x[i + k]) > most) return lb_fail(LB_E_NUMERIC, "element %lld is %g, which %s cannot hold", (long long)(i + k), (double)x[i + k], lb_dtype_name(dtype));
+        lb_convert(half, dtype, x + i, LB_F32, m);
+        lb_buf_add(out, half, (size_t)m * sizeof *half);
+    }
+    return LB_OK;
+}
+
+static lb_status add_value(lb_buf *out, const lb_tap_spec *t, const float *x, int64_t length) {
+    int64_t n = cache_value_bytes(t, length) / (int64_t)lb_dtype_size(t->dtype);
+    if (t->ragged) lb_buf_add(out, &length, sizeof length);
+    if (t->dtype == LB_I8) return add_i8(out, x, n);
+    if (t->dtype != LB_F32) return add_half(out, t->dtype, x, n);
+    lb_buf_add(out, x, (size_t)n * sizeof *x);
+    return LB_OK;
+}
+
+static lb_status ready(const lb_cache_writer *w) {
+    if (!w->part || w->rows >= w->n) return lb_fail(LB_E_ARG, "%s: all %lld rows are there", w->path, (long long)w->n);
+    return LB_OK;
+}
+
+static lb_status append(lb_cache_writer *w, int status) {
+    if (w->record.failed) {
+        lb_buf_clear(&w->record);
+        return LB_E_NOMEM;
+    }
+    cache_record r = {.status = status, .size = (int64_t)w->record.size, .data = lb_buf_str(&w->record)};
+    lb_status st = cache_part_add(w->part, &r);
+    if (st != LB_OK) return st;
+    count_lengths(w, &r);
+    w->rows++;
+    return lb_now() - cache_part_synced(w->part) >= SYNC_SECONDS ? cache_part_sync(w->part) : LB_OK;
+}
+
+lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int64_t *length) {
+    lb_status st = ready(w);
+    if (st != LB_OK) return st;
+    lb_buf_clear(&w->record);
+    for (int i = 0; i < w->ntaps; i++) {
+        const lb_tap_spec *t = &w->taps[i];
+        int64_t n = t->ragged ? (length ? length[i] : -1) : 0;
+        if (n < 0) return lb_fail(LB_E_ARG, "%s: tap '%s' is ragged and needs a length", w->path, t->name);
+        st = add_value(&w->record, t, values[i], n);
+        if (st != LB_OK) return lb_where(st, "%s: item '%s', tap '%s'", w->path, w->keys[w->rows], t->name);
+    }
+    return append(w, 0);
+}
+
+lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *message) {
+    lb_status st = ready(w);
+    if (st != LB_OK) return st;
+    if (code >= 0 || code < -255) return lb_fail(LB_E_ARG, "%s: a failed item with code %d", w->path, (int)code);
+    lb_buf_clear(&w->record);
+    lb_buf_text(&w->record, message && message[0] ? message : lb_status_name(code));
+    return append(w, -(int)code);
+}
+
+lb_status lb_cache_sync(lb_cache_writer *w) { return w->part ? cache_part_sync(w->part) : LB_OK; }
+
+/* ---- ends ---- */
+lb_status lb_cache_commit(lb_cache_writer **pw) {
+    lb_cache_writer *w = *pw;
+    lb_status st = LB_OK;
+    *pw = NULL;
+    if (!w || !w->part) goto done;
+    if (w->rows < w->n) {
+        st = lb_fail(LB_E_ARG, "%s: %lld of %lld rows are there", w->path, (long long)w->rows, (long long)w->n);
+        goto done;
+    }
+    LB_TRY(cache_part_sync(w->part));
+    cache_plan plan = {.print = &w->print, .n = w->n, .keys = (const char *const *)w->keys, .ntaps = w->ntaps, .taps = w->taps, .positions = w->positions};
+    LB_TRY(cache_build(w->path, w->part, &plan));
+    if (unlink(cache_part_path(w->part)) != 0 && errno != ENOENT) st = lb_fail(LB_E_IO, "%s: cannot remove: %s", cache_part_path(w->part), strerror(errno));
+done:
+    free_writer(w);
+    return st;
+}
+
+void lb_cache_close_part(lb_cache_writer **pw) {
+    lb_cache_writer *w = *pw;
+    *pw = NULL;
+    if (w && w->part && !cache_part_failed(w->part)) { /* a failure keeps its message */
+        lb_status ignored = cache_part_sync(w->part);
+        (void)ignored;
+    }
+    free_writer(w);
+}
+
+void lb_cache_discard(lb_cache_writer **pw) {
+    lb_cache_writer *w = *pw;
+    *pw = NULL;
+    if (w && w->part) unlink(cache_part_path(w->part));
+    free_writer(w);
+}
