@@ -3,10 +3,12 @@
 #include "cli/cli.h"
 #include "eval/metric.h"
 #include "io/decoder.h"
+#include "io/weights.h"
 
 const lb_family *const cli_families[] = {
     &lb_decoders,
     &lb_metrics,
     &lb_verbs,
+    &lb_weight_formats,
 };
 const int cli_family_count = (int)LB_COUNT(cli_families);

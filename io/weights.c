@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/weights.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "io/weights_make.h"
+
+/* What an open lb_weights owns besides its list. */
+typedef struct holder {
+    lb_mmap *maps;
+    int64_t map_count;
+    void **blocks;
+    int64_t block_count, block_capacity, capacity;
+    int64_t *sorted; /* numbers of tensors in byte order of names */
+} holder;
+
+static lb_status grow(void **array, int64_t *capacity, int64_t count, size_t size) {
+    if (count < *capacity) return LB_OK;
+    int64_t more = *capacity ? *capacity * 2 : 16;
+    void *p = lb_realloc(*array, (size_t)more, size);
+    if (!p) return LB_E_NOMEM;
+    *array = p;
+    *capacity = more;
+    return LB_OK;
+}
+
+bool lbi_weight_bytes(size_t *out, lb_dtype dtype, int rank, const int64_t *shape) {
+    size_t n = lb_dtype_size(dtype);
+    bool empty = false;
+    for (int i = 0; i < rank; i++) {
+        if (shape[i] < 0) return false;
+        if (shape[i] == 0) empty = true;
+        else if (!lb_mul_size(&n, n, (size_t)shape[i])) return false;
+    }
+    if (n > INT64_MAX) return false;
+    *out = empty ? 0 : n;
+    return true;
+}
+
+lb_status lbi_weights_add(lb_weights *w, const char *name, size_t n, lb_dtype dtype, int rank, const int64_t *shape, const void *data, size_t bytes) {
+    holder *h = w->owner;
+    lb_status st = grow((void **)&w->at, &h->capacity, w->count, sizeof *w->at);
+    if (st != LB_OK) return st;
+    char *copy = lb_strndup(name, n);
+    if (!copy) return LB_E_NOMEM;
+    lb_weight *t = &w->at[w->count++];
+    *t = (lb_weight){.name = copy, .dtype = dtype, .rank = rank, .data = data, .bytes = bytes};
+    for (int i = 0; i < rank; i++) t->shape[i] = shape[i];
+    return LB_OK;
+}
+
+void *lb_weights_alloc(lb_weights *w, size_t bytes) {
+    holder *h = w->owner;
+    if (grow((void **)&h->blocks, &h->block_capacity, h->block_count, sizeof *h->blocks) != LB_OK) return NULL;
+    void *p = lb_alloc_aligned(bytes);
+    if (p) h->blocks[h->block_count++] = p;
+    return p;
+}
+
+void lb_weights_close(lb_weights *w) {
+    if (!w) return;
+    for (int64_t i = 0; i < w->count; i++) lb_free(w->at[i].name);
+    lb_free(w->at);
+    lb_value_free(w->metadata);
+    holder *h = w->owner;
+    for (int64_t i = 0; h && i < h->block_count; i++) lb_free(h->blocks[i]);
+    for (int64_t i = 0; h && i < h->map_count; i++) lb_mmap_close(&h->maps[i]);
+    if (h) {
+        lb_free(h->blocks);
+        lb_free(h->maps);
+        lb_free(h->sorted);
+        lb_free(h);
+    }
+    lb_free(w);
+}
+
+static lb_status new_weights(lb_weights **out, int64_t maps) {
+    lb_weights *w = lb_calloc(1, sizeof *w);
+    holder *h = lb_calloc(1, sizeof *h);
+    lb_mmap *m = lb_calloc((size_t)maps, sizeof *m);
+    if (!w || !h || !m) {
+        lb_free(w);
+        lb_free(h);
+        lb_free(m);
+        return LB_E_NOMEM;
+    }
+    h->maps = m;
+    w->owner = h;
+    *out = w;
+    return LB_OK;
+}
+
+static int by_name(const void *a, const void *b, void *list) {
+    const lb_weight *at = list;
+    return strcmp(at[*(const int64_t *)a].name, at[*(const int64_t *)b].name);
+}
+
+/* The index of names; equal names are refused here for every format. */
+static lb_status sort_names(lb_weights *w) {
+    holder *h = w->owner;
+    h->sorted = lb_alloc((size_t)w->count, sizeof *h->sorted);
+    if (!h->sorted) return LB_E_NOMEM;
+    for (int64_t i = 0; i < w->count; i++) h->sorted[i] = i;
+    qsort_r(h->sorted, (size_t)w->count, sizeof *h->sorted, by_name, w->at);
+    for (int64_t i = 1; i < w->count; i++) {
+        const char *name = w->at[h->sorted[i]].name;
+        if (strcmp(w->at[h->sorted[i - 1]].name, name) == 0) return lb_fail(LB_E_FORMAT, "tensor '%s' is there twice", name);
+    }
+    return LB_OK;
+}
+
+const lb_weight *lb_weights_find(const lb_weights *w, const char *name) {
+    const holder *h = w->owner;
+    int64_t lo = 0, hi = w->count;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        const lb_weight *t = &w->at[h->sorted[mid]];
+        int order = strcmp(name, t->name);
+        if (order == 0) return t;
+        if (order < 0) hi = mid;
+        else lo = mid + 1;
+    }
+    return NULL;
+}
+
+static lb_status format_of(const lb_weight_format **out, const uint8_t *data, size_t size) {
+    const lb_weight_format *best = NULL;
+    int most = 0;
+    for (int i = 0; i < lb_weight_formats.count; i++) {
+        const lb_weight_format *f = (const lb_weight_format *)lb_weight_formats.members[i];
+        int score = f->probe(data, size);
+        if (score > most) most = score, best = f;
+    }
+    if (!best) {
+        if (size == 0) return lb_fail(LB_E_FORMAT, "is empty");
+        return lb_fail(LB_E_UNSUPPORTED, "is no weight file that is known here (safetensors, PyTorch .pt or .pth); first bytes %02x %02x %02x %02x", data[0],
+                       size > 1 ? data[1] : 0, size > 2 ? data[2] : 0, size > 3 ? data[3] : 0);
+    }
+    *out = best;
+    return LB_OK;
+}
+
+/* Maps a file and adds its tensors. */
+static lb_status add_file(lb_weights *w, const char *path, char sha256[65]) {
+    holder *h = w->owner;
+    lb_mmap *m = &h->maps[h->map_count];
+    lb_status st = lb_mmap_open(m, path);
+    if (st != LB_OK) return st;
+    h->map_count++;
+    const lb_weight_format *f = NULL;
+    st = format_of(&f, m->data, m->size);
+    if (st == LB_OK) st = f->open(w, m->data, m->size);
+    if (st != LB_OK) return lb_where(st, "%s", path);
+    lb_sha256_of(m->data, m->size, sha256);
+    return LB_OK;
+}
+
+/* ---- sharded: {"metadata": {...}, "weight_map": {"tensor": "file"}} (Hugging Face) ---- */
+
+typedef struct shard_map {
+    lb_value *index;
+    const lb_value *names;  /* the weight_map */
+    const char **files;     /* distinct, sorted */
+    int64_t file_count;
+} shard_map;
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static lb_status read_index(shard_map *s, const char *path) {
+    lb_status st = lb_json_read(&s->index, path);
+    if (st != LB_OK) return st;
+    s->names = lb_get(s->index, "weight_map");
+    if (!s->names || s->names->kind != LB_V_MAP || s->names->count == 0) return lb_fail(LB_E_FORMAT, "%s: has no weight_map", path);
+    s->files = lb_alloc((size_t)s->names->count, sizeof *s->files);
+    if (!s->files) return LB_E_NOMEM;
+    for (int64_t i = 0; i < s->names->count; i++) {
+        const lb_value *v = s->names->items[i];
+        if (v->kind != LB_V_TEXT || strlen(v->text) != v->text_size || v->text_size == 0 || strchr(v->text, '/') || v->text[0] == '.')
+            return lb_fail(LB_E_FORMAT, "%s: tensor '%s' must name a file of the same folder", path, s->names->keys[i]);
+        s->files[i] = v->text;
+    }
+    qsort(s->files, (size_t)s->names->count, sizeof *s->files, by_text);
+    for (int64_t i = 0; i < s->names->count; i++)
+        if (i == 0 || strcmp(s->files[i], s->files[s->file_count - 1]) != 0) s->files[s->file_count++] = s->files[i];
+    return LB_OK;
+}
+
+static lb_status check_index(const lb_weights *w, const shard_map *s, const int64_t *file_of, const char *path) {
+    for (int64_t i = 0; i < s->names->count; i++) {
+        const char *name = s->names->keys[i], *file = s->names->items[i]->text;
+        const lb_weight *t = lb_weights_find(w, name);
+        if (!t || strcmp(s->files[file_of[t - w->at]], file) != 0) return lb_fail(LB_E_FORMAT, "%s: tensor '%s' is not in %s", path, name, file);
+    }
+    if (w->count != s->names->count)
+        return lb_fail(LB_E_FORMAT, "%s: names %lld tensors, the files hold %lld", path, (long long)s->names->count, (long long)w->count);
+    return LB_OK;
+}
+
+static int by_hash(const void *a, const void *b) {
+    return strcmp(a, b);
+}
+
+static void hash_of_hashes(char (*hashes)[65], int64_t count, char out[65]) {
+    lb_sha256 sum;
+    lb_sha256_init(&sum);
+    qsort(hashes, (size_t)count, sizeof *hashes, by_hash);
+    for (int64_t i = 0; i < count; i++) lb_sha256_add(&sum, hashes[i], 64);
+    lb_sha256_hex(&sum, out);
+}
+
+static lb_status open_shards(lb_weights **out, const char *path) {
+    shard_map s = {0};
+    lb_weights *w = NULL;
+    int64_t *file_of = NULL;
+    char *folder = NULL, *file = NULL, (*hashes)[65] = NULL;
+    lb_status st = LB_OK;
+    LB_TRY(read_index(&s, path));
+    LB_TRY(new_weights(&w, s.file_count));
+    file_of = lb_alloc((size_t)s.names->count, sizeof *file_of);
+    folder = lb_path_folder(path);
+    hashes = lb_alloc((size_t)s.file_count, sizeof *hashes);
+    if (!file_of || !folder || !hashes) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    for (int64_t i = 0; i < s.file_count; i++) {
+        int64_t before = w->count;
+        lb_free(file);
+        file = lb_path_join(folder, s.files[i]);
+        if (!file) {
+            st = LB_E_NOMEM;
+            goto done;
+        }
+        LB_TRY(add_file(w, file, hashes[i]));
+        for (int64_t k = before; k < w->count && k < s.names->count; k++) file_of[k] = i;
+        if (w->count > s.names->count) {
+            st = lb_fail(LB_E_FORMAT, "%s: %s holds tensors that are not named here", path, s.files[i]);
+            goto done;
+        }
+    }
+    st = sort_names(w);
+    if (st != LB_OK) {
+        st = lb_where(st, "%s", path);
+        goto done;
+    }
+    LB_TRY(check_index(w, &s, file_of, path));
+    hash_of_hashes(hashes, s.file_count, w->sha256);
+    *out = w;
+    w = NULL;
+done:
+    lb_weights_close(w);
+    lb_free(file_of);
+    lb_free(hashes);
+    lb_free(folder);
+    lb_free(file);
+    lb_free(s.files);
+    lb_value_free(s.index);
+    return st;
+}
+
+lb_status lb_weights_open(lb_weights **out, const char *path) {
+    if (lb_ends_with(path, ".index.json")) return open_shards(out, path);
+    lb_weights *w = NULL;
+    lb_status st = LB_OK;
+    LB_TRY(new_weights(&w, 1));
+    LB_TRY(add_file(w, path, w->sha256));
+    st = sort_names(w);
+    if (st != LB_OK) {
+        st = lb_where(st, "%s", path);
+        goto done;
+    }
+    *out = w;
+    w = NULL;
+done:
+    lb_weights_close(w);
+    return st;
+}
