@@ -143,6 +143,45 @@ static int64_t place(int n, const int64_t *shape, const int64_t *stride, int64_t
     return at;
 }
 
+/* Eight sums side by side, so that the compiler may use vectors. */
+static double sum_strided(const lb_real *p, int64_t n, int64_t step) {
+    double part[8] = {0}, sum = 0;
+    int64_t i = 0;
+    if (step == 1)
+        for (; i + 8 <= n; i += 8)
+            for (int k = 0; k < 8; k++) part[k] += (double)p[i + k];
+    for (; i < n; i++) sum += (double)p[i * step];
+    for (int k = 0; k < 8; k++) sum += part[k];
+    return sum;
+}
+
+typedef struct total {
+    const lb_real *x;
+    int64_t n;
+    double *sums;
+} total;
+
+enum { PIECE = 65536, MAX_PIECES = 256 };
+
+static void sum_pieces(const void *ctx, int64_t first, int64_t last) {
+    const total *t = ctx;
+    for (int64_t i = first; i < last; i++) {
+        int64_t from = i * PIECE, n = t->n - from < PIECE ? t->n - from : PIECE;
+        t->sums[i % MAX_PIECES] = sum_strided(t->x + from, n, 1);
+    }
+}
+
+double lbi_total(const lb_real *x, int64_t n) {
+    double sums[MAX_PIECES], sum = 0;
+    for (int64_t at = 0; at < n; at += (int64_t)PIECE * MAX_PIECES) {
+        total t = {x + at, n - at < (int64_t)PIECE * MAX_PIECES ? n - at : (int64_t)PIECE * MAX_PIECES, sums};
+        int64_t pieces = (t.n + PIECE - 1) / PIECE;
+        lbi_split(pieces, PIECE, sum_pieces, &t);
+        for (int64_t i = 0; i < pieces; i++) sum += sums[i];
+    }
+    return sum;
+}
+
 /* Each result sums its elements in a fixed order, whatever the threads. */
 static void reduce_each(const void *ctx, int64_t first, int64_t last) {
     const reduction *r = ctx;
@@ -150,10 +189,8 @@ static void reduce_each(const void *ctx, int64_t first, int64_t last) {
     for (int64_t o = first; o < last; o++) {
         const lb_real *from = r->g + place(r->kept, r->kept_shape, r->kept_g, o);
         double sum = 0;
-        for (int64_t j = 0; j < r->inner; j += run) {
-            const lb_real *p = from + place(r->gone - 1, r->gone_shape, r->gone_g, j / run);
-            for (int64_t k = 0; k < run; k++) sum += (double)p[k * step];
-        }
+        for (int64_t j = 0; j < r->inner; j += run)
+            sum += sum_strided(from + place(r->gone - 1, r->gone_shape, r->gone_g, j / run), run, step);
         r->to[o] = (lb_real)((r->fresh ? 0 : (double)r->to[o]) + (double)r->factor * sum);
     }
 }
@@ -199,9 +236,109 @@ void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh
     }
     if (n == 0) return;
     int64_t width = r.kept > 0 && r.kept_g[r.kept - 1] == 1 ? r.kept_shape[r.kept - 1] : 0;
-    if (r.gone == 0 && r.inner == 1) lbi_split(n, 1, add_all, &r);
+    bool flat = lb_is_contiguous(g);
+    if (r.gone == 0 && r.inner == 1 && flat) lbi_split(n, 1, add_all, &r);
+    else if (n == 1 && flat)
+        r.to[0] = (lb_real)((fresh ? 0 : (double)r.to[0]) + (double)factor * lbi_total(r.g, r.inner));
     else if (r.inner > 0 && width >= 8) lbi_split(n / width * ((width + BLOCK - 1) / BLOCK), r.inner * BLOCK, reduce_rows, &r);
     else lbi_split(n, r.inner, reduce_each, &r);
+}
+
+/* ---- copies and sums of views ---- */
+
+static void copy8(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+    for (int64_t i = 0; i < n; i++) *(uint64_t *)(p[0] + i * s[0]) = *(const uint64_t *)(p[1] + i * s[1]);
+}
+
+static void copy4(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+    if (s[0] == 4 && s[1] == 4) {
+        memcpy(p[0], p[1], (size_t)n * 4);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) *(uint32_t *)(p[0] + i * s[0]) = *(const uint32_t *)(p[1] + i * s[1]);
+}
+
+static void copy_bytes(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+    const size_t *size = ctx;
+    for (int64_t i = 0; i < n; i++) memcpy(p[0] + i * s[0], p[1] + i * s[1], *size);
+}
+
+void lbi_copy_view(lb_tensor *to, const lb_tensor *from) {
+    size_t size = lb_dtype_size(to->dtype);
+    const lb_tensor *x[] = {to, from};
+    lbi_walk(to->rank, to->shape, 2, x, size == 8 ? copy8 : size == 4 ? copy4 : copy_bytes, &size);
+}
+
+typedef struct scaled {
+    lb_real factor;
+    bool fresh;
+} scaled;
+
+static void add_row(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+    const scaled *f = ctx;
+    const int64_t one = (int64_t)sizeof(lb_real);
+    lb_real *to = (lb_real *)p[0], k = f->factor;
+    const lb_real *g = (const lb_real *)p[1];
+    if (s[0] == one && s[1] == one && f->fresh)
+        for (int64_t i = 0; i < n; i++) to[i] = k * g[i];
+    else if (s[0] == one && s[1] == one)
+        for (int64_t i = 0; i < n; i++) to[i] += k * g[i];
+    else if (f->fresh)
+        for (int64_t i = 0; i < n; i++) *(lb_real *)(p[0] + i * s[0]) = k * *(const lb_real *)(p[1] + i * s[1]);
+    else
+        for (int64_t i = 0; i < n; i++) *(lb_real *)(p[0] + i * s[0]) += k * *(const lb_real *)(p[1] + i * s[1]);
+}
+
+void lbi_add_view(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh) {
+    const lb_tensor *x[] = {to, g};
+    scaled f = {factor, fresh};
+    lbi_walk(to->rank, to->shape, 2, x, add_row, &f);
+}
+
+void lbi_add_flat(lb_tensor *to, const lb_tensor *g, bool fresh) {
+    reduction r = {.g = lb_r(g), .to = lb_r(to), .factor = 1, .fresh = fresh};
+    int64_t n = lb_numel(to);
+    if (fresh && n > 0) memcpy(r.to, r.g, (size_t)n * sizeof(lb_real));
+    else lbi_split(n, 1, add_all, &r);
+}
+
+void lbi_fill(lb_tensor *to, double value) {
+    int64_t n = lb_numel(to);
+    if (to->dtype == LB_REAL) {
+        for (int64_t i = 0; i < n; i++) lb_r(to)[i] = (lb_real)value;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        lb_convert((char *)to->data + (size_t)i * lb_dtype_size(to->dtype), to->dtype, &value, LB_F64, 1);
+}
+
+/* ---- axes ---- */
+
+lbi_axes lbi_axes_of(const lb_tensor *x, int axis) {
+    lbi_axes a = {axis, 1, x->shape[axis], 1};
+    for (int i = 0; i < axis; i++) a.outer *= x->shape[i];
+    for (int i = axis + 1; i < x->rank; i++) a.inner *= x->shape[i];
+    return a;
+}
+
+void lbi_reduced_shape(lb_tensor *out, const lb_tensor *x, int axis, bool keep) {
+    out->rank = 0;
+    for (int i = 0; i < x->rank; i++) {
+        if (i != axis) out->shape[out->rank++] = x->shape[i];
+        else if (keep) out->shape[out->rank++] = 1;
+    }
+}
+
+lb_tensor lbi_with_axis(const lb_tensor *y, const lb_tensor *x, int axis) {
+    lb_tensor v = *y;
+    int64_t step = 1;
+    v.rank = x->rank;
+    for (int i = x->rank - 1; i >= 0; i--) {
+        v.shape[i] = i == axis ? 1 : x->shape[i];
+        v.stride[i] = step;
+        step *= v.shape[i];
+    }
+    return v;
 }
 
 int lbi_axis(lb_call *c, int axis, int rank) {

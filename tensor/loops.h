@@ -24,6 +24,28 @@ void lbi_split(int64_t n, int64_t cost, void (*run)(const void *ctx, int64_t fir
  * had been broadcast to g's shape. f scales each element: to += factor * g. */
 void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh);
 
+/* Sum of n contiguous numbers, in double, in an order that does not depend on the threads. */
+double lbi_total(const lb_real *x, int64_t n);
+
+/* to = from, same shape and type, any strides. */
+void lbi_copy_view(lb_tensor *to, const lb_tensor *from);
+/* to += factor * g (fresh: =), numbers, g broadcast to the shape of `to`, any strides. */
+void lbi_add_view(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh);
+/* to += g (fresh: =), both contiguous with the same number of elements, whatever their shapes. */
+void lbi_add_flat(lb_tensor *to, const lb_tensor *g, bool fresh);
+void lbi_fill(lb_tensor *to, double value); /* contiguous, any number type */
+
+/* A tensor taken apart at an axis: [outer, n, inner]. */
+typedef struct lbi_axes {
+    int axis;
+    int64_t outer, n, inner;
+} lbi_axes;
+lbi_axes lbi_axes_of(const lb_tensor *x, int axis);
+/* Shape of x without the axis, or with size 1 there. */
+void lbi_reduced_shape(lb_tensor *out, const lb_tensor *x, int axis, bool keep);
+/* y, with or without the axis of size 1, seen with it. Contiguous y only. */
+lb_tensor lbi_with_axis(const lb_tensor *y, const lb_tensor *x, int axis);
+
 /* Axis in 0..rank-1, from -rank..rank-1; fails the tape and returns -1 when it is neither. */
 int lbi_axis(lb_call *c, int axis, int rank);
 

@@ -15,6 +15,7 @@
  * LB_DOUBLE for gradient checks and golden cases. */
 #ifndef LB_TENSOR_TENSOR_H
 #define LB_TENSOR_TENSOR_H
+#include <float.h>
 #include "base/alloc.h"
 LB_BEGIN
 
@@ -36,9 +37,11 @@ typedef enum lb_dtype {
 
 #ifdef LB_DOUBLE
 typedef double lb_real;
+#define LB_REAL_MAX DBL_MAX
 #define LB_REAL LB_F64
 #else
 typedef float lb_real;
+#define LB_REAL_MAX FLT_MAX
 #define LB_REAL LB_F32
 #endif
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = min(max(x, lo), hi); dx = g where lo <= x <= hi (as PyTorch), else 0. NaN stays. */
+#include "tensor/ops/elementwise.h"
+
+struct clamp {
+    lb_real lo, hi;
+};
+
+LBI_INLINE lb_real value(lb_real x, const void *params) {
+    const struct clamp *p = params;
+    return x < p->lo ? p->lo : x > p->hi ? p->hi : x;
+}
+
+LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
+    const struct clamp *p = params;
+    return x >= p->lo && x <= p->hi ? 1 : 0;
+}
+
+static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_row(params, n, p, s, value);
+}
+
+static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_back_row(back, n, p, s, slope);
+}
+
+static void forward(lb_call *c) {
+    lbi_unary_forward(c, row);
+}
+
+static void backward(lb_call *c) {
+    lbi_unary_backward(c, back_row);
+}
+
+static const struct clamp one = {-0.5, 1.25};
+static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
+
+LB_OP(clamp) = {.id = "clamp",
+                .title = "kept between two bounds",
+                .source = "calculus",
+                .sig = "x[...] -> y[...]",
+                .math = "y = min(max(x, lo), hi)",
+                .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
+                .reads = LB_READS_IN(0),
+                .forward = forward,
+                .backward = backward,
+                .cases = cases,
+                .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_clamp(lb_tape *t, lb_tensor *x, double lo, double hi) {
+    struct clamp p = {lo, hi};
+    return lb_apply(t, &lb_op_clamp, &p, sizeof p, 1, &x);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = x F(x), F(x) = (1 + erf(x / sqrt 2)) / 2; dx = g (F(x) + x f(x)), f(x) = exp(-x^2 / 2) / sqrt(2 pi). */
+#include "tensor/ops/elementwise.h"
+
+LBI_INLINE lb_real value(lb_real x, const void *params) {
+    lb_real area = (lb_real)0.5 * (1 + LBI_M(erf)(x * (lb_real)0.70710678118654752440));
+    return x * area;
+}
+
+LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
+    lb_real area = (lb_real)0.5 * (1 + LBI_M(erf)(x * (lb_real)0.70710678118654752440));
+    return area + x * LBI_M(exp)((lb_real)-0.5 * x * x) * (lb_real)0.39894228040143267794;
+}
+
+static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_row(params, n, p, s, value);
+}
+
+static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_back_row(back, n, p, s, slope);
+}
+
+static void forward(lb_call *c) {
+    lbi_unary_forward(c, row);
+}
+
+static void backward(lb_call *c) {
+    lbi_unary_backward(c, back_row);
+}
+
+static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
+
+LB_OP(gelu) = {.id = "gelu",
+               .title = "Gaussian error linear unit",
+               .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415",
+               .sig = "x[...] -> y[...]",
+               .math = "y = x Phi(x)",
+               .flags = LB_OP_STRIDED | LB_OP_SETS,
+               .reads = LB_READS_IN(0),
+               .forward = forward,
+               .backward = backward,
+               .cases = cases,
+               .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_gelu(lb_tape *t, lb_tensor *x) {
+    return lb_apply(t, &lb_op_gelu, NULL, 0, 1, &x);
+}

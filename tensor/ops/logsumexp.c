@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = m + ln sum_i exp(x_i - m) along one axis, m the largest; dx_i = g exp(x_i - y). -inf where all are. */
+#include <math.h>
+#include "tensor/loops.h"
+#include "tensor/ops/elementwise.h"
+
+struct logsumexp {
+    int axis;
+    bool keep;
+};
+
+static bool shape(lb_call *c) {
+    const struct logsumexp *p = c->params;
+    int axis = lbi_axis(c, p->axis, c->in[0]->rank);
+    if (axis < 0) return false;
+    lbi_reduced_shape(c->out[0], c->in[0], axis, p->keep);
+    return true;
+}
+
+static lbi_axes axes_of(const lb_call *c) {
+    const struct logsumexp *p = c->params;
+    return lbi_axes_of(c->in[0], p->axis < 0 ? p->axis + c->in[0]->rank : p->axis);
+}
+
+static void forward_part(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    lbi_axes a = axes_of(c);
+    for (int64_t j = first; j < last; j++) {
+        const lb_real *x = lb_r(c->in[0]) + j / a.inner * a.n * a.inner + j % a.inner;
+        lb_real top = -(lb_real)INFINITY;
+        double sum = 0;
+        for (int64_t k = 0; k < a.n; k++) top = x[k * a.inner] > top ? x[k * a.inner] : top;
+        lb_real shift = LBI_M(fabs)(top) <= LB_REAL_MAX ? top : 0;
+        for (int64_t k = 0; k < a.n; k++) sum += (double)LBI_M(exp)(x[k * a.inner] - shift);
+        lb_r(c->out[0])[j] = shift + (lb_real)log(sum);
+    }
+}
+
+static void forward(lb_call *c) {
+    lbi_axes a = axes_of(c);
+    lbi_split(a.outer * a.inner, a.n * 8, forward_part, c);
+}
+
+static void backward_part(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    lbi_axes a = axes_of(c);
+    for (int64_t j = first; j < last; j++) {
+        int64_t at = j / a.inner * a.n * a.inner + j % a.inner;
+        lb_real y = lb_r(c->out[0])[j], g = lb_r(c->gout[0])[j];
+        if (y == -(lb_real)INFINITY) continue;
+        for (int64_t k = 0; k < a.n; k++) {
+            int64_t i = at + k * a.inner;
+            lb_r(c->gin[0])[i] += g * LBI_M(exp)(lb_r(c->in[0])[i] - y);
+        }
+    }
+}
+
+static void backward(lb_call *c) {
+    lbi_axes a = axes_of(c);
+    lbi_split(a.outer * a.inner, a.n * 8, backward_part, c);
+}
+
+static const struct logsumexp last = {-1, false}, first = {0, true}, middle = {1, false};
+static const lb_op_case cases[] = {
+    {.name = "last", .rank = {2}, .shape = {{3, 5}}, .params = &last},
+    {.name = "first", .rank = {3}, .shape = {{3, 5, 2}}, .params = &first},
+    {.name = "middle", .rank = {3}, .shape = {{2, 5, 11}}, .lo = 80, .hi = 90, .params = &middle},
+    {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &last},
+    {.name = "large", .rank = {2}, .shape = {{301, 290}}, .params = &last},
+};
+
+LB_OP(logsumexp) = {.id = "logsumexp",
+                    .title = "logarithm of the sum of exponentials along one axis",
+                    .source = "calculus",
+                    .sig = "x -> y",
+                    .math = "y = ln sum_i exp x_i",
+                    .reads = LB_READS_IN(0) | LB_READS_OUT(0),
+                    .shape = shape,
+                    .forward = forward,
+                    .backward = backward,
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_logsumexp(lb_tape *t, lb_tensor *x, int axis, bool keep) {
+    struct logsumexp p = {axis, keep};
+    return lb_apply(t, &lb_op_logsumexp, &p, sizeof p, 1, &x);
+}

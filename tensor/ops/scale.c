@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = s x; dx = s g. */
+#include "tensor/ops/elementwise.h"
+
+struct scale {
+    lb_real s;
+};
+
+LBI_INLINE lb_real value(lb_real x, const void *params) {
+    const struct scale *p = params;
+    return p->s * x;
+}
+
+LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
+    const struct scale *p = params;
+    return p->s;
+}
+
+static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_row(params, n, p, s, value);
+}
+
+static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_back_row(back, n, p, s, slope);
+}
+
+static void forward(lb_call *c) {
+    lbi_unary_forward(c, row);
+}
+
+static void backward(lb_call *c) {
+    lbi_unary_backward(c, back_row);
+}
+
+static const struct scale one = {-1.75};
+static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
+
+LB_OP(scale) = {.id = "scale",
+                .title = "times a number",
+                .source = "calculus",
+                .sig = "x[...] -> y[...]",
+                .math = "y = s x",
+                .flags = LB_OP_STRIDED | LB_OP_SETS,
+                .reads = 0,
+                .forward = forward,
+                .backward = backward,
+                .cases = cases,
+                .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_scale(lb_tape *t, lb_tensor *x, double s) {
+    struct scale p = {s};
+    return lb_apply(t, &lb_op_scale, &p, sizeof p, 1, &x);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = elements start, start + step, ... before stop along one axis, as NumPy's x[start:stop:step] with step > 0: negative bounds
+ * count from the end, both are cut to the size; INT64_MAX = to the end. dx = g at those places, 0 elsewhere. Shares memory. */
+#include <string.h>
+#include "tensor/loops.h"
+#include "tensor/ops.h"
+
+struct slice {
+    int axis;
+    int64_t start, stop, step;
+};
+
+static int64_t bound(int64_t at, int64_t n) {
+    if (at < 0) at += n;
+    return at < 0 ? 0 : at > n ? n : at;
+}
+
+/* The part of `whole` (x, or the gradient of x) that the slice is. */
+static void part_of(lb_tensor *part, const lb_tensor *whole, const struct slice *p) {
+    int axis = p->axis < 0 ? p->axis + whole->rank : p->axis;
+    int64_t n = whole->shape[axis], first = bound(p->start, n), last = bound(p->stop, n);
+    part->dtype = whole->dtype;
+    part->rank = whole->rank;
+    memcpy(part->shape, whole->shape, sizeof whole->shape);
+    memcpy(part->stride, whole->stride, sizeof whole->stride);
+    part->shape[axis] = last > first ? (last - first - 1) / p->step + 1 : 0;
+    part->stride[axis] *= p->step;
+    part->data = whole->data;
+    if (whole->data && part->shape[axis] > 0)
+        part->data = (char *)whole->data + first * whole->stride[axis] * (int64_t)lb_dtype_size(whole->dtype);
+}
+
+static bool shape(lb_call *c) {
+    const struct slice *p = c->params;
+    if (lbi_axis(c, p->axis, c->in[0]->rank) < 0) return false;
+    if (p->step < 1) {
+        lb_tape_fail(c->tape, LB_E_ARG, "step %lld, expected 1 or more", (long long)p->step);
+        return false;
+    }
+    part_of(c->out[0], c->in[0], p);
+    return true;
+}
+
+static void backward(lb_call *c) {
+    lb_tensor part = {.rank = 0};
+    if (c->fresh[0]) lbi_fill(c->gin[0], 0);
+    part_of(&part, c->gin[0], c->params);
+    lbi_add_view(&part, c->gout[0], 1, false);
+}
+
+static const struct slice tail = {-1, -2, INT64_MAX, 1}, every = {0, 1, 100, 2}, nothing = {1, 4, 2, 1}, all = {0, 0, INT64_MAX, 1};
+static const lb_op_case cases[] = {
+    {.name = "tail", .rank = {2}, .shape = {{3, 5}}, .params = &tail},
+    {.name = "every", .rank = {3}, .shape = {{6, 2, 3}}, .params = &every},
+    {.name = "nothing", .rank = {2}, .shape = {{3, 5}}, .params = &nothing},
+    {.name = "all", .rank = {1}, .shape = {{5}}, .params = &all},
+    {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &all},
+};
+
+LB_OP(slice) = {.id = "slice",
+                .title = "a range of one axis",
+                .source = "NumPy basic indexing",
+                .sig = "x -> y",
+                .math = "y = x[start:stop:step]",
+                .flags = LB_OP_VIEW | LB_OP_SETS | LB_OP_ANY_TYPE,
+                .shape = shape,
+                .backward = backward,
+                .cases = cases,
+                .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_slice(lb_tape *t, lb_tensor *x, int axis, int64_t start, int64_t stop, int64_t step) {
+    struct slice p = {axis, start, stop, step};
+    return lb_apply(t, &lb_op_slice, &p, sizeof p, 1, &x);
+}

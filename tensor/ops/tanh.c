@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = tanh x; dx = g (1 - y^2). */
+#include "tensor/ops/elementwise.h"
+
+LBI_INLINE lb_real value(lb_real x, const void *params) {
+    return LBI_M(tanh)(x);
+}
+
+LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
+    return 1 - y * y;
+}
+
+static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_row(params, n, p, s, value);
+}
+
+static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+    lbi_unary_back_row(back, n, p, s, slope);
+}
+
+static void forward(lb_call *c) {
+    lbi_unary_forward(c, row);
+}
+
+static void backward(lb_call *c) {
+    lbi_unary_backward(c, back_row);
+}
+
+static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, NULL)};
+
+LB_OP(tanh) = {.id = "tanh",
+               .title = "hyperbolic tangent",
+               .source = "calculus",
+               .sig = "x[...] -> y[...]",
+               .math = "y = tanh x",
+               .flags = LB_OP_STRIDED | LB_OP_SETS,
+               .reads = LB_READS_OUT(0),
+               .forward = forward,
+               .backward = backward,
+               .cases = cases,
+               .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_tanh(lb_tape *t, lb_tensor *x) {
+    return lb_apply(t, &lb_op_tanh, NULL, 0, 1, &x);
+}
