@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# demo.sh: the main job on real data, from an empty machine. Installs, builds, fetches pretrained teachers, caches their features of
+# the colour emoji, trains a compact student with and without distillation on three seeds, evaluates, writes out/demo/report.html.
+# Again: goes on where it was stopped. DEMO_SEEDS, DEMO_STEPS and DEMO_GLOSSES (WordNet glosses as extra text) change the size.
+set -eu
+cd "$(dirname "$0")"
+start=$(date +%s)
+say() { printf '\n== %s (%s s)\n' "$*" "$(($(date +%s) - start))"; }
+out=out/demo; seeds=${DEMO_SEEDS:-"0 1 2"}; steps=${DEMO_STEPS:-}
+data="--input emoji --option held_out=400 --option pairs=400"
+
+say "packages and build"
+sh scripts/setup.sh
+[ -e build/build.ninja ] || meson setup build >/dev/null
+ninja -C build limbeck >/dev/null
+limbeck=build/limbeck
+mkdir -p $out
+
+say "teachers"
+if $limbeck fetch efficientnet-lite0 minilm-l6; then source=pretrained; else
+  source=trained
+  echo "demo: the pretrained teachers cannot be had; a small teacher is trained instead, and the report says so"
+fi
+
+say "items"
+$limbeck list $data > $out/items.jsonl
+
+# Trains unless the run is finished; a stopped run goes on.
+run() { folder=$1; recipe=$2; shift 2
+  [ -e "$folder/summary.json" ] && return 0
+  $limbeck train "$recipe" --out "$folder" --resume --set "$@"
+}
+
+if [ $source = pretrained ]; then
+  say "features of all items"
+  $limbeck cache run --model efficientnet-lite0 $data --taps pooled --out $out/cache/pictures
+  $limbeck cache run --model minilm-l6 $data --taps embedding --out $out/cache/texts
+  tokenizer=minilm-l6
+  say "joint head over the frozen features"
+  run $out/teacher recipes/demo/teacher.yaml seed=0
+  $limbeck cache run --model $out/teacher/model --features image_features=$out/cache/pictures:pooled --taps image_embed --out $out/cache/teacher-pictures $data
+  $limbeck cache run --model $out/teacher/model --features text_features=$out/cache/texts:embedding --taps text_embed --out $out/cache/teacher-texts $data
+else
+  tokenizer=$out/vocab.txt
+  /usr/bin/python3 scripts/vocab.py < $out/items.jsonl > $tokenizer
+  say "a larger teacher, trained on the pairs"
+  run $out/teacher recipes/demo/teacher-trained.yaml seed=0 tokenizer=$tokenizer
+  $limbeck cache run --model $out/teacher/model $data --taps image_embed --out $out/cache/teacher-pictures
+  $limbeck cache run --model $out/teacher/model $data --taps text_embed --out $out/cache/teacher-texts
+fi
+
+say "students"
+runs=$out/teacher
+for seed in $seeds; do
+  for kind in alone distilled; do
+    run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps}
+    runs="$runs $out/$kind-$seed"
+  done
+done
+
+say "report"
+first=${seeds%% *}
+$limbeck report $runs --out $out/report.html --summary $out/summary.json --fact teacher_source=$source \
+  --grid $out/distilled-$first/model $data --split test
+cat $out/summary.json
+say "done: $out/report.html"
