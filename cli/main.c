@@ -24,6 +24,7 @@ static void watch_signals(void) {
     const int asked[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
     for (size_t i = 0; i < LB_COUNT(asked); i++) (void)sigaction(asked[i], &act, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file-size limit shows as a failed write */
 }
 
 /* ---- what a person sees on stderr: one progress line that is rewritten on a terminal, a line now and then elsewhere ---- */

@@ -19,7 +19,8 @@ typedef struct cli_model {
     lb_tokenizer *tokenizer; /* NULL when it takes no text */
     bool has_image;
     lb_image_spec image;     /* when it takes pictures */
-    int64_t max_tokens;
+    int64_t max_tokens;      /* texts are cut to this; 0 = never */
+    char *why_no_image, *why_no_text; /* it takes them, but something is missing: what */
     lb_fingerprint print;    /* weights, preprocessing, tokenizer filled */
 } cli_model;
 
@@ -28,21 +29,41 @@ void cli_model_close(cli_model *m);
 /** Copies weights into a model's store by name (arch->outside_name spellings tried). All missing, extra and mis-shaped tensors are
  *  listed in one message. */
 LB_MUST_USE lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file);
-/** Writes config.json (arch, params, preprocess, tokenizer) + model.safetensors: a folder that cli_model_open takes. */
+/** Writes config.json (arch, params; the keys of `extra` beside them: preprocess, max_tokens, ...) + model.safetensors: a folder that
+ *  cli_model_open takes once the tokenizer's files are copied in. */
 LB_MUST_USE lb_status cli_model_save(const char *folder, const lb_model *m, const lb_value *extra);
+/** Does the arch take an input of that name? */
+bool cli_model_takes(const cli_model *m, const char *input);
+/** Fills *w with the weights of a file, or of the one weight file of a folder; *path (new) is the file. */
+LB_MUST_USE lb_status cli_open_weights(lb_weights **w, char **path, const char *file_or_folder);
+
+/* Rows of a feature file as a model input, joined by key. */
+typedef struct cli_feature_input {
+    char name[64], tap[96]; /* the model's input; the cache's tap */
+    lb_cache *cache;
+} cli_feature_input;
+/** "NAME=PATH:TAP" -> an open cache. ":TAP" may be left out when there is one tap. */
+LB_MUST_USE lb_status cli_feature_open(cli_feature_input *out, const char *word);
+void cli_feature_close(cli_feature_input *f);
 
 typedef struct cli_encode_spec {
-    const lb_items *items;
+    const lb_items *items;    /* NULL: the rows of the first feature input */
     int64_t count;            /* of indices; NULL indices = all items */
     const int64_t *indices;
+    int nfeatures;
+    const cli_feature_input *features;
     int ntaps;
     const char *const *taps;
     lb_dtype dtype;
     int64_t batch;            /* 0 = 16 pictures, 32 texts */
+    bool retry_failed;        /* a finished file: its failed items are tried again, the others' rows are kept */
+    const char *what;         /* shown with the progress; NULL = "encode" */
     lb_progress *progress;
 } cli_encode_spec;
 /** decode (workers) -> prepare -> batches -> model -> rows of a feature file; failed items keep their row with a reason. Batches are a
  *  function of the list alone. Resumes. *failed counts failed items. */
 LB_MUST_USE lb_status cli_encode(cli_model *m, const cli_encode_spec *spec, const char *out_path, int64_t *failed);
+/** The taps' shapes for these inputs, without running anything. taps[i].name is spec->taps[i]. */
+LB_MUST_USE lb_status cli_encode_plan(cli_model *m, const cli_encode_spec *spec, lb_tap_spec *taps);
 
 #endif

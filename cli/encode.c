@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model over items: workers decode ahead, batches of consecutive items run in order, rows go to a feature file. Which items share a
+ * batch depends on the list alone, so an interrupted run gives the same values. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/threads.h"
+#include "cli/encode_private.h"
+#include "lb_version.h"
+
+typedef struct runner {
+    encode_job job;
+    lb_fingerprint print;
+    lb_cache_writer *writer;
+    lb_cache *before; /* retry: the finished file; NULL otherwise */
+    lb_tape *tape;
+    lb_flow *flow;
+    int64_t done;     /* rows in the file */
+    double wait, compute, write; /* seconds */
+    char note[160];
+} runner;
+
+/* ---- what the file is made from ---- */
+
+static lb_status find_print(runner *r) {
+    const cli_encode_spec *s = r->job.spec;
+    lb_fingerprint *f = &r->print;
+    lb_buf taps = {0};
+    char hex[65];
+    lb_sha256 sum;
+    *f = r->job.m->print;
+    if (!r->job.needs.text) snprintf(f->tokenizer, sizeof f->tokenizer, "none");
+    if (r->job.needs.features) {
+        lb_sha256_init(&sum);
+        lb_sha256_add(&sum, f->preprocessing, strlen(f->preprocessing) + 1);
+        for (int i = 0; i < s->nfeatures; i++) {
+            lb_sha256_add(&sum, s->features[i].name, strlen(s->features[i].name) + 1);
+            lb_sha256_add(&sum, s->features[i].tap, strlen(s->features[i].tap) + 1);
+            lb_fingerprint_hash(lb_cache_fingerprint(s->features[i].cache), hex);
+            lb_sha256_add(&sum, hex, 64);
+        }
+        lb_sha256_hex(&sum, f->preprocessing);
+    }
+    for (int i = 0; i < s->ntaps; i++) lb_buf_format(&taps, "%s%s", i ? "," : "", s->taps[i]);
+    if (taps.size < sizeof f->taps) snprintf(f->taps, sizeof f->taps, "%s", lb_buf_str(&taps));
+    else {
+        lb_sha256_of(taps.data, taps.size, hex);
+        snprintf(f->taps, sizeof f->taps, "%d taps %s", s->ntaps, hex);
+    }
+    snprintf(f->list, sizeof f->list, "%s", s->items ? s->items->sha256 : lb_cache_fingerprint(s->features[0].cache)->list);
+    snprintf(f->program, sizeof f->program, "limbeck %s", LB_VERSION);
+    lb_status st = lb_buf_status(&taps);
+    lb_buf_free(&taps);
+    return st;
+}
+
+static lb_status find_keys(encode_job *j) {
+    const cli_encode_spec *s = j->spec;
+    if (!s->items && s->nfeatures == 0) return lb_fail(LB_E_ARG, "neither items nor a feature file to go through");
+    j->n = s->indices ? s->count : s->items ? s->items->count : lb_cache_rows(s->features[0].cache);
+    if (!(j->keys = lb_calloc((size_t)j->n + 1, sizeof *j->keys))) return LB_E_NOMEM;
+    for (int64_t i = 0; i < j->n; i++) {
+        const lb_item *item = encode_item(j, i);
+        j->keys[i] = item ? item->key : lb_cache_key(s->features[0].cache, s->indices ? s->indices[i] : i);
+    }
+    return LB_OK;
+}
+
+/* ---- rows ---- */
+
+static lb_status failed(runner *r, lb_status code, const char *why) { return lb_cache_failed_row(r->writer, code, why && why[0] ? why : lb_status_name(code)); }
+
+static const char *not_finite(const encode_job *j, const float *const *values, const int64_t *length) {
+    for (int t = 0; t < j->spec->ntaps; t++) {
+        const lb_tap_spec *tap = &j->taps[t];
+        int64_t n = tap->ragged ? length[t] : 1;
+        for (int d = tap->ragged ? 1 : 0; d < tap->rank; d++) n *= tap->shape[d];
+        for (int64_t k = 0; k < n; k++)
+            if (!isfinite(values[t][k])) return tap->name;
+    }
+    return NULL;
+}
+
+/* Row i of a batch's outputs, i counted within the tensors. */
+static lb_status write_row(runner *r, const encode_sample *s, lb_tensor *const *out, int64_t i) {
+    const encode_job *j = &r->job;
+    const float *values[ENCODE_TAPS];
+    int64_t length[ENCODE_TAPS] = {0};
+    char have[96], want[96];
+    if (s->status != LB_OK) return failed(r, s->status, s->why);
+    for (int t = 0; t < j->spec->ntaps; t++) {
+        const lb_tensor *y = out[t];
+        const lb_tap_spec *tap = &j->taps[t];
+        bool fits = y->rank == tap->rank + 1;
+        for (int d = tap->ragged ? 1 : 0; fits && d < tap->rank; d++) fits = y->shape[d + 1] == tap->shape[d];
+        if (fits && tap->ragged) fits = y->shape[1] >= s->count;
+        if (!fits) {
+            snprintf(have, sizeof have, "tap '%s' is %s", tap->name, lb_shape_text(want, sizeof want, y->rank - 1, y->shape + 1));
+            char text[256];
+            snprintf(text, sizeof text, "%s, want %s: pictures of several sizes give features of several sizes", have, lb_shape_text(want, sizeof want, tap->rank, tap->shape));
+            return failed(r, LB_E_SHAPE, text);
+        }
+        values[t] = (const float *)y->data + i * (lb_numel(y) / y->shape[0]);
+        length[t] = s->count;
+    }
+    const char *bad = not_finite(j, values, length);
+    if (bad) {
+        snprintf(have, sizeof have, "tap '%s' is not finite", bad);
+        return failed(r, LB_E_NUMERIC, have);
+    }
+    lb_status st = lb_cache_row(r->writer, values, length);
+    if (st != LB_E_NUMERIC) return st;
+    char text[400];
+    snprintf(text, sizeof text, "%s", lb_error_text()); /* beyond what the stored type holds */
+    return failed(r, st, text);
+}
+
+/* Rows before `done` were written by an earlier run; so were, in a retry, those that had succeeded (see copy_rows). */
+static lb_status run_part(runner *r, encode_batch *b, int64_t from, int64_t to) {
+    const cli_encode_spec *s = r->job.spec;
+    lb_status st = LB_OK;
+    lb_tensor *out[ENCODE_TAPS] = {0}, *own[ENCODE_TAPS] = {0};
+    double start = lb_now();
+    LB_TRY(encode_inputs(&r->job, b, from, to));
+    lb_model_run(r->job.m->model, r->tape, b->count, b->in, s->ntaps, s->taps, out);
+    LB_TRY(lb_tape_status(r->tape));
+    for (int t = 0; t < s->ntaps; t++) {
+        if (lb_is_contiguous(out[t]) && out[t]->dtype == LB_F32) continue;
+        LB_TRY(lb_tensor_copy(&own[t], out[t], LB_F32));
+        out[t] = own[t];
+    }
+    double ran = lb_now();
+    r->compute += ran - start;
+    for (int64_t i = from; i < to; i++) {
+        if (b->first + i < r->done) continue;
+        LB_TRY(write_row(r, b->samples[i], out, i - from));
+        r->done++;
+    }
+    r->write += lb_now() - ran;
+done:
+    for (int t = 0; t < s->ntaps; t++) lb_tensor_free(own[t]);
+    encode_inputs_free(b);
+    lb_tape_reset(r->tape);
+    return st;
+}
+
+/* Pictures of another size begin another run of the network. */
+static lb_status run_batch(runner *r, encode_batch *b) {
+    for (int64_t from = 0, to; from < b->n; from = to) {
+        const encode_sample *size = NULL;
+        for (to = from; to < b->n; to++) {
+            const encode_sample *s = b->samples[to];
+            if (!s->image) continue;
+            if (size && (s->width != size->width || s->height != size->height)) break;
+            size = s;
+        }
+        lb_status st = run_part(r, b, from, to);
+        if (st != LB_OK) return st;
+    }
+    return LB_OK;
+}
+
+static void free_samples(encode_batch *b) {
+    for (int64_t i = 0; i < b->n; i++) encode_drop(NULL, b->samples[i]);
+    b->n = 0;
+}
+
+static lb_status fill_batch(runner *r, encode_batch *b, int64_t first) {
+    double start = lb_now();
+    b->first = first;
+    while (b->n < r->job.batch) {
+        int64_t index;
+        void *sample = NULL;
+        bool end = false;
+        lb_status st = lb_flow_next(r->flow, &index, &sample, &end);
+        if (st != LB_OK) return st;
+        if (end) break;
+        b->samples[b->n++] = sample;
+    }
+    r->wait += lb_now() - start;
+    return LB_OK;
+}
+
+static lb_status open_flow(runner *r, int64_t first) {
+    int workers = lb_threads();
+    int64_t depth = r->job.batch * 2;
+    lb_flow_close(r->flow);
+    r->flow = NULL;
+    return lb_flow_open(&r->flow, &(lb_flow_spec){.first = first, .count = r->job.n, .workers = r->job.needs.image ? workers : 1, .depth = (int)depth, .work = encode_prepare,
+                                                  .drop = encode_drop, .ctx = &r->job});
+}
+
+static lb_status report(runner *r) {
+    double all = r->wait + r->compute + r->write;
+    if (all > 0)
+        snprintf(r->note, sizeof r->note, "waiting for decoding %.0f %%, model %.0f %%, writing %.0f %%", 100 * r->wait / all, 100 * r->compute / all, 100 * r->write / all);
+    return lb_progress_at(r->job.spec->progress, r->done, r->note);
+}
+
+/* ---- retry: rows of batches in which nothing failed are copied ---- */
+
+static bool batch_is_good(const runner *r, int64_t first) {
+    for (int64_t i = first; i < first + r->job.batch && i < r->job.n; i++)
+        if (lb_cache_row_status(r->before, i)) return false;
+    return true;
+}
+
+static lb_status copy_row(runner *r, int64_t row) {
+    const encode_job *j = &r->job;
+    float *values[ENCODE_TAPS] = {0};
+    int64_t length[ENCODE_TAPS] = {0};
+    lb_status st = LB_OK;
+    for (int t = 0; t < j->spec->ntaps; t++) {
+        int tap = lb_cache_tap_find(r->before, j->taps[t].name);
+        const lb_cache_tap *info = lb_cache_tap_at(r->before, tap);
+        if (info->ragged) {
+            LB_TRY(lb_cache_read_ragged(r->before, tap, row, &values[t], &length[t]));
+            continue;
+        }
+        size_t n = 1;
+        for (int d = 0; d < info->rank; d++) n *= (size_t)info->shape[d];
+        if (!(values[t] = lb_alloc(n, sizeof(float)))) {
+            st = LB_E_NOMEM;
+            goto done;
+        }
+        LB_TRY(lb_cache_read(r->before, tap, 1, &row, values[t]));
+    }
+    st = lb_cache_row(r->writer, (const float *const *)values, length);
+done:
+    for (int t = 0; t < j->spec->ntaps; t++) lb_free(values[t]);
+    return st;
+}
+
+static lb_status copy_rows(runner *r, int64_t first) {
+    for (; r->done < first + r->job.batch && r->done < r->job.n; r->done++) {
+        lb_status st = copy_row(r, r->done);
+        if (st != LB_OK) return st;
+    }
+    return LB_OK;
+}
+
+/* ---- the whole ---- */
+
+static lb_status run_all(runner *r) {
+    lb_status st = LB_OK;
+    encode_batch b = {0};
+    int64_t next = -1; /* the item that the flow gives next */
+    if (!(b.samples = lb_calloc((size_t)r->job.batch, sizeof *b.samples))) return LB_E_NOMEM;
+    for (int64_t first = r->done / r->job.batch * r->job.batch; first < r->job.n; first += r->job.batch) {
+        if (r->before && batch_is_good(r, first)) {
+            LB_TRY(copy_rows(r, first));
+        } else {
+            if (next != first) LB_TRY(open_flow(r, first));
+            LB_TRY(fill_batch(r, &b, first));
+            next = first + b.n;
+            LB_TRY(run_batch(r, &b));
+            free_samples(&b);
+        }
+        LB_TRY(report(r));
+    }
+done:
+    free_samples(&b);
+    lb_free(b.samples);
+    return st;
+}
+
+static lb_status count_failed(int64_t *count, const char *path, bool *all) {
+    lb_cache *c = NULL;
+    lb_status st = lb_cache_open(&c, path);
+    if (st != LB_OK) return st;
+    *count = 0;
+    for (int64_t i = 0; i < lb_cache_rows(c); i++) *count += lb_cache_row_status(c, i) != 0;
+    *all = *count == lb_cache_rows(c);
+    lb_cache_close(c);
+    return LB_OK;
+}
+
+/* The rows of one file: begin or resume, run, commit. */
+static lb_status write_file(runner *r, const char *path) {
+    lb_status st = LB_OK;
+    const cli_encode_spec *s = r->job.spec;
+    LB_TRY(lb_cache_begin(&r->writer, &r->done, path, &r->print, r->job.n, r->job.keys, s->ntaps, r->job.taps));
+    lb_progress_begin(s->progress, s->what ? s->what : "encode", r->job.needs.image ? "pictures" : "items", r->done, r->job.n);
+    if (!r->tape) LB_TRY(lb_tape_new(&r->tape));
+    lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
+    LB_TRY(run_all(r));
+    LB_TRY(lb_cache_commit(&r->writer));
+    lb_progress_end(s->progress, r->note[0] ? r->note : NULL);
+done:
+    lb_flow_close(r->flow);
+    r->flow = NULL;
+    lb_cache_close_part(&r->writer);
+    return st;
+}
+
+/* A finished file's failed items again: a whole new file beside it, then renamed over. */
+static lb_status retry_file(runner *r, const char *path) {
+    lb_status st = LB_OK;
+    int64_t count = 0;
+    bool all;
+    char *beside = lb_format_dup("%s.retry", path), *folder = lb_path_folder(path);
+    if (!beside || !folder) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(write_file(r, path)); /* checks that it is the file of this run */
+    LB_TRY(count_failed(&count, path, &all));
+    if (count == 0) goto done;
+    LB_TRY(lb_cache_open(&r->before, path));
+    LB_TRY(write_file(r, beside));
+    if (rename(beside, path) != 0) st = lb_fail(LB_E_IO, "%s: %s", path, strerror(errno));
+    if (st == LB_OK) st = lb_sync_folder(folder);
+done:
+    lb_free(beside);
+    lb_free(folder);
+    return st;
+}
+
+static lb_status begin(runner *r, cli_model *m, const cli_encode_spec *spec) {
+    r->job = (encode_job){.m = m, .spec = spec};
+    lb_status st = find_keys(&r->job);
+    if (st == LB_OK) st = encode_plan(&r->job);
+    return st == LB_OK ? find_print(r) : st;
+}
+
+lb_status cli_encode_plan(cli_model *m, const cli_encode_spec *spec, lb_tap_spec *taps) {
+    runner r = {0};
+    lb_status st = begin(&r, m, spec);
+    if (st == LB_OK) memcpy(taps, r.job.taps, (size_t)spec->ntaps * sizeof *taps);
+    lb_free(r.job.keys);
+    return st;
+}
+
+lb_status cli_encode(cli_model *m, const cli_encode_spec *spec, const char *out_path, int64_t *failed_items) {
+    runner r = {0};
+    bool all;
+    lb_status st = begin(&r, m, spec);
+    if (st == LB_OK) st = spec->retry_failed && lb_file_exists(out_path) ? retry_file(&r, out_path) : write_file(&r, out_path);
+    if (st == LB_OK) st = count_failed(failed_items, out_path, &all);
+    lb_tape_free(r.tape);
+    lb_cache_close(r.before);
+    lb_free(r.job.keys);
+    return st;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From items to the tensors of a batch. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "cli/encode_private.h"
+
+const lb_item *encode_item(const encode_job *j, int64_t i) {
+    if (!j->spec->items) return NULL;
+    return &j->spec->items->at[j->spec->indices ? j->spec->indices[i] : i];
+}
+
+/* ---- one item, on a worker ---- */
+
+static lb_status prepare_image(const encode_job *j, const lb_item *item, encode_sample *s) {
+    lb_image raw = {0}, ready = {0};
+    lb_status st = lb_item_image(&raw, j->spec->items, item);
+    if (st == LB_OK) st = lb_image_spec_geometry(&ready, &raw, &j->m->image);
+    lb_image_free(&raw);
+    if (st == LB_OK && !(s->image = lb_alloc((size_t)ready.width * (size_t)ready.height, 3 * sizeof *s->image))) st = LB_E_NOMEM;
+    if (st == LB_OK) {
+        lb_image_spec_normalise(s->image, &ready, &j->m->image);
+        s->width = ready.width;
+        s->height = ready.height;
+    }
+    lb_image_free(&ready);
+    return st;
+}
+
+static lb_status prepare_text(const encode_job *j, const lb_item *item, encode_sample *s) {
+    if (!item->text) return lb_fail(LB_E_NOTFOUND, "item '%s' has no text", item->key);
+    lb_status st = lb_tokenize(j->m->tokenizer, item->text, item->text_size, j->m->max_tokens, &s->ids, &s->count);
+    if (st == LB_OK && s->count == 0) st = lb_fail(LB_E_FORMAT, "item '%s' gives no token", item->key);
+    return st;
+}
+
+static void fail_sample(encode_sample *s, lb_status st) {
+    if (s->status != LB_OK) return;
+    s->status = st;
+    s->why = lb_strdup(lb_error_text());
+    lb_error_clear();
+}
+
+lb_status encode_prepare(void *ctx, int64_t i, void **result) {
+    const encode_job *j = ctx;
+    encode_sample *s = lb_calloc(1, sizeof *s);
+    if (!s) return LB_E_NOMEM;
+    const lb_item *item = encode_item(j, i);
+    lb_status st = j->needs.image ? prepare_image(j, item, s) : LB_OK;
+    if (st == LB_OK && j->needs.text) st = prepare_text(j, item, s);
+    if (st == LB_E_NOMEM) { /* no fault of the item */
+        encode_drop(ctx, s);
+        return st;
+    }
+    if (st != LB_OK) fail_sample(s, st);
+    *result = s;
+    return LB_OK;
+}
+
+void encode_drop(void *ctx, void *result) {
+    encode_sample *s = result;
+    (void)ctx;
+    if (!s) return;
+    lb_free(s->why);
+    lb_free(s->image);
+    lb_free(s->ids);
+    lb_free(s);
+}
+
+/* ---- a batch ---- */
+
+static lb_status add(encode_batch *b, const char *name, lb_dtype dtype, int rank, const int64_t *shape, lb_tensor **x) {
+    if (b->count == ENCODE_INPUTS) return lb_fail(LB_E_LIMIT, "at most %d inputs", ENCODE_INPUTS);
+    lb_status st = lb_tensor_new(x, dtype, rank, shape);
+    if (st == LB_OK) b->in[b->count++] = (lb_named){name, *x};
+    return st;
+}
+
+static lb_status add_images(encode_batch *b, int64_t from, int64_t to, int32_t width, int32_t height) {
+    lb_tensor *x = NULL;
+    int64_t size = (int64_t)3 * width * height;
+    lb_status st = add(b, "image", LB_F32, 4, (int64_t[]){to - from, 3, height, width}, &x);
+    for (int64_t i = from; st == LB_OK && i < to; i++)
+        if (b->samples[i]->image) memcpy((float *)x->data + (i - from) * size, b->samples[i]->image, (size_t)size * sizeof(float));
+    return st;
+}
+
+static lb_status add_texts(const encode_job *j, encode_batch *b, int64_t from, int64_t to) {
+    lb_tensor *ids = NULL, *mask = NULL;
+    int64_t longest = 1, n = to - from;
+    for (int64_t i = from; i < to; i++)
+        if (b->samples[i]->count > longest) longest = b->samples[i]->count;
+    lb_status st = add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids);
+    if (st == LB_OK) st = add(b, "mask", LB_I64, 2, (int64_t[]){n, longest}, &mask);
+    if (st != LB_OK) return st;
+    for (int64_t i = 0; i < n; i++) {
+        const encode_sample *s = b->samples[from + i];
+        for (int64_t k = 0; k < longest; k++) {
+            ((int64_t *)ids->data)[i * longest + k] = k < s->count ? s->ids[k] : j->m->tokenizer->pad_id;
+            ((int64_t *)mask->data)[i * longest + k] = k < s->count || (k == 0 && s->count == 0);
+        }
+    }
+    return LB_OK;
+}
+
+static lb_status add_feature(const encode_job *j, const cli_feature_input *f, encode_batch *b, int64_t from, int64_t to) {
+    int tap = lb_cache_tap_find(f->cache, f->tap);
+    const lb_cache_tap *t = lb_cache_tap_at(f->cache, tap);
+    lb_tensor *x = NULL;
+    int64_t shape[LB_MAX_RANK] = {to - from}, width = 1;
+    for (int d = 0; d < t->rank; d++) width *= shape[d + 1] = t->shape[d];
+    lb_status st = add(b, f->name, LB_F32, t->rank + 1, shape, &x);
+    for (int64_t i = from; st == LB_OK && i < to; i++) {
+        const char *key = j->keys[b->first + i];
+        int64_t row = lb_cache_find(f->cache, key);
+        float *to_row = (float *)x->data + (i - from) * width;
+        if (row < 0) fail_sample(b->samples[i], lb_fail(LB_E_NOTFOUND, "no row of feature input %s for item '%s'", f->name, key));
+        else if (lb_cache_row_status(f->cache, row))
+            fail_sample(b->samples[i], lb_fail((lb_status)-lb_cache_row_status(f->cache, row), "feature input %s: %s", f->name, lb_cache_row_message(f->cache, row)));
+        else st = lb_cache_read(f->cache, tap, 1, &row, to_row);
+    }
+    return st;
+}
+
+lb_status encode_inputs(const encode_job *j, encode_batch *b, int64_t from, int64_t to) {
+    lb_status st = LB_OK;
+    int32_t width = j->width, height = j->height;
+    for (int64_t i = from; i < to; i++)
+        if (b->samples[i]->image) width = b->samples[i]->width, height = b->samples[i]->height;
+    if (j->needs.image) LB_TRY(add_images(b, from, to, width, height));
+    if (j->needs.text) LB_TRY(add_texts(j, b, from, to));
+    for (int i = 0; j->needs.features && i < j->spec->nfeatures; i++) LB_TRY(add_feature(j, &j->spec->features[i], b, from, to));
+done:
+    return st;
+}
+
+void encode_inputs_free(encode_batch *b) {
+    for (int i = 0; i < b->count; i++) lb_tensor_free(b->in[i].x);
+    b->count = 0;
+}
+
+/* ---- feature inputs ---- */
+
+lb_status cli_feature_open(cli_feature_input *out, const char *word) {
+    lb_status st = LB_OK;
+    char *path = NULL;
+    *out = (cli_feature_input){0};
+    const char *eq = strchr(word, '='), *colon = strrchr(word, ':');
+    if (!eq || eq == word || (size_t)(eq - word) >= sizeof out->name) return cli_usage("--features wants INPUT=FILE:TAP, got '%s'", word);
+    snprintf(out->name, sizeof out->name, "%.*s", (int)(eq - word), word);
+    bool tap = colon && colon > eq && !strchr(colon, '/') && colon[1];
+    if (tap) snprintf(out->tap, sizeof out->tap, "%s", colon + 1);
+    path = lb_strndup(eq + 1, tap ? (size_t)(colon - eq - 1) : strlen(eq + 1));
+    if (!path) return LB_E_NOMEM;
+    LB_TRY(lb_cache_open(&out->cache, path));
+    if (!tap && lb_cache_taps(out->cache) > 1) {
+        st = cli_usage("--features %s: %d taps in it, name one as %s:TAP", word, lb_cache_taps(out->cache), word);
+        goto done;
+    }
+    if (!tap) snprintf(out->tap, sizeof out->tap, "%s", lb_cache_tap_at(out->cache, 0)->name);
+    const lb_cache_tap *t = lb_cache_tap_at(out->cache, lb_cache_tap_find(out->cache, out->tap));
+    if (!t) st = lb_fail(LB_E_NOTFOUND, "%s: no tap '%s'", path, out->tap);
+    else if (t->ragged) st = lb_fail(LB_E_UNSUPPORTED, "%s: tap '%s' varies in length and cannot be an input", path, out->tap);
+done:
+    lb_free(path);
+    if (st != LB_OK) cli_feature_close(out);
+    return st;
+}
+
+void cli_feature_close(cli_feature_input *f) {
+    lb_cache_close(f->cache);
+    f->cache = NULL;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/encode_options.h"
+#include <stdio.h>
+#include <string.h>
+
+static lb_status split_words(char ***out, int *count, const char *text) {
+    char **words = lb_calloc(strlen(text) / 2 + 2, sizeof *words);
+    int n = 0;
+    if (!words) return LB_E_NOMEM;
+    for (const char *p = text; *p;) {
+        size_t len = strcspn(p, ",");
+        if (len && !(words[n++] = lb_strndup(p, len))) {
+            for (int i = 0; i < n; i++) lb_free(words[i]);
+            lb_free(words);
+            return LB_E_NOMEM;
+        }
+        p += len + (p[len] == ',');
+    }
+    *out = words;
+    *count = n;
+    return LB_OK;
+}
+
+static lb_status only_f32(const char *precision) {
+    if (strcmp(precision, "f32") == 0) return LB_OK;
+    return lb_fail(LB_E_UNSUPPORTED, "--precision %s: this build computes in f32 alone", precision);
+}
+
+/* Without --taps: the tap that says what the model is published to give. */
+typedef struct usual {
+    bool embedding;
+    lb_buf all;
+} usual;
+
+static void see_tap(void *ctx, const char *tap, int rank, const int64_t *shape) {
+    usual *u = ctx;
+    (void)rank, (void)shape;
+    if (strcmp(tap, "embedding") == 0) u->embedding = true;
+    lb_buf_format(&u->all, "%s%s", u->all.size ? ", " : "", tap);
+}
+
+static lb_status choose_taps(cli_encode_run *r, const cli_encode_options *o) {
+    if (o->taps) return split_words(&r->taps, &r->spec.ntaps, o->taps);
+    usual u = {0};
+    lb_status st = lb_model_taps(r->model->model, see_tap, &u);
+    if (st == LB_OK) st = u.embedding ? split_words(&r->taps, &r->spec.ntaps, "embedding") : cli_usage("--taps is missing: %s has %s", r->model->name, lb_buf_str(&u.all));
+    lb_buf_free(&u.all);
+    return st;
+}
+
+lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items, const cli_encode_options *o) {
+    lb_status st = LB_OK;
+    *r = (cli_encode_run){0};
+    if (!o->model) return cli_usage("--model is missing");
+    LB_TRY(only_f32(o->precision));
+    if (o->features.count > CLI_ENCODE_FEATURES) return cli_usage("at most %d --features", CLI_ENCODE_FEATURES);
+    for (int64_t i = 0; i < o->features.count; i++, r->spec.nfeatures++) LB_TRY(cli_feature_open(&r->features[i], o->features.items[i]));
+    LB_TRY(cli_model_open(&r->model, o->model));
+    LB_TRY(choose_taps(r, o));
+    if (r->spec.ntaps < 1 || r->spec.ntaps > CLI_ENCODE_TAPS) {
+        st = cli_usage("--taps names 1 to %d taps", CLI_ENCODE_TAPS);
+        goto done;
+    }
+    if (items->input.count || r->spec.nfeatures == 0) LB_TRY(cli_items_open(&r->items, &r->indices, &r->count, items, 5));
+    else r->count = lb_cache_rows(r->features[0].cache);
+    LB_TRY(lb_dtype_parse(&r->spec.dtype, o->dtype));
+    r->spec.items = r->items;
+    r->spec.indices = r->indices;
+    r->spec.count = r->count;
+    r->spec.features = r->features;
+    r->spec.taps = (const char *const *)r->taps;
+    r->spec.batch = o->batch;
+    r->spec.retry_failed = o->retry_failed;
+    r->spec.progress = &cli->progress;
+done:
+    if (st != LB_OK) cli_encode_close(r);
+    return st;
+}
+
+void cli_encode_close(cli_encode_run *r) {
+    for (int i = 0; i < CLI_ENCODE_FEATURES; i++) cli_feature_close(&r->features[i]);
+    for (int i = 0; r->taps && i < r->spec.ntaps; i++) lb_free(r->taps[i]);
+    lb_free(r->taps);
+    lb_free(r->indices);
+    lb_items_free(r->items);
+    cli_model_close(r->model);
+    *r = (cli_encode_run){0};
+}
+
+/* ---- taps ---- */
+
+typedef struct printer {
+    const lb_cli *cli;
+    lb_status st;
+} printer;
+
+static void print_tap(void *ctx, const char *tap, int rank, const int64_t *shape) {
+    printer *p = ctx;
+    char text[96];
+    if (p->st != LB_OK) return;
+    if (!p->cli->json) {
+        p->st = cli_print("%-24s %s", tap, lb_shape_text(text, sizeof text, rank, shape));
+        return;
+    }
+    lb_value *v = lb_value_map(), *sizes = lb_value_list();
+    for (int d = 0; d < rank; d++) lb_list_int(sizes, shape[d]);
+    lb_map_text(v, "tap", tap);
+    lb_map_put(v, "shape", sizes);
+    p->st = cli_json(v);
+    lb_value_free(v);
+}
+
+lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o) {
+    cli_model *m = NULL;
+    if (!o->model) return cli_usage("--model is missing");
+    lb_status st = cli_model_open(&m, o->model);
+    if (st != LB_OK) return st;
+    printer p = {cli, LB_OK};
+    st = lb_model_taps(m->model, print_tap, &p);
+    cli_model_close(m);
+    return st == LB_OK ? p.st : st;
+}
+
+/* ---- what a file holds ---- */
+
+int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps) {
+    int64_t bytes = 0;
+    for (int t = 0; t < ntaps; t++) {
+        int64_t one = (int64_t)lb_dtype_size(taps[t].dtype) * (taps[t].ragged ? 64 : 1);
+        for (int d = taps[t].ragged ? 1 : 0; d < taps[t].rank; d++) one *= taps[t].shape[d];
+        bytes += one;
+    }
+    return bytes * count;
+}
+
+static void put_taps(lb_value *v, const lb_cache *c) {
+    lb_value *taps = lb_value_map();
+    for (int i = 0; i < lb_cache_taps(c); i++) {
+        const lb_cache_tap *t = lb_cache_tap_at(c, i);
+        lb_value *tap = lb_value_map(), *shape = lb_value_list();
+        for (int d = 0; d < t->rank; d++) lb_list_int(shape, t->ragged && d == 0 ? -1 : t->shape[d]);
+        lb_map_text(tap, "dtype", lb_dtype_name(t->dtype));
+        lb_map_put(tap, "shape", shape);
+        lb_map_put(taps, t->name, tap);
+    }
+    lb_map_put(v, "taps", taps);
+}
+
+static void put_print(lb_value *v, const lb_fingerprint *f) {
+    lb_value *p = lb_value_map();
+    lb_map_text(p, "weights", f->weights);
+    lb_map_text(p, "preprocessing", f->preprocessing);
+    lb_map_text(p, "tokenizer", f->tokenizer);
+    lb_map_text(p, "taps", f->taps);
+    lb_map_text(p, "list", f->list);
+    lb_map_text(p, "program", f->program);
+    lb_map_put(v, "fingerprint", p);
+}
+
+static void put_failures(lb_value *v, const lb_cache *c) {
+    enum { SHOWN = 5 };
+    int64_t by[256] = {0}, failed = 0, shown = 0;
+    lb_value *reasons = lb_value_map(), *first = lb_value_list();
+    for (int64_t i = 0; i < lb_cache_rows(c); i++) {
+        int code = lb_cache_row_status(c, i) & 255;
+        if (!code) continue;
+        by[code]++;
+        failed++;
+        if (shown++ >= SHOWN) continue;
+        lb_value *one = lb_value_map();
+        lb_map_text(one, "key", lb_cache_key(c, i));
+        lb_map_text(one, "message", lb_cache_row_message(c, i));
+        lb_list_put(first, one);
+    }
+    for (int code = 1; code < 256; code++)
+        if (by[code]) lb_map_int(reasons, lb_status_name((lb_status)-code), by[code]);
+    lb_map_int(v, "failed", failed);
+    lb_map_put(v, "reasons", reasons);
+    lb_map_put(v, "first_failures", first);
+}
+
+lb_status cli_features_value(lb_value **out, const char *path) {
+    lb_cache *c = NULL;
+    lb_status st = lb_cache_open(&c, path);
+    if (st != LB_OK) return st;
+    lb_value *v = lb_value_map();
+    lb_map_text(v, "path", path);
+    lb_map_int(v, "items", lb_cache_rows(c));
+    put_failures(v, c);
+    put_taps(v, c);
+    put_print(v, lb_cache_fingerprint(c));
+    lb_cache_close(c);
+    *out = v;
+    return v ? LB_OK : LB_E_NOMEM;
+}
+
+static lb_status for_people(const lb_value *v) {
+    const lb_value *taps = lb_get(v, "taps"), *reasons = lb_get(v, "reasons"), *first = lb_get(v, "first_failures");
+    lb_status st = cli_print("%s: %lld items, %lld failed", lb_get_text(v, "path", ""), (long long)lb_get_int(v, "items", 0), (long long)lb_get_int(v, "failed", 0));
+    for (int64_t i = 0; st == LB_OK && taps && i < taps->count; i++) {
+        lb_buf shape = {0};
+        st = lb_json_write(&shape, lb_get(taps->items[i], "shape"), 0);
+        if (st == LB_OK) st = cli_print("  %-20s %s %s", taps->keys[i], lb_get_text(taps->items[i], "dtype", ""), lb_buf_str(&shape));
+        lb_buf_free(&shape);
+    }
+    for (int64_t i = 0; st == LB_OK && reasons && i < reasons->count; i++) st = cli_print("  failed: %lld %s", (long long)reasons->items[i]->integer, reasons->keys[i]);
+    for (int64_t i = 0; st == LB_OK && first && i < first->count; i++) st = cli_print("    %s: %s", lb_get_text(first->items[i], "key", ""), lb_get_text(first->items[i], "message", ""));
+    return st;
+}
+
+lb_status cli_say_features(const lb_cli *cli, const char *path, double seconds, int64_t *failed) {
+    lb_value *v = NULL;
+    lb_status st = cli_features_value(&v, path);
+    if (st != LB_OK) return st;
+    if (seconds >= 0) lb_map_real(v, "seconds", seconds);
+    *failed = lb_get_int(v, "failed", 0);
+    st = cli->json ? cli_json(v) : for_people(v);
+    lb_value_free(v);
+    return st;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `encode` and `cache run` share: their options, and opening what they name. */
+#ifndef LB_CLI_ENCODE_OPTIONS_H
+#define LB_CLI_ENCODE_OPTIONS_H
+#include "cli/items.h"
+#include "cli/models.h"
+
+enum { CLI_ENCODE_TAPS = 64, CLI_ENCODE_FEATURES = 8 };
+
+typedef struct cli_encode_options {
+    const char *model, *taps, *dtype, *precision, *out;
+    lb_text_list features;
+    int64_t batch;
+    bool retry_failed, strict;
+} cli_encode_options;
+
+/* The rows of a table whose options struct T has a cli_encode_options named `encode` (beside CLI_ITEMS_PARAMS). */
+#define CLI_ENCODE_ROW(T, field, type_, def_, choices_, word_, text_) \
+    {.name = #field, .type = type_, .offset = offsetof(T, encode.field), .def_text = def_, .choices = choices_, .unit = word_, .text = text_}
+#define CLI_ENCODE_FLAG(T, field, text_) {.name = #field, .type = LB_T_BOOL, .offset = offsetof(T, encode.field), .min = 0, .max = 1, .unit = "", .text = text_}
+#define CLI_ENCODE_PARAMS(T)                                                                                                                          \
+    CLI_ENCODE_ROW(T, model, LB_T_TEXT, NULL, NULL, "NAME|PATH", "a fetched model, a model or run folder, or a weight file"),                        \
+    CLI_ENCODE_ROW(T, features, LB_T_LIST, NULL, NULL, "INPUT=FILE:TAP", "a feature file or cache folder as that input of the model, joined by key"), \
+    CLI_ENCODE_ROW(T, taps, LB_T_TEXT, NULL, NULL, "A,B|list", "which taps; list tells them with shapes"),                                            \
+    CLI_ENCODE_ROW(T, dtype, LB_T_TEXT, "f32", "f32|f16|bf16|i8", "TYPE", "as which numbers features are stored"),                                    \
+    CLI_ENCODE_ROW(T, precision, LB_T_TEXT, "f32", "f32|bf16|int8", "TYPE", "arithmetic of the model"),                                              \
+    CLI_ENCODE_ROW(T, out, LB_T_TEXT, NULL, NULL, "PATH", "where features go"),                                                                       \
+    {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
+     .text = "items that run together; 0 = 16 pictures, 32 texts"},                                                                                   \
+    CLI_ENCODE_FLAG(T, retry_failed, "try the failed items of a finished file again"),                                                                \
+    CLI_ENCODE_FLAG(T, strict, "exit 1 when an item failed")
+
+/* Everything opened. */
+typedef struct cli_encode_run {
+    cli_model *model;
+    lb_items *items;
+    int64_t *indices, count;
+    cli_feature_input features[CLI_ENCODE_FEATURES];
+    char **taps;
+    cli_encode_spec spec;
+} cli_encode_run;
+LB_MUST_USE lb_status cli_encode_open(cli_encode_run *out, lb_cli *cli, const cli_items *items, const cli_encode_options *o);
+void cli_encode_close(cli_encode_run *r);
+/** Prints the model's taps with their shapes. */
+LB_MUST_USE lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o);
+/** Bytes of all features of `count` items as stored; texts count as 64 tokens. */
+int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps);
+/** What a feature file or cache folder holds: items, failed by reason, taps, fingerprints. */
+LB_MUST_USE lb_status cli_features_value(lb_value **out, const char *path);
+/** Says it as one JSON object, or for people. *failed counts. */
+LB_MUST_USE lb_status cli_say_features(const lb_cli *cli, const char *path, double seconds, int64_t *failed);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run needs and gives, found by running the network on shapes alone. */
+#include <stdio.h>
+#include <string.h>
+#include "cli/encode_private.h"
+
+/* One run on shapes with some of the inputs; fills the taps' shapes. */
+typedef struct probe {
+    const encode_job *job;
+    encode_needs with;
+    int64_t n, length; /* batch and text length */
+    int rank[ENCODE_TAPS];
+    int64_t shape[ENCODE_TAPS][LB_MAX_RANK];
+} probe;
+
+static void add(lb_named *in, int *count, lb_tape *t, const char *name, lb_dtype dtype, int rank, const int64_t *shape) {
+    in[(*count)++] = (lb_named){name, lb_input(t, dtype, rank, shape, NULL, dtype)};
+}
+
+static int probe_inputs(const probe *p, lb_tape *t, lb_named *in) {
+    const encode_job *j = p->job;
+    int count = 0;
+    if (p->with.image) add(in, &count, t, "image", LB_F32, 4, (int64_t[]){p->n, 3, j->height, j->width});
+    if (p->with.text) {
+        add(in, &count, t, "ids", LB_I64, 2, (int64_t[]){p->n, p->length});
+        add(in, &count, t, "mask", LB_I64, 2, (int64_t[]){p->n, p->length});
+    }
+    for (int i = 0; p->with.features && i < j->spec->nfeatures; i++) {
+        const cli_feature_input *f = &j->spec->features[i];
+        const lb_cache_tap *tap = lb_cache_tap_at(f->cache, lb_cache_tap_find(f->cache, f->tap));
+        int64_t shape[LB_MAX_RANK] = {p->n};
+        memcpy(shape + 1, tap->shape, (size_t)tap->rank * sizeof *shape);
+        add(in, &count, t, f->name, LB_F32, tap->rank + 1, shape);
+    }
+    return count;
+}
+
+static lb_status run_probe(probe *p) {
+    const cli_encode_spec *s = p->job->spec;
+    lb_tape *t = NULL;
+    lb_named in[ENCODE_INPUTS];
+    lb_tensor *out[ENCODE_TAPS] = {0};
+    lb_status st = lb_tape_new(&t);
+    if (st != LB_OK) return st;
+    lb_tape_set_mode(t, LB_TAPE_SHAPES);
+    int count = probe_inputs(p, t, in);
+    lb_model_run(p->job->m->model, t, count, in, s->ntaps, s->taps, out);
+    LB_TRY(lb_tape_status(t));
+    for (int i = 0; i < s->ntaps; i++) {
+        if (!out[i]) {
+            st = lb_fail(LB_E_NOTFOUND, "%s has no tap '%s' from these inputs; see --taps list", p->job->m->name, s->taps[i]);
+            goto done;
+        }
+        p->rank[i] = out[i]->rank;
+        memcpy(p->shape[i], out[i]->shape, sizeof p->shape[i]);
+    }
+done:
+    lb_tape_free(t);
+    return st;
+}
+
+static bool available(const encode_job *j, encode_needs w) {
+    const cli_model *m = j->m;
+    return (!w.image || (m->has_image && j->spec->items)) && (!w.text || (m->tokenizer && j->spec->items)) && (!w.features || j->spec->nfeatures > 0);
+}
+
+static const char *why_not(const encode_job *j) {
+    if (j->m->why_no_image) return j->m->why_no_image;
+    return j->m->why_no_text;
+}
+
+/* The smallest set of inputs that gives all wanted taps. A network of several modalities is asked only for what the taps need. */
+static lb_status find_needs(encode_job *j) {
+    static const encode_needs tries[] = {{true, false, false}, {false, true, false}, {false, false, true}, {true, true, false},
+                                         {true, false, true},  {false, true, true},  {true, true, true}};
+    lb_status st = LB_OK;
+    lb_buf why = {0};
+    for (size_t i = 0; i < LB_COUNT(tries); i++) {
+        probe p = {.job = j, .with = tries[i], .n = 2, .length = 4};
+        if (!available(j, tries[i])) continue;
+        st = run_probe(&p);
+        if (st == LB_OK) {
+            j->needs = tries[i];
+            lb_error_clear();
+            lb_buf_free(&why);
+            return LB_OK;
+        }
+        lb_buf_clear(&why);
+        lb_buf_text(&why, lb_error_text()); /* that of the fullest run says most */
+    }
+    if (why_not(j)) st = lb_fail(LB_E_NOTFOUND, "%s", why_not(j));
+    else if (why.size) st = lb_fail(st, "%s: %s", j->m->name, lb_buf_str(&why));
+    else st = lb_fail(LB_E_ARG, "%s takes %s, which these inputs do not give", j->m->name, j->m->model->arch->inputs);
+    lb_buf_free(&why);
+    return st;
+}
+
+/* A size that changes with the text's length is the tap's ragged one: [N,L,...]. */
+static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
+    lb_tap_spec *t = &j->taps[i];
+    const char *name = j->spec->taps[i];
+    char text[96];
+    if (a->rank[i] < 1 || a->shape[i][0] != a->n) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' has shape %s: no value per item", name, lb_shape_text(text, sizeof text, a->rank[i], a->shape[i]));
+    *t = (lb_tap_spec){.name = name, .rank = a->rank[i] - 1, .dtype = j->spec->dtype};
+    for (int d = 1; d < a->rank[i]; d++) {
+        t->shape[d - 1] = a->shape[i][d];
+        if (a->shape[i][d] == b->shape[i][d]) continue;
+        if (d != 1) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' %s varies in another than its first size with the length of a text: it cannot be cached", name, lb_shape_text(text, sizeof text, a->rank[i], a->shape[i]));
+        t->ragged = true;
+        t->shape[0] = 0;
+    }
+    return LB_OK;
+}
+
+lb_status encode_plan(encode_job *j) {
+    lb_status st = LB_OK;
+    const cli_encode_spec *s = j->spec;
+    if (s->ntaps < 1 || s->ntaps > ENCODE_TAPS) return lb_fail(LB_E_ARG, "%d taps: want 1 to %d", s->ntaps, ENCODE_TAPS);
+    if (j->m->has_image) {
+        lb_image_spec_size(&j->m->image, 512, 512, &j->width, &j->height); /* of a square picture, where the spec leaves it open */
+    }
+    LB_TRY(find_needs(j));
+    probe a = {.job = j, .with = j->needs, .n = 2, .length = 4}, b = {.job = j, .with = j->needs, .n = 2, .length = 6};
+    LB_TRY(run_probe(&a));
+    LB_TRY(run_probe(&b));
+    for (int i = 0; i < s->ntaps; i++) LB_TRY(tap_of(j, i, &a, &b));
+    j->batch = s->batch > 0 ? s->batch : j->needs.image ? 16 : 32;
+done:
+    return st;
+}

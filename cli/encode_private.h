@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by cli/encode*.c: what one run of a model over items reads, and its batches. */
+#ifndef LB_CLI_ENCODE_PRIVATE_H
+#define LB_CLI_ENCODE_PRIVATE_H
+#include "base/sig.h"
+#include "cli/models.h"
+
+enum { ENCODE_TAPS = 64, ENCODE_INPUTS = 16 };
+
+/* What the wanted taps need, of all that the network could take. */
+typedef struct encode_needs {
+    bool image, text, features;
+} encode_needs;
+
+typedef struct encode_job {
+    cli_model *m;
+    const cli_encode_spec *spec;
+    int64_t n;
+    const char **keys;
+    encode_needs needs;
+    int32_t width, height;        /* of a prepared picture */
+    lb_tap_spec taps[ENCODE_TAPS];
+    int64_t batch;
+} encode_job;
+
+/* One item, decoded and prepared; or why not. */
+typedef struct encode_sample {
+    lb_status status;
+    char *why;
+    float *image; /* [3,height,width] */
+    int32_t width, height;
+    int64_t *ids;
+    int64_t count;
+} encode_sample;
+
+/* A batch: consecutive items; the model's inputs as tensors. */
+typedef struct encode_batch {
+    int64_t first, n;
+    encode_sample **samples; /* [n] */
+    int count;
+    lb_named in[ENCODE_INPUTS];
+} encode_batch;
+
+const lb_item *encode_item(const encode_job *j, int64_t i); /* NULL when items come from a feature file */
+/* Which inputs the taps need, the size of pictures, and the taps' shapes. */
+LB_MUST_USE lb_status encode_plan(encode_job *j);
+/* Work of a decoding thread: item i, as an encode_sample (also for one that failed). */
+lb_status encode_prepare(void *ctx, int64_t i, void **result);
+void encode_drop(void *ctx, void *result);
+/* Tensors for samples a..b-1 of a batch, whose pictures are of one size. A failed sample's slot holds zeros (a lone padding token), so
+ * that the values of the others do not depend on it. Cached features are read here; a row that is missing fails its sample. */
+LB_MUST_USE lb_status encode_inputs(const encode_job *j, encode_batch *b, int64_t from, int64_t to);
+void encode_inputs_free(encode_batch *b);
+
+#endif

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/models.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/sig.h"
+#include "cli/fetch.h"
+
+/* ---- finding it ---- */
+
+static lb_status not_found(const char *name) {
+    const char *names[64];
+    int n = 0;
+    for (int i = 0; i < cli_pretrained_count && n < 64; i++) {
+        names[n++] = cli_pretrained_models[i].name;
+        if (strcmp(name, cli_pretrained_models[i].name) == 0) return lb_fail(LB_E_NOTFOUND, "model '%s' is not on this machine; bring it with: limbeck fetch %s", name, name);
+    }
+    lb_buf near = {0};
+    lb_nearest(&near, name, names, n);
+    lb_status st = lb_fail(LB_E_NOTFOUND, "no model '%s': neither a file or folder nor a fetched model%s", name, lb_buf_str(&near));
+    lb_buf_free(&near);
+    return st;
+}
+
+/* A run folder keeps its model below itself. */
+static lb_status inner_folder(char **path) {
+    static const char *const inner[] = {"", "model", "best", "last"};
+    for (size_t i = 0; i < LB_COUNT(inner); i++) {
+        char *folder = inner[i][0] ? lb_path_join(*path, inner[i]) : lb_strdup(*path);
+        char *config = folder ? lb_path_join(folder, "config.json") : NULL;
+        if (!config) {
+            lb_free(folder);
+            return LB_E_NOMEM;
+        }
+        bool found = lb_file_exists(config);
+        lb_free(config);
+        if (found) {
+            lb_free(*path);
+            *path = folder;
+            return LB_OK;
+        }
+        lb_free(folder);
+    }
+    return LB_OK; /* a folder of weights alone */
+}
+
+static lb_status locate(char **out, const char *name) {
+    char *path = lb_strdup(name);
+    if (!path) return LB_E_NOMEM;
+    if (!lb_file_exists(path) && !lb_is_folder(path)) {
+        char *home = lb_home(), *fetched = home ? lb_path_join(home, name) : NULL;
+        lb_free(home);
+        lb_free(path);
+        if (!fetched) return LB_E_NOMEM;
+        path = fetched;
+        if (strchr(name, '/') || !lb_is_folder(path)) {
+            lb_free(path);
+            return not_found(name);
+        }
+    }
+    lb_status st = lb_is_folder(path) ? inner_folder(&path) : LB_OK;
+    *out = path;
+    return st;
+}
+
+/* ---- weights ---- */
+
+static lb_status only_weights(char **out, const char *folder) {
+    static const char *const endings[] = {".safetensors", ".pth", ".pt", ".bin"};
+    char **names = NULL, *found = NULL;
+    int64_t count = 0;
+    lb_status st = lb_list_folder(&names, &count, folder);
+    for (int64_t i = 0; st == LB_OK && i < count; i++) {
+        bool is = false;
+        for (size_t k = 0; k < LB_COUNT(endings); k++) is |= lb_ends_with(names[i], endings[k]);
+        if (is && found) st = lb_fail(LB_E_ARG, "%s: several weight files (%s, %s): name the one", folder, found, names[i]);
+        else if (is) found = names[i];
+    }
+    if (st == LB_OK && !found) st = lb_fail(LB_E_NOTFOUND, "%s: no weight file (model.safetensors, pytorch_model.bin, *.pth, ...)", folder);
+    if (st == LB_OK && !(*out = lb_path_join(folder, found))) st = LB_E_NOMEM;
+    lb_names_free(names, count);
+    return st;
+}
+
+lb_status cli_open_weights(lb_weights **w, char **path, const char *file_or_folder) {
+    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"};
+    char *file = NULL;
+    lb_status st = LB_OK;
+    if (!lb_is_folder(file_or_folder)) {
+        file = lb_strdup(file_or_folder);
+        if (!file) return LB_E_NOMEM;
+    }
+    for (size_t i = 0; !file && i < LB_COUNT(usual); i++) {
+        file = lb_path_join(file_or_folder, usual[i]);
+        if (!file) return LB_E_NOMEM;
+        if (lb_file_exists(file)) break;
+        lb_free(file);
+        file = NULL;
+    }
+    if (!file) st = only_weights(&file, file_or_folder);
+    if (st == LB_OK) st = lb_weights_open(w, file);
+    if (st != LB_OK) lb_free(file);
+    else *path = file;
+    return st;
+}
+
+/* One spelling of the names: which tensor of the file belongs to each parameter. */
+typedef struct spelling {
+    const lb_arch *arch;
+    int variant;
+} spelling;
+
+static bool outside(char dst[512], const spelling *s, const char *name) {
+    snprintf(dst, 512, "%s", name);
+    return !s->arch->outside_name || s->arch->outside_name(dst, 512, name, s->variant);
+}
+
+static int64_t count_found(lb_model *m, const lb_weights *w, const spelling *s) {
+    int64_t found = 0;
+    char name[512];
+    for (int64_t i = 0; i < lb_store_count(m->store); i++)
+        if (outside(name, s, lb_store_at(m->store, i)->name) && lb_weights_find(w, name)) found++;
+    return found;
+}
+
+static bool same_shape(const lb_weight *w, const lb_tensor *x) {
+    return w->rank == x->rank && memcmp(w->shape, x->shape, (size_t)x->rank * sizeof *w->shape) == 0;
+}
+
+/* lists of at most a few names each */
+typedef struct listing {
+    lb_buf text;
+    int64_t count;
+} listing;
+
+static void list(listing *l, const char *fmt, const char *a, const char *b, const char *c) {
+    if (++l->count > 8) return;
+    lb_buf_text(&l->text, l->count > 1 ? ", " : "");
+    lb_buf_text(&l->text, a);
+    if (fmt) lb_buf_format(&l->text, fmt, b, c);
+    if (l->count == 8) lb_buf_text(&l->text, ", ...");
+}
+
+static lb_status take(lb_tensor *x, const lb_weight *w) {
+    int64_t n = lb_numel(x);
+    size_t size = lb_dtype_size(w->dtype);
+    if ((uintptr_t)w->data % size == 0) {
+        lb_convert(x->data, x->dtype, w->data, w->dtype, n);
+        return LB_OK;
+    }
+    void *aligned = lb_alloc_aligned((size_t)n * size);
+    if (!aligned) return LB_E_NOMEM;
+    memcpy(aligned, w->data, (size_t)n * size);
+    lb_convert(x->data, x->dtype, aligned, w->dtype, n);
+    lb_free(aligned);
+    return LB_OK;
+}
+
+static lb_status report(listing *missing, listing *shapes, listing *extra, const char *file, const lb_model *m, int64_t count) {
+    if (missing->text.failed || shapes->text.failed || extra->text.failed) return LB_E_NOMEM;
+    if (missing->count + shapes->count == 0) {
+        if (extra->count) lb_say(LB_LOG_INFO, "model", "%s: %lld tensors are not used: %s", file, (long long)extra->count, lb_buf_str(&extra->text));
+        return LB_OK;
+    }
+    return lb_fail(LB_E_FORMAT, "%s: weights do not fit %s: of %lld tensors, %lld missing%s%s; %lld of another shape%s%s; %lld in the file unused%s%s", file, m->arch->id, (long long)count,
+                   (long long)missing->count, missing->count ? ": " : "", lb_buf_str(&missing->text), (long long)shapes->count, shapes->count ? ": " : "", lb_buf_str(&shapes->text),
+                   (long long)extra->count, extra->count ? ": " : "", lb_buf_str(&extra->text));
+}
+
+static spelling best_spelling(lb_model *m, const lb_weights *w) {
+    int variants = m->arch->outside_name && m->arch->outside_variants > 1 ? m->arch->outside_variants : 1;
+    spelling best = {m->arch, 0};
+    int64_t most = -1;
+    for (int v = 0; v < variants; v++) {
+        spelling s = {m->arch, v};
+        int64_t n = count_found(m, w, &s);
+        if (n > most) most = n, best = s;
+    }
+    static const lb_arch plain = {0};
+    spelling own = {&plain, 0}; /* a file of ours */
+    return m->arch->outside_name && count_found(m, w, &own) > most ? own : best;
+}
+
+lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file) {
+    lb_status st = LB_OK;
+    listing missing = {0}, shapes = {0}, extra = {0};
+    char name[512], a[96], b[96];
+    spelling s = best_spelling(m, w);
+    int64_t count = lb_store_count(m->store);
+    bool *used = lb_calloc((size_t)w->count + 1, sizeof *used);
+    if (!used) return LB_E_NOMEM;
+    for (int64_t i = 0; i < count; i++) {
+        lb_param_tensor *p = lb_store_at(m->store, i);
+        const lb_weight *have = outside(name, &s, p->name) ? lb_weights_find(w, name) : NULL;
+        if (have) used[have - w->at] = true;
+        if (!have && outside(name, &s, p->name)) list(&missing, NULL, name, NULL, NULL);
+        else if (have && !same_shape(have, p->x))
+            list(&shapes, " %s, want %s", name, lb_shape_text(a, sizeof a, have->rank, have->shape), lb_shape_text(b, sizeof b, p->x->rank, p->x->shape));
+        else if (have) LB_TRY(take(p->x, have));
+    }
+    for (int64_t i = 0; i < w->count; i++)
+        if (!used[i]) list(&extra, NULL, w->at[i].name, NULL, NULL);
+    st = report(&missing, &shapes, &extra, file, m, count);
+done:
+    lb_free(used);
+    lb_buf_free(&missing.text);
+    lb_buf_free(&shapes.text);
+    lb_buf_free(&extra.text);
+    return st;
+}
+
+/* ---- which network ---- */
+
+static lb_status recognise(const lb_arch **out, const lb_value *config, const lb_weights *w, const char *path) {
+    int best = 0;
+    const char **names = lb_calloc((size_t)w->count + 1, sizeof *names);
+    if (!names) return LB_E_NOMEM;
+    for (int64_t i = 0; i < w->count; i++) names[i] = w->at[i].name;
+    for (int i = 0; i < lb_archs.count; i++) {
+        const lb_arch *a = (const lb_arch *)lb_archs.members[i];
+        int score = a->recognise ? a->recognise(config, names, w->count) : 0;
+        if (score > best) best = score, *out = a;
+    }
+    lb_free(names);
+    if (best > 0) return LB_OK;
+    return lb_fail(LB_E_UNSUPPORTED, "%s: no known architecture (model_type '%s', first tensor '%s'); see limbeck describe archs", path, lb_get_text(config, "model_type", "none"),
+                   w->count ? w->at[0].name : "none");
+}
+
+/* Names and shapes of the weights, for archs that read their sizes from them: {"tensors": {"name": [sizes]}}. */
+static void add_tensors(lb_value *config, const lb_weights *w) {
+    lb_value *all = lb_value_map();
+    for (int64_t i = 0; i < w->count; i++) {
+        lb_value *shape = lb_value_list();
+        for (int d = 0; d < w->at[i].rank; d++) lb_list_int(shape, w->at[i].shape[d]);
+        lb_map_put(all, w->at[i].name, shape);
+    }
+    lb_map_put(config, "tensors", all);
+}
+
+static lb_status make_outside(lb_model **out, lb_value *config, const lb_weights *w, const char *path) {
+    const lb_arch *arch = NULL;
+    lb_status st = recognise(&arch, config, w, path);
+    if (st != LB_OK) return st;
+    void *cfg = lb_calloc(1, arch->params_size ? arch->params_size : 1);
+    if (!cfg) return LB_E_NOMEM;
+    st = lb_params_default(arch->params, cfg);
+    add_tensors(config, w);
+    if (st == LB_OK && arch->from_config) st = arch->from_config(cfg, config);
+    if (st != LB_OK) {
+        lb_params_free(arch->params, cfg);
+        lb_free(cfg);
+        return lb_where(st, "%s", path);
+    }
+    return lb_model_new_cfg(out, arch, cfg);
+}
+
+static lb_status make_own(lb_model **out, const lb_value *own, const char *path) {
+    const lb_head *head = NULL;
+    lb_status st = lb_family_find(&head, &lb_archs, lb_get_text(own, "arch", ""));
+    if (st == LB_OK) st = lb_model_new(out, (const lb_arch *)head, lb_get(own, "params"));
+    return st == LB_OK ? st : lb_where(st, "%s", path);
+}
+
+/* ---- what lies beside the weights ---- */
+
+static lb_status read_beside(lb_value **out, const char *folder, const char *name) {
+    char *path = lb_path_join(folder, name);
+    if (!path) return LB_E_NOMEM;
+    lb_status st = lb_file_exists(path) ? lb_json_read(out, path) : LB_OK;
+    lb_free(path);
+    return st;
+}
+
+/* sentence-transformers: modules.json lists pooling and normalisation; the pooling's own folder says which. Put into the config as
+ * "pooling" (mean, cls, max) and "normalize", where bert's from_config looks. */
+static lb_status read_modules(lb_value *config, const char *folder) {
+    lb_value *modules = NULL, *pooling = NULL;
+    lb_status st = LB_OK;
+    LB_TRY(read_beside(&modules, folder, "modules.json"));
+    for (int64_t i = 0; modules && modules->kind == LB_V_LIST && i < modules->count; i++) {
+        const char *type = lb_get_text(modules->items[i], "type", ""), *inner = lb_get_text(modules->items[i], "path", "");
+        if (lb_ends_with(type, ".Normalize")) lb_map_bool(config, "normalize", true);
+        if (!lb_ends_with(type, ".Pooling") || pooling) continue;
+        char *path = lb_path_join(folder, inner);
+        st = path ? read_beside(&pooling, path, "config.json") : LB_E_NOMEM;
+        lb_free(path);
+        if (st != LB_OK) goto done;
+        lb_map_text(config, "pooling", lb_get_bool(pooling, "pooling_mode_cls_token", false) ? "cls" : lb_get_bool(pooling, "pooling_mode_max_tokens", false) ? "max" : "mean");
+    }
+done:
+    lb_value_free(modules);
+    lb_value_free(pooling);
+    return st;
+}
+
+bool cli_model_takes(const cli_model *m, const char *input) {
+    char text[512];
+    lb_sig *sig = NULL;
+    snprintf(text, sizeof text, "%s -> y", m->model->arch->inputs);
+    bool takes = lb_sig_parse(&sig, text) == LB_OK && lb_sig_input_find(sig, input) >= 0;
+    lb_sig_free(sig);
+    lb_error_clear();
+    return takes;
+}
+
+static lb_status open_image(cli_model *m, const char *folder, const lb_value *config) {
+    lb_value *beside = NULL;
+    lb_status st = LB_OK;
+    const lb_value *spec = lb_get(config, "preprocess");
+    if (!cli_model_takes(m, "image")) return LB_OK;
+    if (!spec && folder) {
+        LB_TRY(read_beside(&beside, folder, "preprocessor_config.json"));
+        spec = beside;
+    }
+    if (spec) LB_TRY(lb_image_spec_from(&m->image, spec));
+    else if (m->model->arch->preprocess) LB_TRY(lb_image_spec_parse(&m->image, m->model->arch->preprocess));
+    else if (!(m->why_no_image = lb_format_dup("%s: nothing says how pictures are prepared (config.json: preprocess, or preprocessor_config.json)", m->path))) st = LB_E_NOMEM;
+    if (st == LB_OK) m->has_image = !m->why_no_image;
+done:
+    lb_value_free(beside);
+    return st;
+}
+
+static lb_status open_text(cli_model *m, const char *folder, const lb_value *config) {
+    lb_value *sentence = NULL;
+    lb_status st = LB_OK;
+    if (!cli_model_takes(m, "ids")) return LB_OK;
+    st = folder ? lb_tokenizer_open(&m->tokenizer, folder) : lb_fail(LB_E_NOTFOUND, "a weight file alone has no tokenizer");
+    if (st == LB_E_NOTFOUND || st == LB_E_UNSUPPORTED) {
+        m->why_no_text = lb_format_dup("%s: no tokenizer: %s", m->path, lb_error_text());
+        lb_error_clear();
+        return m->why_no_text ? LB_OK : LB_E_NOMEM;
+    }
+    if (st != LB_OK) return st;
+    LB_TRY(read_beside(&sentence, folder, "sentence_bert_config.json"));
+    m->max_tokens = lb_get_int(sentence, "max_seq_length", m->tokenizer->max_tokens);
+    m->max_tokens = lb_get_int(config, "max_tokens", m->max_tokens ? m->max_tokens : lb_get_int(config, "max_position_embeddings", 0));
+done:
+    lb_value_free(sentence);
+    return st;
+}
+
+/* ---- fingerprints ---- */
+
+static lb_status hash_value(char out[65], lb_value *take_v) {
+    lb_buf json = {0};
+    lb_status st = lb_json_write(&json, take_v, 0);
+    if (st == LB_OK) lb_sha256_of(json.data, json.size, out);
+    lb_buf_free(&json);
+    lb_value_free(take_v);
+    return st;
+}
+
+static lb_status find_print(cli_model *m, const lb_weights *w) {
+    char hex[65];
+    lb_value *v = lb_value_map(), *about = lb_value_map();
+    lb_map_text(about, "arch", m->model->arch->id);
+    if (m->model->arch->params) lb_map_put(about, "params", lb_params_to_value(m->model->arch->params, m->model->cfg));
+    lb_status st = hash_value(hex, about);
+    /* the file's own SHA-256, then 8 digits over what the network was told besides */
+    snprintf(m->print.weights, sizeof m->print.weights, "%s+%.8s", w->sha256, hex);
+    if (m->has_image) lb_map_put(v, "image", lb_image_spec_value(&m->image));
+    if (m->tokenizer) lb_map_int(v, "max_tokens", m->max_tokens);
+    if (st == LB_OK) st = hash_value(hex, v);
+    else lb_value_free(v);
+    snprintf(m->print.preprocessing, sizeof m->print.preprocessing, "%s", hex);
+    snprintf(m->print.tokenizer, sizeof m->print.tokenizer, "%s", m->tokenizer ? m->tokenizer->sha256 : "none");
+    return st;
+}
+
+/* ---- opening ---- */
+
+static lb_status read_config(lb_value **out, const char *folder) {
+    lb_status st = folder ? read_beside(out, folder, "config.json") : LB_OK;
+    if (st == LB_OK && !*out && !(*out = lb_value_map())) st = LB_E_NOMEM;
+    if (st == LB_OK && (*out)->kind != LB_V_MAP) st = lb_fail(LB_E_FORMAT, "%s/config.json: a JSON object is wanted", folder);
+    if (st == LB_OK && folder) st = read_modules(*out, folder);
+    return st;
+}
+
+lb_status cli_model_open(cli_model **out, const char *name_or_path) {
+    lb_status st = LB_OK;
+    lb_weights *w = NULL;
+    lb_value *config = NULL;
+    char *file = NULL;
+    cli_model *m = lb_calloc(1, sizeof *m);
+    if (!m) return LB_E_NOMEM;
+    LB_TRY(locate(&m->path, name_or_path));
+    if (!(m->name = lb_strdup(name_or_path))) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    const char *folder = lb_is_folder(m->path) ? m->path : NULL;
+    LB_TRY(read_config(&config, folder));
+    LB_TRY(cli_open_weights(&w, &file, m->path));
+    const lb_value *own = lb_get(config, "limbeck");
+    LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
+    LB_TRY(cli_load_weights(m->model, w, file));
+    LB_TRY(open_image(m, folder, config));
+    LB_TRY(open_text(m, folder, config));
+    LB_TRY(find_print(m, w));
+    *out = m;
+    m = NULL;
+done:
+    cli_model_close(m);
+    lb_weights_close(w);
+    lb_value_free(config);
+    lb_free(file);
+    return st;
+}
+
+void cli_model_close(cli_model *m) {
+    if (!m) return;
+    lb_model_free(m->model);
+    lb_tokenizer_close(m->tokenizer);
+    lb_free(m->why_no_image);
+    lb_free(m->why_no_text);
+    lb_free(m->name);
+    lb_free(m->path);
+    lb_free(m);
+}
+
+/* ---- saving ---- */
+
+static lb_status save_config(const char *folder, const lb_model *m, const lb_value *extra) {
+    lb_status st = LB_OK;
+    lb_buf json = {0};
+    char *path = lb_path_join(folder, "config.json");
+    lb_value *v = lb_value_map(), *own = lb_value_map();
+    lb_map_text(own, "arch", m->arch->id);
+    if (m->arch->params) lb_map_put(own, "params", lb_params_to_value(m->arch->params, m->cfg));
+    lb_map_put(v, "limbeck", own);
+    for (int64_t i = 0; extra && i < extra->count; i++) lb_map_put(v, extra->keys[i], lb_value_copy(extra->items[i]));
+    st = path ? lb_json_write(&json, v, 2) : LB_E_NOMEM;
+    lb_buf_text(&json, "\n");
+    if (st == LB_OK) st = lb_buf_status(&json);
+    if (st == LB_OK) st = lb_file_write(path, json.data, json.size);
+    lb_buf_free(&json);
+    lb_value_free(v);
+    lb_free(path);
+    return st;
+}
+
+lb_status cli_model_save(const char *folder, const lb_model *m, const lb_value *extra) {
+    lb_status st = LB_OK;
+    int64_t n = lb_store_count(m->store);
+    const char **names = lb_calloc((size_t)n + 1, sizeof *names);
+    const lb_tensor **tensors = lb_calloc((size_t)n + 1, sizeof *tensors);
+    char *path = lb_path_join(folder, "model.safetensors");
+    if (!names || !tensors || !path) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        lb_param_tensor *p = lb_store_at(m->store, i);
+        names[i] = p->name;
+        tensors[i] = p->x;
+    }
+    LB_TRY(lb_make_folders(folder));
+    LB_TRY(lb_safetensors_write(path, n, names, tensors, NULL));
+    LB_TRY(save_config(folder, m, extra));
+done:
+    lb_free(names);
+    lb_free(tensors);
+    lb_free(path);
+    return st;
+}
