@@ -175,7 +175,7 @@ static bool make_outputs(lb_tape *t, const lbi_opsig *s, lb_call *c, const lbi_b
 
 /* Strided inputs of an op that wants contiguous ones are copied. */
 static bool make_contiguous(lb_tape *t, lb_call *c, uint32_t *copied) {
-    if ((c->op->flags & (LB_OP_STRIDED | LB_OP_VIEW)) || t->mode == LB_TAPE_SHAPES) return true;
+    if ((c->op->flags & LB_OP_STRIDED) || t->mode == LB_TAPE_SHAPES) return true;
     for (int i = 0; i < c->nin; i++) {
         const lb_tensor *x = c->in[i];
         if (!x || lb_is_contiguous(x)) continue;
@@ -243,10 +243,11 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
     lb_tensor *source[LB_OP_MAX_IN];
     uint32_t copied = 0;
     double start = t->trace ? lb_now() : 0;
-    if (!check_inputs(t, s, c, &b) || !make_outputs(t, s, c, &b)) return false;
+    if (!check_inputs(t, s, c, &b)) return false;
     memcpy(source, c->in, sizeof source);
-    bool grad = wants_grad(t, c), ok = make_contiguous(t, c, &copied);
-    if (ok && t->mode != LB_TAPE_SHAPES && c->op->forward) c->op->forward(c);
+    bool grad = wants_grad(t, c);
+    if (!make_contiguous(t, c, &copied) || !make_outputs(t, s, c, &b)) return false;
+    if (t->mode != LB_TAPE_SHAPES && c->op->forward) c->op->forward(c);
     if (t->scratch) lbi_scratch_free(t);
     t->calls++;
     if (c->op->flops) t->flops += c->op->flops(c);

@@ -19,6 +19,7 @@ static bool shape(lb_call *c) {
     memcpy(y->shape, first->shape, sizeof first->shape);
     for (int i = 1; i < c->nin; i++) {
         const lb_tensor *x = c->in[i];
+        if (!x) continue;
         bool fits = x->rank == y->rank && x->dtype == y->dtype;
         for (int k = 0; fits && k < y->rank; k++) fits = k == axis || x->shape[k] == y->shape[k];
         if (!fits) {
@@ -44,6 +45,7 @@ static void forward(lb_call *c) {
     int axis = p->axis < 0 ? p->axis + c->in[0]->rank : p->axis;
     int64_t at = 0;
     for (int i = 0; i < c->nin; i++) {
+        if (!c->in[i]) continue;
         lb_tensor part = part_of(c->out[0], c->in[i], axis, &at);
         lbi_copy_view(&part, c->in[i]);
     }
@@ -54,6 +56,7 @@ static void backward(lb_call *c) {
     int axis = p->axis < 0 ? p->axis + c->in[0]->rank : p->axis;
     int64_t at = 0;
     for (int i = 0; i < c->nin; i++) {
+        if (!c->in[i]) continue;
         lb_tensor part = part_of(c->gout[0], c->in[i], axis, &at);
         if (c->gin[i]) lbi_add_view(c->gin[i], &part, 1, c->fresh[i]);
     }
@@ -71,6 +74,7 @@ LB_OP(concat) = {.id = "concat",
                  .source = "NumPy concatenate",
                  .sig = "a b? c? d? e? f? g? h? -> y",
                  .math = "y = [a, b, ...]",
+                 .params_size = sizeof(struct concat),
                  .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,
                  .shape = shape,
                  .forward = forward,

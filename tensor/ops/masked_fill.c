@@ -56,6 +56,7 @@ static void backward(lb_call *c) {
     const lb_tensor *x[] = {c->gin[0], c->gout[0], c->in[1]};
     bool integer = c->in[1]->dtype == LB_I64;
     lbi_row row = c->fresh[0] ? (integer ? row_int : row_real) : (integer ? add_int : add_real);
+    if (c->gin[1] && c->fresh[1]) lbi_fill(c->gin[1], 0);
     if (c->gin[0]) lbi_walk(c->gin[0]->rank, c->gin[0]->shape, 3, x, row, &zero);
 }
 
@@ -75,6 +76,7 @@ LB_OP(masked_fill) = {.id = "masked_fill",
                       .source = "torch.masked_fill",
                       .sig = "x mask -> y",
                       .math = "y = mask ? value : x",
+                      .params_size = sizeof(struct masked_fill),
                       .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE | LB_OP_NONSMOOTH | LB_OP_INF_OK,
                       .reads = LB_READS_IN(1),
                       .shape = shape,

@@ -55,6 +55,7 @@ LB_OP(reshape) = {.id = "reshape",
                   .source = "NumPy",
                   .sig = "x -> y",
                   .math = "y = x, other shape",
+                  .params_size = sizeof(struct reshape),
                   .flags = LB_OP_VIEW | LB_OP_SETS | LB_OP_ANY_TYPE,
                   .shape = shape_of,
                   .backward = backward,
@@ -64,6 +65,5 @@ LB_OP(reshape) = {.id = "reshape",
 lb_tensor *lb_reshape(lb_tape *t, lb_tensor *x, int rank, const int64_t *shape) {
     struct reshape p = {rank, {0}};
     if (rank > 0 && rank <= LB_MAX_RANK) memcpy(p.shape, shape, (size_t)rank * sizeof *shape);
-    if (x && !lb_is_contiguous(x)) x = lb_contiguous(t, x);
     return lb_apply(t, &lb_op_reshape, &p, sizeof p, 1, &x);
 }

@@ -40,6 +40,7 @@ static void forward(lb_call *c) {
 static void backward(lb_call *c) {
     const lb_real none = 0;
     lb_tensor zero = {.dtype = LB_REAL, .data = (void *)(uintptr_t)&none}, part = *c->gout[0];
+    if (c->gin[0] && c->fresh[0]) lbi_fill(c->gin[0], 0);
     part.data = lb_scratch(c, (size_t)lb_numel(&part) * sizeof(lb_real));
     if (!part.data) return;
     for (int k = 1; k < 3; k++) {

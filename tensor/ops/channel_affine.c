@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y[n,c,...] = act(scale[c] x[n,c,...] + shift[c]). Batch norm in evaluation is this with scale = gamma / sqrt(var + eps),
+ * shift = beta - mean scale. With g' = g act'(y): dx = scale g', dscale = sum g' x, dshift = sum g'. */
+#include "tensor/kernels/act.h"
+#include "tensor/op.h"
+#include "tensor/ops.h"
+
+typedef struct options {
+    lb_act act;
+} options;
+
+static bool shape(lb_call *c) {
+    const lb_tensor *x = c->in[0];
+    if (x->rank < 2 || x->shape[1] != c->in[1]->shape[0]) {
+        char text[96];
+        lb_tape_fail(c->tape, LB_E_SHAPE, "channel_affine: x %s and %lld channels do not go together", lb_shape_text(text, sizeof text, x->rank, x->shape), (long long)c->in[1]->shape[0]);
+        return false;
+    }
+    c->out[0]->dtype = LB_REAL;
+    c->out[0]->rank = x->rank;
+    for (int d = 0; d < x->rank; d++) c->out[0]->shape[d] = x->shape[d];
+    return true;
+}
+
+static int64_t inner_of(const lb_tensor *x) {
+    int64_t k = 1;
+    for (int d = 2; d < x->rank; d++) k *= x->shape[d];
+    return k;
+}
+
+static void forward(lb_call *c) {
+    const options *o = c->params;
+    int64_t ch = c->in[0]->shape[1], k = inner_of(c->in[0]), n = c->in[0]->shape[0] * ch;
+#pragma omp parallel for if (n * k > 16384)
+    for (int64_t i = 0; i < n; i++) {
+        const lb_real *x = lb_r(c->in[0]) + i * k;
+        lb_real *y = lb_r(c->out[0]) + i * k, a = lb_r(c->in[1])[i % ch], b = lb_r(c->in[2])[i % ch];
+        for (int64_t j = 0; j < k; j++) y[j] = a * x[j] + b;
+        lbi_act_rows(o->act, y, 1, k, NULL, false);
+    }
+}
+
+static void backward(lb_call *c) {
+    const options *o = c->params;
+    int64_t ch = c->in[0]->shape[1], k = inner_of(c->in[0]), n = c->in[0]->shape[0] * ch;
+    if (!c->gout[0] || n * k == 0) return;
+    lb_real *g = lb_scratch(c, (size_t)(n * k) * sizeof *g);
+    if (!g) return;
+    lbi_act_back(o->act, g, lb_r(c->gout[0]), lb_r(c->out[0]), n * k);
+    for (int64_t i = 0; i < n; i++) {
+        const lb_real *x = lb_r(c->in[0]) + i * k, *gi = g + i * k;
+        lb_real a = lb_r(c->in[1])[i % ch];
+        double sum = 0, dot = 0;
+        for (int64_t j = 0; j < k; j++) {
+            sum += (double)gi[j];
+            dot += (double)gi[j] * (double)x[j];
+        }
+        if (c->gin[0])
+            for (int64_t j = 0; j < k; j++) lb_r(c->gin[0])[i * k + j] += a * gi[j];
+        if (c->gin[1]) lb_r(c->gin[1])[i % ch] += (lb_real)dot;
+        if (c->gin[2]) lb_r(c->gin[2])[i % ch] += (lb_real)sum;
+    }
+}
+
+static const options none = {LB_ACT_NONE}, relu = {LB_ACT_RELU};
+static const lb_op_case cases[] = {
+    {.name = "pictures", .rank = {4, 1, 1}, .shape = {{2, 3, 2, 3}, {3}, {3}}, .params = &none},
+    {.name = "rows, relu", .rank = {2, 1, 1}, .shape = {{5, 3}, {3}, {3}}, .params = &relu},
+};
+
+LB_OP(channel_affine) = {.id = "channel_affine", .title = "scale and shift per channel, with an activation", .source = "", .sig = "x scale[C] shift[C] -> y", .math = "y = act(scale x + shift)", .flags = LB_OP_NONSMOOTH,
+                         .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_channel_affine(lb_tape *t, lb_tensor *x, lb_tensor *scale, lb_tensor *shift, lb_act act) {
+    bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;
+    lb_tensor *y = lb_apply(t, &lb_op_channel_affine, &(options){fuse ? act : LB_ACT_NONE}, sizeof(options), 3, (lb_tensor *[]){x, scale, shift});
+    return fuse ? y : lbi_act_op(t, y, act);
+}

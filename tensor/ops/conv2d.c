@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y[n,o,i,j] = act(b[o] + sum_{c,u,v} x[n,c, i sh + u dh - pt, j sw + v dw - pl] w[o,c,u,v]), channels in groups; what lies outside is 0.
+ * 1x1: one product an image, no copy. Depthwise: direct. Else: patches as columns, then a product. Images over threads. */
+#include <omp.h>
+#include <string.h>
+#include "tensor/kernels/act.h"
+#include "tensor/kernels/conv.h"
+#include "tensor/kernels/gemm.h"
+#include "tensor/op.h"
+#include "tensor/ops.h"
+
+typedef struct options {
+    lb_conv_spec spec;
+    lb_act act;
+} options;
+
+static int64_t one(int64_t x) { return x ? x : 1; }
+
+static lbi_conv plan_of(const lb_call *c) {
+    const lb_conv_spec *s = &((const options *)c->params)->spec;
+    const lb_tensor *x = c->in[0], *w = c->in[1];
+    lbi_conv p = {.c = x->shape[1], .h = x->shape[2], .w = x->shape[3], .o = w->shape[0], .kh = w->shape[2], .kw = w->shape[3], .sh = one(s->stride_h), .sw = one(s->stride_w),
+                  .dh = one(s->dilation_h), .dw = one(s->dilation_w), .pt = s->pad_t, .pl = s->pad_l, .groups = one(s->groups)};
+    p.y = lbi_conv_size(p.h, p.kh, p.sh, s->pad_t, s->pad_b, p.dh);
+    p.x = lbi_conv_size(p.w, p.kw, p.sw, s->pad_l, s->pad_r, p.dw);
+    return p;
+}
+
+static bool shape(lb_call *c) {
+    const lb_tensor *x = c->in[0], *w = c->in[1], *b = c->in[2];
+    char tx[96], tw[96];
+    lbi_conv p = plan_of(c);
+    if (w->shape[1] * p.groups != p.c || p.o % p.groups || p.y < 1 || p.x < 1 || (b && b->shape[0] != p.o)) {
+        lb_tape_fail(c->tape, LB_E_SHAPE, "conv2d: x %s, w %s, groups %lld, output %lld x %lld do not go together", lb_shape_text(tx, sizeof tx, 4, x->shape), lb_shape_text(tw, sizeof tw, 4, w->shape), (long long)p.groups, (long long)p.y, (long long)p.x);
+        return false;
+    }
+    c->out[0]->dtype = LB_REAL;
+    c->out[0]->rank = 4;
+    memcpy(c->out[0]->shape, (int64_t[]){x->shape[0], p.o, p.y, p.x}, 4 * sizeof(int64_t));
+    return true;
+}
+
+static bool pointwise(const lbi_conv *p) { return p->kh == 1 && p->kw == 1 && p->sh == 1 && p->sw == 1 && p->y == p->h && p->x == p->w && p->pt == 0 && p->pl == 0; }
+static bool depthwise(const lbi_conv *p) { return p->groups == p->c && p->o == p->c; }
+
+/* One image. col: scratch of [C/groups*kh*kw, Y*X], unused when pointwise. */
+static void image_forward(const lbi_conv *p, const lb_real *x, const lb_real *w, lb_real *y, lb_real *col) {
+    int64_t c = p->c / p->groups, o = p->o / p->groups, k = c * p->kh * p->kw, n = p->y * p->x;
+    for (int64_t g = 0; g < p->groups; g++) {
+        const lb_real *cols = x + g * c * n;
+        if (!pointwise(p)) {
+            lbi_im2col(p, x, g * c, c, col);
+            cols = col;
+        }
+        lbi_gemm(false, false, o, n, k, w + g * o * k, k, cols, n, 0, y + g * o * n, n);
+    }
+}
+
+static void forward(lb_call *c) {
+    const options *o = c->params;
+    lbi_conv p = plan_of(c);
+    int64_t images = c->in[0]->shape[0], in = p.c * p.h * p.w, out = p.o * p.y * p.x;
+    const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
+    lb_real *y = lb_r(c->out[0]);
+    if (depthwise(&p)) {
+#pragma omp parallel for
+        for (int64_t i = 0; i < images * p.c; i++) {
+            lb_real *to = y + i * p.y * p.x;
+            lbi_depthwise(&p, x + i * p.h * p.w, w + i % p.c * p.kh * p.kw, to);
+            lbi_act_rows(o->act, to, 1, p.y * p.x, c->in[2] ? lb_r(c->in[2]) + i % p.c : NULL, true);
+        }
+        return;
+    }
+    int threads = images > 1 ? omp_get_max_threads() : 1;
+    size_t each = pointwise(&p) ? 0 : (size_t)(p.c / p.groups * p.kh * p.kw * p.y * p.x);
+    lb_real *col = each ? lb_scratch(c, each * sizeof *col * (size_t)threads) : NULL;
+    if (each && !col) return;
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t i = 0; i < images; i++) {
+        image_forward(&p, x + i * in, w, y + i * out, each ? col + each * (size_t)omp_get_thread_num() : NULL);
+        lbi_act_rows(o->act, y + i * out, p.o, p.y * p.x, c->in[2] ? lb_r(c->in[2]) : NULL, true);
+    }
+}
+
+/* ---- backward ---- */
+
+static void depthwise_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
+    int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
+    if (c->gin[0])
+#pragma omp parallel for
+        for (int64_t i = 0; i < images * p->c; i++) lbi_depthwise_input(p, g + i * out, lb_r(c->in[1]) + i % p->c * k, lb_r(c->gin[0]) + i * in);
+    if (!c->gin[1]) return;
+    double *sums = lb_scratch(c, (size_t)(p->c * k) * sizeof *sums);
+    if (!sums) return;
+#pragma omp parallel for
+    for (int64_t ch = 0; ch < p->c; ch++) {
+        double *sum = sums + ch * k;
+        for (int64_t j = 0; j < k; j++) sum[j] = 0;
+        for (int64_t n = 0; n < images; n++) lbi_depthwise_kernel(p, lb_r(c->in[0]) + (n * p->c + ch) * in, g + (n * p->c + ch) * out, sum);
+        for (int64_t j = 0; j < k; j++) lb_r(c->gin[1])[ch * k + j] += (lb_real)sum[j];
+    }
+}
+
+static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w, const lb_real *g, lb_real *gx, lb_real *gw, lb_real *col) {
+    int64_t c = p->c / p->groups, o = p->o / p->groups, k = c * p->kh * p->kw, n = p->y * p->x;
+    for (int64_t q = 0; q < p->groups; q++) {
+        const lb_real *gq = g + q * o * n;
+        if (gw) {
+            const lb_real *cols = x + q * c * n;
+            if (!pointwise(p)) {
+                lbi_im2col(p, x, q * c, c, col);
+                cols = col;
+            }
+            lbi_gemm(false, true, o, k, n, gq, n, cols, n, 1, gw + q * o * k, k);
+        }
+        if (!gx) continue;
+        if (pointwise(p)) lbi_gemm(true, false, k, n, o, w + q * o * k, k, gq, n, 1, gx + q * c * n, n);
+        else {
+            lbi_gemm(true, false, k, n, o, w + q * o * k, k, gq, n, 0, col, n);
+            lbi_col2im(p, col, q * c, c, gx);
+        }
+    }
+}
+
+/* Each thread sums the weight's gradient over its own run of images; the sums are added in thread order, so a number of threads
+ * gives one result. */
+static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
+    int64_t images = c->in[0]->shape[0], in = p->c * p->h * p->w, out = p->o * p->y * p->x, kernel = lb_numel(c->in[1]);
+    int threads = images > 1 ? omp_get_max_threads() : 1;
+    size_t each = pointwise(p) ? 0 : (size_t)(p->c / p->groups * p->kh * p->kw * p->y * p->x);
+    lb_real *col = each ? lb_scratch(c, each * sizeof *col * (size_t)threads) : NULL;
+    lb_real *part = c->gin[1] ? lb_scratch(c, (size_t)kernel * sizeof *part * (size_t)threads) : NULL;
+    if ((each && !col) || (c->gin[1] && !part)) return;
+    if (part) memset(part, 0, (size_t)kernel * sizeof *part * (size_t)threads);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t i = 0; i < images; i++) {
+        size_t me = (size_t)omp_get_thread_num();
+        image_backward(p, lb_r(c->in[0]) + i * in, lb_r(c->in[1]), g + i * out, c->gin[0] ? lb_r(c->gin[0]) + i * in : NULL, part ? part + me * (size_t)kernel : NULL, each ? col + each * me : NULL);
+    }
+    for (int t = 0; part && t < threads; t++)
+        for (int64_t j = 0; j < kernel; j++) lb_r(c->gin[1])[j] += part[(size_t)t * (size_t)kernel + (size_t)j];
+}
+
+static void backward(lb_call *c) {
+    const options *o = c->params;
+    lbi_conv p = plan_of(c);
+    int64_t images = c->in[0]->shape[0], n = p.y * p.x, all = images * p.o * n;
+    if (!c->gout[0] || all == 0) return;
+    const lb_real *g = lb_r(c->gout[0]);
+    if (o->act != LB_ACT_NONE) {
+        lb_real *through = lb_scratch(c, (size_t)all * sizeof *through);
+        if (!through) return;
+        lbi_act_back(o->act, through, g, lb_r(c->out[0]), all);
+        g = through;
+    }
+    if (c->in[2] && c->gin[2])
+#pragma omp parallel for
+        for (int64_t ch = 0; ch < p.o; ch++) {
+            double sum = 0;
+            for (int64_t i = 0; i < images; i++)
+                for (int64_t j = 0; j < n; j++) sum += g[(i * p.o + ch) * n + j];
+            lb_r(c->gin[2])[ch] += (lb_real)sum;
+        }
+    if (depthwise(&p)) depthwise_backward(c, &p, g);
+    else dense_backward(c, &p, g);
+}
+
+static void reference(lb_call *c) {
+    const options *o = c->params;
+    lbi_conv p = plan_of(c);
+    int64_t cg = p.c / p.groups, og = p.o / p.groups;
+    lb_real *y = lb_r(c->out[0]);
+    for (int64_t n = 0; n < c->in[0]->shape[0]; n++)
+        for (int64_t q = 0; q < p.o; q++)
+            for (int64_t i = 0; i < p.y; i++)
+                for (int64_t j = 0; j < p.x; j++) {
+                    double sum = c->in[2] ? lb_r(c->in[2])[q] : 0;
+                    for (int64_t ch = 0; ch < cg; ch++)
+                        for (int64_t u = 0; u < p.kh; u++)
+                            for (int64_t v = 0; v < p.kw; v++) {
+                                int64_t row = i * p.sh + u * p.dh - p.pt, at = j * p.sw + v * p.dw - p.pl;
+                                if (row < 0 || row >= p.h || at < 0 || at >= p.w) continue;
+                                sum += (double)lb_r(c->in[0])[((n * p.c + q / og * cg + ch) * p.h + row) * p.w + at] * (double)lb_r(c->in[1])[((q * cg + ch) * p.kh + u) * p.kw + v];
+                            }
+                    y[((n * p.o + q) * p.y + i) * p.x + j] = (lb_real)sum;
+                }
+    lbi_act_rows(o->act, y, 1, lb_numel(c->out[0]), NULL, false);
+}
+
+static double flops(const lb_call *c) {
+    lbi_conv p = plan_of(c);
+    return 2.0 * (double)lb_numel(c->out[0]) * (double)(p.c / p.groups * p.kh * p.kw);
+}
+
+static const options same3 = {{1, 1, 1, 1, 1, 1, 1, 1, 1}, LB_ACT_NONE}, stride2 = {{2, 2, 0, 1, 0, 1, 1, 1, 1}, LB_ACT_RELU}, dilated = {{1, 2, 2, 2, 1, 0, 2, 1, 2}, LB_ACT_NONE},
+                     depth = {{1, 1, 1, 1, 1, 1, 1, 1, 4}, LB_ACT_NONE}, depth2 = {{2, 2, 2, 2, 2, 2, 1, 1, 3}, LB_ACT_NONE}, point = {{1, 1, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_RELU6},
+                     point2 = {{2, 2, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_NONE};
+static const lb_op_case cases[] = {
+    {.name = "3x3 same", .rank = {4, 4, 1}, .shape = {{2, 3, 5, 6}, {4, 3, 3, 3}, {4}}, .params = &same3},
+    {.name = "3x3 stride 2, uneven padding, relu", .rank = {4, 4, 1}, .shape = {{2, 2, 6, 7}, {3, 2, 3, 3}, {3}}, .params = &stride2},
+    {.name = "dilated, two groups", .rank = {4, 4, -1}, .shape = {{1, 4, 7, 6}, {6, 2, 3, 2}}, .params = &dilated},
+    {.name = "depthwise 3x3", .rank = {4, 4, 1}, .shape = {{2, 4, 5, 5}, {4, 1, 3, 3}, {4}}, .params = &depth},
+    {.name = "depthwise 5x5 stride 2", .rank = {4, 4, -1}, .shape = {{2, 3, 6, 7}, {3, 1, 5, 5}}, .params = &depth2},
+    {.name = "1x1 relu6", .rank = {4, 4, 1}, .shape = {{2, 5, 3, 4}, {6, 5, 1, 1}, {6}}, .params = &point},
+    {.name = "1x1 stride 2", .rank = {4, 4, -1}, .shape = {{2, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
+    {.name = "no images", .rank = {4, 4, -1}, .shape = {{0, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
+};
+
+LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? -> y",
+                 .math = "y = act(w * x + b)", .flags = LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .forward = forward,
+                 .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_conv2d(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_conv_spec spec, lb_act act) {
+    bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;
+    lb_tensor *y = lb_apply(t, &lb_op_conv2d, &(options){spec, fuse ? act : LB_ACT_NONE}, sizeof(options), 3, (lb_tensor *[]){x, w, b});
+    return fuse ? y : lbi_act_op(t, y, act);
+}

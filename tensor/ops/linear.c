@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = act(x W^T + b) over the last axis. With g' = g act'(y): dx = g' W, dW = g'^T x, db = sum of g' over rows.
+ * An activation whose slope needs its input (GELU, SiLU) is fused only when no gradient is recorded. */
+#include "tensor/kernels/act.h"
+#include "tensor/kernels/gemm.h"
+#include "tensor/op.h"
+#include "tensor/ops.h"
+
+typedef struct options {
+    lb_act act;
+} options;
+
+static void forward(lb_call *c) {
+    const options *o = c->params;
+    int64_t m = c->in[1]->shape[0], k = c->in[1]->shape[1], n = m ? lb_numel(c->out[0]) / m : 0;
+    lbi_gemm(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, 0, lb_r(c->out[0]), m);
+    lbi_act_rows(o->act, lb_r(c->out[0]), n, m, c->in[2] ? lb_r(c->in[2]) : NULL, false);
+}
+
+static void backward(lb_call *c) {
+    const options *o = c->params;
+    int64_t m = c->in[1]->shape[0], k = c->in[1]->shape[1], n = m ? lb_numel(c->out[0]) / m : 0;
+    if (!c->gout[0] || n == 0) return;
+    const lb_real *g = lb_r(c->gout[0]);
+    if (o->act != LB_ACT_NONE) {
+        lb_real *through = lb_scratch(c, (size_t)(n * m) * sizeof *through);
+        if (!through) return;
+        lbi_act_back(o->act, through, g, lb_r(c->out[0]), n * m);
+        g = through;
+    }
+    if (c->gin[0]) lbi_gemm(false, false, n, k, m, g, m, lb_r(c->in[1]), k, c->fresh[0] ? 0 : 1, lb_r(c->gin[0]), k);
+    if (c->gin[1]) lbi_gemm(true, false, m, k, n, g, m, lb_r(c->in[0]), k, c->fresh[1] ? 0 : 1, lb_r(c->gin[1]), k);
+    if (c->in[2] && c->gin[2]) {
+        lb_real *gb = lb_r(c->gin[2]);
+        for (int64_t j = 0; c->fresh[2] && j < m; j++) gb[j] = 0;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < m; j++) gb[j] += g[i * m + j];
+    }
+}
+
+static double flops(const lb_call *c) { return 2.0 * (double)lb_numel(c->out[0]) * (double)c->in[1]->shape[1]; }
+
+static const options none = {LB_ACT_NONE}, relu = {LB_ACT_RELU}, sigmoid = {LB_ACT_SIGMOID};
+static const lb_op_case cases[] = {
+    {.name = "with bias", .rank = {2, 2, 1}, .shape = {{3, 4}, {5, 4}, {5}}, .params = &none},
+    {.name = "three axes, no bias", .rank = {3, 2, -1}, .shape = {{2, 3, 4}, {5, 4}}, .params = &none},
+    {.name = "relu", .rank = {2, 2, 1}, .shape = {{3, 4}, {5, 4}, {5}}, .params = &relu},
+    {.name = "sigmoid", .rank = {2, 2, 1}, .shape = {{3, 7}, {2, 7}, {2}}, .params = &sigmoid},
+    {.name = "no rows", .rank = {2, 2, 1}, .shape = {{0, 4}, {5, 4}, {5}}, .params = &none},
+};
+
+LB_OP(linear) = {.id = "linear", .title = "affine map of the last axis, with an activation", .source = "torch.nn.functional.linear", .sig = "x[...,K] w[M,K] b[M]? -> y[...,M]",
+                 .math = "y = act(x w^T + b)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .forward = forward, .backward = backward,
+                 .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_linear(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_act act) {
+    bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;
+    lb_tensor *y = lb_apply(t, &lb_op_linear, &(options){fuse ? act : LB_ACT_NONE}, sizeof(options), 3, (lb_tensor *[]){x, w, b});
+    return fuse ? y : lbi_act_op(t, y, act);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every op of the table, in double, from its own cases: shapes against the signature, forward against the reference, backward
+ * against central differences, with inputs that die, that are strided, with gradients added to, and with memory refused. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "check.h"
+#include "tensor/op.h"
+#include "tests/ops_run.h"
+
+enum { SMALL = 96 }; /* up to so many elements are shifted one by one; larger inputs along random directions */
+
+static const lb_op *op;
+static int number;
+
+static lb_status evaluate(ops_how how, ops_values *v) {
+    return ops_evaluate_f64(op->id, number, how, v);
+}
+
+/* The same inputs and weights for another run; results and gradients are its own. */
+static ops_values like(const ops_values *v) {
+    ops_values w = *v;
+    memset(w.out, 0, sizeof w.out);
+    memset(w.grad, 0, sizeof w.grad);
+    return w;
+}
+
+/* Same results and gradients, apart from the order of sums: a few hundred roundings at most. */
+static void check_same(const ops_values *a, const ops_values *b, double factor) {
+    for (int k = 0; k < a->results; k++)
+        if (a->out[k] && b->out[k]) CHECK_DOUBLES(a->out[k], b->out[k], a->out_n[k], 1e-12, 1e-13);
+    for (int i = 0; i < a->nin; i++) {
+        if (!CHECK(!a->grad[i] == !b->grad[i]) || !a->grad[i]) continue;
+        for (int64_t k = 0; k < a->in_n[i]; k++) a->grad[i][k] *= factor;
+        CHECK_DOUBLES(a->grad[i], b->grad[i], a->in_n[i], 1e-12, 1e-13);
+        for (int64_t k = 0; k < a->in_n[i]; k++) a->grad[i][k] /= factor;
+    }
+}
+
+static void other_ways(const ops_values *v) {
+    static const struct {
+        ops_how how;
+        double factor;
+    } ways[] = {{OPS_COPIES, 1}, {OPS_STRIDED, 1}, {OPS_TWICE, 0.5}, {OPS_FORWARD, 0}, {OPS_SHAPES, 0}};
+    for (size_t k = 0; k < LB_COUNT(ways); k++) {
+        ops_values w = like(v);
+        if (CHECK_OK(evaluate(ways[k].how, &w))) {
+            for (int i = 0; i < v->results; i++) {
+                CHECK_INT(w.out_rank[i], v->out_rank[i]);
+                CHECK(memcmp(w.out_shape[i], v->out_shape[i], sizeof(int64_t) * (size_t)v->out_rank[i]) == 0);
+            }
+            if (ways[k].factor > 0) check_same(&w, v, ways[k].factor);
+            if (check_failed()) printf("     in way %d of ops_run.h\n", (int)ways[k].how);
+        }
+        ops_free(&w, false);
+    }
+}
+
+/* The reference sums in double too: what differs is the order. */
+static void reference(const ops_values *v) {
+    if (!op->reference) return;
+    ops_values w = like(v);
+    if (CHECK_OK(evaluate(OPS_REFERENCE, &w)))
+        for (int k = 0; k < v->results; k++) CHECK_DOUBLES(v->out[k], w.out[k], v->out_n[k], 1e-11, 1e-12);
+    ops_free(&w, false);
+}
+
+/* ---- gradients ---- */
+
+/* sum of weight * result; *size = sum of its absolute terms. */
+static bool objective(ops_values *v, double *value, double *size) {
+    bool ok = CHECK_OK(evaluate(OPS_FORWARD, v));
+    *value = *size = 0;
+    for (int k = 0; ok && k < v->results; k++)
+        for (int64_t i = 0; v->out_real[k] && i < v->out_n[k]; i++) {
+            *value += v->weight[k][i] * v->out[k][i];
+            *size += fabs(v->weight[k][i] * v->out[k][i]);
+        }
+    ops_free(v, false);
+    return ok;
+}
+
+/* Derivative along `step` of input i, by central differences with h = 1e-6 of the inputs' size: the cut-off error is of the order
+ * h^2 f''' = 1e-12, rounding gives eps * sum |terms| / h = 1e-10 * sum |terms|; the bound allows for a few of both. */
+static void compare(const ops_values *v, int i, const double *step, int64_t shown) {
+    ops_values w = like(v);
+    double *moved = lb_alloc((size_t)v->in_n[i] + 1, sizeof(double)), want = 0, plus, minus, size, h = 1e-6, scale = 0;
+    if (!CHECK(moved)) return;
+    for (int64_t k = 0; k < v->in_n[i]; k++) {
+        want += v->grad[i][k] * step[k];
+        scale += fabs(v->grad[i][k] * step[k]);
+    }
+    w.in[i] = moved;
+    for (int64_t k = 0; k < v->in_n[i]; k++) moved[k] = v->in[i][k] + h * step[k];
+    bool ok = objective(&w, &plus, &size);
+    for (int64_t k = 0; k < v->in_n[i]; k++) moved[k] = v->in[i][k] - h * step[k];
+    ok = ok && objective(&w, &minus, &size);
+    if (ok && !CHECK_NEAR(want, (plus - minus) / (2 * h), 1e-7 * scale + 2e-9 * size + 1e-9))
+        printf("     gradient of input %d, element %lld (-1 = a direction)\n", i, (long long)shown);
+    lb_free(moved);
+}
+
+static void gradient(const ops_values *v, int i) {
+    int64_t n = v->in_n[i];
+    double *step = lb_calloc((size_t)n + 1, sizeof *step);
+    if (!CHECK(step)) return;
+    for (int64_t k = 0; n <= SMALL && k < n && !check_failed(); k++) {
+        step[k] = fmax(1, fabs(v->in[i][k]));
+        compare(v, i, step, k);
+        step[k] = 0;
+    }
+    lb_rng g = lb_rng_of(11, (uint64_t)i, op->id);
+    /* Ops with kinks: few elements move, so that none is likely to cross one. */
+    double share = (op->flags & LB_OP_NONSMOOTH) ? fmin(1, 64 / (double)(n > 0 ? n : 1)) : 1;
+    for (int round = 0; n > SMALL && round < 3; round++) {
+        for (int64_t k = 0; k < n; k++) step[k] = lb_rng_uniform(&g) < share ? 2 * lb_rng_uniform(&g) - 1 : 0;
+        compare(v, i, step, -1);
+    }
+    lb_free(step);
+}
+
+static void gradients(const ops_values *v) {
+    if (!op->backward) return;
+    for (int i = 0; i < v->nin; i++) {
+        if (!v->real[i] || v->in_rank[i] < 0) continue;
+        if (v->grad[i]) gradient(v, i);
+    }
+}
+
+/* ---- memory ---- */
+
+/* Each allocation of the run is refused once: it ends with a message or gets by without, and leaves nothing behind. */
+static void refused(const ops_values *v) {
+    for (int i = 0; i < v->nin; i++)
+        if (v->in_n[i] > 200) return;
+    int64_t live = lb_alloc_live(), calls = 0;
+    for (int64_t n = 0; n <= calls && n < 400; n++) {
+        ops_values w = like(v);
+        lb_error_clear();
+        lb_alloc_fail_at(n);
+        lb_status st = evaluate(OPS_COPIES, &w);
+        if (n == 0) calls = lb_alloc_calls();
+        lb_alloc_fail_at(0);
+        ops_free(&w, false);
+        if (st != LB_OK && !CHECK(lb_error_text()[0])) printf("     no message, allocation %lld\n", (long long)n);
+        if (n > 0 && st != LB_OK) CHECK_INT(st, LB_E_NOMEM);
+        if (!CHECK_INT(lb_alloc_live(), live)) printf("     left behind after allocation %lld\n", (long long)n);
+    }
+}
+
+static void one_case(void) {
+    ops_values v = {0};
+    if (CHECK_OK(evaluate(OPS_DIRECT, &v))) {
+        reference(&v);
+        other_ways(&v);
+        gradients(&v);
+        if (!check_failed()) refused(&v);
+    }
+    ops_free(&v, true);
+}
+
+static void descriptors(void) {
+    for (int i = 0; i < lb_ops.count; i++) {
+        const lb_op *o = (const lb_op *)lb_ops.members[i];
+        check_begin("%s/descriptor", o->id);
+        CHECK(o->title && o->sig && o->math && o->source);
+        CHECK(!o->backward == (o->no_grad != NULL));
+        CHECK(o->case_count > 0);
+        CHECK(o->forward || (o->flags & LB_OP_VIEW));
+        for (int k = 0; k < o->case_count; k++) CHECK(!o->cases[k].params || o->params_size > 0);
+        check_end();
+    }
+}
+
+static void cases(void) {
+    for (int i = 0; i < lb_ops.count; i++) {
+        op = (const lb_op *)lb_ops.members[i];
+        for (number = 0; number < op->case_count; number++) {
+            check_begin("%s/%s", op->id, op->cases[number].name);
+            one_case();
+            check_end();
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "ops", (check_test[]){{"descriptors", descriptors}, {"cases", cases}, {0}});
+}
