@@ -4,10 +4,12 @@
 #include "eval/metric.h"
 #include "io/decoder.h"
 #include "io/weights.h"
+#include "text/tokenizer.h"
 
 const lb_family *const cli_families[] = {
     &lb_decoders,
     &lb_metrics,
+    &lb_tokenizers,
     &lb_verbs,
     &lb_weight_formats,
 };
