@@ -149,7 +149,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(attention) = {.id = "attention", .title = "scaled dot-product attention with bias and causal rule", .source = "Vaswani et al., arXiv:1706.03762, eq. (1); torch.nn.functional.scaled_dot_product_attention",
                     .sig = "q[N,H,L,D] k[N,H,S,D] v[N,H,S,E] bias? -> y[N,H,L,E] logsum[N,H,L]", .results = 1, .math = "y = softmax(scale q k^T + bias) v",
-                    .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_OUT(1), .shape = shape, .forward = forward, .backward = backward, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+                    .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_OUT(1), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_tensor *bias, double scale, bool causal_rule) {
     return lb_apply(t, &lb_op_attention, &(options){scale, causal_rule}, sizeof(options), 4, (lb_tensor *[]){q, k, v, bias});

@@ -118,7 +118,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(batch_norm) = {.id = "batch_norm", .title = "batch normalisation with the batch's own statistics, and an activation", .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
                      .sig = "x gamma[C] beta[C] -> y mean[C] var[C]", .results = 1, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta)", .flags = LB_OP_NONSMOOTH,
-                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
     lb_tensor *out[3] = {0};

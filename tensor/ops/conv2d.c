@@ -207,7 +207,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? -> y",
-                 .math = "y = act(w * x + b)", .flags = LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .forward = forward,
+                 .math = "y = act(w * x + b)", .flags = LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward,
                  .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_conv2d(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_conv_spec spec, lb_act act) {

@@ -68,7 +68,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(cross_entropy) = {.id = "cross_entropy", .title = "cross entropy of logits against labels, mean over rows", .source = "torch.nn.functional.cross_entropy", .sig = "x[N,K] label[N]:i64 -> loss[] p[N,K]", .results = 1,
-                        .math = "mean of -sum q log softmax(x)", .reads = LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_IN(0), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+                        .math = "mean of -sum q log softmax(x)", .reads = LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_IN(0), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_cross_entropy(lb_tape *t, lb_tensor *logits, lb_tensor *labels, int64_t ignore, double smoothing) {
     return lb_apply(t, &lb_op_cross_entropy, &(options){ignore, smoothing}, sizeof(options), 2, (lb_tensor *[]){logits, labels});

@@ -20,7 +20,7 @@ static void forward(lb_call *c) {
 static void backward(lb_call *c) {
     const options *o = c->params;
     int64_t m = c->in[1]->shape[0], k = c->in[1]->shape[1], n = m ? lb_numel(c->out[0]) / m : 0;
-    if (!c->gout[0] || n == 0) return;
+    if (!c->gout[0]) return;
     const lb_real *g = lb_r(c->gout[0]);
     if (o->act != LB_ACT_NONE) {
         lb_real *through = lb_scratch(c, (size_t)(n * m) * sizeof *through);
@@ -50,7 +50,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(linear) = {.id = "linear", .title = "affine map of the last axis, with an activation", .source = "torch.nn.functional.linear", .sig = "x[...,K] w[M,K] b[M]? -> y[...,M]",
-                 .math = "y = act(x w^T + b)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .forward = forward, .backward = backward,
+                 .math = "y = act(x w^T + b)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .params_size = sizeof(options), .forward = forward, .backward = backward,
                  .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_linear(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_act act) {

@@ -63,6 +63,6 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(log_softmax) = {.id = "log_softmax", .title = "logarithm of the softmax along an axis", .source = "torch.nn.functional.log_softmax", .sig = "x -> y", .math = "y = x - log sum exp x",
-                      .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+                      .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_log_softmax(lb_tape *t, lb_tensor *x, int axis) { return lb_apply(t, &lb_op_log_softmax, &(options){axis}, sizeof(options), 1, &x); }

@@ -126,7 +126,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(matmul) = {.id = "matmul", .title = "matrix product, batched and broadcast", .source = "torch.matmul for rank >= 2", .sig = "a b -> y", .math = "Y = op(A) op(B)",
-                 .reads = LB_READS_IN(0) | LB_READS_IN(1), .shape = shape, .forward = forward, .backward = backward, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+                 .reads = LB_READS_IN(0) | LB_READS_IN(1), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_matmul(lb_tape *t, lb_tensor *a, lb_tensor *b, bool trans_a, bool trans_b) {
     return lb_apply(t, &lb_op_matmul, &(options){trans_a, trans_b}, sizeof(options), 2, (lb_tensor *[]){a, b});

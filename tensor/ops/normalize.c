@@ -46,6 +46,6 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(normalize) = {.id = "normalize", .title = "L2 normalisation along the last axis, safe at 0", .source = "torch.nn.functional.normalize", .sig = "x[...,K] -> y[...,K] norm[...]", .results = 1,
-                    .math = "y = x / max(||x||, eps)", .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+                    .math = "y = x / max(||x||, eps)", .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1), .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_normalize(lb_tape *t, lb_tensor *x, double eps) { return lb_apply(t, &lb_op_normalize, &(options){eps}, sizeof(options), 1, &x); }

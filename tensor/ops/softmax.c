@@ -66,6 +66,6 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(softmax) = {.id = "softmax", .title = "softmax along an axis", .source = "torch.nn.functional.softmax", .sig = "x -> y", .math = "y = exp(x - max x) / sum exp(x - max x)",
-                  .reads = LB_READS_OUT(0), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+                  .reads = LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_softmax(lb_tape *t, lb_tensor *x, int axis) { return lb_apply(t, &lb_op_softmax, &(options){axis}, sizeof(options), 1, &x); }
