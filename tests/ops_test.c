@@ -3,7 +3,10 @@
  * against central differences, with inputs that die, that are strided, with gradients added to, and with memory refused. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
+#include "base/value.h"
 #include "check.h"
 #include "tensor/op.h"
 #include "tests/ops_run.h"
@@ -84,10 +87,10 @@ static bool objective(ops_values *v, double *value, double *size) {
  * h^2 f''' = 1e-12, rounding gives eps * sum |terms| / h = 1e-10 * sum |terms|; the bound allows for a few of both. */
 static void compare(const ops_values *v, int i, const double *step, int64_t shown) {
     ops_values w = like(v);
-    double *moved = lb_alloc((size_t)v->in_n[i] + 1, sizeof(double)), want = 0, plus, minus, size, h = 1e-6, scale = 0;
+    double *moved = lb_alloc((size_t)v->in_n[i] + 1, sizeof(double)), slope = 0, plus, minus, size, h = 1e-6, scale = 0;
     if (!CHECK(moved)) return;
     for (int64_t k = 0; k < v->in_n[i]; k++) {
-        want += v->grad[i][k] * step[k];
+        slope += v->grad[i][k] * step[k];
         scale += fabs(v->grad[i][k] * step[k]);
     }
     w.in[i] = moved;
@@ -95,7 +98,7 @@ static void compare(const ops_values *v, int i, const double *step, int64_t show
     bool ok = objective(&w, &plus, &size);
     for (int64_t k = 0; k < v->in_n[i]; k++) moved[k] = v->in[i][k] - h * step[k];
     ok = ok && objective(&w, &minus, &size);
-    if (ok && !CHECK_NEAR(want, (plus - minus) / (2 * h), 1e-7 * scale + 2e-9 * size + 1e-9))
+    if (ok && !CHECK_NEAR(slope, (plus - minus) / (2 * h), 1e-7 * scale + 2e-9 * size + 1e-9))
         printf("     gradient of input %d, element %lld (-1 = a direction)\n", i, (long long)shown);
     lb_free(moved);
 }
@@ -183,6 +186,114 @@ static void cases(void) {
     }
 }
 
+/* ---- values that another program computed: tests/data/ops/expected.json, made by make.py beside it ---- */
+
+enum { RECORDED = 64 }; /* inputs of up to so many elements are recorded */
+
+static bool is_recorded(const ops_values *v) {
+    for (int i = 0; i < v->nin; i++)
+        if (v->in_rank[i] >= 0 && v->in_n[i] > RECORDED) return false;
+    for (int k = 0; k < v->results; k++)
+        if (v->out_n[k] > RECORDED) return false;
+    return true;
+}
+
+static lb_value *list_of(const double *x, int64_t n) {
+    lb_value *list = lb_value_list();
+    for (int64_t i = 0; i < n; i++) lb_list_real(list, x[i]);
+    return list;
+}
+
+static void dump_case(lb_value *to, ops_values *v) {
+    lb_value *entry = lb_value_map(), *in = lb_value_list(), *weights = lb_value_list();
+    lb_map_text(entry, "op", op->id);
+    lb_map_text(entry, "case", op->cases[number].name);
+    for (int i = 0; i < v->nin; i++) {
+        lb_value *one = lb_value_map(), *shape = lb_value_list();
+        for (int k = 0; k < v->in_rank[i]; k++) lb_list_int(shape, v->in_shape[i][k]);
+        lb_map_bool(one, "absent", v->in_rank[i] < 0);
+        lb_map_bool(one, "real", v->real[i]);
+        lb_map_put(one, "shape", shape);
+        lb_map_put(one, "data", list_of(v->in[i], v->in_rank[i] < 0 ? 0 : v->in_n[i]));
+        lb_list_put(in, one);
+    }
+    for (int k = 0; k < v->results; k++) lb_list_put(weights, list_of(v->weight[k], v->weight[k] ? v->out_n[k] : 0));
+    lb_map_put(entry, "in", in);
+    lb_map_put(entry, "weight", weights);
+    lb_list_put(to, entry);
+}
+
+/* LB_OPS_DUMP=FILE: writes the inputs for make.py. */
+static void dump(const char *path) {
+    lb_value *all = lb_value_list();
+    lb_buf text = {0};
+    for (int i = 0; i < lb_ops.count; i++) {
+        op = (const lb_op *)lb_ops.members[i];
+        for (number = 0; number < op->case_count; number++) {
+            ops_values v = {0};
+            if (CHECK_OK(evaluate(OPS_DIRECT, &v)) && is_recorded(&v)) dump_case(all, &v);
+            ops_free(&v, true);
+        }
+    }
+    CHECK_OK(lb_json_write(&text, all, 0));
+    CHECK_OK(lb_file_write(path, text.data, text.size));
+    lb_value_free(all);
+    lb_buf_free(&text);
+}
+
+static double *numbers(const lb_value *list) {
+    double *x = lb_alloc((size_t)list->count + 1, sizeof *x);
+    for (int64_t i = 0; x && i < list->count; i++)
+        x[i] = list->items[i]->kind == LB_V_INT ? (double)list->items[i]->integer : list->items[i]->real;
+    return x;
+}
+
+/* Both sides compute in double: what differs is the order of sums and the last bits of exp, erf and the like. */
+static void against(const double *got, const lb_value *want, int64_t n) {
+    if (!want || want->kind != LB_V_LIST) return;
+    double *x = numbers(want);
+    if (CHECK(got && x) && CHECK_INT(want->count, n)) CHECK_DOUBLES(got, x, n, 1e-11, 1e-13);
+    lb_free(x);
+}
+
+static void recorded_case(const lb_value *entry) {
+    const lb_value *in = lb_get(entry, "in"), *weight = lb_get(entry, "weight"), *out = lb_get(entry, "out"), *grad = lb_get(entry, "grad");
+    ops_values v = {0};
+    for (int64_t i = 0; i < in->count && i < OPS_IN; i++)
+        if (!lb_get_bool(in->items[i], "absent", false)) v.in[i] = numbers(lb_get(in->items[i], "data"));
+    for (int64_t k = 0; k < weight->count && k < OPS_OUT; k++)
+        if (weight->items[k]->count > 0) v.weight[k] = numbers(weight->items[k]);
+    if (CHECK_OK(evaluate(OPS_DIRECT, &v))) {
+        for (int k = 0; k < v.results; k++) against(v.out[k], out->items[k], v.out_n[k]);
+        for (int i = 0; i < v.nin; i++)
+            if (v.grad[i]) against(v.grad[i], grad->items[i], v.in_n[i]);
+    }
+    ops_free(&v, true);
+}
+
+static void recorded(void) {
+    lb_value *all = NULL;
+    bool seen[512] = {false};
+    if (getenv("LB_OPS_DUMP")) dump(getenv("LB_OPS_DUMP"));
+    if (!CHECK_OK(lb_json_read(&all, check_data("ops/expected.json")))) return;
+    for (int64_t e = 0; e < all->count; e++) {
+        const char *id = lb_get_text(all->items[e], "op", ""), *name = lb_get_text(all->items[e], "case", "");
+        op = (const lb_op *)lb_family_at(&lb_ops, id);
+        check_begin("recorded/%s/%s", id, name);
+        for (number = 0; op && number < op->case_count && strcmp(op->cases[number].name, name) != 0;) number++;
+        if (CHECK(op && number < op->case_count)) recorded_case(all->items[e]);
+        for (int i = 0; i < lb_ops.count; i++) seen[i] = seen[i] || lb_ops.members[i] == (const lb_head *)op;
+        check_end();
+    }
+    for (int i = 0; i < lb_ops.count; i++) {
+        check_begin("recorded/%s", lb_ops.members[i]->id);
+        /* An op with a reference beside its forward says twice what it computes; others need a value from outside. */
+        if (!seen[i] && !((const lb_op *)lb_ops.members[i])->reference) CHECK(seen[i]);
+        check_end();
+    }
+    lb_value_free(all);
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "ops", (check_test[]){{"descriptors", descriptors}, {"cases", cases}, {0}});
+    return check_main(argc, argv, "ops", (check_test[]){{"descriptors", descriptors}, {"cases", cases}, {"recorded", recorded}, {0}});
 }

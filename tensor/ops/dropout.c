@@ -40,6 +40,16 @@ static void backward(lb_call *c) {
     lbi_split(lb_numel(c->in[0]), 4, drop, &d);
 }
 
+static void reference(lb_call *c) {
+    const struct dropout *p = c->params;
+    for (int64_t i = 0; i < lb_numel(c->in[0]); i++) {
+        uint32_t counter[4] = {(uint32_t)(i / 4), 0, 0, 0}, word[4];
+        lb_philox(counter, p->key, word);
+        bool stays = (double)word[i % 4] >= p->p * 4294967295.0;
+        lb_r(c->out[0])[i] = (lb_real)(stays ? (double)lb_r(c->in[0])[i] / (1 - p->p) : 0);
+    }
+}
+
 static const struct dropout half = {0.5, {1, 2}}, tenth = {0.1, {3, 4}};
 static const lb_op_case cases[] = {
     {.name = "half", .rank = {2}, .shape = {{3, 5}}, .params = &half},
@@ -56,6 +66,7 @@ LB_OP(dropout) = {.id = "dropout",
                   .flags = LB_OP_SETS,
                   .forward = forward,
                   .backward = backward,
+                  .reference = reference,
                   .cases = cases,
                   .case_count = LB_COUNT(cases)};
 
