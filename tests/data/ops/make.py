@@ -17,11 +17,88 @@ from jax import nn
 
 jax.config.update('jax_enable_x64', True)
 
+
+
+def attention(scale, causal):
+    def f(q, k, v, bias=None):
+        s = scale * jnp.einsum('nhld,nhsd->nhls', q, k)
+        s = s if bias is None else s + bias
+        if causal:
+            l, n = s.shape[-2:]
+            s = jnp.where(jnp.arange(n)[None, :] > jnp.arange(l)[:, None] + n - l, -jnp.inf, s)
+        return jnp.einsum('nhls,nhse->nhle', nn.softmax(s, -1), v)
+    return f
+
+
+def channels(x, p):
+    return p.reshape((1, -1) + (1,) * (x.ndim - 2))
+
+
+def batch_norm(eps, act):
+    def f(x, gamma, beta):
+        axes = (0,) + tuple(range(2, x.ndim))
+        h = (x - jnp.mean(x, axes, keepdims=True)) / jnp.sqrt(jnp.var(x, axes, keepdims=True) + eps)
+        return act(h * channels(x, gamma) + channels(x, beta))
+    return f
+
+
+def layer_norm(eps):
+    def f(x, gamma=1.0, beta=0.0):
+        return (x - jnp.mean(x, -1, keepdims=True)) / jnp.sqrt(jnp.var(x, -1, keepdims=True) + eps) * gamma + beta
+    return f
+
+
+def cross_entropy(ignore, smoothing):
+    def f(x, label):
+        target = nn.one_hot(label, x.shape[1], dtype=x.dtype) * (1 - smoothing) + smoothing / x.shape[1]
+        rows = -jnp.sum(target * nn.log_softmax(x), -1)
+        counts = (label != ignore) * 1.0
+        return jnp.sum(rows * counts) / jnp.sum(counts)
+    return f
+
+
+def linear(act):
+    return lambda x, w, b=0.0: act(x @ w.T + b)
+
+
+def matmul(ta, tb):
+    return lambda a, b: (jnp.swapaxes(a, -1, -2) if ta else a) @ (jnp.swapaxes(b, -1, -2) if tb else b)
+
+
+def same(x):
+    return x
+
+
+def conv2d(stride, pad, dilation, groups, act):
+    def f(x, w, b=None):
+        y = jax.lax.conv_general_dilated(x, w, stride, pad, rhs_dilation=dilation, feature_group_count=groups)
+        return act(y if b is None else y + channels(y, b))
+    return f
+
+
 # op -> case -> function of the inputs; '*' = every case
 OPS = {
     'abs': {'*': jnp.abs},
     'add': {'*': jnp.add},
     'add_scalar': {'*': lambda x: x + 0.75},
+    'attention': {'causal, full bias': attention(0.7, True), '*': attention(0.5, False)},
+    'batch_norm': {'relu': batch_norm(1e-3, nn.relu), '*': batch_norm(1e-5, same)},
+    'channel_affine': {'rows, relu': lambda x, a, b: nn.relu(x * a + b), '*': lambda x, a, b: x * channels(x, a) + channels(x, b)},
+    'conv2d': {'3x3 same': conv2d((1, 1), ((1, 1), (1, 1)), (1, 1), 1, same),
+               '3x3 stride 2, uneven padding, relu': conv2d((2, 2), ((0, 1), (0, 1)), (1, 1), 1, nn.relu),
+               'dilated, two groups': conv2d((1, 2), ((2, 2), (1, 0)), (2, 1), 2, same),
+               'depthwise 3x3': conv2d((1, 1), ((1, 1), (1, 1)), (1, 1), 4, same),
+               'depthwise 5x5 stride 2': conv2d((2, 2), ((2, 2), (2, 2)), (1, 1), 3, same),
+               '1x1 relu6': conv2d((1, 1), ((0, 0), (0, 0)), (1, 1), 1, nn.relu6),
+               '1x1 stride 2': conv2d((2, 2), ((0, 0), (0, 0)), (1, 1), 1, same)},
+    'cross_entropy': {'plain': cross_entropy(-100, 0), 'smoothed, class 1 ignored': cross_entropy(1, 0.1)},
+    'layer_norm': {'plain': layer_norm(0.1), '*': layer_norm(1e-5)},
+    'linear': {'relu': linear(nn.relu), 'sigmoid': linear(nn.sigmoid), '*': linear(same)},
+    'log_softmax': {'first axis': lambda x: nn.log_softmax(x, 0), '*': lambda x: nn.log_softmax(x, -1)},
+    'matmul': {'transposed a': matmul(True, False), 'transposed b': matmul(False, True), 'both, broadcast': matmul(True, True),
+               '*': matmul(False, False)},
+    'normalize': {'*': lambda x: x / jnp.maximum(jnp.sqrt(jnp.sum(x * x, -1, keepdims=True)), 1e-12)},
+    'softmax': {'middle axis': lambda x: nn.softmax(x, 1), '*': lambda x: nn.softmax(x, -1)},
     'argmax': {'first': lambda x: jnp.argmax(x, 0), '*': lambda x: jnp.argmax(x, -1)},
     'argsort': {'up': lambda x: jnp.argsort(x, stable=True), '*': lambda x: jnp.argsort(-x, stable=True)},
     'clamp': {'*': lambda x: jnp.clip(x, -0.5, 1.25)},
