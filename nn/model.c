@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/model.h"
+#include <string.h>
+#include "base/sig.h"
+
+enum { INPUTS_MAX = 16 };
+
+/* An arch's inputs, parsed each time: models are few. */
+static lb_status parse(lb_sig **out, const lb_arch *a) { return lb_sig_parse(out, a->inputs); }
+
+/* ---- the example run: batch 1, shapes only ---- */
+
+static lb_status example_run(lb_model *m, bool declaring, void (*seen)(void *ctx, const char *tap, const lb_tensor *x), void *ctx, lb_model_cost *cost) {
+    lb_status st = LB_OK;
+    lb_tape *t = NULL;
+    lb_nn *nn = NULL;
+    lb_sig *sig = NULL;
+    lb_tensor *in[INPUTS_MAX] = {0};
+    LB_TRY(parse(&sig, m->arch));
+    LB_TRY(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_SHAPES);
+    LB_TRY(lb_nn_new(&nn, t, m->store, declaring));
+    if (seen) lb_nn_list_taps(nn, seen, ctx);
+    for (int i = 0; i < lb_sig_inputs(sig) && i < INPUTS_MAX; i++) {
+        int64_t shape[LB_MAX_RANK];
+        int rank = 0;
+        m->arch->example(m->cfg, i, &rank, shape);
+        bool integer = lb_sig_input_type(sig, i) == LB_SIG_I64;
+        in[i] = lb_input(t, integer ? LB_I64 : LB_REAL, rank, shape, NULL, integer ? LB_I64 : LB_REAL);
+    }
+    m->arch->forward(nn, m->cfg, in);
+    LB_TRY(lb_tape_status(t));
+    if (cost) *cost = (lb_model_cost){lb_store_parameters(m->store, NULL), lb_tape_get_stats(t).flops};
+done:
+    lb_nn_free(nn);
+    lb_tape_free(t);
+    lb_sig_free(sig);
+    return st == LB_OK ? st : lb_where(st, "arch %s", m->arch->id);
+}
+
+lb_status lb_model_new_cfg(lb_model **out, const lb_arch *arch, void *take_cfg) {
+    lb_status st = LB_OK;
+    lb_model *m = lb_calloc(1, sizeof *m);
+    if (!m) {
+        lb_params_free(arch->params, take_cfg);
+        lb_free(take_cfg);
+        return LB_E_NOMEM;
+    }
+    m->arch = arch;
+    m->cfg = take_cfg;
+    LB_TRY(lb_store_new(&m->store));
+    LB_TRY(example_run(m, true, NULL, NULL, NULL));
+    *out = m;
+    m = NULL;
+done:
+    lb_model_free(m);
+    return st;
+}
+
+lb_status lb_model_new(lb_model **out, const lb_arch *arch, const lb_value *params) {
+    void *cfg = lb_calloc(1, arch->params_size + 1);
+    if (!cfg) return LB_E_NOMEM;
+    lb_status st = lb_params_from_value(arch->params, cfg, params);
+    if (st != LB_OK) {
+        lb_free(cfg);
+        return lb_where(st, "arch %s", arch->id);
+    }
+    return lb_model_new_cfg(out, arch, cfg);
+}
+
+void lb_model_free(lb_model *m) {
+    if (!m) return;
+    if (m->cfg) lb_params_free(m->arch->params, m->cfg);
+    lb_free(m->cfg);
+    lb_store_free(m->store);
+    lb_free(m);
+}
+
+/* ---- runs ---- */
+
+static lb_tensor *find_input(int nin, const lb_named *in, const char *name) {
+    for (int i = 0; i < nin; i++)
+        if (strcmp(in[i].name, name) == 0) return in[i].x;
+    return NULL;
+}
+
+static lb_status run(lb_model *m, lb_tape *t, lb_nn **nn, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out) {
+    lb_status st = LB_OK;
+    lb_sig *sig = NULL;
+    lb_tensor *args[INPUTS_MAX] = {0};
+    LB_TRY(parse(&sig, m->arch));
+    LB_TRY(lb_nn_new(nn, t, m->store, false));
+    for (int i = 0; i < lb_sig_inputs(sig) && i < INPUTS_MAX; i++) {
+        args[i] = find_input(nin, in, lb_sig_input_name(sig, i));
+        if (!args[i] && !lb_sig_input_optional(sig, i)) {
+            st = lb_fail(LB_E_NOTFOUND, "model %s: input '%s' is missing", m->arch->id, lb_sig_input_name(sig, i));
+            goto done;
+        }
+    }
+    for (int i = 0; i < ntaps; i++) LB_TRY(lb_nn_want(*nn, taps[i]));
+    m->arch->forward(*nn, m->cfg, args);
+    LB_TRY(lb_tape_status(t));
+    for (int i = 0; i < ntaps; i++)
+        if (!(out[i] = lb_nn_tapped(*nn, taps[i]))) {
+            st = lb_fail(LB_E_NOTFOUND, "model %s gives no tap '%s' for these inputs; it has %s", m->arch->id, taps[i], m->arch->taps);
+            goto done;
+        }
+done:
+    lb_sig_free(sig);
+    return st;
+}
+
+void lb_model_run(lb_model *m, lb_tape *t, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out) {
+    lb_nn *nn = NULL;
+    for (int i = 0; i < ntaps; i++) out[i] = lb_inert(t);
+    if (!lb_tape_ok(t)) return;
+    lb_status st = run(m, t, &nn, nin, in, ntaps, taps, out);
+    if (st != LB_OK) {
+        lb_tape_fail_status(t, st);
+        for (int i = 0; i < ntaps; i++) out[i] = lb_inert(t);
+    }
+    lb_nn_free(nn);
+}
+
+typedef struct tap_seen {
+    void (*seen)(void *ctx, const char *tap, int rank, const int64_t *shape);
+    void *ctx;
+} tap_seen;
+
+static void pass_tap(void *ctx, const char *tap, const lb_tensor *x) {
+    const tap_seen *s = ctx;
+    s->seen(s->ctx, tap, x->rank, x->shape);
+}
+
+lb_status lb_model_taps(lb_model *m, void (*seen)(void *ctx, const char *tap, int rank, const int64_t *shape), void *ctx) {
+    return example_run(m, false, pass_tap, &(tap_seen){seen, ctx}, NULL);
+}
+
+lb_status lb_model_plan(lb_model *m, lb_model_cost *out) { return example_run(m, false, NULL, NULL, out); }
