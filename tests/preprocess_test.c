@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Prepared pictures recorded from transformers 4.46.3 and from torchvision's arithmetic (tests/data/preprocess/make.py). */
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "tests/check.h"
+#include "vision/preprocess.h"
+
+static const int sizes[6][2] = {{29, 19}, {19, 29}, {24, 24}, {12, 47}, {10, 8}, {16, 16}};
+
+static void agrees(const char *name) {
+    char path[96];
+    lb_buf pictures = {0}, config = {0}, want = {0};
+    CHECK_OK(lb_file_read(&pictures, check_data("preprocess/pictures.bin"), 0));
+    snprintf(path, sizeof path, "preprocess/%s.json", name);
+    CHECK_OK(lb_file_read(&config, check_data(path), 0));
+    snprintf(path, sizeof path, "preprocess/%s.bin", name);
+    CHECK_OK(lb_file_read(&want, check_data(path), 0));
+    lb_image_spec s;
+    size_t at = 0, w = 0;
+    bool parsed = CHECK_OK(lb_image_spec_parse(&s, lb_buf_str(&config)));
+    for (int i = 0; parsed && i < 6; i++) {
+        lb_image in = {.width = sizes[i][0], .height = sizes[i][1], .channels = 3, .bits = 8, .pixels = pictures.data + at}, out = {0};
+        uint16_t size[2];
+        float got[3 * 32 * 32], expected[3 * 32 * 32];
+        int32_t said_w = 0, said_h = 0;
+        memcpy(size, want.data + w, 4);
+        size_t n = (size_t)3 * size[0] * size[1];
+        memcpy(expected, want.data + w + 4, n * 4);
+        check_begin("%s-%dx%d", name, in.width, in.height);
+        lb_image_spec_size(&s, in.width, in.height, &said_w, &said_h);
+        CHECK_INT(said_w, size[0]);
+        CHECK_INT(said_h, size[1]);
+        if (CHECK_OK(lb_image_spec_geometry(&out, &in, &s)) && CHECK_INT(out.width, size[0]) && CHECK_INT(out.height, size[1])) {
+            lb_image_spec_normalise(got, &out, &s);
+            /* the other side rounds to float32 after the scale and after the mean: two units of 1 / std */
+            CHECK_FLOATS(got, expected, (int64_t)n, 1e-6, 1e-6);
+        }
+        lb_image_free(&out);
+        check_end();
+        at += (size_t)in.width * (size_t)in.height * 3;
+        w += 4 + n * 4;
+    }
+    CHECK_INT((int64_t)w, (int64_t)want.size);
+    lb_buf_free(&pictures);
+    lb_buf_free(&config);
+    lb_buf_free(&want);
+}
+
+static void recorded(void) {
+    static const char *const names[] = {"clip", "clip-padded", "vit", "siglip", "convnext", "open-clip", "timm", "ours"};
+    for (size_t i = 0; i < LB_COUNT(names); i++) agrees(names[i]);
+}
+
+static void canonical(void) {
+    lb_image_spec s, again;
+    CHECK_OK(lb_image_spec_parse(&s, "{\"image_processor_type\":\"SamImageProcessor\",\"size\":{\"longest_edge\":1024},\"do_pad\":true,\"image_mean\":[0.485,0.456,0.406],"
+                                     "\"image_std\":[0.229,0.224,0.225],\"resample\":2}"));
+    CHECK_TEXT(s.mode, "longest");
+    CHECK(s.pad);
+    int32_t w, h;
+    lb_image_spec_size(&s, 640, 427, &w, &h);
+    CHECK_INT(w, 1024);
+    CHECK_INT(h, 1024);
+    lb_value *v = lb_image_spec_value(&s);
+    lb_buf text = {0}, text2 = {0};
+    CHECK_OK(lb_json_write(&text, v, 0));
+    CHECK_OK(lb_image_spec_parse(&again, lb_buf_str(&text)));
+    lb_value *v2 = lb_image_spec_value(&again);
+    CHECK_OK(lb_json_write(&text2, v2, 0));
+    CHECK_TEXT(lb_buf_str(&text2), lb_buf_str(&text));
+    lb_value_free(v);
+    lb_value_free(v2);
+    lb_buf_free(&text);
+    lb_buf_free(&text2);
+    s.pad = false;
+    lb_image_spec_size(&s, 640, 427, &w, &h); /* int(427 * 1024 / 640 + 0.5) = int(683.7) */
+    CHECK_INT(w, 1024);
+    CHECK_INT(h, 683);
+    CHECK_OK(lb_image_spec_parse(&s, "{\"feature_extractor_type\":\"ViTFeatureExtractor\",\"size\":224,\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.5,0.5,0.5]}"));
+    CHECK_TEXT(s.mode, "squash");
+    CHECK_OK(lb_image_spec_parse(&s, "{\"feature_extractor_type\":\"CLIPFeatureExtractor\",\"size\":224,\"crop_size\":224,\"do_center_crop\":true,\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.5,0.5,0.5]}"));
+    CHECK_TEXT(s.mode, "shortest");
+    CHECK_TEXT(s.filter, "bicubic");
+    CHECK_TEXT(s.crop_rounding, "floor");
+}
+
+static void refuses(void) {
+    lb_image_spec s;
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"mode\":\"shortst\"}"), LB_E_ARG, "shortst");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"mode\":\"none\",\"sizew\":1}"), LB_E_ARG, "sizew");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"mode\":\"squash\",\"size_w\":4}"), LB_E_FORMAT, "squash");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"mode\":\"none\",\"std\":[0,1,1]}"), LB_E_FORMAT, "std");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"mode\":\"squash\",\"size_w\":-4,\"size_h\":4}"), LB_E_FORMAT, "size_w");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"do_normalize\":true}"), LB_E_FORMAT, "image_mean");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"resample\":9,\"size\":{\"shortest_edge\":4}}"), LB_E_FORMAT, "resample");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"preprocess_cfg\":{\"size\":[4,6]}}"), LB_E_UNSUPPORTED, "6 x 4");
+    CHECK_FAILS(lb_image_spec_parse(&s, "[]"), LB_E_FORMAT, "map");
+}
+
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "preprocess", (check_test[]){{"recorded", recorded}, {"canonical", canonical}, {"refuses", refuses}, {0}});
+}
