@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every op of the table in float, as the product computes it, against the same case in double: results and gradients, from plain
+ * and from strided inputs. The suites ops32 and ops32-ref differ in LB_CPU, which chooses the kernels. */
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "check.h"
+#include "tensor/op.h"
+#include "tests/ops_run.h"
+
+/* Root of the mean square. */
+static double rms(const double *x, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += isfinite(x[i]) ? x[i] * x[i] : 0;
+    return n > 0 ? sqrt(sum / (double)n) : 0;
+}
+
+/* Inputs are equal floats, so what differs is rounding on the way: each step errs by an epsilon of its value, sums of k terms by
+ * about sqrt(k) of them, and terms may cancel; 64 epsilons of the value or of the typical value cover the sums of a few hundred
+ * terms that the cases have. Where terms of the inputs' size cancel to much less (1 + tanh u far on the left), an epsilon of the
+ * inputs' size remains. */
+static void against(const double *got, const double *want, int64_t n, double inputs) {
+    CHECK_DOUBLES(got, want, n, 64 * (double)FLT_EPSILON, (double)FLT_EPSILON * inputs);
+}
+
+static void compare(const ops_values *a, const ops_values *b) {
+    double inputs = 0;
+    for (int i = 0; i < a->nin; i++)
+        if (a->real[i] && a->in_rank[i] >= 0) inputs = fmax(inputs, rms(a->in[i], a->in_n[i]));
+    for (int k = 0; k < a->results; k++)
+        if (CHECK_INT(a->out_n[k], b->out_n[k])) against(a->out[k], b->out[k], a->out_n[k], inputs);
+    for (int i = 0; i < a->nin; i++) {
+        if (!CHECK(!a->grad[i] == !b->grad[i]) || !a->grad[i]) continue;
+        int before = check_failed();
+        against(a->grad[i], b->grad[i], a->in_n[i], inputs);
+        if (!before && check_failed()) printf("     gradient of input %d\n", i);
+    }
+}
+
+static void one_case(const char *op, int number) {
+    static const ops_how ways[] = {OPS_COPIES, OPS_STRIDED};
+    ops_values right = {0};
+    ops_values v = {0};
+    /* The float side draws and mends, so that both get what float can hold. */
+    lb_status st = ops_evaluate_f32(op, number, OPS_FORWARD, &v);
+    ops_free(&v, false);
+    right = v;
+    if (CHECK_OK(st) && CHECK_OK(ops_evaluate_f64(op, number, OPS_DIRECT, &right))) {
+        memcpy(v.weight, right.weight, sizeof v.weight);
+        for (size_t k = 0; k < LB_COUNT(ways); k++) {
+            if (CHECK_OK(ops_evaluate_f32(op, number, ways[k], &v))) compare(&v, &right);
+            ops_free(&v, false);
+        }
+    }
+    ops_free(&right, true);
+}
+
+static void cases(void) {
+    for (int i = 0; i < lb_ops.count; i++) {
+        const lb_op *op = (const lb_op *)lb_ops.members[i];
+        for (int number = 0; number < op->case_count; number++) {
+            check_begin("%s/%s", op->id, op->cases[number].name);
+            one_case(op->id, number);
+            check_end();
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "ops32", (check_test[]){{"cases", cases}, {0}});
+}
