@@ -49,5 +49,7 @@ int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps);
 LB_MUST_USE lb_status cli_features_value(lb_value **out, const char *path);
 /** Says it as one JSON object, or for people. *failed counts. */
 LB_MUST_USE lb_status cli_say_features(const lb_cli *cli, const char *path, double seconds, int64_t *failed);
+/** Every fixed-size tap as <folder>/<tap>.npy with keys.jsonl, failed items left out. *count rows. */
+LB_MUST_USE lb_status cli_export_features(const char *from, const char *folder, int64_t *count);
 
 #endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model over items: what is written equals running the network item by item; interruptions, broken items, shards and cached inputs; and
+ * the published teachers against recorded values (tests/data/encode/make.py), where their weights are on this machine. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/rng.h"
+#include "base/threads.h"
+#include "cli/models.h"
+#include "io/hdf5.h"
+#include "tests/check.h"
+
+/* ---- a small network of the test's own: a picture tower, a text tower, a head over cached features ---- */
+
+static void toy_forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
+    lb_tape *t = lb_nn_tape(m);
+    (void)cfg;
+    if (in[0]) {
+        lb_tensor *y = lb_nn_conv2d(m, in[0], "conv", 6, 3, lb_conv_same(2, 1, 1), true);
+        lb_nn_tap(m, y, "map");
+        lb_tensor *flat = lb_reshape(t, y, 3, (int64_t[]){y->shape[0], 6, -1});
+        lb_nn_tap(m, lb_mean(t, flat, 2, false), "pooled");
+    }
+    if (in[1]) {
+        lb_tensor *x = lb_nn_linear(m, lb_nn_embedding(m, in[1], "words", 64, 12, 0.5), "fc", 10, LB_ACT_GELU);
+        lb_tensor *mask = lb_reshape(t, lb_to_real(t, in[2]), 3, (int64_t[]){in[2]->shape[0], in[2]->shape[1], 1});
+        lb_nn_tap(m, x, "tokens");
+        lb_nn_tap(m, lb_div(t, lb_sum(t, lb_mul(t, x, mask), 1, false), lb_sum(t, mask, 1, false)), "embedding");
+    }
+    if (in[3]) lb_nn_tap(m, lb_nn_linear(m, in[3], "head", 4, LB_ACT_NONE), "head");
+}
+
+static void toy_example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
+    static const int64_t shapes[4][4] = {{1, 3, 8, 8}, {1, 5}, {1, 5}, {1, 6}};
+    (void)cfg;
+    *rank = input == 0 ? 4 : 2;
+    memcpy(shape, shapes[input], sizeof shapes[input]);
+}
+
+static const lb_arch toy = {.id = "toy", .title = "a test's network", .source = "", .kind = "joint", .inputs = "image[N,3,H,W]? ids[N,L]:i64? mask[N,L]:i64? pooled_features[N,D]?",
+                            .taps = "map pooled tokens[N,L,10] embedding[N,10] head[N,4]", .forward = toy_forward, .example = toy_example};
+
+static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nred\nbig\ncat\ndog\nsits\nruns\non\nthe\nmat\n";
+
+static bool toy_open(cli_model *m) {
+    const char *path = check_tmp("vocab.txt");
+    *m = (cli_model){.name = (char *)"toy", .path = (char *)"toy", .has_image = true, .max_tokens = 16};
+    if (!CHECK_OK(lb_model_new(&m->model, &toy, NULL)) || !CHECK_OK(lb_store_init(m->model->store, 3))) return false;
+    CHECK_OK(lb_file_write(path, vocab, strlen(vocab)));
+    snprintf(m->print.weights, sizeof m->print.weights, "toy");
+    return CHECK_OK(lb_tokenizer_open(&m->tokenizer, path)) &&
+           CHECK_OK(lb_image_spec_parse(&m->image, "{\"mode\": \"squash\", \"size_w\": 9, \"size_h\": 7, \"filter\": \"bilinear\", \"mean\": [0.5, 0.5, 0.5], \"std\": [0.2, 0.3, 0.4]}"));
+}
+
+static void toy_close(cli_model *m) {
+    lb_model_free(m->model);
+    lb_tokenizer_close(m->tokenizer);
+}
+
+/* ---- items ---- */
+enum { ITEMS = 70 };
+
+/* A folder of small pictures and a list over them, with texts of one to nine words; those in `broken` have no readable picture. */
+static bool make_list(char list[1024], const char *name, const int *broken, int nbroken) {
+    static const char *const words[] = {"a", "red", "big", "cat", "dog", "sits", "runs", "on", "the", "mat", "zebra"};
+    const char *folder = check_tmp(name);
+    lb_buf lines = {0};
+    lb_rng rng = lb_rng_make(5, 1);
+    if (!CHECK_OK(lb_make_folders(folder))) return false;
+    for (int i = 0; i < ITEMS; i++) {
+        char path[1024];
+        lb_image img = {0};
+        lb_buf png = {0};
+        bool bad = false;
+        for (int k = 0; k < nbroken; k++) bad |= broken[k] == i;
+        CHECK_OK(lb_image_new(&img, 5 + i % 11, 4 + i % 7, 3, 8));
+        for (int k = 0; k < img.width * img.height * 3; k++) ((uint8_t *)img.pixels)[k] = (uint8_t)lb_rng_u32(&rng);
+        CHECK_OK(lb_png_encode(&png, &img));
+        snprintf(path, sizeof path, "%s/%02d.png", folder, i);
+        CHECK_OK(lb_file_write(path, png.data, bad ? png.size / 3 : png.size));
+        lb_buf_format(&lines, "{\"key\": \"item-%02d\", \"image\": \"%02d.png\", \"text\": \"", i, i);
+        for (int64_t w = 0, n = 1 + lb_rng_below(&rng, 9); w < n; w++) lb_buf_format(&lines, "%s%s", w ? " " : "", words[lb_rng_below(&rng, (int64_t)LB_COUNT(words))]);
+        lb_buf_text(&lines, "\"}\n");
+        lb_buf_free(&png);
+        lb_image_free(&img);
+    }
+    snprintf(list, 1024, "%s/list.jsonl", folder);
+    bool ok = CHECK_OK(lb_file_write(list, lines.data, lines.size));
+    lb_buf_free(&lines);
+    return ok;
+}
+
+static bool open_list(lb_items **items, const char *list) { return CHECK_OK(lb_items_open(items, 1, &list, NULL, NULL)) && CHECK_INT((*items)->count, ITEMS); }
+
+static bool same_bytes(const char *a, const char *b) {
+    lb_buf x = {0}, y = {0};
+    bool same = CHECK_OK(lb_file_read(&x, a, 0)) && CHECK_OK(lb_file_read(&y, b, 0)) && CHECK_INT(x.size, y.size) && CHECK(memcmp(x.data, y.data, x.size) == 0);
+    lb_buf_free(&x);
+    lb_buf_free(&y);
+    return same;
+}
+
+/* The network on one item alone: batch 1, no padding. Writes at most cap floats of a tap. @return how many */
+static int64_t alone(cli_model *m, const lb_items *items, int64_t i, const char *tap, bool image, float *out, int64_t cap) {
+    lb_tape *t = NULL;
+    lb_tensor *x = NULL, *y = NULL, *mask = NULL, *result = NULL;
+    lb_named in[2];
+    int n = 1;
+    CHECK_OK(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    if (image) {
+        lb_image raw = {0}, ready = {0};
+        CHECK_OK(lb_item_image(&raw, items, &items->at[i]));
+        CHECK_OK(lb_image_spec_geometry(&ready, &raw, &m->image));
+        CHECK_OK(lb_tensor_new(&x, LB_F32, 4, (int64_t[]){1, 3, ready.height, ready.width}));
+        lb_image_spec_normalise(x->data, &ready, &m->image);
+        lb_image_free(&raw);
+        lb_image_free(&ready);
+        in[0] = (lb_named){"image", x};
+    } else {
+        int64_t *ids = NULL, count = 0;
+        CHECK_OK(lb_tokenize(m->tokenizer, items->at[i].text, items->at[i].text_size, m->max_tokens, &ids, &count));
+        CHECK_OK(lb_tensor_new(&y, LB_I64, 2, (int64_t[]){1, count}));
+        CHECK_OK(lb_tensor_new(&mask, LB_I64, 2, (int64_t[]){1, count}));
+        for (int64_t k = 0; k < count; k++) ((int64_t *)y->data)[k] = ids[k], ((int64_t *)mask->data)[k] = 1;
+        lb_free(ids);
+        in[0] = (lb_named){"ids", y};
+        in[1] = (lb_named){"mask", mask};
+        n = 2;
+    }
+    lb_model_run(m->model, t, n, in, 1, &tap, &result);
+    CHECK_OK(lb_tape_status(t));
+    int64_t count = result ? lb_numel(result) : 0;
+    for (int64_t k = 0; k < count && k < cap; k++) out[k] = (float)lb_get_at(result, k);
+    lb_tensor_free(x);
+    lb_tensor_free(y);
+    lb_tensor_free(mask);
+    lb_tape_free(t);
+    return count;
+}
+
+/* ---- tests ---- */
+
+/* Sums run in another order for another batch and padding: 1e-5 of the tensor's rms (DESIGN section 4). */
+#define ORDER 1e-5
+
+static void pictures_and_texts(void) {
+    cli_model m;
+    lb_items *items = NULL;
+    char list[1024];
+    lb_cache *c = NULL;
+    int64_t failed = -1;
+    float want[512], got[512];
+    const char *image_taps[] = {"pooled", "map"}, *text_taps[] = {"tokens", "embedding"};
+    if (!toy_open(&m) || !make_list(list, "plain", NULL, 0) || !open_list(&items, list)) return;
+    cli_encode_spec spec = {.items = items, .ntaps = 2, .taps = image_taps, .batch = 8};
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("pictures.h5"), &failed));
+    CHECK_INT(failed, 0);
+    if (CHECK_OK(lb_cache_open(&c, check_tmp("pictures.h5")))) {
+        for (int64_t i = 0; i < ITEMS; i++) {
+            CHECK_TEXT(lb_cache_key(c, i), items->at[i].key);
+            for (int t = 0; t < 2; t++) {
+                int64_t n = alone(&m, items, i, image_taps[t], true, want, 512);
+                CHECK_OK(lb_cache_read(c, lb_cache_tap_find(c, image_taps[t]), 1, &i, got));
+                CHECK_FLOATS(got, want, n, ORDER, 0);
+            }
+        }
+        lb_cache_close(c);
+    }
+    spec.taps = text_taps;
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("texts.h5"), &failed));
+    if (CHECK_OK(lb_cache_open(&c, check_tmp("texts.h5")))) {
+        for (int64_t i = 0; i < ITEMS; i++) {
+            float *v = NULL;
+            int64_t length, n = alone(&m, items, i, "tokens", false, want, 512);
+            CHECK_OK(lb_cache_read_ragged(c, lb_cache_tap_find(c, "tokens"), i, &v, &length));
+            CHECK_INT(length * 10, n);
+            CHECK_FLOATS(v, want, n, ORDER, 0);
+            lb_free(v);
+            n = alone(&m, items, i, "embedding", false, want, 512);
+            CHECK_OK(lb_cache_read(c, lb_cache_tap_find(c, "embedding"), 1, &i, got));
+            CHECK_FLOATS(got, want, n, ORDER, 0);
+        }
+        lb_cache_close(c);
+    }
+    lb_items_free(items);
+    toy_close(&m);
+}
+
+static void unknown_taps_are_named(void) {
+    cli_model m;
+    lb_items *items = NULL;
+    char list[1024];
+    int64_t failed;
+    if (!toy_open(&m) || !make_list(list, "unknown", NULL, 0) || !open_list(&items, list)) return;
+    CHECK(cli_encode(&m, &(cli_encode_spec){.items = items, .ntaps = 1, .taps = (const char *[]){"pool"}}, check_tmp("unknown.h5"), &failed) != LB_OK);
+    CHECK_HAS(lb_error_text(), "pool");
+    CHECK(!lb_file_exists(check_tmp("unknown.h5.part")));
+    lb_items_free(items);
+    toy_close(&m);
+}
+
+static void broken_items_keep_their_row(void) {
+    static const int broken[] = {3, 40, 41};
+    cli_model m;
+    lb_items *items = NULL, *whole = NULL;
+    char list[1024], good[1024];
+    lb_cache *a = NULL, *b = NULL;
+    int64_t failed = -1;
+    float x[6], y[6];
+    const char *taps[] = {"pooled"}, *path = check_tmp("broken.h5");
+    if (!toy_open(&m) || !make_list(list, "broken", broken, 3) || !make_list(good, "good", NULL, 0) || !open_list(&items, list) || !open_list(&whole, good)) return;
+    cli_encode_spec spec = {.items = items, .ntaps = 1, .taps = taps, .batch = 8};
+    CHECK_OK(cli_encode(&m, &spec, path, &failed));
+    CHECK_INT(failed, 3);
+    spec.items = whole;
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("good.h5"), &failed));
+    CHECK_INT(failed, 0);
+    if (CHECK_OK(lb_cache_open(&a, path)) && CHECK_OK(lb_cache_open(&b, check_tmp("good.h5")))) {
+        for (int64_t i = 0; i < ITEMS; i++) {
+            bool bad = i == 3 || i == 40 || i == 41;
+            CHECK_OK(lb_cache_read(a, 0, 1, &i, x));
+            CHECK_OK(lb_cache_read(b, 0, 1, &i, y));
+            CHECK_INT(lb_cache_row_status(a, i), bad ? -LB_E_FORMAT : 0);
+            if (bad) CHECK(isnan(x[0]) && lb_cache_row_message(a, i)[0]);
+            else CHECK(memcmp(x, y, sizeof x) == 0); /* a broken neighbour changes no bit */
+        }
+    }
+    lb_cache_close(a);
+    lb_cache_close(b);
+    /* the files are mended: only a retry looks at them again, and then the file is as if nothing had been wrong */
+    lb_items_free(items);
+    if (!make_list(list, "broken", NULL, 0) || !open_list(&items, list)) return;
+    spec.items = items;
+    CHECK_OK(cli_encode(&m, &spec, path, &failed));
+    CHECK_INT(failed, 3);
+    spec.retry_failed = true;
+    CHECK_OK(cli_encode(&m, &spec, path, &failed));
+    CHECK_INT(failed, 0);
+    CHECK(!lb_file_exists(check_tmp("broken.h5.retry")));
+    spec.retry_failed = false;
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("again.h5"), &failed));
+    same_bytes(path, check_tmp("again.h5"));
+    lb_items_free(items);
+    lb_items_free(whole);
+    toy_close(&m);
+}
+
+static volatile int stop;
+
+static void stops_and_goes_on(void) {
+    cli_model m;
+    lb_items *items = NULL;
+    char list[1024];
+    int64_t failed;
+    const char *taps[] = {"tokens", "embedding"}, *path = check_tmp("stopped.h5");
+    if (!toy_open(&m) || !make_list(list, "stopped", NULL, 0) || !open_list(&items, list)) return;
+    cli_encode_spec spec = {.items = items, .ntaps = 2, .taps = taps, .batch = 8};
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("unstopped.h5"), &failed));
+    int stops = 0;
+    for (;; stops++) {
+        lb_progress p = {.stop = &stop};
+        spec.progress = &p;
+        stop = stops < 4; /* a stop asked for before the start still finishes one batch */
+        lb_status st = cli_encode(&m, &spec, path, &failed);
+        if (st == LB_OK || stops > 20) break;
+        CHECK_INT(st, LB_E_CANCELLED);
+        CHECK(lb_file_exists(check_tmp("stopped.h5.part")));
+    }
+    CHECK_INT(stops, 4);
+    same_bytes(path, check_tmp("unstopped.h5"));
+    lb_fingerprint other = m.print;
+    snprintf(m.print.weights, sizeof m.print.weights, "another");
+    CHECK_FAILS(cli_encode(&m, &spec, path, &failed), LB_E_MISMATCH, "weights");
+    m.print = other;
+    lb_items_free(items);
+    toy_close(&m);
+}
+
+static void cached_features_as_input(void) {
+    static const int broken[] = {5};
+    cli_model m;
+    lb_items *items = NULL;
+    char list[1024], word[1100];
+    int64_t failed;
+    cli_feature_input f, bad;
+    lb_cache *pooled = NULL, *head = NULL;
+    if (!toy_open(&m) || !make_list(list, "features", broken, 1) || !open_list(&items, list)) return;
+    cli_encode_spec spec = {.items = items, .ntaps = 1, .taps = (const char *[]){"pooled"}};
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("pooled.h5"), &failed));
+    snprintf(word, sizeof word, "pooled_features=%s:pooled", check_tmp("pooled.h5"));
+    if (!CHECK_OK(cli_feature_open(&f, word))) return;
+    CHECK_TEXT(f.name, "pooled_features");
+    cli_encode_spec over = {.nfeatures = 1, .features = &f, .ntaps = 1, .taps = (const char *[]){"head"}, .batch = 16};
+    CHECK_OK(cli_encode(&m, &over, check_tmp("head.h5"), &failed)); /* keys from the feature file */
+    CHECK_INT(failed, 1);
+    over.items = items;
+    CHECK_OK(cli_encode(&m, &over, check_tmp("head2.h5"), &failed)); /* keys from a list */
+    CHECK_INT(failed, 1);
+    if (CHECK_OK(lb_cache_open(&pooled, check_tmp("pooled.h5"))) && CHECK_OK(lb_cache_open(&head, check_tmp("head.h5")))) {
+        const lb_param_tensor *w = lb_store_find(m.model->store, "head.weight"), *b = lb_store_find(m.model->store, "head.bias");
+        CHECK_INT(lb_cache_row_status(head, 5), -LB_E_FORMAT);
+        CHECK_HAS(lb_cache_row_message(head, 5), "05.png");
+        for (int64_t i = 0; i < ITEMS; i++) {
+            float x[6], y[4], want[4];
+            if (i == 5) continue;
+            CHECK_OK(lb_cache_read(pooled, 0, 1, &i, x));
+            CHECK_OK(lb_cache_read(head, 0, 1, &i, y));
+            for (int o = 0; o < 4; o++) {
+                double sum = lb_get_at(b->x, o);
+                for (int k = 0; k < 6; k++) sum += (double)x[k] * lb_get_at(w->x, o * 6 + k);
+                want[o] = (float)sum;
+            }
+            CHECK_FLOATS(y, want, 4, ORDER, 0);
+        }
+    }
+    lb_cache_close(pooled);
+    lb_cache_close(head);
+    CHECK_FAILS(cli_feature_open(&bad, "x"), LB_E_ARG, "INPUT=FILE:TAP");
+    snprintf(word, sizeof word, "pooled_features=%s:none", check_tmp("pooled.h5"));
+    CHECK_FAILS(cli_feature_open(&bad, word), LB_E_NOTFOUND, "none");
+    cli_feature_close(&f);
+    lb_items_free(items);
+    toy_close(&m);
+}
+
+/* ---- published teachers ---- */
+
+static bool has_teacher(const char *name) {
+    char *home = lb_home(), *path = home ? lb_path_join(home, name) : NULL, *source = path ? lb_path_join(path, "source.json") : NULL;
+    bool there = source && lb_file_exists(source);
+    lb_free(home);
+    lb_free(path);
+    lb_free(source);
+    if (!there) check_skip("weights are not here: limbeck fetch %s", name);
+    return there;
+}
+
+static int limbeck(const char *fmt, const char *a, const char *b) {
+    char line[4096], args[3072];
+    snprintf(args, sizeof args, fmt, a, b);
+    snprintf(line, sizeof line, "'%s' %s >/dev/null", getenv("LB_LIMBECK"), args);
+    int status = system(line);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* The asked agreement of reference/README: 1e-4 of the rms in f32 against float64. */
+static void check_tap(const lb_cache *cc, int64_t row, const char *tap, lb_h5 *expected, const char *dataset, int64_t at, int64_t n) {
+    lb_cache *c = (lb_cache *)(uintptr_t)cc;
+    lb_tensor *want = NULL;
+    float *got = lb_alloc((size_t)n, sizeof *got);
+    if (CHECK_OK(lb_h5_read(&want, expected, dataset, LB_F32)) && CHECK_OK(lb_cache_read(c, lb_cache_tap_find(c, tap), 1, &row, got)))
+        CHECK_FLOATS(got, (const float *)want->data + at * n, n, 1e-4, 0);
+    lb_tensor_free(want);
+    lb_free(got);
+}
+
+static void teacher_of_pictures(void) {
+    char inputs[2100];
+    lb_cache *c = NULL;
+    lb_h5 *expected = NULL;
+    if (!has_teacher("efficientnet-lite0")) return;
+    snprintf(inputs, sizeof inputs, "'%s' '%s'", check_data("encode/chelsea.png"), check_data("encode/rocket.jpg"));
+    CHECK_INT(limbeck("encode --quiet --model efficientnet-lite0 --taps pooled,logits --input %s --out '%s'", inputs, check_tmp("lite0.h5")), 0);
+    if (!CHECK_OK(lb_cache_open(&c, check_tmp("lite0.h5"))) || !CHECK_OK(lb_h5_open(&expected, check_data("encode/expected.h5")))) return;
+    CHECK_INT(lb_cache_rows(c), 2);
+    static const char *const names[] = {"chelsea", "rocket"};
+    for (int64_t i = 0; i < 2; i++) {
+        char dataset[128];
+        CHECK_HAS(lb_cache_key(c, i), names[i]);
+        snprintf(dataset, sizeof dataset, "/efficientnet-lite0/%s/pooled", names[i]);
+        check_tap(c, i, "pooled", expected, dataset, 0, 1280);
+        snprintf(dataset, sizeof dataset, "/efficientnet-lite0/%s/logits", names[i]);
+        check_tap(c, i, "logits", expected, dataset, 0, 1000);
+    }
+    lb_cache_close(c);
+    CHECK_OK(lb_h5_close(expected));
+}
+
+static void teacher_of_texts(void) {
+    lb_cache *c = NULL;
+    lb_h5 *expected = NULL;
+    if (!has_teacher("minilm-l6")) return;
+    CHECK_INT(limbeck("encode --quiet --model minilm-l6 --taps embedding --input '%s' --out '%s'", check_data("encode/texts.jsonl"), check_tmp("minilm.h5")), 0);
+    if (!CHECK_OK(lb_cache_open(&c, check_tmp("minilm.h5"))) || !CHECK_OK(lb_h5_open(&expected, check_data("encode/expected.h5")))) return;
+    CHECK_INT(lb_cache_rows(c), 20);
+    for (int64_t i = 0; i < 20; i++) check_tap(c, i, "embedding", expected, "/minilm-l6/embedding", i, 384);
+    lb_cache_close(c);
+    CHECK_OK(lb_h5_close(expected));
+}
+
+/* Shards by two processes, killed at times, are what one file is. */
+static void shards_of_a_teacher(void) {
+    const char *folder = check_tmp("shards"), *list = check_data("encode/texts.jsonl");
+    lb_cache *a = NULL, *b = NULL;
+    float x[384], y[384];
+    if (!has_teacher("minilm-l6")) return;
+    CHECK_INT(limbeck("cache run --quiet --model minilm-l6 --taps embedding --shard-size 6 --shard 0/2 --input '%s' --out '%s'", list, folder), 0);
+    CHECK_INT(limbeck("cache verify %s%s", folder, ""), 1); /* half of it is missing */
+    CHECK_INT(limbeck("cache run --quiet --model minilm-l6 --taps embedding --shard-size 6 --shard 1/2 --input '%s' --out '%s'", list, folder), 0);
+    CHECK_INT(limbeck("cache verify %s%s", folder, ""), 0);
+    CHECK_INT(limbeck("cache run --quiet --model minilm-l6 --taps embedding --shard-size 7 --input '%s' --out '%s'", list, folder), 1); /* cut otherwise */
+    CHECK_INT(limbeck("cache merge --quiet '%s' --out '%s'", folder, check_tmp("merged.h5")), 0);
+    CHECK_INT(limbeck("cache stats --json '%s'%s", check_tmp("merged.h5"), ""), 0);
+    if (CHECK_OK(lb_cache_open(&a, folder)) && CHECK_OK(lb_cache_open(&b, check_tmp("merged.h5"))) && CHECK_INT(lb_cache_rows(b), 20)) {
+        for (int64_t i = 0; i < 20; i++) {
+            CHECK_TEXT(lb_cache_key(a, i), lb_cache_key(b, i));
+            CHECK_OK(lb_cache_read(a, 0, 1, &i, x));
+            CHECK_OK(lb_cache_read(b, 0, 1, &i, y));
+            CHECK(memcmp(x, y, sizeof x) == 0);
+        }
+    }
+    lb_cache_close(a);
+    lb_cache_close(b);
+}
+
+int main(int argc, char **argv) {
+    lb_threads_set(2);
+    return check_main(argc, argv, "encode",
+                      (check_test[]){{"pictures_and_texts", pictures_and_texts},
+                                     {"unknown_taps_are_named", unknown_taps_are_named},
+                                     {"broken_items_keep_their_row", broken_items_keep_their_row},
+                                     {"stops_and_goes_on", stops_and_goes_on},
+                                     {"cached_features_as_input", cached_features_as_input},
+                                     {"teacher_of_pictures", teacher_of_pictures},
+                                     {"teacher_of_texts", teacher_of_texts},
+                                     {"shards_of_a_teacher", shards_of_a_teacher},
+                                     {0}});
+}
