@@ -200,8 +200,8 @@ lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file) {
             list(&shapes, " %s, want %s", name, lb_shape_text(a, sizeof a, have->rank, have->shape), lb_shape_text(b, sizeof b, p->x->rank, p->x->shape));
         else if (have) LB_TRY(take(p->x, have));
     }
-    for (int64_t i = 0; i < w->count; i++)
-        if (!used[i]) list(&extra, NULL, w->at[i].name, NULL, NULL);
+    for (int64_t i = 0; i < w->count; i++) /* PyTorch's counters of batches are no weights */
+        if (!used[i] && !lb_ends_with(w->at[i].name, "num_batches_tracked")) list(&extra, NULL, w->at[i].name, NULL, NULL);
     st = report(&missing, &shapes, &extra, file, m, count);
 done:
     lb_free(used);
