@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Separable resampling with the arithmetic of Pillow 13.0 (facts from libImaging/Resample.c and Geometry.c), so that the bytes are
  * equal: weights normalised in double, rounded half away from zero to 22-bit fixed point, sums in 32 bits, u8 between the passes. */
+#include "io/resize.h"
 #include <math.h>
 #include <string.h>
-#include "io/image.h"
 
-enum { PRECISION = 32 - 8 - 2, HALF = 1 << (PRECISION - 1) };
+enum { PRECISION = LBI_RESIZE_PRECISION, HALF = 1 << (PRECISION - 1) };
 
 static double box(double x) {
     return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
@@ -61,19 +61,13 @@ lb_status lb_filter_parse(lb_filter *out, const char *name) {
     return lb_fail(LB_E_ARG, "unknown filter '%s': bicubic, bilinear, lanczos, box, nearest or hamming", name);
 }
 
-/* For each output position: the first input position and the weights of `count` from there, rows of `width` weights. */
-typedef struct taps {
-    int32_t width;
-    int32_t *first, *count;
-    int32_t *weight;
-} taps;
-
-static void taps_free(taps *t) {
+static void taps_free(lbi_taps *t) {
     lb_free(t->first);
+    lb_free(t->pair);
     lb_free(t->weight);
 }
 
-static void taps_at(taps *t, int32_t i, int32_t in, double scale, double spread, const struct kernel *k, double *w) {
+static void taps_at(lbi_taps *t, int32_t i, int32_t in, double scale, double spread, const struct kernel *k, double *w) {
     double support = k->support * spread, center = (i + 0.5) * scale, sum = 0.0, inverse = 1.0 / spread;
     int32_t lo = (int32_t)(center - support + 0.5), hi = (int32_t)(center + support + 0.5);
     if (lo < 0) lo = 0;
@@ -90,7 +84,7 @@ static void taps_at(taps *t, int32_t i, int32_t in, double scale, double spread,
     t->count[i] = n;
 }
 
-static lb_status taps_make(taps *t, int32_t in, int32_t out, const struct kernel *k) {
+static lb_status taps_make(lbi_taps *t, int32_t in, int32_t out, const struct kernel *k) {
     double scale = (double)in / out, spread = scale < 1.0 ? 1.0 : scale;
     double *w = NULL;
     size_t n = 0;
@@ -110,13 +104,29 @@ static lb_status taps_make(taps *t, int32_t in, int32_t out, const struct kernel
     return LB_OK;
 }
 
+static lb_status split_weights(lbi_taps *t, int32_t out) {
+    t->groups = (t->width + 3) / 4;
+    size_t n = 0;
+    if (!lb_mul_size(&n, (size_t)out, (size_t)t->groups)) return lb_fail(LB_E_LIMIT, "resize to %d pixels", out);
+    t->pair = lb_calloc(n, 8 * sizeof *t->pair);
+    if (!t->pair) return LB_E_NOMEM;
+    for (int32_t i = 0; i < out; i++)
+        for (int32_t k = 0; k < t->count[i]; k++) {
+            int32_t w = t->weight[(size_t)i * (size_t)t->width + (size_t)k];
+            int16_t *group = t->pair + ((size_t)i * (size_t)t->groups + (size_t)(k / 4)) * 8;
+            group[k % 4] = (int16_t)(w >> LBI_RESIZE_LOW);
+            group[4 + k % 4] = (int16_t)(w & ((1 << LBI_RESIZE_LOW) - 1));
+        }
+    return LB_OK;
+}
+
 static inline uint8_t clip(int32_t sum) {
     sum >>= PRECISION;
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
 /* One row, C channels. Inlined with a constant C, so that the channel loop is unrolled. */
-static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const uint8_t *src, int32_t width, const taps *t, int C) {
+static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int C) {
     for (int32_t x = 0; x < width; x++, dst += C) {
         const int32_t *k = t->weight + (size_t)x * (size_t)t->width;
         const uint8_t *p = src + (size_t)t->first[x] * (size_t)C;
@@ -127,23 +137,29 @@ static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const
     }
 }
 
-static lb_status across(lb_image *out, const lb_image *in, int32_t width, const struct kernel *k) {
-    taps t = {0};
+static void row_across_any(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int channels) {
+    switch (channels) {
+    case 1: row_across(dst, src, width, t, 1); break;
+    case 2: row_across(dst, src, width, t, 2); break;
+    case 3: row_across(dst, src, width, t, 3); break;
+    default: row_across(dst, src, width, t, 4); break;
+    }
+}
+
+static lb_status across(lb_image *out, const lb_image *in, int32_t width, const struct kernel *k, bool fast) {
+    lbi_taps t = {0};
     lb_image img = {0};
     lb_status st = LB_OK;
+    fast = fast && in->channels >= 3;
     LB_TRY(lb_image_new(&img, width, in->height, in->channels, 8));
     LB_TRY(taps_make(&t, in->width, width, k));
+    if (fast) LB_TRY(split_weights(&t, width));
     size_t from = (size_t)in->width * (size_t)in->channels, to = (size_t)width * (size_t)in->channels;
-    for (int32_t y = 0; y < in->height; y++) {
-        uint8_t *dst = (uint8_t *)img.pixels + (size_t)y * to;
-        const uint8_t *src = (const uint8_t *)in->pixels + (size_t)y * from;
-        switch (in->channels) {
-        case 1: row_across(dst, src, width, &t, 1); break;
-        case 2: row_across(dst, src, width, &t, 2); break;
-        case 3: row_across(dst, src, width, &t, 3); break;
-        default: row_across(dst, src, width, &t, 4); break;
-        }
-    }
+    const uint8_t *src = in->pixels, *end = src + from * (size_t)in->height;
+    uint8_t *dst = img.pixels;
+    int32_t y = 0;
+    for (; fast && y + 2 <= in->height; y += 2, src += 2 * from, dst += 2 * to) lbi_rows_across_avx2(dst, dst + to, src, src + from, end, width, &t, in->channels);
+    for (; y < in->height; y++, src += from, dst += to) row_across_any(dst, src, width, &t, in->channels);
     *out = img;
     img.pixels = NULL;
 done:
@@ -152,27 +168,32 @@ done:
     return st;
 }
 
-static lb_status down(lb_image *out, const lb_image *in, int32_t height, const struct kernel *k) {
-    taps t = {0};
+static void row_down(uint8_t *dst, const uint8_t *src, size_t row, const lbi_taps *t, int32_t y, int32_t *sum) {
+    const int32_t *w = t->weight + (size_t)y * (size_t)t->width;
+    for (size_t i = 0; i < row; i++) sum[i] = HALF;
+    src += (size_t)t->first[y] * row;
+    for (int32_t j = 0; j < t->count[y]; j++, src += row)
+        for (size_t i = 0; i < row; i++) sum[i] += src[i] * w[j];
+    for (size_t i = 0; i < row; i++) dst[i] = clip(sum[i]);
+}
+
+static lb_status down(lb_image *out, const lb_image *in, int32_t height, const struct kernel *k, bool fast) {
+    lbi_taps t = {0};
     lb_image img = {0};
     lb_status st = LB_OK;
     size_t row = (size_t)in->width * (size_t)in->channels;
     int32_t *sum = NULL;
     LB_TRY(lb_image_new(&img, in->width, height, in->channels, 8));
     LB_TRY(taps_make(&t, in->height, height, k));
+    if (fast) LB_TRY(split_weights(&t, height));
     if (!(sum = lb_alloc(row, sizeof *sum))) {
         st = LB_E_NOMEM;
         goto done;
     }
     for (int32_t y = 0; y < height; y++) {
-        const int32_t *w = t.weight + (size_t)y * (size_t)t.width;
-        for (size_t i = 0; i < row; i++) sum[i] = HALF;
-        for (int32_t j = 0; j < t.count[y]; j++) {
-            const uint8_t *src = (const uint8_t *)in->pixels + (size_t)(t.first[y] + j) * row;
-            for (size_t i = 0; i < row; i++) sum[i] += src[i] * w[j];
-        }
         uint8_t *dst = (uint8_t *)img.pixels + (size_t)y * row;
-        for (size_t i = 0; i < row; i++) dst[i] = clip(sum[i]);
+        if (fast) lbi_row_down_avx2(dst, in->pixels, row, &t, y);
+        else row_down(dst, in->pixels, row, &t, y, sum);
     }
     *out = img;
     img.pixels = NULL;
@@ -211,21 +232,26 @@ done:
     return st;
 }
 
-lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter) {
+lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter, bool fast) {
     if (in->bits != 8) return lb_fail(LB_E_ARG, "resize takes 8-bit pictures, not %d-bit", in->bits);
     if (width < 1 || height < 1) return lb_fail(LB_E_ARG, "resize to %d x %d pixels: sizes must be at least 1", width, height);
     if ((unsigned)filter >= LB_COUNT(kernels)) return lb_fail(LB_E_ARG, "filter number %d is unknown", (int)filter);
     if (width == in->width && height == in->height) return lb_image_crop(out, in, 0, 0, width, height, NULL);
     const struct kernel *k = &kernels[filter];
+    fast = fast && lbi_resize_has_avx2();
     if (!k->at) return nearest(out, in, width, height);
-    if (height == in->height) return across(out, in, width, k);
-    if (width == in->width) return down(out, in, height, k);
+    if (height == in->height) return across(out, in, width, k, fast);
+    if (width == in->width) return down(out, in, height, k, fast);
     /* Pillow 13.0 (PR 9549) takes the vertical pass first when the height shrinks by more than twice as many pixels as the width;
      * up to 12 the horizontal pass was always first. The order shows in single units of rounding. */
     bool down_first = height < in->height && (int64_t)in->height - height > 2 * ((int64_t)in->width - width);
     lb_image middle = {0};
-    lb_status st = down_first ? down(&middle, in, height, k) : across(&middle, in, width, k);
-    if (st == LB_OK) st = down_first ? across(out, &middle, width, k) : down(out, &middle, height, k);
+    lb_status st = down_first ? down(&middle, in, height, k, fast) : across(&middle, in, width, k, fast);
+    if (st == LB_OK) st = down_first ? across(out, &middle, width, k, fast) : down(out, &middle, height, k, fast);
     lb_image_free(&middle);
     return st;
+}
+
+lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter) {
+    return lbi_image_resize(out, in, width, height, filter, true);
 }

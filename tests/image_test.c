@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "io/decoder.h"
 #include "io/image.h"
+#include "io/resize.h"
+#include "base/rng.h"
 #include "tests/check.h"
 
 static lb_buf read_data(const char *name) {
@@ -76,6 +78,31 @@ static void resizes_as_pillow(void) {
     CHECK(cases >= 240);
     lb_buf_free(&list);
     lb_buf_free(&pixels);
+}
+
+/* The fast kernels against the plain ones: random sizes and filters, one pixel to some hundred; equal bytes. */
+static void fast_is_plain(void) {
+    if (!lbi_resize_has_avx2()) {
+        check_skip("no AVX2 here");
+        return;
+    }
+    lb_rng r = lb_rng_make(5, 0);
+    for (int i = 0; i < 400; i++) {
+        int limit = i % 4 == 0 ? 9 : 150;
+        int w = 1 + (int)lb_rng_below(&r, limit), h = 1 + (int)lb_rng_below(&r, limit), W = 1 + (int)lb_rng_below(&r, limit), H = 1 + (int)lb_rng_below(&r, limit);
+        lb_image in = {0}, a = {0}, b = {0};
+        lb_filter f = (lb_filter)lb_rng_below(&r, 6);
+        CHECK_OK(lb_image_new(&in, w, h, 1 + (int)lb_rng_below(&r, 4), 8));
+        size_t n = (size_t)w * (size_t)h * (size_t)in.channels;
+        bool extreme = lb_rng_below(&r, 2);
+        for (size_t k = 0; k < n; k++) ((uint8_t *)in.pixels)[k] = (uint8_t)(extreme ? -(lb_rng_u32(&r) & 1) : lb_rng_u32(&r));
+        CHECK_OK(lbi_image_resize(&a, &in, W, H, f, true));
+        CHECK_OK(lbi_image_resize(&b, &in, W, H, f, false));
+        if (!CHECK(memcmp(a.pixels, b.pixels, (size_t)W * (size_t)H * (size_t)in.channels) == 0)) printf("     filter %d, %dx%dx%d to %dx%d\n", f, w, h, in.channels, W, H);
+        lb_image_free(&in);
+        lb_image_free(&a);
+        lb_image_free(&b);
+    }
 }
 
 static void bad(const char *name, lb_status want, const char *part) {
@@ -247,7 +274,7 @@ static void jpeg_round_trip(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "image",
-                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"bad", refuses_bad_files}, {"cuts", every_cut_is_an_error_or_a_picture},
+                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"cuts", every_cut_is_an_error_or_a_picture},
                                      {"memory", refused_memory_is_reported}, {"info", media_info}, {"options", options}, {"geometry", crop_flip_over},
                                      {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {0}});
 }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of lb_image_resize, so that its fast level can be tested against its plain one. Private to io. */
+#ifndef LB_IO_RESIZE_H
+#define LB_IO_RESIZE_H
+#include "io/image.h"
+LB_BEGIN
+
+enum { LBI_RESIZE_PRECISION = 32 - 8 - 2, LBI_RESIZE_LOW = 12 };
+
+/* For each output position: the first input position, and the weights from there on in groups of 4, zeros after the last. A weight of the
+ * definition is high * 4096 + low, so that products of 16 bits add up to the same 32-bit sum: a group is 4 highs, then 4 lows. */
+typedef struct lbi_taps {
+    int32_t width;    /* of a row of `weight` */
+    int32_t groups;   /* of a row of `pair` */
+    int32_t *first, *count;
+    int32_t *weight;
+    int16_t *pair;
+} lbi_taps;
+
+/* The same as lb_image_resize with fast kernels allowed or not. */
+LB_MUST_USE lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter, bool fast);
+
+bool lbi_resize_has_avx2(void);
+/* Two rows of 3 or 4 channels; `end` is the first byte that may not be read. */
+void lbi_rows_across_avx2(uint8_t *dst0, uint8_t *dst1, const uint8_t *src0, const uint8_t *src1, const uint8_t *end, int32_t width, const lbi_taps *t, int channels);
+/* Output row y of `bytes` bytes from the rows of src (bytes apart). */
+void lbi_row_down_avx2(uint8_t *dst, const uint8_t *src, size_t bytes, const lbi_taps *t, int32_t y);
+
+LB_END
+#endif
