@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/families.h"
 #include "cli/cli.h"
+#include "cli/models.h"
 #include "eval/metric.h"
 #include "io/decoder.h"
 #include "io/weights.h"
 #include "text/tokenizer.h"
 
 const lb_family *const cli_families[] = {
+    &lb_archs,
     &lb_decoders,
     &lb_metrics,
     &lb_tokenizers,

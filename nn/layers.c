@@ -61,6 +61,18 @@ lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps
     return y;
 }
 
+lb_tensor *lb_nn_conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_act act) {
+    lb_tape *t = lb_nn_tape(m);
+    if (lb_tape_training(t) || lb_tape_get_mode(t) != LB_TAPE_NO_GRAD) return lb_nn_batch_norm(m, lb_nn_conv2d(m, x, conv, out, kernel, spec, false), norm, eps, momentum, act);
+    int64_t groups = spec.groups ? spec.groups : 1, in = size(x, 2) / groups;
+    lb_tensor *w = named(m, conv, "weight", 4, (int64_t[]){out, in, kernel, kernel}, LB_INIT_KAIMING_UNIFORM, 0);
+    lb_tensor *gamma = named(m, norm, "weight", 1, &out, LB_INIT_ONES, 0), *beta = named(m, norm, "bias", 1, &out, LB_INIT_ZEROS, 0);
+    lb_tensor *mean = named_buffer(m, norm, "running_mean", out, 0), *var = named_buffer(m, norm, "running_var", out, 1);
+    lb_tensor *scale = lb_mul(t, gamma, lb_rsqrt(t, lb_add_scalar(t, var, eps)));
+    w = lb_mul(t, w, lb_reshape(t, scale, 4, (int64_t[]){out, 1, 1, 1}));
+    return lb_conv2d(t, x, w, lb_sub(t, beta, lb_mul(t, mean, scale)), spec, act);
+}
+
 lb_tensor *lb_nn_layer_norm(lb_nn *m, lb_tensor *x, const char *name, double eps) {
     int64_t c = size(x, 0);
     lb_tensor *gamma = named(m, name, "weight", 1, &c, LB_INIT_ONES, 0), *beta = named(m, name, "bias", 1, &c, LB_INIT_ZEROS, 0);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Image networks, and the towers that joint models are assembled from. */
+#ifndef LB_VISION_ARCHS_H
+#define LB_VISION_ARCHS_H
+#include "nn/model.h"
+LB_BEGIN
+
+extern LB_API const lb_family lb_vision_archs;
+
+/* The compact depthwise-convolutional tower: a strided 3x3 stem, five inverted residual blocks, a 1x1 head, mean over the map. */
+typedef struct lb_dwconv {
+    int64_t size;   /* pictures are size x size */
+    int64_t width;  /* channels of the stem; blocks have 1.5, 2, 3, 4 and 6 times as many */
+    int64_t expand; /* inner channels of a block, as a multiple of its input's */
+    int64_t head;   /* channels of the 1x1 head */
+} lb_dwconv;
+/** image [N,3,S,S] -> pooled [N,head]. Taps: block.K, features. */
+LB_API lb_tensor *lb_dwconv_tower(lb_nn *m, lb_tensor *image, const lb_dwconv *c);
+
+LB_END
+#endif
