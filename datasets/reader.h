@@ -16,7 +16,7 @@ typedef struct lb_item {
     char *label, *split, *domain;
     char *group;      /* items of one group never part between splits */
     int64_t line;     /* of the list it came from; 0 = none */
-    const void *inner;/* reader's own handle for items without a file (emoji, archives) */
+    const void *inner;/* reader's own handle for items without a file (emoji, archives); begins with its const lb_reader * */
 } lb_item;
 
 typedef struct lb_items {
@@ -46,8 +46,10 @@ extern LB_API const lb_family lb_readers;
 LB_API LB_MUST_USE lb_status lb_items_add(lb_items *items, const lb_item *item);
 LB_API void lb_items_problem(lb_items *items, const char *fmt, ...) LB_PRINTF(2, 3);
 
-/** Lists every input (a media or text file, a folder, a .jsonl, "-", or a reader's name such as "emoji") in order. reader NULL = the
- *  surest probe; options: the reader's parameters as a map, NULL = defaults. LB_E_ARG for two items with one key. */
+/** Lists every input (a media or text file, a folder, a .jsonl, "-", or a reader's name such as "emoji"; a folder of that name is
+ *  "./emoji") in order. reader NULL = the surest probe; options: the readers' parameters as a map, each reader taking those it has,
+ *  NULL = defaults. LB_E_ARG for two items with one key, naming both places, and for an option that no reader of the inputs has;
+ *  LB_E_NOTFOUND for an input that is not there. Immutable afterwards, share freely. */
 LB_API LB_MUST_USE lb_status lb_items_open(lb_items **out, int64_t ninputs, const char *const *inputs, const char *reader, const lb_value *options);
 LB_API void lb_items_free(lb_items *items);
 /** Only items of a split (NULL or "" = all; "a|b" = either), as indices, new array. */
@@ -55,6 +57,8 @@ LB_API LB_MUST_USE lb_status lb_items_split(const lb_items *items, const char *s
 LB_API int64_t lb_items_find(const lb_items *items, const char *key); /* index or -1 */
 /** Pixels of an item as RGB u8, from its file or its reader. LB_E_NOTFOUND when it has no picture. Thread-safe. */
 LB_API LB_MUST_USE lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item);
+/** Has it a picture: a file, or one that its reader makes? */
+LB_API bool lb_item_has_image(const lb_item *item);
 /** One item as a JSONL map (cli.md). */
 LB_API lb_value *lb_item_value(const lb_item *item);
 

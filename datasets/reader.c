@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "datasets/reader.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <utf8proc.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "datasets/items_private.h"
+#include "io/decoder.h"
+
+enum { BLOCK = 1 << 16, ALIGN = 16, FIRST_SLOTS = 64 };
+
+typedef struct block {
+    struct block *next;
+    size_t used, size;
+} block;
+
+struct lb_source {
+    struct lb_source *next;
+    void *p;
+    void (*close)(void *p);
+};
+
+/* What only this file knows of a list. Slots of the table hold index + 1. */
+typedef struct state {
+    block *blocks;
+    int64_t *slots, slot_count, capacity, problem_capacity;
+    const char **origin; /* per item: the input that it came from */
+    const char *input;
+    size_t base;         /* length of the folder that paths begin with */
+    const char *base_text;
+    lb_sha256 hash;
+    bool failed;         /* a problem could not be kept */
+} state;
+
+/* ---- memory ---- */
+
+static size_t header(void) {
+    return (sizeof(block) + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+void *lbi_items_alloc(lb_items *items, size_t bytes) {
+    state *s = items->arena;
+    if (bytes > PTRDIFF_MAX / 2) bytes = PTRDIFF_MAX / 2;
+    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (!s->blocks || s->blocks->size - s->blocks->used < bytes) {
+        size_t size = header() + (bytes > BLOCK ? bytes : BLOCK);
+        block *b = lb_alloc(size, 1);
+        if (!b) return NULL;
+        *b = (block){.next = s->blocks, .used = header(), .size = size};
+        s->blocks = b;
+    }
+    char *p = (char *)s->blocks + s->blocks->used;
+    s->blocks->used += bytes;
+    memset(p, 0, bytes);
+    return p;
+}
+
+char *lbi_items_text(lb_items *items, const char *text, size_t n) {
+    char *p = lbi_items_alloc(items, n + 1);
+    if (p) memcpy(p, text, n);
+    return p;
+}
+
+lb_status lbi_items_own(lb_items *items, void *take_p, void (*close)(void *p)) {
+    struct lb_source *s = lbi_items_alloc(items, sizeof *s);
+    if (!s) {
+        close(take_p);
+        return LB_E_NOMEM;
+    }
+    *s = (struct lb_source){.next = items->sources, .p = take_p, .close = close};
+    items->sources = s;
+    return LB_OK;
+}
+
+lb_status lbi_items_base(lb_items *items, const char *folder) {
+    state *s = items->arena;
+    s->base = 0;
+    s->base_text = NULL;
+    if (!folder) return LB_OK;
+    size_t n = strlen(folder);
+    s->base_text = lbi_items_text(items, folder, n);
+    if (!s->base_text) return LB_E_NOMEM;
+    s->base = n;
+    return LB_OK;
+}
+
+/* ---- keys ---- */
+
+static int64_t *slot_of(const lb_items *items, const char *key) {
+    const state *s = items->arena;
+    uint64_t mask = (uint64_t)s->slot_count - 1, i = lb_hash64(key, strlen(key), 0) & mask;
+    while (s->slots[i] && strcmp(items->at[s->slots[i] - 1].key, key) != 0) i = (i + 1) & mask;
+    return &s->slots[i];
+}
+
+static lb_status grow_table(lb_items *items) {
+    state *s = items->arena;
+    if (s->slot_count > 2 * items->count) return LB_OK;
+    int64_t count = s->slot_count ? 4 * s->slot_count : FIRST_SLOTS, *slots = lb_calloc((size_t)count, sizeof *slots);
+    if (!slots) return LB_E_NOMEM;
+    lb_free(s->slots);
+    s->slots = slots;
+    s->slot_count = count;
+    for (int64_t i = 0; i < items->count; i++) *slot_of(items, items->at[i].key) = i + 1;
+    return LB_OK;
+}
+
+static lb_status grow_items(lb_items *items) {
+    state *s = items->arena;
+    if (items->count < s->capacity) return LB_OK;
+    int64_t capacity = s->capacity ? 2 * s->capacity : 32;
+    lb_item *at = lb_realloc(items->at, (size_t)capacity, sizeof *at);
+    if (!at) return LB_E_NOMEM;
+    items->at = at;
+    const char **origin = lb_realloc(s->origin, (size_t)capacity, sizeof *origin);
+    if (!origin) return LB_E_NOMEM;
+    s->origin = origin;
+    s->capacity = capacity;
+    return LB_OK;
+}
+
+static void place(char *dst, size_t cap, const char *input, int64_t line) {
+    if (line > 0) snprintf(dst, cap, "%s:%lld", input, (long long)line);
+    else snprintf(dst, cap, "%s", input);
+}
+
+static lb_status equal_keys(const lb_items *items, int64_t first, const lb_item *second) {
+    const state *s = items->arena;
+    char a[512], b[512];
+    place(a, sizeof a, s->origin[first], items->at[first].line);
+    place(b, sizeof b, s->input, second->line);
+    return lb_fail(LB_E_ARG, "two items have the key '%s': %s and %s", second->key, a, b);
+}
+
+/* ---- adding ---- */
+
+static void hash_text(lb_sha256 *h, const char *text, size_t n) {
+    uint8_t head[9] = {text != NULL};
+    for (int i = 0; i < 8; i++) head[i + 1] = (uint8_t)((uint64_t)n >> (8 * i));
+    lb_sha256_add(h, head, sizeof head);
+    if (text) lb_sha256_add(h, text, n);
+}
+
+static void hash_path(state *s, const char *path) {
+    if (path && s->base && strncmp(path, s->base_text, s->base) == 0 && (path[s->base] == '/' || s->base_text[s->base - 1] == '/')) {
+        path += s->base;
+        while (*path == '/') path++;
+    }
+    hash_text(&s->hash, path, path ? strlen(path) : 0);
+}
+
+static void hash_item(state *s, const lb_item *item) {
+    hash_text(&s->hash, item->key, strlen(item->key));
+    hash_text(&s->hash, item->text, item->text ? item->text_size : 0);
+    hash_path(s, item->image);
+    hash_path(s, item->audio);
+    hash_path(s, item->video);
+    hash_path(s, item->mask);
+    hash_text(&s->hash, item->label, item->label ? strlen(item->label) : 0);
+}
+
+lb_status lb_items_add(lb_items *items, const lb_item *item) {
+    state *s = items->arena;
+    lb_status st = LB_OK;
+    if (!item->key || !item->key[0]) return lb_fail(LB_E_ARG, "%s: line %lld: an item without a key", s->input, (long long)item->line);
+    LB_TRY(grow_table(items));
+    LB_TRY(grow_items(items));
+    int64_t *slot = slot_of(items, item->key);
+    if (*slot) return equal_keys(items, *slot - 1, item);
+    lb_item own = *item;
+    char **texts[] = {&own.key, &own.image, &own.audio, &own.video, &own.mask, &own.label, &own.split, &own.domain, &own.group};
+    for (size_t i = 0; i < LB_COUNT(texts); i++)
+        if (*texts[i] && !(*texts[i] = lbi_items_text(items, *texts[i], strlen(*texts[i])))) return LB_E_NOMEM;
+    if (own.text && !(own.text = lbi_items_text(items, own.text, own.text_size))) return LB_E_NOMEM;
+    if (!own.text) own.text_size = 0;
+    hash_item(s, &own);
+    s->origin[items->count] = s->input;
+    items->at[items->count++] = own;
+    *slot = items->count;
+done:
+    return st;
+}
+
+void lb_items_problem(lb_items *items, const char *fmt, ...) {
+    state *s = items->arena;
+    char text[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    for (char *p = text; *p; p++)
+        if (*p == '\n') *p = ' ';
+    if (items->problem_count == s->problem_capacity) {
+        int64_t capacity = s->problem_capacity ? 2 * s->problem_capacity : 16;
+        char **problems = lb_realloc(items->problems, (size_t)capacity, sizeof *problems);
+        if (!problems) goto refused;
+        items->problems = problems;
+        s->problem_capacity = capacity;
+    }
+    char *own = lbi_items_text(items, text, strlen(text));
+    if (!own) goto refused;
+    items->problems[items->problem_count++] = own;
+    return;
+refused:
+    s->failed = true;
+}
+
+/* ---- what a path is ---- */
+
+bool lbi_is_utf8(const char *s, size_t n) {
+    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)s;
+    while (n > 0) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t k = utf8proc_iterate(p, (utf8proc_ssize_t)n, &c);
+        if (k <= 0) return false;
+        p += k;
+        n -= (size_t)k;
+    }
+    return true;
+}
+
+const char *lbi_kind_of(const char *path) {
+    static const struct {
+        const char *kind, *endings;
+    } kinds[] = {{"image", " jpg jpeg jpe jfif png apng webp gif bmp tif tiff ppm pgm pbm pnm heic heif avif jp2 "},
+                 {"video", " mp4 m4v mov mkv webm avi mpg mpeg wmv ts mts 3gp ogv flv "},
+                 {"audio", " wav flac mp3 ogg oga opus m4a aac wma aif aiff "},
+                 {"text", " txt text "}};
+    char word[16];
+    const char *ending = lb_path_ending(path);
+    size_t n = strlen(ending);
+    if (n == 0 || n + 3 > sizeof word) return NULL;
+    snprintf(word, sizeof word, " %s ", ending);
+    for (char *p = word; *p; p++)
+        if (*p >= 'A' && *p <= 'Z') *p = (char)(*p + 32);
+    for (size_t i = 0; i < LB_COUNT(kinds); i++)
+        if (strstr(kinds[i].endings, word)) return kinds[i].kind;
+    return NULL;
+}
+
+/* ---- opening ---- */
+
+static lb_status no_reader(const char *path) {
+    const char *names[64];
+    int count = 0;
+    for (; count < lb_readers.count && count < 64; count++) names[count] = lb_readers.members[count]->id;
+    if (lb_file_exists(path)) return lb_fail(LB_E_UNSUPPORTED, "%s: no reader knows what this is", path);
+    lb_buf near = {0};
+    lb_nearest(&near, path, names, count);
+    lb_status st = lb_fail(LB_E_NOTFOUND, "%s: no such file or folder, and no reader of that name%s", path, lb_buf_str(&near));
+    lb_buf_free(&near);
+    return st;
+}
+
+static lb_status choose(const lb_reader **out, const char *path, const char *name) {
+    int most = 0;
+    if (name && *name) {
+        const lb_head *found = NULL;
+        lb_status st = lb_family_find(&found, &lb_readers, name);
+        *out = (const lb_reader *)found;
+        return st;
+    }
+    for (int i = 0; i < lb_readers.count; i++) {
+        const lb_reader *r = (const lb_reader *)lb_readers.members[i];
+        int score = r->probe(path);
+        if (score > most) most = score, *out = r;
+    }
+    return most > 0 ? LB_OK : no_reader(path);
+}
+
+/* Every option must belong to a reader that is used. */
+static lb_status check_options(const lb_value *options, const lb_reader *const *readers, int64_t count) {
+    if (!options || options->kind == LB_V_NULL) return LB_OK;
+    if (options->kind != LB_V_MAP) return lb_fail(LB_E_ARG, "reader options: expected a map");
+    for (int64_t i = 0; i < options->count; i++) {
+        bool known = false;
+        for (int64_t k = 0; k < count; k++) known = known || lb_param_find(readers[k]->params, options->keys[i]);
+        const lb_param *row = NULL;
+        if (known || count == 0) continue;
+        lb_status st = lb_param_get(&row, readers[0]->params, options->keys[i]);
+        return lb_where(st, "reader %s", readers[0]->id);
+    }
+    return LB_OK;
+}
+
+static lb_status own_options(lb_value **out, const lb_value *options, const lb_reader *r) {
+    lb_value *v = lb_value_map();
+    if (!v) return LB_E_NOMEM;
+    for (int64_t i = 0; options && options->kind == LB_V_MAP && i < options->count; i++)
+        if (lb_param_find(r->params, options->keys[i])) lb_map_put(v, options->keys[i], lb_value_copy(options->items[i]));
+    *out = v;
+    if (v->failed) return lb_fail(LB_E_NOMEM, "no memory for reader options");
+    return LB_OK;
+}
+
+static lb_status read_one(lb_items *items, const lb_reader *r, const char *path, const lb_value *options) {
+    state *s = items->arena;
+    lb_status st = LB_OK;
+    lb_value *own = NULL;
+    bool filled = false;
+    void *cfg = lb_calloc(1, r->params_size ? r->params_size : 1);
+    if (!cfg) return LB_E_NOMEM;
+    s->input = lbi_items_text(items, path, strlen(path));
+    if (!s->input) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(lbi_items_base(items, NULL));
+    LB_TRY(own_options(&own, options, r));
+    st = lb_params_from_value(r->params, cfg, own);
+    if (st != LB_OK) {
+        st = lb_where(st, "reader %s", r->id);
+        goto done;
+    }
+    filled = true;
+    LB_TRY(r->read(items, path, cfg));
+    if (s->failed) st = lb_fail(LB_E_NOMEM, "%s: no memory for the list of problems", path);
+done:
+    if (filled) lb_params_free(r->params, cfg);
+    lb_value_free(own);
+    lb_free(cfg);
+    return st;
+}
+
+lb_status lb_items_open(lb_items **out, int64_t ninputs, const char *const *inputs, const char *reader, const lb_value *options) {
+    lb_status st = LB_OK;
+    if (ninputs < 1) return lb_fail(LB_E_ARG, "no input to list");
+    lb_items *items = lb_calloc(1, sizeof *items);
+    state *s = items ? items->arena = lb_calloc(1, sizeof *s) : NULL;
+    const lb_reader **readers = lb_calloc((size_t)ninputs, sizeof *readers);
+    if (!s || !readers) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    lb_sha256_init(&s->hash);
+    for (int64_t i = 0; i < ninputs; i++) LB_TRY(choose(&readers[i], inputs[i], reader));
+    LB_TRY(check_options(options, readers, ninputs));
+    for (int64_t i = 0; i < ninputs; i++) LB_TRY(read_one(items, readers[i], inputs[i], options));
+    lb_sha256_hex(&s->hash, items->sha256);
+    *out = items;
+    items = NULL;
+done:
+    lb_free(readers);
+    lb_items_free(items);
+    return st;
+}
+
+void lb_items_free(lb_items *items) {
+    if (!items) return;
+    state *s = items->arena;
+    for (struct lb_source *o = items->sources; o; o = o->next) o->close(o->p);
+    for (block *b = s ? s->blocks : NULL; b;) {
+        block *next = b->next;
+        lb_free(b);
+        b = next;
+    }
+    if (s) {
+        lb_free(s->slots);
+        lb_free(s->origin);
+    }
+    lb_free(s);
+    lb_free(items->at);
+    lb_free(items->problems);
+    lb_free(items);
+}
+
+/* ---- asking ---- */
+
+/* Is `split` one of the words of "a|b"? */
+static bool is_chosen(const char *words, const char *split) {
+    size_t n = split ? strlen(split) : 0;
+    for (const char *p = words; *p;) {
+        size_t m = strcspn(p, "|");
+        if (split && m == n && strncmp(p, split, n) == 0) return true;
+        p += m + (p[m] == '|');
+    }
+    return false;
+}
+
+lb_status lb_items_split(const lb_items *items, const char *split, int64_t **indices, int64_t *count) {
+    int64_t *at = lb_alloc((size_t)items->count, sizeof *at), n = 0;
+    if (!at) return LB_E_NOMEM;
+    for (int64_t i = 0; i < items->count; i++)
+        if (!split || !*split || is_chosen(split, items->at[i].split)) at[n++] = i;
+    *indices = at;
+    *count = n;
+    return LB_OK;
+}
+
+int64_t lb_items_find(const lb_items *items, const char *key) {
+    const state *s = items->arena;
+    return s->slot_count ? *slot_of(items, key) - 1 : -1;
+}
+
+bool lb_item_has_image(const lb_item *item) {
+    return item->image || (item->inner && (*(const lb_reader *const *)item->inner)->image);
+}
+
+lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item) {
+    (void)items;
+    if (item->inner && !item->image) {
+        const lb_reader *r = *(const lb_reader *const *)item->inner;
+        if (r->image) return r->image(out, item);
+    }
+    if (!item->image) return lb_fail(LB_E_NOTFOUND, "item %s has no picture", item->key);
+    return lb_image_read_rgb(out, item->image, NULL);
+}
+
+lb_value *lb_item_value(const lb_item *item) {
+    lb_value *v = lb_value_map();
+    lb_map_text(v, "key", item->key);
+    const struct {
+        const char *name, *text;
+    } fields[] = {{"image", item->image}, {"audio", item->audio}, {"video", item->video}, {"mask", item->mask}, {"label", item->label}, {"split", item->split},
+                  {"domain", item->domain}, {"group", item->group}};
+    for (size_t i = 0; i < LB_COUNT(fields); i++) {
+        if (fields[i].text) lb_map_text(v, fields[i].name, fields[i].text);
+        if (i == 2 && item->text) lb_map_bytes(v, "text", item->text, item->text_size);
+    }
+    return v;
+}
