@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "tensor/loops.h"
 #include "tensor/parts.h"
 
 /* A gradient tensor of the shape of x: of the tape for what the tape owns, else of the leaf's own.
@@ -55,9 +56,11 @@ static bool seed(lb_tape *t, lb_tensor *y, const lb_tensor *w) {
     lb_keep(t, y);
     if (!carries(t, y)) return true;
     lb_tensor **g = slot(y);
-    if (!*g) *g = new_grad(t, y, true);
+    bool fresh = !*g && w;
+    if (!*g) *g = new_grad(t, y, !fresh);
     if (!*g) return false;
-    for (int64_t i = 0, n = lb_numel(y); i < n; i++) lb_r(*g)[i] += w ? (lb_real)lb_get_at(w, i) : 1;
+    if (w) lbi_add_view(*g, w, 1, fresh);
+    else lb_r(*g)[0] += 1;
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "tensor/loops.h"
 #include <string.h>
 #include "base/threads.h"
+#include "tensor/parts.h"
 
 typedef struct plan {
     int rank, count;
@@ -292,6 +293,10 @@ static void add_row(const void *ctx, int64_t n, char *const *p, const int64_t *s
 void lbi_add_view(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh) {
     const lb_tensor *x[] = {to, g};
     scaled f = {factor, fresh};
+    if (fresh && factor == 1 && lb_same_shape(to, g) && lb_is_contiguous(to)) {
+        lbi_gather_strided(to->data, g);
+        return;
+    }
     lbi_walk(to->rank, to->shape, 2, x, add_row, &f);
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "check.h"
+#include "tensor/kernels/maths.h"
 #include "tensor/op.h"
 #include "tests/ops_run.h"
 
@@ -67,6 +68,37 @@ static void cases(void) {
     }
 }
 
+/* ---- functions of one number, against the C library in double, in units in the last place of the float result ---- */
+
+static double worst(float (*f)(float), double (*right)(double), double lo, double hi, bool by_exponent) {
+    double most = 0;
+    for (int i = 0; i <= 200000 && most < 1e6; i++) {
+        double at = lo + (hi - lo) * i / 200000;
+        float x = (float)(by_exponent ? exp(at) : at);
+        double want = right((double)x), got = (double)f(x), unit = fabs((double)(float)want) * (double)FLT_EPSILON;
+        most = fmax(most, fabs(got - want) / fmax(unit, (double)FLT_MIN));
+    }
+    return most;
+}
+
+static void functions(void) {
+    /* Bounds are what the headers promise; an epsilon is one to two units. */
+    CHECK_NEAR(worst(lbi_exp, exp, -87, 88.7, false), 0, 2);
+    CHECK_NEAR(worst(lbi_tanh, tanh, -10, 10, false), 0, 2);
+    CHECK_NEAR(worst(lbi_tanh, tanh, -60, -1, true), 0, 2);
+    CHECK_NEAR(worst(lbi_erf, erf, -5, 5, false), 0, 8);
+    CHECK_NEAR(worst(lbi_erf, erf, -60, -1, true), 0, 8);
+    CHECK_NEAR(worst(lbi_log, log, -87, 88, true), 0, 2);
+    CHECK_NEAR(worst(lbi_log1p, log1p, -60, 80, true), 0, 3);
+    CHECK_NEAR(worst(lbi_log1p, log1p, -0.9, 1, false), 0, 3);
+    CHECK(lbi_exp(-INFINITY) == 0 && isinf(lbi_exp(INFINITY)) && isnan(lbi_exp(NAN)) && lbi_exp(0) == 1);
+    CHECK(lbi_tanh(INFINITY) == 1 && lbi_tanh(-INFINITY) == -1 && isnan(lbi_tanh(NAN)));
+    CHECK(lbi_erf(INFINITY) == 1 && lbi_erf(-INFINITY) == -1 && isnan(lbi_erf(NAN)));
+    CHECK(lbi_log(0) == -INFINITY && isnan(lbi_log(-1)) && isinf(lbi_log(INFINITY)) && isnan(lbi_log(NAN)) && lbi_log(1) == 0);
+    CHECK(lbi_log1p(0) == 0 && isinf(lbi_log1p(INFINITY)) && isnan(lbi_log1p(NAN)));
+    CHECK_NEAR((double)lbi_log(1e-42f), log((double)1e-42f), 1e-5); /* below FLT_MIN */
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "ops32", (check_test[]){{"cases", cases}, {0}});
+    return check_main(argc, argv, "ops32", (check_test[]){{"functions", functions}, {"cases", cases}, {0}});
 }

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/conv.h"
 #include <string.h>
-
-/* The same loops for each instruction level of x86-64; the loader picks at start. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define LEVELS __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512"), optimize("O3")))
-#else
-#define LEVELS
-#endif
+#include "tensor/kernels/levels.h"
 
 int64_t lbi_conv_size(int64_t in, int64_t kernel, int64_t stride, int64_t before, int64_t after, int64_t dilation) {
     int64_t room = in + before + after - (dilation * (kernel - 1) + 1);
@@ -59,7 +53,7 @@ void lbi_col2im(const lbi_conv *p, const lb_real *col, int64_t first, int64_t co
             }
 }
 
-LEVELS void lbi_depthwise(const lbi_conv *p, const lb_real *in, const lb_real *kernel, lb_real *out) {
+LBI_LEVELS void lbi_depthwise(const lbi_conv *p, const lb_real *in, const lb_real *kernel, lb_real *out) {
     for (int64_t y = 0; y < p->y; y++) {
         lb_real *restrict to = out + y * p->x;
         for (int64_t x = 0; x < p->x; x++) to[x] = 0;
@@ -82,7 +76,7 @@ LEVELS void lbi_depthwise(const lbi_conv *p, const lb_real *in, const lb_real *k
     }
 }
 
-LEVELS void lbi_depthwise_input(const lbi_conv *p, const lb_real *g, const lb_real *kernel, lb_real *gin) {
+LBI_LEVELS void lbi_depthwise_input(const lbi_conv *p, const lb_real *g, const lb_real *kernel, lb_real *gin) {
     for (int64_t y = 0; y < p->y; y++) {
         const lb_real *restrict from = g + y * p->x;
         for (int64_t i = 0; i < p->kh; i++) {
@@ -102,7 +96,7 @@ LEVELS void lbi_depthwise_input(const lbi_conv *p, const lb_real *g, const lb_re
     }
 }
 
-LEVELS void lbi_depthwise_kernel(const lbi_conv *p, const lb_real *in, const lb_real *g, double *gkernel) {
+LBI_LEVELS void lbi_depthwise_kernel(const lbi_conv *p, const lb_real *in, const lb_real *g, double *gkernel) {
     for (int64_t i = 0; i < p->kh; i++)
         for (int64_t j = 0; j < p->kw; j++) {
             int64_t x0, x1, shift = j * p->dw - p->pl;

@@ -8,12 +8,17 @@
 #include <string.h>
 #include "tensor/tensor.h"
 
+/* Forced, since functions made for another instruction level do not take in plain inline ones. */
+#define LBI_ALWAYS static inline __attribute__((always_inline))
+
 #ifdef LB_DOUBLE
-static inline lb_real lbi_exp(lb_real x) { return exp(x); }
-static inline lb_real lbi_erf(lb_real x) { return erf(x); }
-static inline lb_real lbi_tanh(lb_real x) { return tanh(x); }
+LBI_ALWAYS lb_real lbi_exp(lb_real x) { return exp(x); }
+LBI_ALWAYS lb_real lbi_erf(lb_real x) { return erf(x); }
+LBI_ALWAYS lb_real lbi_tanh(lb_real x) { return tanh(x); }
+LBI_ALWAYS lb_real lbi_log(lb_real x) { return log(x); }
+LBI_ALWAYS lb_real lbi_log1p(lb_real x) { return log1p(x); }
 #else
-static inline lb_real lbi_exp(lb_real x) {
+LBI_ALWAYS lb_real lbi_exp(lb_real x) {
     float c = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
     float n = c * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer */
     int32_t bits;
@@ -28,22 +33,83 @@ static inline lb_real lbi_exp(lb_real x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    uint32_t scale = ((uint32_t)bits << 23) + 0x3f800000u; /* low bits of the rounded sum are n */
-    float two_n;
-    memcpy(&two_n, &scale, sizeof two_n);
-    float y = p * two_n;
+    int32_t e = bits - 0x4b400000, half = e >> 1; /* n, in two factors, since 2^128 is no float */
+    uint32_t first = (uint32_t)(half + 127) << 23, second = (uint32_t)(e - half + 127) << 23;
+    float scale, rest;
+    memcpy(&scale, &first, sizeof scale);
+    memcpy(&rest, &second, sizeof rest);
+    float y = p * scale * rest;
     y = x < -87.3f ? 0.0f : y;
     y = x > 88.7f ? INFINITY : y;
     return x != x ? x : y;
 }
-/* erf by Abramowitz and Stegun 7.1.26 is too coarse; the C library's stands. */
-static inline lb_real lbi_erf(lb_real x) { return erff(x); }
-static inline lb_real lbi_tanh(lb_real x) { return tanhf(x); }
+/* x P(x^2) / Q(x^2) on [-4, 4], beyond that 1. Coefficients: Eigen (generic_fast_erf_float); error below 8 units in the last place. */
+LBI_ALWAYS lb_real lbi_erf(lb_real x) {
+    float c = x < -4 ? -4 : x > 4 ? 4 : x, z = c * c;
+    float p = -2.72614225801306e-10f;
+    p = p * z + 2.77068142495902e-08f;
+    p = p * z - 2.10102402082508e-06f;
+    p = p * z - 5.69250639462346e-05f;
+    p = p * z - 7.34990630326855e-04f;
+    p = p * z - 2.95459980854025e-03f;
+    p = p * z - 1.60960333262415e-02f;
+    float q = -1.45660718464996e-05f;
+    q = q * z - 2.13374055278905e-04f;
+    q = q * z - 1.68282697438203e-03f;
+    q = q * z - 7.37332916720468e-03f;
+    q = q * z - 1.42647390514189e-02f;
+    return c * p / q;
+}
+/* Cephes tanhf: an odd polynomial below 0.625, 1 - 2 / (exp(2 |x|) + 1) above. */
+LBI_ALWAYS lb_real lbi_tanh(lb_real x) {
+    float a = x < 0 ? -x : x, z = x * x;
+    float p = -5.70498872745e-3f;
+    p = p * z + 2.06390887954e-2f;
+    p = p * z - 5.37397155531e-2f;
+    p = p * z + 1.33314422036e-1f;
+    p = p * z - 3.33332819422e-1f;
+    float low = p * z * x + x, high = 1 - 2 / (lbi_exp(2 * a) + 1);
+    high = x < 0 ? -high : high;
+    return a < 0.625f ? low : high;
+}
+/* Cephes logf: x = 2^e (1 + f), sqrt(1/2) <= 1 + f < sqrt(2). -inf at 0, NaN below; numbers under FLT_MIN are scaled up first. */
+LBI_ALWAYS lb_real lbi_log(lb_real x) {
+    float up = x < 1.17549435e-38f ? x * 8388608.0f : x, e = x < 1.17549435e-38f ? -23.0f : 0.0f, f;
+    int32_t bits;
+    memcpy(&bits, &up, sizeof bits);
+    int32_t shifted = bits - 0x3f3504f3; /* sqrt(1/2) */
+    e += (float)(shifted >> 23);
+    bits = (shifted & 0x007fffff) + 0x3f3504f3;
+    memcpy(&f, &bits, sizeof f);
+    f -= 1;
+    float p = 7.0376836292e-2f, z = f * f;
+    p = p * f - 1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f - 1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f - 1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f - 2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    float y = p * f * z - 2.12194440e-4f * e - 0.5f * z;
+    y = f + y + 0.693359375f * e;
+    y = x > 3.4028234e38f ? x : y;
+    y = x == 0 ? -INFINITY : y;
+    y = x < 0 ? NAN : y;
+    return x != x ? x : y;
+}
+/* ln(1 + x) for x > -1: u = 1 + x as rounded, corrected by what the rounding lost (Kahan). */
+LBI_ALWAYS lb_real lbi_log1p(lb_real x) {
+    float u = 1 + x, d = u - 1;
+    float y = lbi_log(u) * (x / (d == 0 ? 1 : d));
+    y = d == 0 ? x : y;
+    return u > 3.4028234e38f ? x : y;
+}
 #endif
 
 /* GELU and its slope, exact and tanh forms (Hendrycks and Gimpel 2016). */
-static inline lb_real lbi_gelu(lb_real x) { return (lb_real)0.5 * x * (1 + lbi_erf(x * (lb_real)0.70710678118654752440)); }
-static inline lb_real lbi_gelu_slope(lb_real x) {
+LBI_ALWAYS lb_real lbi_gelu(lb_real x) { return (lb_real)0.5 * x * (1 + lbi_erf(x * (lb_real)0.70710678118654752440)); }
+LBI_ALWAYS lb_real lbi_gelu_slope(lb_real x) {
     return (lb_real)0.5 * (1 + lbi_erf(x * (lb_real)0.70710678118654752440)) + x * (lb_real)0.39894228040143267794 * lbi_exp((lb_real)-0.5 * x * x);
 }
 #endif

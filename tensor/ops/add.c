@@ -6,7 +6,7 @@ LBI_INLINE lb_real value(lb_real a, lb_real b) {
     return a + b;
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_binary_row(n, p, s, value);
 }
 

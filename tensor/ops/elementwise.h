@@ -4,6 +4,8 @@
 #ifndef LB_TENSOR_OPS_ELEMENTWISE_H
 #define LB_TENSOR_OPS_ELEMENTWISE_H
 #include <math.h>
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 LB_BEGIN
@@ -43,11 +45,14 @@ LBI_INLINE void lbi_unary_row(const void *params, int64_t n, char *const *p, con
 LBI_INLINE void lbi_unary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope) {
     const lbi_back *b = ctx;
     lb_real *gx = (lb_real *)p[0];
-    const lb_real *gy = (const lb_real *)p[1], *y = (const lb_real *)p[3];
-    if (b->fresh)
-        for (int64_t i = 0; i < n; i++) gx[i] = gy[i] * slope(*(const lb_real *)(p[2] + i * s[2]), y[i], b->params);
+    const lb_real *gy = (const lb_real *)p[1], *x = (const lb_real *)p[2], *y = (const lb_real *)p[3];
+    if (s[2] != LBI_STEP)
+        for (int64_t i = 0; i < n; i++)
+            gx[i] = (b->fresh ? 0 : gx[i]) + gy[i] * slope(*(const lb_real *)(p[2] + i * s[2]), y[i], b->params);
+    else if (b->fresh)
+        for (int64_t i = 0; i < n; i++) gx[i] = gy[i] * slope(x[i], y[i], b->params);
     else
-        for (int64_t i = 0; i < n; i++) gx[i] += gy[i] * slope(*(const lb_real *)(p[2] + i * s[2]), y[i], b->params);
+        for (int64_t i = 0; i < n; i++) gx[i] += gy[i] * slope(x[i], y[i], b->params);
 }
 
 /* p: y, a, b */
@@ -70,15 +75,23 @@ LBI_INLINE void lbi_binary_row(int64_t n, char *const *p, const int64_t *s, lbi_
 
 /* p: target, gradient of y, a, b; target (+)= g * slope(a, b). The first two are contiguous. */
 LBI_INLINE void lbi_binary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_value2 slope) {
-    const lbi_back *back = ctx;
+    bool fresh = ((const lbi_back *)ctx)->fresh;
     lb_real *to = (lb_real *)p[0];
-    const lb_real *g = (const lb_real *)p[1];
-    if (back->fresh)
+    const lb_real *g = (const lb_real *)p[1], *a = (const lb_real *)p[2], *b = (const lb_real *)p[3];
+    if (s[2] == LBI_STEP && s[3] == LBI_STEP && fresh) {
+        for (int64_t i = 0; i < n; i++) to[i] = g[i] * slope(a[i], b[i]);
+    } else if (s[2] == LBI_STEP && s[3] == LBI_STEP) {
+        for (int64_t i = 0; i < n; i++) to[i] += g[i] * slope(a[i], b[i]);
+    } else if (s[2] == LBI_STEP && s[3] == 0 && fresh) {
+        lb_real one = *b;
+        for (int64_t i = 0; i < n; i++) to[i] = g[i] * slope(a[i], one);
+    } else if (s[2] == 0 && s[3] == LBI_STEP && fresh) {
+        lb_real one = *a;
+        for (int64_t i = 0; i < n; i++) to[i] = g[i] * slope(one, b[i]);
+    } else {
         for (int64_t i = 0; i < n; i++)
-            to[i] = g[i] * slope(*(const lb_real *)(p[2] + i * s[2]), *(const lb_real *)(p[3] + i * s[3]));
-    else
-        for (int64_t i = 0; i < n; i++)
-            to[i] += g[i] * slope(*(const lb_real *)(p[2] + i * s[2]), *(const lb_real *)(p[3] + i * s[3]));
+            to[i] = (fresh ? 0 : to[i]) + g[i] * slope(*(const lb_real *)(p[2] + i * s[2]), *(const lb_real *)(p[3] + i * s[3]));
+    }
 }
 
 /* Shape of y = shape of x. */

@@ -3,18 +3,18 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    return LBI_M(erf)(x);
+    return lbi_erf(x);
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
-    return (lb_real)1.12837916709551257390 * LBI_M(exp)(-x * x);
+    return (lb_real)1.12837916709551257390 * lbi_exp(-x * x);
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_row(params, n, p, s, value);
 }
 
-static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_back_row(back, n, p, s, slope);
 }
 

@@ -3,20 +3,20 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    lb_real area = (lb_real)0.5 * (1 + LBI_M(erf)(x * (lb_real)0.70710678118654752440));
+    lb_real area = (lb_real)0.5 * (1 + lbi_erf(x * (lb_real)0.70710678118654752440));
     return x * area;
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
-    lb_real area = (lb_real)0.5 * (1 + LBI_M(erf)(x * (lb_real)0.70710678118654752440));
-    return area + x * LBI_M(exp)((lb_real)-0.5 * x * x) * (lb_real)0.39894228040143267794;
+    lb_real area = (lb_real)0.5 * (1 + lbi_erf(x * (lb_real)0.70710678118654752440));
+    return area + x * lbi_exp((lb_real)-0.5 * x * x) * (lb_real)0.39894228040143267794;
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_row(params, n, p, s, value);
 }
 
-static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_back_row(back, n, p, s, slope);
 }
 

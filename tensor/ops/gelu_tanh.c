@@ -5,20 +5,20 @@
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
     lb_real u = (lb_real)0.79788456080286535588 * (x + (lb_real)0.044715 * x * x * x);
-    return (lb_real)0.5 * x * (1 + LBI_M(tanh)(u));
+    return (lb_real)0.5 * x * (1 + lbi_tanh(u));
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     const lb_real k = (lb_real)0.79788456080286535588, c = (lb_real)0.044715;
-    lb_real th = LBI_M(tanh)(k * (x + c * x * x * x));
+    lb_real th = lbi_tanh(k * (x + c * x * x * x));
     return (lb_real)0.5 * (1 + th) + (lb_real)0.5 * x * (1 - th * th) * k * (1 + 3 * c * x * x);
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_row(params, n, p, s, value);
 }
 
-static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_back_row(back, n, p, s, slope);
 }
 

@@ -9,12 +9,12 @@ static bool shape(lb_call *c) {
     return false;
 }
 
-static void row_real(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row_real(const void *params, int64_t n, char *const *p, const int64_t *s) {
     for (int64_t i = 0; i < n; i++)
         ((lb_real *)p[0])[i] = *(const lb_real *)(p[1] + i * s[1]) > *(const lb_real *)(p[2] + i * s[2]);
 }
 
-static void row_int(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row_int(const void *params, int64_t n, char *const *p, const int64_t *s) {
     for (int64_t i = 0; i < n; i++)
         ((lb_real *)p[0])[i] = *(const int64_t *)(p[1] + i * s[1]) > *(const int64_t *)(p[2] + i * s[2]);
 }

@@ -22,17 +22,31 @@ static lbi_axes axes_of(const lb_call *c) {
     return lbi_axes_of(c->in[0], p->axis < 0 ? p->axis + c->in[0]->rank : p->axis);
 }
 
-static void forward_part(const void *ctx, int64_t first, int64_t last) {
+/* Exponentials by pieces, so that they are made by vectors, then summed in double. */
+LBI_INLINE double sum_exp(const lb_real *x, int64_t n, int64_t step, lb_real shift) {
+    enum { PIECE = 64 };
+    lb_real e[PIECE];
+    double sum = 0;
+    for (int64_t at = 0; at < n; at += PIECE) {
+        int64_t m = n - at < PIECE ? n - at : PIECE;
+        if (step == 1)
+            for (int64_t k = 0; k < m; k++) e[k] = lbi_exp(x[at + k] - shift);
+        else
+            for (int64_t k = 0; k < m; k++) e[k] = lbi_exp(x[(at + k) * step] - shift);
+        for (int64_t k = 0; k < m; k++) sum += (double)e[k];
+    }
+    return sum;
+}
+
+LBI_LEVELS static void forward_part(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
     lbi_axes a = axes_of(c);
     for (int64_t j = first; j < last; j++) {
         const lb_real *x = lb_r(c->in[0]) + j / a.inner * a.n * a.inner + j % a.inner;
         lb_real top = -(lb_real)INFINITY;
-        double sum = 0;
         for (int64_t k = 0; k < a.n; k++) top = x[k * a.inner] > top ? x[k * a.inner] : top;
         lb_real shift = LBI_M(fabs)(top) <= LB_REAL_MAX ? top : 0;
-        for (int64_t k = 0; k < a.n; k++) sum += (double)LBI_M(exp)(x[k * a.inner] - shift);
-        lb_r(c->out[0])[j] = shift + (lb_real)log(sum);
+        lb_r(c->out[0])[j] = shift + (lb_real)log(sum_exp(x, a.n, a.inner, shift));
     }
 }
 
@@ -41,17 +55,18 @@ static void forward(lb_call *c) {
     lbi_split(a.outer * a.inner, a.n * 8, forward_part, c);
 }
 
-static void backward_part(const void *ctx, int64_t first, int64_t last) {
+LBI_LEVELS static void backward_part(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
     lbi_axes a = axes_of(c);
     for (int64_t j = first; j < last; j++) {
         int64_t at = j / a.inner * a.n * a.inner + j % a.inner;
-        lb_real y = lb_r(c->out[0])[j], g = lb_r(c->gout[0])[j];
+        const lb_real *x = lb_r(c->in[0]) + at;
+        lb_real y = lb_r(c->out[0])[j], g = lb_r(c->gout[0])[j], *to = lb_r(c->gin[0]) + at;
         if (y == -(lb_real)INFINITY) continue;
-        for (int64_t k = 0; k < a.n; k++) {
-            int64_t i = at + k * a.inner;
-            lb_r(c->gin[0])[i] += g * LBI_M(exp)(lb_r(c->in[0])[i] - y);
-        }
+        if (a.inner == 1)
+            for (int64_t k = 0; k < a.n; k++) to[k] += g * lbi_exp(x[k] - y);
+        else
+            for (int64_t k = 0; k < a.n; k++) to[k * a.inner] += g * lbi_exp(x[k * a.inner] - y);
     }
 }
 

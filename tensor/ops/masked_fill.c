@@ -29,19 +29,19 @@ LBI_INLINE void choose(int64_t n, char *const *p, const int64_t *s, bool integer
     }
 }
 
-static void row_real(const void *value, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row_real(const void *value, int64_t n, char *const *p, const int64_t *s) {
     choose(n, p, s, false, false, *(const lb_real *)value);
 }
 
-static void row_int(const void *value, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row_int(const void *value, int64_t n, char *const *p, const int64_t *s) {
     choose(n, p, s, true, false, *(const lb_real *)value);
 }
 
-static void add_real(const void *value, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void add_real(const void *value, int64_t n, char *const *p, const int64_t *s) {
     choose(n, p, s, false, true, *(const lb_real *)value);
 }
 
-static void add_int(const void *value, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void add_int(const void *value, int64_t n, char *const *p, const int64_t *s) {
     choose(n, p, s, true, true, *(const lb_real *)value);
 }
 

@@ -14,15 +14,15 @@ LBI_INLINE lb_real slope_b(lb_real a, lb_real b) {
     return a;
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_binary_row(n, p, s, value);
 }
 
-static void back_row_a(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row_a(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_binary_back_row(back, n, p, s, slope_a);
 }
 
-static void back_row_b(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row_b(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_binary_back_row(back, n, p, s, slope_b);
 }
 

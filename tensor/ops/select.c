@@ -24,11 +24,11 @@ LBI_INLINE void choose(int64_t n, char *const *p, const int64_t *s, bool integer
     }
 }
 
-static void row_real(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row_real(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
     choose(n, p, s, false);
 }
 
-static void row_int(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row_int(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
     choose(n, p, s, true);
 }
 

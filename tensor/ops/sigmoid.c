@@ -3,7 +3,7 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    lb_real e = LBI_M(exp)(-LBI_M(fabs)(x));
+    lb_real e = lbi_exp(-LBI_M(fabs)(x));
     return x >= 0 ? 1 / (1 + e) : e / (1 + e);
 }
 
@@ -11,11 +11,11 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return y * (1 - y);
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_row(params, n, p, s, value);
 }
 
-static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_back_row(back, n, p, s, slope);
 }
 

@@ -3,19 +3,19 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    return x / (1 + LBI_M(exp)(-x));
+    return x / (1 + lbi_exp(-x));
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
-    lb_real s = 1 / (1 + LBI_M(exp)(-x));
+    lb_real s = 1 / (1 + lbi_exp(-x));
     return s * (1 + x * (1 - s));
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_row(params, n, p, s, value);
 }
 
-static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_back_row(back, n, p, s, slope);
 }
 

@@ -3,18 +3,18 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    return LBI_M(tanh)(x);
+    return lbi_tanh(x);
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return 1 - y * y;
 }
 
-static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_row(params, n, p, s, value);
 }
 
-static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
     lbi_unary_back_row(back, n, p, s, slope);
 }
 
