@@ -58,6 +58,15 @@ void *lb_weights_alloc(lb_weights *w, size_t bytes) {
     return p;
 }
 
+lb_status lbi_weight_align(lb_weights *w, const uint8_t **data, size_t bytes, lb_dtype dtype) {
+    if ((uintptr_t)*data % lb_dtype_size(dtype) == 0) return LB_OK;
+    uint8_t *copy = lb_weights_alloc(w, bytes);
+    if (!copy) return LB_E_NOMEM;
+    if (bytes) memcpy(copy, *data, bytes);
+    *data = copy;
+    return LB_OK;
+}
+
 void lb_weights_close(lb_weights *w) {
     if (!w) return;
     for (int64_t i = 0; i < w->count; i++) lb_free(w->at[i].name);

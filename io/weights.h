@@ -8,7 +8,7 @@
 #include "tensor/tensor.h"
 LB_BEGIN
 
-/* One tensor of a file: a view of mapped or owned memory, contiguous, little-endian, maybe unaligned. */
+/* One tensor of a file: a view of mapped or owned memory, contiguous, little-endian, aligned to its elements. */
 typedef struct lb_weight {
     char *name;
     lb_dtype dtype;

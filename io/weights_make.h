@@ -12,5 +12,8 @@ LB_MUST_USE lb_status lbi_weights_add(lb_weights *w, const char *name, size_t n,
 /* elements * size of dtype, or false when it overflows or a size is negative. */
 LB_MUST_USE bool lbi_weight_bytes(size_t *out, lb_dtype dtype, int rank, const int64_t *shape);
 
+/* Data that does not begin at a multiple of its element's size is copied: *data then is the copy. */
+LB_MUST_USE lb_status lbi_weight_align(lb_weights *w, const uint8_t **data, size_t bytes, lb_dtype dtype);
+
 LB_END
 #endif

@@ -98,7 +98,10 @@ static lb_status add_entries(lb_weights *w, const entry *list, int64_t count, co
         if (e->begin > at) return lb_fail(LB_E_FORMAT, "tensor '%s': bytes %lld to %lld before it belong to none", e->name, (long long)at, (long long)e->begin);
         if (e->begin < at) return lb_fail(LB_E_FORMAT, "tensor '%s': its data overlaps that of '%s'", e->name, list[i - 1].name);
         at = e->end;
-        lb_status st = lbi_weights_add(w, e->name, strlen(e->name), e->dtype, e->rank, e->shape, data + e->begin, (size_t)(e->end - e->begin));
+        const uint8_t *from = data + e->begin;
+        size_t bytes = (size_t)(e->end - e->begin);
+        lb_status st = lbi_weight_align(w, &from, bytes, e->dtype);
+        if (st == LB_OK) st = lbi_weights_add(w, e->name, strlen(e->name), e->dtype, e->rank, e->shape, from, bytes);
         if (st != LB_OK) return st;
     }
     if (at != data_size) return lb_fail(LB_E_FORMAT, "%lld bytes after the last tensor belong to none", (long long)(data_size - at));

@@ -43,6 +43,7 @@ typedef struct file {
     int64_t blob_count;
     int64_t visits;      /* values looked at: shared containers must not multiply the work */
     size_t gathered;     /* bytes copied for tensors that are not contiguous */
+    size_t named;        /* bytes of names given out */
     char name[NAME_MAX_SIZE];
 } file;
 
@@ -151,17 +152,22 @@ static lb_status add_tensor(file *f, const lbi_pk_node *call) {
     if (!lbi_weight_bytes(&bytes, s.dtype, rank, shape)) return lb_fail(LB_E_FORMAT, "tensor '%s': its size overflows", f->name);
     size_t size = lb_dtype_size(s.dtype);
     const uint8_t *data = bytes ? s.data + (size_t)offset * size : s.data;
-    if (bytes && !is_dense(rank, shape, stride)) {
-        /* Transposed weights are as large as their storage; an expanded one could be anything. */
-        size_t limit = f->size > SIZE_MAX / 4 ? SIZE_MAX : f->size * 4;
-        if (bytes > limit - f->gathered) return lb_fail(LB_E_LIMIT, "tensor '%s': strided tensors of this file would take more than 4 times its size", f->name);
-        f->gathered += bytes;
-        uint8_t *copy = lb_weights_alloc(f->w, bytes);
-        if (!copy) return LB_E_NOMEM;
-        gather(copy, data, size, rank, shape, stride);
-        data = copy;
+    bool dense = bytes == 0 || is_dense(rank, shape, stride);
+    f->named += strlen(f->name) + sizeof(lb_weight);
+    if (f->named / 64 > f->size) return lb_fail(LB_E_LIMIT, "'%s': the names of shared tensors take more than 64 times the file's size", f->name);
+    if (dense && (uintptr_t)data % size == 0) return lbi_weights_add(f->w, f->name, strlen(f->name), s.dtype, rank, shape, data, bytes);
+    /* Transposed weights are as large as their storage; an expanded one could be anything. */
+    size_t limit = f->size > SIZE_MAX / 4 ? SIZE_MAX : f->size * 4;
+    if (bytes > limit - f->gathered) return lb_fail(LB_E_LIMIT, "tensor '%s': strided tensors of this file would take more than 4 times its size", f->name);
+    f->gathered += bytes;
+    if (dense) {
+        st = lbi_weight_align(f->w, &data, bytes, s.dtype);
+        return st == LB_OK ? lbi_weights_add(f->w, f->name, strlen(f->name), s.dtype, rank, shape, data, bytes) : st;
     }
-    return lbi_weights_add(f->w, f->name, strlen(f->name), s.dtype, rank, shape, data, bytes);
+    uint8_t *copy = lb_weights_alloc(f->w, bytes);
+    if (!copy) return LB_E_NOMEM;
+    gather(copy, data, size, rank, shape, stride);
+    return lbi_weights_add(f->w, f->name, strlen(f->name), s.dtype, rank, shape, copy, bytes);
 }
 
 /* Appends ".key" to the running name; *old = where to cut it again. */
