@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/models.h"
 #include "datasets/reader.h"
+#include "distill/method.h"
 #include "eval/metric.h"
 #include "io/decoder.h"
 #include "io/weights.h"
@@ -11,6 +12,7 @@
 const lb_family *const cli_families[] = {
     &lb_archs,
     &lb_decoders,
+    &lb_methods,
     &lb_metrics,
     &lb_readers,
     &lb_tokenizers,
