@@ -193,7 +193,10 @@ static lb_status open_flow(runner *r, int64_t first) {
                                                   .drop = encode_drop, .ctx = &r->job});
 }
 
+/* After each batch: a kill loses no more than the next one. */
 static lb_status report(runner *r) {
+    lb_status st = lb_cache_flush(r->writer);
+    if (st != LB_OK) return st;
     double all = r->wait + r->compute + r->write;
     if (all > 0)
         snprintf(r->note, sizeof r->note, "waiting for decoding %.0f %%, model %.0f %%, writing %.0f %%", 100 * r->wait / all, 100 * r->compute / all, 100 * r->write / all);

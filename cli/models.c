@@ -381,11 +381,24 @@ static lb_status read_config(lb_value **out, const char *folder) {
     return st;
 }
 
+/* The folder that says what the weights are: the one given, or that of a weight file when it holds a config.json; else NULL. */
+static lb_status folder_of(char **out, const char *path) {
+    char *folder = lb_is_folder(path) ? lb_strdup(path) : lb_path_folder(path), *config = folder ? lb_path_join(folder, "config.json") : NULL;
+    lb_status st = config ? LB_OK : LB_E_NOMEM;
+    if (st == LB_OK && (lb_is_folder(path) || lb_file_exists(config))) {
+        *out = folder;
+        folder = NULL;
+    }
+    lb_free(folder);
+    lb_free(config);
+    return st;
+}
+
 lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     lb_status st = LB_OK;
     lb_weights *w = NULL;
     lb_value *config = NULL;
-    char *file = NULL;
+    char *file = NULL, *folder = NULL;
     cli_model *m = lb_calloc(1, sizeof *m);
     if (!m) return LB_E_NOMEM;
     LB_TRY(locate(&m->path, name_or_path));
@@ -393,7 +406,7 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
         st = LB_E_NOMEM;
         goto done;
     }
-    const char *folder = lb_is_folder(m->path) ? m->path : NULL;
+    LB_TRY(folder_of(&folder, m->path));
     LB_TRY(read_config(&config, folder));
     LB_TRY(cli_open_weights(&w, &file, m->path));
     const lb_value *own = lb_get(config, "limbeck");
@@ -409,6 +422,7 @@ done:
     lb_weights_close(w);
     lb_value_free(config);
     lb_free(file);
+    lb_free(folder);
     return st;
 }
 

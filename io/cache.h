@@ -36,6 +36,9 @@ LB_API LB_MUST_USE lb_status lb_cache_begin(lb_cache_writer **out, int64_t *done
 LB_API LB_MUST_USE lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int64_t *length);
 /** Appends a failed item: its row is NaN (0 in i8), status is -code, message kept. */
 LB_API LB_MUST_USE lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *message);
+/** Hands all rows so far to the system: they survive the end of this process, not a power cut. Happens by itself within a second while
+ *  rows are being added. */
+LB_API LB_MUST_USE lb_status lb_cache_flush(lb_cache_writer *w);
 /** Makes all rows so far safe on disk (flush + fsync). Called by the writer itself at least every 30 seconds. */
 LB_API LB_MUST_USE lb_status lb_cache_sync(lb_cache_writer *w);
 /** All n rows are there: sync, close, rename into place, sync the folder. The writer is gone in every case. */

@@ -18,6 +18,7 @@
 #define MAGIC "LBKPART1"
 #define ROW_MAGIC 0x314b4c52u /* "RLK1" */
 enum { FLUSH_AT = 1 << 20, READ_AT_ONCE = 1 << 20 };
+#define FLUSH_SECONDS 0.5 /* what a kill can lose at the most; a power cut, what was added since the last sync */
 
 struct row_head {
     uint32_t magic, status;
@@ -29,7 +30,7 @@ struct cache_part {
     int fd;
     int64_t end;   /* where the next record is written */
     uint64_t rows; /* records before end */
-    double synced;
+    double synced, flushed;
     bool failed;
     lb_buf out; /* records not yet given to the system */
     /* reading */
@@ -129,6 +130,7 @@ lb_status cache_part_flush(cache_part *p) {
     if (p->out.failed) return lb_buf_status(&p->out);
     lb_status st = put(p, p->out.data, p->out.size);
     if (st == LB_OK) lb_buf_clear(&p->out);
+    p->flushed = lb_now();
     return st;
 }
 
@@ -152,7 +154,7 @@ lb_status cache_part_add(cache_part *p, const cache_record *r) {
         return LB_E_NOMEM;
     }
     p->rows++;
-    return p->out.size >= FLUSH_AT ? cache_part_flush(p) : LB_OK;
+    return p->out.size >= FLUSH_AT || lb_now() - p->flushed >= FLUSH_SECONDS ? cache_part_flush(p) : LB_OK;
 }
 
 void cache_part_close(cache_part *p) {
@@ -240,7 +242,7 @@ lb_status cache_part_open(cache_part **out, const char *path, const lb_value *he
     }
     LB_TRY(open_locked(p));
     p->size = lseek(p->fd, 0, SEEK_END);
-    p->synced = lb_now();
+    p->synced = p->flushed = lb_now();
     LB_TRY(foreign(p));
     LB_TRY(read_head(p, have));
     if (!*have) {

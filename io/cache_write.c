@@ -336,6 +336,8 @@ lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *me
     return append(w, -(int)code);
 }
 
+lb_status lb_cache_flush(lb_cache_writer *w) { return w->part ? cache_part_flush(w->part) : LB_OK; }
+
 lb_status lb_cache_sync(lb_cache_writer *w) { return w->part ? cache_part_sync(w->part) : LB_OK; }
 
 /* ---- ends ---- */

@@ -332,6 +332,26 @@ static void resumes_after_kill(void) {
     CHECK(!lb_file_exists(check_tmp("killed.h5.part")) && !lb_file_exists(check_tmp("killed.h5.part2")));
 }
 
+/* Small rows do not wait in memory: a flush, or half a second, hands them to the system. */
+static void rows_leave_the_process(void) {
+    const char *path = check_tmp("flush.h5");
+    char **keys = make_keys(10);
+    lb_cache_writer *w = NULL;
+    int64_t done, before, after;
+    CHECK_OK(lb_cache_begin(&w, &done, path, &the_print, 10, (const char *const *)keys, TAPS, the_taps));
+    CHECK_OK(lb_file_size(&before, check_tmp("flush.h5.part")));
+    CHECK_OK(put_row(w, 0));
+    CHECK_OK(lb_cache_flush(w));
+    CHECK_OK(lb_file_size(&after, check_tmp("flush.h5.part")));
+    CHECK(after > before);
+    usleep(600 * 1000);
+    CHECK_OK(put_row(w, 1));
+    CHECK_OK(lb_file_size(&before, check_tmp("flush.h5.part")));
+    CHECK(before > after);
+    lb_cache_discard(&w);
+    lb_names_free(keys, 10);
+}
+
 /* A power cut may leave the journal shorter, its tail zeroed, or garbage in its last blocks. */
 static void resumes_after_power_cut(void) {
     const char *whole = check_tmp("whole2.h5"), *path = check_tmp("cut.h5"), *part = check_tmp("cut.h5.part");
@@ -567,6 +587,7 @@ int main(int argc, char **argv) {
                                      {"shards_in_a_folder", shards_in_a_folder},
                                      {"names_what_differs", names_what_differs},
                                      {"resumes_after_kill", resumes_after_kill},
+                                     {"rows_leave_the_process", rows_leave_the_process},
                                      {"resumes_after_power_cut", resumes_after_power_cut},
                                      {"one_writer_at_a_time", one_writer_at_a_time},
                                      {"survives_failing_writes", survives_failing_writes},

@@ -328,6 +328,117 @@ static void cached_features_as_input(void) {
     toy_close(&m);
 }
 
+/* ---- models as folders ---- */
+
+static int limbeck(const char *fmt, const char *a, const char *b) {
+    char line[4096], args[3072];
+    snprintf(args, sizeof args, fmt, a, b);
+    snprintf(line, sizeof line, "'%s' %s >/dev/null", getenv("LB_LIMBECK"), args);
+    int status = system(line);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool save_dual(const char *folder, lb_model **m) {
+    const lb_head *arch = NULL;
+    lb_value *extra = lb_value_map(), *spec = NULL;
+    char path[1100];
+    static const char json[] = "{\"mode\": \"squash\", \"size_w\": 64, \"size_h\": 64, \"filter\": \"bicubic\", \"mean\": [0.5, 0.5, 0.5], \"std\": [0.5, 0.5, 0.5]}";
+    bool ok = CHECK_OK(lb_family_find(&arch, &lb_archs, "dual-encoder")) && CHECK_OK(lb_model_new(m, (const lb_arch *)arch, NULL)) && CHECK_OK(lb_store_init((*m)->store, 9)) &&
+              CHECK_OK(lb_json_parse(&spec, json, strlen(json), "spec"));
+    lb_map_put(extra, "preprocess", spec);
+    lb_map_int(extra, "max_tokens", 12);
+    ok = ok && CHECK_OK(cli_model_save(folder, *m, extra));
+    snprintf(path, sizeof path, "%s/vocab.txt", folder);
+    ok = ok && CHECK_OK(lb_file_write(path, vocab, strlen(vocab)));
+    lb_value_free(extra);
+    return ok;
+}
+
+static void saved_models_open(void) {
+    const char *folder = check_tmp("dual");
+    lb_model *m = NULL;
+    cli_model *a = NULL, *b = NULL;
+    lb_items *items = NULL;
+    char list[1024];
+    int64_t failed;
+    if (!save_dual(folder, &m) || !CHECK_OK(cli_model_open(&a, folder))) return;
+    CHECK_INT(lb_store_count(a->model->store), lb_store_count(m->store));
+    for (int64_t i = 0; i < lb_store_count(m->store); i++) {
+        lb_param_tensor *p = lb_store_at(m->store, i), *q = lb_store_find(a->model->store, p->name);
+        if (CHECK(q && lb_same_shape(p->x, q->x))) CHECK(memcmp(p->x->data, q->x->data, (size_t)lb_numel(p->x) * sizeof(float)) == 0);
+    }
+    CHECK_INT(a->max_tokens, 12);
+    CHECK(a->has_image && a->image.size_w == 64 && a->tokenizer);
+    CHECK_OK(cli_model_open(&b, folder));
+    CHECK_OK(lb_fingerprint_match(&a->print, &b->print, true, "same"));
+    if (make_list(list, "dual-items", NULL, 0) && open_list(&items, list)) { /* each tap with the inputs it needs, from one model */
+        cli_encode_spec spec = {.items = items, .ntaps = 1, .taps = (const char *[]){"image_embed"}};
+        CHECK_OK(cli_encode(a, &spec, check_tmp("dual-i.h5"), &failed));
+        spec.taps = (const char *[]){"text_embed"};
+        CHECK_OK(cli_encode(a, &spec, check_tmp("dual-t.h5"), &failed));
+        CHECK_INT(failed, 0);
+        spec.taps = (const char *[]){"image_embed", "text_embed"};
+        spec.ntaps = 2;
+        CHECK_OK(cli_encode(a, &spec, check_tmp("dual-b.h5"), &failed));
+    }
+    lb_items_free(items);
+    cli_model_close(a);
+    cli_model_close(b);
+    lb_model_free(m);
+}
+
+static void misfits_are_listed(void) {
+    const char *folder = check_tmp("misfit");
+    lb_model *m = NULL;
+    cli_model *a = NULL;
+    char path[1100];
+    if (!save_dual(folder, &m)) return;
+    int64_t n = lb_store_count(m->store);
+    const char **names = lb_calloc((size_t)n, sizeof *names);
+    const lb_tensor **tensors = lb_calloc((size_t)n, sizeof *tensors);
+    lb_tensor *odd = NULL;
+    CHECK_OK(lb_tensor_new(&odd, LB_F32, 1, (int64_t[]){7}));
+    for (int64_t i = 0; i < n; i++) names[i] = lb_store_at(m->store, i)->name, tensors[i] = lb_store_at(m->store, i)->x;
+    names[0] = "something.else";
+    tensors[1] = odd;
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    CHECK_OK(lb_safetensors_write(path, n, names, tensors, NULL));
+    CHECK_FAILS(cli_model_open(&a, folder), LB_E_FORMAT, "1 missing: ");
+    CHECK_HAS(lb_error_text(), lb_store_at(m->store, 0)->name);
+    CHECK_HAS(lb_error_text(), lb_store_at(m->store, 1)->name);
+    CHECK_HAS(lb_error_text(), "[7], want [");
+    CHECK_HAS(lb_error_text(), "1 in the file unused: something.else");
+    lb_tensor_free(odd);
+    lb_free(names);
+    lb_free(tensors);
+    lb_model_free(m);
+    CHECK_FAILS(cli_model_open(&a, "minilm-l7"), LB_E_NOTFOUND, "did you mean minilm-l6");
+}
+
+static void exported_for_numpy(void) {
+    static const int broken[] = {7};
+    cli_model m;
+    lb_items *items = NULL;
+    char list[1024], line[2600];
+    int64_t failed;
+    if (system("/usr/bin/python3 -c 'import numpy, h5py' 2>/dev/null") != 0) {
+        check_skip("no python3 with numpy and h5py");
+        return;
+    }
+    if (!toy_open(&m) || !make_list(list, "numpy", broken, 1) || !open_list(&items, list)) return;
+    cli_encode_spec spec = {.items = items, .ntaps = 2, .taps = (const char *[]){"pooled", "map"}};
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("numpy.h5"), &failed));
+    CHECK_INT(limbeck("cache export --quiet '%s' --out '%s'", check_tmp("numpy.h5"), check_tmp("arrays")), 0);
+    snprintf(line, sizeof line,
+             "/usr/bin/python3 -c \"import numpy as np, h5py, json; f = h5py.File('%s'); ok = f['status'][:] == 0; assert ok.sum() == %d; "
+             "[np.testing.assert_array_equal(np.load('%s/' + t + '.npy'), f['features/' + t][:][ok]) for t in ('pooled', 'map')]; "
+             "assert [json.loads(l)['key'] for l in open('%s/keys.jsonl')] == list(f['keys'].asstr()[:][ok])\"",
+             check_tmp("numpy.h5"), ITEMS - 1, check_tmp("arrays"), check_tmp("arrays"));
+    CHECK_INT(system(line), 0);
+    lb_items_free(items);
+    toy_close(&m);
+}
+
 /* ---- published teachers ---- */
 
 static bool has_teacher(const char *name) {
@@ -340,15 +451,7 @@ static bool has_teacher(const char *name) {
     return there;
 }
 
-static int limbeck(const char *fmt, const char *a, const char *b) {
-    char line[4096], args[3072];
-    snprintf(args, sizeof args, fmt, a, b);
-    snprintf(line, sizeof line, "'%s' %s >/dev/null", getenv("LB_LIMBECK"), args);
-    int status = system(line);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* The asked agreement of reference/README: 1e-4 of the rms in f32 against float64. */
+/* Agreement asked of f32: 1e-4 of the rms, against float64. */
 static void check_tap(const lb_cache *cc, int64_t row, const char *tap, lb_h5 *expected, const char *dataset, int64_t at, int64_t n) {
     lb_cache *c = (lb_cache *)(uintptr_t)cc;
     lb_tensor *want = NULL;
@@ -426,6 +529,9 @@ int main(int argc, char **argv) {
                                      {"broken_items_keep_their_row", broken_items_keep_their_row},
                                      {"stops_and_goes_on", stops_and_goes_on},
                                      {"cached_features_as_input", cached_features_as_input},
+                                     {"saved_models_open", saved_models_open},
+                                     {"misfits_are_listed", misfits_are_listed},
+                                     {"exported_for_numpy", exported_for_numpy},
                                      {"teacher_of_pictures", teacher_of_pictures},
                                      {"teacher_of_texts", teacher_of_texts},
                                      {"shards_of_a_teacher", shards_of_a_teacher},

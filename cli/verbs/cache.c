@@ -52,8 +52,7 @@ static lb_status check_folder(const char *folder, int64_t total) {
     char **names = NULL;
     int64_t count = 0;
     long long i, of;
-    lb_status st = lb_make_folders(folder);
-    if (st == LB_OK) st = lb_list_folder(&names, &count, folder);
+    lb_status st = lb_is_folder(folder) ? lb_list_folder(&names, &count, folder) : LB_OK;
     for (int64_t k = 0; st == LB_OK && k < count; k++)
         if (shard_name(names[k], &i, &of) && of != total)
             st = lb_fail(LB_E_MISMATCH, "%s holds %s, but these items make %lld shards: remove it, write elsewhere, or give the same items and --shard-size", folder, names[k], (long long)total);
@@ -65,10 +64,23 @@ typedef struct need {
     int64_t done, bytes, free; /* shards; bytes still to be written at the most; on that disk */
 } need;
 
+/* Of the folder, or of the nearest one above it that is there; -1 = unknown. */
+static int64_t free_bytes(const char *folder) {
+    struct statvfs disk;
+    char *at = lb_strdup(folder);
+    while (at && !lb_is_folder(at) && strcmp(at, "/") != 0 && strcmp(at, ".") != 0) {
+        char *above = lb_path_folder(at);
+        lb_free(at);
+        at = above;
+    }
+    int64_t bytes = at && statvfs(at, &disk) == 0 ? (int64_t)disk.f_bavail * (int64_t)disk.f_frsize : -1;
+    lb_free(at);
+    return bytes;
+}
+
 /* While a shard is finished its rows are on the disk twice. */
 static lb_status find_need(need *n, const cli_encode_run *r, const shards *s, const options *o) {
     lb_tap_spec taps[CLI_ENCODE_TAPS];
-    struct statvfs disk;
     lb_status st = cli_encode_plan(r->model, &r->spec, taps);
     int64_t left = 0;
     *n = (need){.free = -1};
@@ -82,7 +94,7 @@ static lb_status find_need(need *n, const cli_encode_run *r, const shards *s, co
     }
     if (st != LB_OK) return st;
     if (left) n->bytes = cli_encode_bytes(left, r->spec.ntaps, taps) + cli_encode_bytes(left < s->size ? left : s->size, r->spec.ntaps, taps);
-    if (statvfs(o->encode.out, &disk) == 0) n->free = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
+    n->free = free_bytes(o->encode.out);
     return LB_OK;
 }
 
@@ -152,6 +164,7 @@ static lb_status cache_run(lb_cli *cli, const options *o) {
         st = say_plan(cli, &r, &s, &n);
         goto done;
     }
+    LB_TRY(lb_make_folders(o->encode.out));
     LB_TRY(encode_shards(&r, &s, o->encode.out));
     if (s.mine < s.total) LB_TRY(cli_say_features(cli, o->encode.out, lb_now() - start, &failed));
     if (failed && (o->encode.strict || failed == r.count)) st = lb_fail(LB_E_FORMAT, "%lld of %lld items failed; limbeck cache stats %s tells why", (long long)failed, (long long)r.count, o->encode.out);
