@@ -2,6 +2,7 @@
 #include "tensor/loops.h"
 #include <string.h>
 #include "base/threads.h"
+#include "tensor/kernels/levels.h"
 #include "tensor/parts.h"
 
 typedef struct plan {
@@ -145,7 +146,7 @@ static int64_t place(int n, const int64_t *shape, const int64_t *stride, int64_t
 }
 
 /* Eight sums side by side, so that the compiler may use vectors. */
-static double sum_strided(const lb_real *p, int64_t n, int64_t step) {
+LBI_LEVELS static double sum_strided(const lb_real *p, int64_t n, int64_t step) {
     double part[8] = {0}, sum = 0;
     int64_t i = 0;
     if (step == 1)
@@ -199,7 +200,7 @@ static void reduce_each(const void *ctx, int64_t first, int64_t last) {
 enum { BLOCK = 64 };
 
 /* When the last axis stays (a bias added to rows), whole pieces of rows are summed, so that memory is read in order. */
-static void reduce_rows(const void *ctx, int64_t first, int64_t last) {
+LBI_LEVELS static void reduce_rows(const void *ctx, int64_t first, int64_t last) {
     const reduction *r = ctx;
     int64_t width = r->kept_shape[r->kept - 1], blocks = (width + BLOCK - 1) / BLOCK;
     for (int64_t o = first; o < last; o++) {
@@ -216,7 +217,7 @@ static void reduce_rows(const void *ctx, int64_t first, int64_t last) {
     }
 }
 
-static void add_all(const void *ctx, int64_t first, int64_t last) {
+LBI_LEVELS static void add_all(const void *ctx, int64_t first, int64_t last) {
     const reduction *r = ctx;
     if (r->fresh)
         for (int64_t i = first; i < last; i++) r->to[i] = r->factor * r->g[i];
@@ -275,7 +276,7 @@ typedef struct scaled {
     bool fresh;
 } scaled;
 
-static void add_row(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
+LBI_LEVELS static void add_row(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
     const scaled *f = ctx;
     const int64_t one = (int64_t)sizeof(lb_real);
     lb_real *to = (lb_real *)p[0], k = f->factor;

@@ -14,7 +14,10 @@
  * Memory: the tape owns every tensor that an op makes. A storage is given back when no handle and no recorded call needs
  * it. Handles die at lb_tape_reset, or at the end of the scope they were made in (lb_scope_begin/end: layers and blocks use
  * it, so inference holds one block at a time), or when the backward pass has gone past their call (unless kept). A recorded
- * call needs only what its op's backward reads.
+ * call needs only what its op's backward reads. The result of a scope belongs to the scope around it.
+ *
+ * Environment, read by lb_tape_new: LB_TRACE=ops logs every call with shapes and time; LB_CHECK=nan fails the tape at the first
+ * op, or the first backward of an op, that makes NaN or an infinity out of finite numbers.
  *
  * One thread at a time per tape; several tapes may run at once. */
 #ifndef LB_TENSOR_TAPE_H
@@ -65,7 +68,8 @@ LB_API lb_tensor *lb_arange(lb_tape *t, int64_t n); /* i64 [n]: 0..n-1 */
 LB_API void lb_backward(lb_tape *t, lb_tensor *loss);
 /** From several outputs with given weights (same shapes; NULL = 1 for a scalar). retain: keep the graph for another pass. */
 LB_API void lb_backward_from(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain);
-/** Keeps data of an intermediate through lb_backward (to read it afterwards). @return x */
+/** Keeps data of an intermediate through lb_backward (to read it afterwards); x->grad then holds the gradient that the last pass
+ *  brought to it, owned by the tape. @return x */
 LB_API lb_tensor *lb_keep(lb_tape *t, lb_tensor *x);
 /** The same values without history: no gradient flows through. Shares storage. */
 LB_API lb_tensor *lb_detach(lb_tape *t, lb_tensor *x);
