@@ -85,6 +85,15 @@ lb_tensor *lb_nn_embedding(lb_nn *m, lb_tensor *ids, const char *name, int64_t c
 
 lb_tensor *lb_nn_dropout(lb_nn *m, lb_tensor *x, double p) { return p > 0 ? lb_dropout(lb_nn_tape(m), x, p) : x; }
 
+lb_tensor *lb_nn_logit_scale(lb_nn *m, const char *name, double temperature) {
+    lb_tape *t = lb_nn_tape(m);
+    const double most = log(100.0);
+    lb_tensor *x = lb_nn_param(m, name, 0, NULL, LB_INIT_CONSTANT, -log(temperature));
+    if (!lb_tape_training(t)) return lb_exp(t, lb_clamp(t, x, -LB_REAL_MAX, most));
+    if (x->data && *(lb_real *)x->data > (lb_real)most) *(lb_real *)x->data = (lb_real)most;
+    return lb_exp(t, x);
+}
+
 /* [N,L,C] -> [N,H,L,C/H] */
 static lb_tensor *split_heads(lb_tape *t, lb_tensor *x, int64_t heads) {
     if (x->rank != 3) return x;

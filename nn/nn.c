@@ -15,7 +15,7 @@ struct lb_nn {
     lb_tape *tape;
     lb_store *store;
     bool declaring;
-    char prefix[NAME_MAX_];
+    char prefix[NAME_MAX_], tap_prefix[32];
     int depth;
     size_t prefix_at[DEPTH_MAX];
     lb_scope scope[DEPTH_MAX];
@@ -101,11 +101,14 @@ void lb_nn_list_taps(lb_nn *m, void (*seen)(void *ctx, const char *tap, const lb
     m->seen_ctx = ctx;
 }
 
+void lb_nn_tap_under(lb_nn *m, const char *prefix) { snprintf(m->tap_prefix, sizeof m->tap_prefix, "%s", prefix); }
+
 void lb_nn_tap(lb_nn *m, lb_tensor *x, const char *fmt, ...) {
     char name[128];
+    int n = snprintf(name, sizeof name, "%s", m->tap_prefix);
     va_list args;
     va_start(args, fmt);
-    vsnprintf(name, sizeof name, fmt, args);
+    vsnprintf(name + n, sizeof name - (size_t)n, fmt, args);
     va_end(args);
     if (!lb_tape_ok(m->tape)) return;
     if (m->seen) m->seen(m->seen_ctx, name, x);

@@ -80,6 +80,8 @@ LB_API void lb_nn_list_taps(lb_nn *m, void (*seen)(void *ctx, const char *tap, c
 /** Called by networks: this tensor is the tap of that name. */
 LB_API void lb_nn_tap(lb_nn *m, lb_tensor *x, const char *fmt, ...) LB_PRINTF(3, 4);
 LB_API lb_tensor *lb_nn_tapped(lb_nn *m, const char *tap);
+/** Taps marked from now on have this before their names ("image."), so that towers of one network do not meet; "" = none again. */
+LB_API void lb_nn_tap_under(lb_nn *m, const char *prefix);
 
 /** A parameter by name below the current one. */
 LB_API lb_tensor *lb_nn_param(lb_nn *m, const char *name, int rank, const int64_t *shape, lb_init init, double arg);
@@ -103,6 +105,10 @@ LB_API lb_tensor *lb_nn_layer_norm(lb_nn *m, lb_tensor *x, const char *name, dou
 /** ids i64 [...] -> [..., width]; <name>.weight [count,width]. */
 LB_API lb_tensor *lb_nn_embedding(lb_nn *m, lb_tensor *ids, const char *name, int64_t count, int64_t width, double std);
 LB_API lb_tensor *lb_nn_dropout(lb_nn *m, lb_tensor *x, double p);
+
+/** The learned scale of similarities, exp(<name>), <name> a scalar that starts at log(1 / temperature). It is at most 100: in training the
+ *  stored logarithm itself is cut, as CLIP does, so that its gradient never dies (Radford et al., arXiv:2103.00020, section 2.5). */
+LB_API lb_tensor *lb_nn_logit_scale(lb_nn *m, const char *name, double temperature);
 
 typedef struct lb_attention_names { const char *q, *k, *v, *out; } lb_attention_names; /* NULL = q_proj, k_proj, v_proj, out_proj */
 /** Multi-head attention of x [N,L,C] to y [N,S,C'] (y NULL = itself) with four linears of the given names;

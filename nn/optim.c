@@ -34,7 +34,16 @@ struct lb_optim {
     int64_t total;
 };
 
+static bool listed(const char *const *all, const char *name) {
+    while (*all && strcmp(*all, name ? name : "") != 0) all++;
+    return *all != NULL;
+}
+
 lb_status lb_optim_new(lb_optim **out, const lb_optim_config *config, lb_store *store, int64_t total_steps) {
+    static const char *const names[] = {"adamw", "adam", "sgd", NULL}, *const schedules[] = {"constant", "cosine", "linear", "step", "exponential", NULL};
+    if (!listed(names, config->name)) return lb_fail(LB_E_ARG, "optimiser '%s': adamw, adam or sgd wanted", config->name ? config->name : "");
+    if (!listed(schedules, config->schedule))
+        return lb_fail(LB_E_ARG, "schedule '%s': constant, cosine, linear, step or exponential wanted", config->schedule ? config->schedule : "");
     lb_optim *o = lb_calloc(1, sizeof *o);
     if (!o) return LB_E_NOMEM;
     o->config = *config;
@@ -61,7 +70,7 @@ double lb_optim_lr(const lb_optim *o, int64_t step) {
     const lb_optim_config *c = &o->config;
     if (step < c->warmup) return c->lr * (double)(step + 1) / (double)c->warmup;
     int64_t after = step - c->warmup, span = o->total - c->warmup;
-    double share = span > 1 ? fmin(1, (double)after / (double)(span - 1)) : 1;
+    double share = span > 0 ? fmin(1, (double)after / (double)span) : 1;
     if (strcmp(c->schedule, "cosine") == 0) return c->lr * (c->final_lr + (1 - c->final_lr) * 0.5 * (1 + cos(3.14159265358979323846 * share)));
     if (strcmp(c->schedule, "linear") == 0) return c->lr * (1 + (c->final_lr - 1) * share);
     if (strcmp(c->schedule, "step") == 0) return c->lr * pow(c->gamma, (double)(after / c->step_size));
@@ -90,9 +99,10 @@ static void adam(lb_real *x, const lb_real *g, lb_real *m, lb_real *v, int64_t n
 }
 
 static void sgd(lb_real *x, const lb_real *g, lb_real *m, int64_t n, const lb_optim_config *c, const update *u, double decay, bool first) {
-    lb_real mu = (lb_real)c->momentum, lr = (lb_real)u->lr;
+    lb_real mu = (lb_real)c->momentum, lr = (lb_real)u->lr, scale = (lb_real)u->scale, add = (lb_real)decay;
+#pragma omp parallel for simd if (n > 65536)
     for (int64_t i = 0; i < n; i++) {
-        lb_real grad = g[i] * (lb_real)u->scale + (lb_real)decay * x[i];
+        lb_real grad = g[i] * scale + add * x[i];
         if (m) {
             m[i] = first ? grad : mu * m[i] + grad;
             grad = c->nesterov ? grad + mu * m[i] : m[i];

@@ -150,8 +150,184 @@ done:
     cli_model_close(m);
 }
 
+/* ---- small networks of every arch as PyTorch computes them: tests/data/archs/make.py ---- */
+
+/* f32 against f64 through some ten layers: errors of 1e-7 grow to some 1e-5 of a tensor's rms; a gradient that cancels to nearly nothing is
+ * measured against `floor` instead. */
+static void same_numbers(const char *group, const char *dataset, lb_h5 *f, const lb_tensor *got, double floor) {
+    lb_tensor *want = NULL;
+    char path[256];
+    double square = 0, worst = 0;
+    snprintf(path, sizeof path, "%s/%s", group, dataset);
+    if (!CHECK_OK(lb_h5_read(&want, f, path, LB_F64)) || !CHECK(got != NULL)) goto done;
+    if (!lb_same_shape(got, want)) {
+        check_true(false, __FILE__, __LINE__, path);
+        goto done;
+    }
+    int64_t n = lb_numel(want);
+    for (int64_t i = 0; i < n; i++) {
+        double w = ((double *)want->data)[i], off = fabs(lb_get_at(got, i) - w);
+        square += w * w;
+        if (!(off <= worst)) worst = off;
+    }
+    worst /= fmax(sqrt(square / (double)n), floor);
+    if (!(worst <= agreement)) check_near(worst, 0, agreement, __FILE__, __LINE__, path);
+done:
+    lb_tensor_free(want);
+}
+
+/* Root of the mean square over all gradients of a group. */
+static double all_rms(lb_h5 *f, const char *group, char **names, int64_t count) {
+    double square = 0, n = 0;
+    char path[256];
+    for (int64_t i = 0; i < count; i++) {
+        lb_tensor *x = NULL;
+        snprintf(path, sizeof path, "%s/%s", group, names[i]);
+        if (!CHECK_OK(lb_h5_read(&x, f, path, LB_F64))) return 1;
+        for (int64_t k = 0; k < lb_numel(x); k++) square += ((double *)x->data)[k] * ((double *)x->data)[k];
+        n += (double)lb_numel(x);
+        lb_tensor_free(x);
+    }
+    return n > 0 ? sqrt(square / n) : 1;
+}
+
+static lb_status members(lb_h5 *f, const char *group, const char *part, char ***names, int64_t *count) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", group, part);
+    return lb_h5_members(f, path, names, count);
+}
+
+/* Weights of the group into the model: every one must have its place, and none be left over. */
+static bool fill_model(lb_model *m, lb_h5 *f, const char *group, char **names, int64_t count, bool all) {
+    char path[256];
+    for (int64_t i = 0; i < count; i++) {
+        lb_param_tensor *p = lb_store_find(m->store, names[i]);
+        lb_tensor *x = NULL;
+        snprintf(path, sizeof path, "%s/param/%s", group, names[i]);
+        if (!check_true(p != NULL, __FILE__, __LINE__, path) || !CHECK_OK(lb_h5_read(&x, f, path, LB_F32))) return false;
+        bool same = check_true(lb_same_shape(x, p->x), __FILE__, __LINE__, path);
+        if (same) memcpy(p->x->data, x->data, (size_t)lb_numel(x) * sizeof(float));
+        lb_tensor_free(x);
+        if (!same) return false;
+    }
+    return !all || CHECK_INT(lb_store_count(m->store), count);
+}
+
+enum { NAMES = 24 };
+typedef struct small_case {
+    lb_h5 *f;
+    const char *group;
+    lb_model *model;
+    lb_tape *tape;
+    char **inputs, **taps, **params, **grads, **after;
+    int64_t ninputs, ntaps, nparams, ngrads, nafter;
+    lb_tensor *in[NAMES], *weight[NAMES];
+    bool training;
+} small_case;
+
+static bool small_open(small_case *c) {
+    lb_h5_attr *a = NULL;
+    int count = 0;
+    const char *arch = "", *params = "{}";
+    lb_value *v = NULL;
+    const lb_head *head = NULL;
+    bool ok = CHECK_OK(lb_h5_attrs(c->f, c->group, &a, &count));
+    for (int i = 0; i < count; i++) {
+        if (strcmp(a[i].name, "arch") == 0) arch = a[i].text;
+        if (strcmp(a[i].name, "params") == 0) params = a[i].text;
+        if (strcmp(a[i].name, "training") == 0) c->training = a[i].integer != 0;
+    }
+    ok = ok && CHECK_OK(lb_family_find(&head, &lb_archs, arch)) && CHECK_OK(lb_json_parse(&v, params, strlen(params), c->group)) && CHECK_OK(lb_model_new(&c->model, (const lb_arch *)head, v));
+    lb_value_free(v);
+    lb_h5_attrs_free(a, count);
+    return ok && CHECK_OK(members(c->f, c->group, "in", &c->inputs, &c->ninputs)) && CHECK_OK(members(c->f, c->group, "out", &c->taps, &c->ntaps)) &&
+           CHECK_OK(members(c->f, c->group, "param", &c->params, &c->nparams)) && CHECK_OK(members(c->f, c->group, "grad", &c->grads, &c->ngrads)) &&
+           CHECK_OK(members(c->f, c->group, "after", &c->after, &c->nafter)) && CHECK_OK(lb_tape_new(&c->tape)) && CHECK(c->ninputs > 0 && c->ntaps > 0 && c->ntaps < NAMES && c->ngrads > 0) &&
+           fill_model(c->model, c->f, c->group, c->params, c->nparams, strcmp(c->group, "dual-encoder-text") != 0);
+}
+
+static void small_close(small_case *c) {
+    lb_model_free(c->model);
+    lb_tape_free(c->tape);
+    lb_names_free(c->inputs, c->ninputs);
+    lb_names_free(c->taps, c->ntaps);
+    lb_names_free(c->params, c->nparams);
+    lb_names_free(c->grads, c->ngrads);
+    lb_names_free(c->after, c->nafter);
+    for (int i = 0; i < NAMES; i++) {
+        lb_tensor_free(c->in[i]);
+        lb_tensor_free(c->weight[i]);
+    }
+}
+
+/* One run: results; then the gradients of sum <weight, tap>, or with folded = true a run without gradients. */
+static void small_run(small_case *c, bool folded) {
+    lb_named in[NAMES];
+    lb_tensor *out[NAMES];
+    char path[256];
+    for (int64_t i = 0; i < c->ninputs; i++) in[i] = (lb_named){c->inputs[i], c->in[i]};
+    lb_tape_set_mode(c->tape, folded ? LB_TAPE_NO_GRAD : LB_TAPE_GRAD);
+    lb_tape_set_training(c->tape, c->training, NULL);
+    lb_model_run(c->model, c->tape, (int)c->ninputs, in, (int)c->ntaps, (const char *const *)c->taps, out);
+    if (!CHECK_OK(lb_tape_status(c->tape))) return;
+    for (int64_t i = 0; i < c->ntaps; i++) {
+        snprintf(path, sizeof path, "out/%s", c->taps[i]);
+        same_numbers(c->group, path, c->f, out[i], 1e-30);
+    }
+    if (folded) return;
+    lb_backward_from(c->tape, (int)c->ntaps, out, c->weight, false);
+    CHECK_OK(lb_tape_status(c->tape));
+    snprintf(path, sizeof path, "%s/grad", c->group);
+    double floor = 0.01 * all_rms(c->f, path, c->grads, c->ngrads);
+    for (int64_t i = 0; i < c->ngrads; i++) {
+        lb_param_tensor *p = lb_store_find(c->model->store, c->grads[i]);
+        snprintf(path, sizeof path, "grad/%s", c->grads[i]);
+        if (CHECK(p != NULL)) same_numbers(c->group, path, c->f, p->x->grad, floor);
+    }
+    for (int64_t i = 0; i < c->nafter; i++) {
+        snprintf(path, sizeof path, "after/%s", c->after[i]);
+        same_numbers(c->group, path, c->f, lb_store_find(c->model->store, c->after[i])->x, 1e-30);
+    }
+}
+
+static void small_one(lb_h5 *f, const char *group) {
+    small_case c = {.f = f, .group = group};
+    char path[256];
+    if (!small_open(&c)) goto done;
+    for (int64_t i = 0; i < c.ninputs; i++) {
+        bool integer = false;
+        snprintf(path, sizeof path, "%s/in/%s", group, c.inputs[i]);
+        if (!CHECK_OK(lb_h5_is_integer(&integer, f, path)) || !CHECK_OK(lb_h5_read(&c.in[i], f, path, integer ? LB_I64 : LB_F32))) goto done;
+    }
+    for (int64_t i = 0; i < c.ntaps; i++) {
+        snprintf(path, sizeof path, "%s/weight/%s", group, c.taps[i]);
+        if (!CHECK_OK(lb_h5_read(&c.weight[i], f, path, LB_F32))) goto done;
+    }
+    if (!c.training) small_run(&c, true);
+    lb_tape_reset(c.tape);
+    small_run(&c, false);
+done:
+    small_close(&c);
+}
+
+static void small_networks(void) {
+    lb_h5 *f = NULL;
+    char **groups = NULL;
+    int64_t count = 0;
+    if (!CHECK_OK(lb_h5_open(&f, check_data("archs/archs.h5"))) || !CHECK_OK(lb_h5_members(f, "/", &groups, &count))) return;
+    CHECK_INT(count, 8);
+    for (int64_t i = 0; i < count; i++) {
+        check_begin("pytorch %s", groups[i]);
+        small_one(f, groups[i]);
+        check_end();
+    }
+    lb_names_free(groups, count);
+    CHECK_OK(lb_h5_close(f));
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "archs", (check_test[]){
+        {"as pytorch", small_networks},
         {"efficientnet-lite0", efficientnet_lite0},
         {"efficientnet-lite0 unfolded", efficientnet_lite0_unfolded},
         {"minilm-l6", minilm_l6},

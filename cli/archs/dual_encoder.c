@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two towers into one space: Radford et al., arXiv:2103.00020. logit_scale is kept as its logarithm, at most log 100, as there. */
-#include <math.h>
+/* Two towers into one space: Radford et al., arXiv:2103.00020. logit_scale is kept as its logarithm, as there. */
 #include <stdio.h>
 #include "text/archs.h"
 #include "vision/archs.h"
@@ -44,17 +43,22 @@ static void tower(lb_nn *m, const config *c, lb_tensor *pooled, const char *kind
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    lb_tape *t = lb_nn_tape(m);
+    lb_tensor *x;
     if (in[0]) {
         lb_nn_in(m, "image");
-        tower(m, c, lb_nn_out(m, lb_dwconv_tower(m, in[0], &c->image)), "image");
+        lb_nn_tap_under(m, "image.");
+        x = lb_nn_out(m, lb_dwconv_tower(m, in[0], &c->image));
+        lb_nn_tap_under(m, "");
+        tower(m, c, x, "image");
     }
     if (in[1]) {
         lb_nn_in(m, "text");
-        tower(m, c, lb_nn_out(m, lb_text_tower_run(m, in[1], in[2], &c->text)), "text");
+        lb_nn_tap_under(m, "text.");
+        x = lb_nn_out(m, lb_text_tower_run(m, in[1], in[2], &c->text));
+        lb_nn_tap_under(m, "");
+        tower(m, c, x, "text");
     }
-    lb_tensor *log_scale = lb_nn_param(m, "logit_scale", 0, NULL, LB_INIT_CONSTANT, -log(c->temperature));
-    lb_nn_tap(m, lb_exp(t, lb_clamp(t, log_scale, -10, log(100.0))), "logit_scale");
+    lb_nn_tap(m, lb_nn_logit_scale(m, "logit_scale", c->temperature), "logit_scale");
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
@@ -67,4 +71,5 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 
 LB_ARCH(dual_encoder) = {.id = "dual_encoder", .title = "compact picture and text towers into one space", .source = "arXiv:2103.00020", .params = params, .params_size = sizeof(config), .kind = "joint",
                          .inputs = "image[N,3,H,W]? ids[M,L]:i64? mask[M,L]:i64?",
-                         .taps = "image_embed[N,E] text_embed[M,E] image_features[N,D] text_features[M,W] image_specific[N,S] text_specific[M,S] logit_scale[]", .forward = forward, .example = example};
+                         .taps = "image_embed[N,E] text_embed[M,E] image_features[N,D] text_features[M,W] image_specific[N,S] text_specific[M,S] logit_scale[] "
+                                 "image.features[N,D,h,w] image.block.K[N,C,h,w] text.tokens[M,L,W] text.block.K[M,L,W]", .forward = forward, .example = example};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two small towers over features of frozen encoders into one space (as in "locked" contrastive tuning, Zhai et al., arXiv:2111.07991, with
  * both encoders locked). */
-#include <math.h>
 #include <stdio.h>
 #include "nn/model.h"
 
@@ -30,11 +29,9 @@ static void tower(lb_nn *m, const config *c, lb_tensor *x, const char *kind) {
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    lb_tape *t = lb_nn_tape(m);
     if (in[0]) tower(m, c, in[0], "image");
     if (in[1]) tower(m, c, in[1], "text");
-    lb_tensor *log_scale = lb_nn_param(m, "logit_scale", 0, NULL, LB_INIT_CONSTANT, -log(c->temperature));
-    lb_nn_tap(m, lb_exp(t, lb_clamp(t, log_scale, -10, log(100.0))), "logit_scale");
+    lb_nn_tap(m, lb_nn_logit_scale(m, "logit_scale", c->temperature), "logit_scale");
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {

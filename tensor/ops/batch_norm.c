@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Per channel over all other axes of x [N,C,...]: y = act(gamma xh + beta), xh = (x - mean) rstd, rstd = 1 / sqrt(biased variance + eps).
  * With g' = g act'(y), m = elements a channel: dx = gamma rstd (g' - mean(g') - xh mean(g' xh)), dgamma = sum g' xh, dbeta = sum g'.
- * Results: y, the batch mean and the biased batch variance (constants: no gradient flows through them). Sums in double. */
+ * Results: y, the batch mean, the biased batch variance; from the latter two dx = gmean / m + 2 gvar (x - mean) / m. Sums in double. */
 #include <math.h>
 #include "tensor/kernels/act.h"
 #include "tensor/op.h"
@@ -75,12 +75,25 @@ static lb_real slope_of(lb_act act, lb_real y) {
     return 1;
 }
 
+/* Of channel q, through the mean and the variance as results of their own. */
+static void statistics_backward(lb_call *c, int64_t q, int64_t n, int64_t ch, int64_t k) {
+    double m = (double)(n * k);
+    lb_real mean = lb_r(c->out[1])[q], by_mean = c->gout[1] ? (lb_real)((double)lb_r(c->gout[1])[q] / m) : 0, by_var = c->gout[2] ? (lb_real)(2 * (double)lb_r(c->gout[2])[q] / m) : 0;
+    for (int64_t i = 0; i < n; i++) {
+        const lb_real *x = lb_r(c->in[0]) + (i * ch + q) * k;
+        lb_real *gx = lb_r(c->gin[0]) + (i * ch + q) * k;
+        for (int64_t j = 0; j < k; j++) gx[j] += by_mean + by_var * (x[j] - mean);
+    }
+}
+
 static void backward(lb_call *c) {
     const options *o = c->params;
     int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
-    if (!c->gout[0]) return;
+    if (!c->gout[0] && !c->gout[1] && !c->gout[2]) return;
 #pragma omp parallel for
     for (int64_t q = 0; q < ch; q++) {
+        if (c->gin[0] && (c->gout[1] || c->gout[2])) statistics_backward(c, q, n, ch, k);
+        if (!c->gout[0]) continue;
         lb_real mean = lb_r(c->out[1])[q], rstd = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps)), gamma = lb_r(c->in[1])[q];
         double sum = 0, dot = 0;
         for (int64_t i = 0; i < n; i++) {
@@ -117,7 +130,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(batch_norm) = {.id = "batch_norm", .title = "batch normalisation with the batch's own statistics, and an activation", .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
-                     .sig = "x gamma[C] beta[C] -> y mean[C] var[C]", .results = 1, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta)", .flags = LB_OP_NONSMOOTH,
+                     .sig = "x gamma[C] beta[C] -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta)", .flags = LB_OP_NONSMOOTH,
                      .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
