@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Feature files: fingerprints and the layout's rules. */
-#include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
@@ -105,6 +105,23 @@ lb_status cache_file_hash(const char *path, uint64_t *hash, int64_t *size) {
 void cache_userblock(char block[CACHE_USERBLOCK], uint64_t hash, int64_t size) {
     memset(block, 0, CACHE_USERBLOCK);
     snprintf(block, CACHE_USERBLOCK, "%s %d size %lld xxh64 %016llx\n", CACHE_FORMAT, CACHE_VERSION, (long long)size, (unsigned long long)hash);
+}
+
+lb_status cache_check_seal(const char *path, cache_seal *seal) {
+    char have[CACHE_USERBLOCK] = {0}, want[CACHE_USERBLOCK];
+    uint64_t hash;
+    int64_t size;
+    *seal = CACHE_SEAL_NONE;
+    FILE *in = fopen(path, "rb");
+    if (!in) return lb_fail(errno == ENOENT ? LB_E_NOTFOUND : LB_E_IO, "%s: %s", path, strerror(errno));
+    size_t n = fread(have, 1, sizeof have, in);
+    fclose(in);
+    if (memcmp(have, "\211HDF\r\n\032\n", 8) == 0) return LB_OK;
+    lb_status st = cache_file_hash(path, &hash, &size);
+    if (st != LB_OK) return st;
+    cache_userblock(want, hash, size);
+    *seal = n == sizeof have && memcmp(have, want, sizeof have) == 0 ? CACHE_SEAL_GOOD : CACHE_SEAL_BROKEN;
+    return LB_OK;
 }
 
 static int64_t keep_features(char **names, int64_t count) {

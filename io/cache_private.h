@@ -30,6 +30,10 @@ int64_t cache_numel(int rank, const int64_t *shape);
 const char *cache_path(char dst[160], const char *folder, const char *name);
 /* XXH64 of a file from CACHE_USERBLOCK on, and its whole size. */
 LB_MUST_USE lb_status cache_file_hash(const char *path, uint64_t *hash, int64_t *size);
+/* What the first 512 bytes say of the rest: as written; changed since; nothing (a file of another program). */
+typedef enum cache_seal { CACHE_SEAL_NONE = 0, CACHE_SEAL_GOOD, CACHE_SEAL_BROKEN } cache_seal;
+#define CACHE_DAMAGED "damaged: bytes are not those that were written (checksum of the whole file differs)"
+LB_MUST_USE lb_status cache_check_seal(const char *path, cache_seal *seal);
 /* The block's text, zero-padded. */
 void cache_userblock(char block[CACHE_USERBLOCK], uint64_t hash, int64_t size);
 

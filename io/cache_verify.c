@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Verifying: the bytes of the file against its first 512; then, for files that others made too, structure, tables, every block, and NaN in rows that say ok. */
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,20 +24,12 @@ static bool finding(lb_status st) { return st == LB_E_FORMAT || st == LB_E_UNSUP
 
 /* *broken: the bytes changed since they were written. Such a file is not given to HDF5, which may crash on it. */
 static lb_status check_bytes(struct checker *c, const char *path, bool *broken) {
-    char have[CACHE_USERBLOCK] = {0}, want[CACHE_USERBLOCK];
-    uint64_t hash;
-    int64_t size;
-    FILE *in = fopen(path, "rb");
-    if (!in) return lb_fail(LB_E_IO, "%s: %s", path, strerror(errno));
-    size_t n = fread(have, 1, sizeof have, in);
-    fclose(in);
-    lb_status st = cache_file_hash(path, &hash, &size);
-    if (st != LB_OK) return st;
-    cache_userblock(want, hash, size);
-    if (memcmp(have, "\211HDF\r\n\032\n", 8) == 0) report(c, path, "has no checksum of the whole file (made by another program?)");
-    *broken = memcmp(have, "\211HDF\r\n\032\n", 8) != 0 && (n < sizeof have || memcmp(have, want, sizeof have) != 0);
-    if (*broken) report(c, path, "damaged: bytes are not those that were written (checksum of the whole file differs)");
-    return LB_OK;
+    cache_seal seal;
+    lb_status st = cache_check_seal(path, &seal);
+    *broken = seal == CACHE_SEAL_BROKEN;
+    if (st == LB_OK && seal == CACHE_SEAL_NONE) report(c, path, "has no checksum of the whole file (made by another program?)");
+    if (st == LB_OK && *broken) report(c, path, CACHE_DAMAGED);
+    return st;
 }
 
 /* First NaN or infinity of an ok item in a block, as one problem per tap. */
