@@ -72,8 +72,12 @@ lb_tensor *lb_nn_out(lb_nn *m, lb_tensor *y) {
 }
 
 static bool full_name(lb_nn *m, char dst[NAME_MAX_], const char *name) {
-    int n = snprintf(dst, NAME_MAX_, "%s%s", m->prefix, name);
-    if (n < NAME_MAX_) return true;
+    size_t before = strlen(m->prefix), more = strlen(name);
+    if (before + more < NAME_MAX_) {
+        memcpy(dst, m->prefix, before);
+        memcpy(dst + before, name, more + 1);
+        return true;
+    }
     lb_tape_fail(m->tape, LB_E_LIMIT, "network: a parameter's name is longer than %d", NAME_MAX_);
     return false;
 }

@@ -93,6 +93,62 @@ done:
 static void efficientnet_lite0(void) { lite(LB_TAPE_NO_GRAD); } /* norms folded into kernels */
 static void efficientnet_lite0_unfolded(void) { lite(LB_TAPE_GRAD); }
 
+/* A bare weight file is told by its tensors, and its sizes are read from them. */
+static void efficientnet_lite0_bare(void) {
+    cli_model *m = NULL;
+    char *home = lb_home(), *file = home ? lb_path_join(home, "efficientnet-lite0/efficientnet-lite0.pth") : NULL;
+    if (!file || !lb_file_exists(file)) check_skip("%s is not on this machine", file);
+    else if (CHECK_OK(cli_model_open(&m, file))) CHECK_TEXT(m->model->arch->id, "efficientnet_lite");
+    cli_model_close(m);
+    lb_free(home);
+    lb_free(file);
+}
+
+/* Sizes of timm's vit_small_patch16_224 from its tensors' names and shapes. */
+static void vit_by_shapes(void) {
+    static const char json[] = "{\"tensors\": {\"cls_token\": [1, 1, 384], \"pos_embed\": [1, 197, 384], \"patch_embed.proj.weight\": [384, 3, 16, 16], \"blocks.0.attn.qkv.weight\": [1152, 384],"
+                               "\"blocks.0.mlp.fc1.weight\": [1536, 384], \"blocks.1.attn.qkv.weight\": [1152, 384], \"head.weight\": [1000, 384]}}";
+    static const char *const names[] = {"cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"};
+    const lb_head *head = NULL;
+    lb_value *config = NULL;
+    lb_model *m = NULL;
+    if (!CHECK_OK(lb_family_find(&head, &lb_archs, "vit")) || !CHECK_OK(lb_json_parse(&config, json, strlen(json), "json"))) return;
+    const lb_arch *a = (const lb_arch *)head;
+    CHECK(a->recognise(config, names, 4) > 0 && a->recognise(config, names + 1, 3) == 0);
+    void *cfg = lb_calloc(1, a->params_size);
+    CHECK_OK(lb_params_default(a->params, cfg));
+    CHECK_OK(a->from_config(cfg, config));
+    if (CHECK_OK(lb_model_new_cfg(&m, a, cfg))) {
+        lb_value *v = lb_params_to_value(a->params, m->cfg);
+        CHECK_INT(lb_get_int(v, "size", 0), 224);
+        CHECK_INT(lb_get_int(v, "heads", 0), 6);
+        CHECK_INT(lb_get_int(v, "depth", 0), 2);
+        /* two of twelve blocks of the published 22,050,664 */
+        CHECK_INT(lb_store_parameters(m->store, NULL), 22050664 - 10 * 1774464);
+        lb_value_free(v);
+    }
+    lb_model_free(m);
+    lb_value_free(config);
+}
+
+/* Default sizes: the compact towers stay compact. */
+static void default_sizes(void) {
+    static const struct {
+        const char *arch;
+        int64_t least, most;
+    } all[] = {{"dwconv", 450000, 1200000}, {"dual-encoder", 4000000, 8000000}, {"joint-head", 500000, 1500000}, {"efficientnet-lite", 4652008, 4652008}};
+    for (size_t i = 0; i < LB_COUNT(all); i++) {
+        const lb_head *head = NULL;
+        lb_model *m = NULL;
+        lb_model_cost cost = {0};
+        if (!CHECK_OK(lb_family_find(&head, &lb_archs, all[i].arch)) || !CHECK_OK(lb_model_new(&m, (const lb_arch *)head, NULL))) continue;
+        CHECK_OK(lb_model_plan(m, &cost));
+        printf("  %-28s %9lld parameters %9.3g flops\n", all[i].arch, (long long)cost.parameters, cost.flops);
+        CHECK(cost.parameters >= all[i].least && cost.parameters <= all[i].most);
+        lb_model_free(m);
+    }
+}
+
 /* ---- all-MiniLM-L6-v2 ---- */
 
 /* ids and mask of texts first..first+n-1, padded to the longest. */
@@ -330,6 +386,9 @@ int main(int argc, char **argv) {
         {"as pytorch", small_networks},
         {"efficientnet-lite0", efficientnet_lite0},
         {"efficientnet-lite0 unfolded", efficientnet_lite0_unfolded},
+        {"efficientnet-lite0 bare", efficientnet_lite0_bare},
         {"minilm-l6", minilm_l6},
+        {"vit by shapes", vit_by_shapes},
+        {"default sizes", default_sizes},
         {0}});
 }
