@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `limbeck train RECIPE.yaml`: one run, one folder. */
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "cli/recipe.h"
+#include "cli/scores.h"
+
+typedef struct options {
+    lb_text_list set;
+    const char *out;
+    bool dry_run, resume;
+} options;
+
+static const lb_param params[] = {
+    LB_PARAM_LIST(options, set, "KEY=VALUE", "overrides a key of the recipe: train.steps=100"),
+    LB_PARAM_TEXT(options, out, NULL, NULL, "run folder; default runs/<name>"),
+    LB_PARAM_FLAG(options, dry_run, 0, "prints the plan and stops"),
+    LB_PARAM_FLAG(options, resume, 0, "goes on from the folder's last checkpoint"),
+    LB_PARAM_END};
+
+typedef struct evaluation {
+    cli_recipe *recipe;
+    cli_source *source;
+    int64_t *items, count;
+} evaluation;
+
+/* The trainer asks for scores: the split's pictures and texts through the student. */
+static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
+    (void)step;
+    const evaluation *e = ctx;
+    const cli_eval_options *o = &e->recipe->eval;
+    lb_status st = LB_OK;
+    float *image = NULL, *text = NULL;
+    int64_t width = 0, text_width = 0;
+    *key_score = 0;
+    if (!o->retrieval) return LB_OK;
+    LB_TRY(cli_source_embed(e->source, student, e->items, e->count, true, false, o->image_tap, &image, &width));
+    LB_TRY(cli_source_embed(e->source, student, e->items, e->count, false, true, o->text_tap, &text, &text_width));
+    if (width != text_width) {
+        st = lb_fail(LB_E_SHAPE, "eval: tap %s has width %lld, tap %s %lld", o->image_tap, (long long)width, o->text_tap, (long long)text_width);
+        goto done;
+    }
+    LB_TRY(cli_score_retrieval(scores, image, text, e->count, width));
+    *key_score = lb_get_real(scores, o->score, 0);
+done:
+    lb_free(image);
+    lb_free(text);
+    return st;
+}
+
+static lb_status write_yaml(const char *folder, const char *name, const lb_value *v) {
+    lb_status st = LB_OK;
+    lb_buf text = {0};
+    char *path = lb_path_join(folder, name);
+    if (!path) return LB_E_NOMEM;
+    LB_TRY(lb_yaml_write(&text, v));
+    LB_TRY(lb_file_write(path, text.data, text.size));
+done:
+    lb_free(path);
+    lb_buf_free(&text);
+    return st;
+}
+
+static lb_status write_json(const char *folder, const char *name, const lb_value *v) {
+    lb_status st = LB_OK;
+    lb_buf text = {0};
+    char *path = lb_path_join(folder, name);
+    if (!path) return LB_E_NOMEM;
+    LB_TRY(lb_json_write(&text, v, 2));
+    lb_buf_text(&text, "\n");
+    LB_TRY(lb_file_write(path, text.data, text.size));
+done:
+    lb_free(path);
+    lb_buf_free(&text);
+    return st;
+}
+
+/* The student as a folder that every verb takes as a model. */
+static lb_status save_model(const cli_recipe *r, const char *folder) {
+    lb_status st = LB_OK;
+    char *path = lb_path_join(folder, "model");
+    lb_value *extra = lb_value_map();
+    if (!path) return LB_E_NOMEM;
+    if (r->has_image) lb_map_put(extra, "preprocess", lb_image_spec_value(&r->image));
+    if (r->tokenizer) lb_map_int(extra, "max_tokens", r->train.max_tokens);
+    LB_TRY(cli_model_save(path, r->student, extra));
+    if (r->tokenizer) LB_TRY(cli_copy_tokenizer(path, r->tokenizer_path));
+done:
+    lb_value_free(extra);
+    lb_free(path);
+    return st;
+}
+
+static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, const lb_train_result *result, const char *folder) {
+    lb_status st = LB_OK;
+    double key = 0;
+    lb_value *v = lb_value_map(), *scores = lb_value_map();
+    LB_TRY(evaluate(e, r->student, result->steps, scores, &key));
+    lb_map_text(v, "name", r->name);
+    lb_map_int(v, "seed", (int64_t)r->seed);
+    lb_map_int(v, "steps", result->steps);
+    lb_map_real(v, "seconds", result->seconds);
+    lb_map_real(v, "items_per_second", result->items_per_second);
+    lb_map_real(v, "last_loss", result->last_loss);
+    lb_map_int(v, "peak_bytes", result->peak_bytes);
+    lb_map_int(v, "parameters", lb_store_parameters(r->student->store, NULL));
+    lb_map_int(v, "parameters_without_tokens", lb_store_parameters(r->student->store, NULL) - cli_token_parameters(r->student));
+    lb_map_text(v, "arch", r->student->arch->id);
+    lb_map_text(v, "trained_from", r->fingerprint);
+    lb_map_text(v, "eval_split", r->eval.split);
+    lb_map_int(v, "eval_items", e->count);
+    lb_map_put(v, "scores", scores);
+    scores = NULL;
+    LB_TRY(write_json(folder, "summary.json", v));
+    LB_TRY(save_model(r, folder));
+    if (cli->json) LB_TRY(cli_json(v));
+    else LB_TRY(cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", r->name, lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0), lb_get_real(v, "scores.r10", 0), (long long)e->count, folder));
+done:
+    lb_value_free(scores);
+    lb_value_free(v);
+    return st;
+}
+
+static lb_status print_plan(const lb_cli *cli, const lb_train_spec *spec) {
+    lb_status st = LB_OK;
+    lb_value *plan = NULL;
+    lb_buf text = {0};
+    LB_TRY(lb_train_plan(&plan, spec));
+    if (cli->json) st = cli_json(plan);
+    else {
+        LB_TRY(lb_yaml_write(&text, plan));
+        st = cli_print("%s", lb_buf_str(&text));
+    }
+done:
+    lb_buf_free(&text);
+    lb_value_free(plan);
+    return st;
+}
+
+static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder, bool resume) {
+    return (lb_train_spec){.student = r->student, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
+                           .source = cli_source_batches(source), .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
+                           .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .folder = folder, .recipe = r->value,
+                           .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = resume, .eval_every = r->train.eval_every,
+                           .evaluate = evaluate, .eval_ctx = e};
+}
+
+static lb_status run(lb_cli *cli, void *opts) {
+    const options *o = opts;
+    lb_status st = LB_OK;
+    cli_recipe *r = NULL;
+    cli_source *source = NULL;
+    evaluation e = {0};
+    lb_train_result result = {0};
+    char *folder = NULL;
+    cli_checkpoints();
+    LB_TRY(cli_recipe_open(&r, cli->words[0], &o->set));
+    LB_TRY(cli_recipe_source(&source, r));
+    e = (evaluation){.recipe = r, .source = source};
+    LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
+    folder = o->out ? lb_strdup(o->out) : lb_path_join("runs", r->name);
+    if (!folder) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    lb_train_spec spec = train_spec(cli, r, source, &e, folder, o->resume);
+    if (o->dry_run) {
+        st = print_plan(cli, &spec);
+        goto done;
+    }
+    LB_TRY(lb_make_folders(folder));
+    LB_TRY(write_yaml(folder, "recipe.yaml", r->value));
+    LB_TRY(lb_train(&result, &spec));
+    LB_TRY(summarise(cli, r, &e, &result, folder));
+done:
+    lb_free(folder);
+    lb_free(e.items);
+    cli_source_close(source);
+    cli_recipe_close(r);
+    return st;
+}
+
+LB_VERB(train) = {.id = "train", .title = "trains a student by a recipe", .source = "", .params = params, .params_size = sizeof(options),
+                  .usage = "train RECIPE.yaml [--set KEY=VALUE ...] [--out FOLDER] [--dry-run] [--resume]", .min_words = 1, .max_words = 1,
+                  .help = "Writes a run folder: recipe.yaml (resolved), log.jsonl, last.safetensors, summary.json, and model/, a folder that every verb\n"
+                          "takes as a model. Stopped by Ctrl-C or killed: the same command with --resume goes on to the same result.", .run = run};

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A checkpoint is named tensors and a map of texts: "student.", "optim.", "proj.", "ema.", and step, recipe, fingerprint, best. It holds no
+ * times, so two runs to the same result write the same bytes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "distill/train_private.h"
+
+static lb_checkpoint_io checkpoint_io;
+
+void lb_checkpoint_set_io(const lb_checkpoint_io *io) { checkpoint_io = *io; }
+
+/* What makes a run this run: the resolved recipe without what may change between a stop and a resume. */
+static void recipe_hash(const lb_value *recipe, char out[65]) {
+    lb_buf text = {0};
+    if (recipe && lb_json_write(&text, recipe, 0) != LB_OK) lb_error_clear();
+    lb_sha256_of(lb_buf_str(&text), text.size, out);
+    lb_buf_free(&text);
+}
+
+typedef struct listing {
+    char **names;
+    const lb_tensor **tensors;
+    int64_t count, capacity;
+} listing;
+
+static void free_listing(listing *l) {
+    for (int64_t i = 0; i < l->count; i++) lb_free(l->names[i]);
+    lb_free(l->names);
+    lb_free(l->tensors);
+}
+
+static lb_status list(listing *l, const char *prefix, lb_store *s) {
+    for (int64_t i = 0; s && i < lb_store_count(s); i++) {
+        const lb_param_tensor *p = lb_store_at(s, i);
+        if (!(l->names[l->count] = lb_format_dup("%s%s", prefix, p->name))) return LB_E_NOMEM;
+        l->tensors[l->count++] = p->x;
+    }
+    return LB_OK;
+}
+
+static int64_t size_of(lb_store *s) { return s ? lb_store_count(s) : 0; }
+
+static void describe(const lbi_train *r, lb_value *v) {
+    char hash[65], number[40];
+    recipe_hash(r->spec->recipe, hash);
+    lb_map_text(v, "format", "limbeck-checkpoint/1");
+    snprintf(number, sizeof number, "%lld", (long long)r->step);
+    lb_map_text(v, "step", number);
+    lb_map_text(v, "recipe", hash);
+    lb_map_text(v, "trained_from", r->spec->fingerprint ? r->spec->fingerprint : "");
+    lb_map_text(v, "arch", r->spec->student->arch->id);
+    snprintf(number, sizeof number, "%.17g", r->best_score);
+    lb_map_text(v, "best_score", number);
+    snprintf(number, sizeof number, "%lld", (long long)r->best_step);
+    lb_map_text(v, "best_step", number);
+}
+
+lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
+    lb_status st = LB_OK;
+    if (!r->spec->folder) return LB_OK;
+    if (!checkpoint_io.write) return lb_fail(LB_E_BUG, "checkpoints have no writer: lb_checkpoint_set_io was not called");
+    listing l = {0};
+    lb_value *meta = lb_value_map();
+    char *path = lb_path_join(r->spec->folder, name);
+    l.capacity = size_of(r->spec->student->store) + size_of(lb_optim_state(r->optim)) + size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->ema);
+    l.names = lb_calloc((size_t)l.capacity + 1, sizeof *l.names);
+    l.tensors = lb_calloc((size_t)l.capacity + 1, sizeof *l.tensors);
+    if (!path || !l.names || !l.tensors) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(list(&l, "student.", r->spec->student->store));
+    LB_TRY(list(&l, "", r->projectors));
+    LB_TRY(list(&l, "ema.", r->ema));
+    LB_TRY(list(&l, "optim.", lb_optim_state(r->optim)));
+    LB_TRY(list(&l, "projector_optim.", lb_optim_state(r->projector_optim)));
+    describe(r, meta);
+    LB_TRY(checkpoint_io.write(path, l.count, (const char *const *)l.names, l.tensors, meta));
+done:
+    free_listing(&l);
+    lb_value_free(meta);
+    lb_free(path);
+    return st;
+}
+
+/* ---- loading ---- */
+
+static lb_status same_text(const lb_value *meta, const char *key, const char *want, const char *what, const char *path) {
+    const char *have = lb_get_text(meta, key, "");
+    if (strcmp(have, want) == 0) return LB_OK;
+    return lb_fail(LB_E_MISMATCH, "%s: %s differs: the checkpoint has %s, this run %s", path, what, *have ? have : "none", *want ? want : "none");
+}
+
+static lb_status check_meta(const lbi_train *r, const lb_value *meta, const char *path) {
+    char hash[65];
+    lb_status st = LB_OK;
+    recipe_hash(r->spec->recipe, hash);
+    LB_TRY(same_text(meta, "format", "limbeck-checkpoint/1", "format", path));
+    LB_TRY(same_text(meta, "arch", r->spec->student->arch->id, "student", path));
+    LB_TRY(same_text(meta, "trained_from", r->spec->fingerprint ? r->spec->fingerprint : "", "what it learns from (caches, teachers)", path));
+    LB_TRY(same_text(meta, "recipe", hash, "recipe", path));
+done:
+    return st;
+}
+
+static lb_status copy_into(lb_store *to, const char *name, const lb_param_tensor *from, bool add, const char *path) {
+    lb_param_tensor *p = lb_store_find(to, name);
+    lb_status st = LB_OK;
+    if (!p && add) st = lb_store_add(&p, to, name, from->x->rank, from->x->shape, LB_INIT_ZEROS, 0);
+    if (st != LB_OK) return st;
+    if (!p) return lb_fail(LB_E_FORMAT, "%s: tensor '%s' belongs to no parameter of the student", path, from->name);
+    if (!lb_same_shape(p->x, from->x)) return lb_fail(LB_E_SHAPE, "%s: tensor '%s' has another shape than the student's", path, from->name);
+    memcpy(p->x->data, from->x->data, (size_t)lb_numel(p->x) * lb_dtype_size(p->x->dtype));
+    return LB_OK;
+}
+
+static lb_status spread(lbi_train *r, lb_store *all, const char *path) {
+    int64_t student = 0;
+    lb_status st = LB_OK;
+    for (int64_t i = 0; i < lb_store_count(all) && st == LB_OK; i++) {
+        const lb_param_tensor *p = lb_store_at(all, i);
+        if (strncmp(p->name, "student.", 8) == 0) {
+            st = copy_into(r->spec->student->store, p->name + 8, p, false, path);
+            student++;
+        } else if (strncmp(p->name, "optim.", 6) == 0) st = copy_into(lb_optim_state(r->optim), p->name + 6, p, true, path);
+        else if (strncmp(p->name, "projector_optim.", 16) == 0) st = copy_into(lb_optim_state(r->projector_optim), p->name + 16, p, true, path);
+        else if (strncmp(p->name, "ema.", 4) == 0 && r->ema) st = copy_into(r->ema, p->name + 4, p, false, path);
+        else if (strncmp(p->name, "proj.", 5) == 0) st = copy_into(r->projectors, p->name, p, true, path);
+    }
+    if (st == LB_OK && student != lb_store_count(r->spec->student->store))
+        st = lb_fail(LB_E_FORMAT, "%s: %lld tensors of the student are there, %lld are wanted", path, (long long)student, (long long)lb_store_count(r->spec->student->store));
+    return st;
+}
+
+lb_status lbi_checkpoint_load(lbi_train *r, bool *found) {
+    lb_status st = LB_OK;
+    lb_store *all = NULL;
+    lb_value *meta = NULL;
+    char *path = r->spec->folder ? lb_path_join(r->spec->folder, "last.safetensors") : NULL;
+    *found = path && lb_file_exists(path);
+    if (!*found) goto done;
+    LB_TRY(lb_store_new(&all));
+    LB_TRY(checkpoint_io.read(path, all, &meta));
+    LB_TRY(check_meta(r, meta, path));
+    LB_TRY(spread(r, all, path));
+    r->step = r->start_step = strtoll(lb_get_text(meta, "step", "0"), NULL, 10);
+    r->best_score = strtod(lb_get_text(meta, "best_score", "0"), NULL);
+    r->best_step = strtoll(lb_get_text(meta, "best_step", "-1"), NULL, 10);
+done:
+    lb_store_free(all);
+    lb_value_free(meta);
+    lb_free(path);
+    return st;
+}
+
+void lbi_swap_ema(lbi_train *r) {
+    for (int64_t i = 0; r->ema && i < lb_store_count(r->ema); i++) {
+        lb_param_tensor *a = lb_store_at(r->ema, i), *b = lb_store_find(r->spec->student->store, a->name);
+        if (!b) continue;
+        lb_real *x = a->x->data, *y = b->x->data;
+        for (int64_t k = 0; k < lb_numel(a->x); k++) {
+            lb_real keep = x[k];
+            x[k] = y[k];
+            y[k] = keep;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of the training loop. Private to distill/. */
+#ifndef LB_DISTILL_TRAIN_PRIVATE_H
+#define LB_DISTILL_TRAIN_PRIVATE_H
+#include "distill/trainer.h"
+
+enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96 };
+
+/* What a stream's step holds by name: the batch, the student's and the teachers' taps. */
+typedef struct lbi_env {
+    int count;
+    struct { char name[96]; lb_tensor *x; } at[LBI_NAMES_MAX];
+} lbi_env;
+
+typedef struct lbi_train {
+    const lb_train_spec *spec;
+    lb_tape *tape;
+    lb_optim *optim, *projector_optim;
+    lb_store *projectors;   /* "proj.<objective>.weight": linear maps between unequal widths */
+    lb_store *ema;          /* NULL = none */
+    const char *streams[LBI_STREAMS_MAX];
+    int nstreams;
+    int64_t step, start_step;
+    double best_score;
+    int64_t best_step;
+    double *term;           /* [nobjectives]: last values */
+    double *term_sum;       /* sum of |value| since the start, for the zero check */
+    int64_t rows;           /* items seen by this process */
+    lb_buf log;             /* lines of log.jsonl */
+} lbi_train;
+
+/** One step's forward pass on the tape: every stream, every term. Returns the weighted loss (inert when the tape failed); fills
+ *  the terms' tensors. Batches are released by lbi_release. */
+lb_tensor *lbi_train_forward(lbi_train *r, int64_t step, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms);
+void lbi_release(lbi_train *r, lb_batch batches[LBI_STREAMS_MAX]);
+/** Weight of a term at a step, with start and warm-up. */
+double lbi_term_weight(const lb_objective *o, int64_t step);
+
+lb_status lbi_checkpoint_save(lbi_train *r, const char *name);
+/** Loads last.safetensors when it is there; *found says. LB_E_MISMATCH names the field and both values. */
+lb_status lbi_checkpoint_load(lbi_train *r, bool *found);
+/** Puts the averaged weights in place of the student's, or back. */
+void lbi_swap_ema(lbi_train *r);
+
+lb_status lbi_log_step(lbi_train *r, double loss, double norm, double seconds);
+lb_status lbi_log_scores(lbi_train *r, const lb_value *scores);
+/** Keeps the lines of an earlier run up to a step. */
+lb_status lbi_log_resume(lbi_train *r, int64_t step);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "distill/trainer.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/log.h"
+#include "distill/train_private.h"
+
+static void close_run(lbi_train *r) {
+    lb_store_free(r->projectors);
+    lb_store_free(r->ema);
+    lb_optim_free(r->optim);
+    lb_optim_free(r->projector_optim);
+    lb_tape_free(r->tape);
+    lb_free(r->term);
+    lb_free(r->term_sum);
+    lb_buf_free(&r->log);
+}
+
+static lb_status find_streams(lbi_train *r) {
+    for (int i = 0; i < r->spec->nobjectives; i++) {
+        const char *name = r->spec->objectives[i].stream;
+        bool known = false;
+        for (int k = 0; k < r->nstreams; k++) known = known || strcmp(r->streams[k], name) == 0;
+        if (known) continue;
+        if (r->nstreams == LBI_STREAMS_MAX) return lb_fail(LB_E_LIMIT, "at most %d streams", LBI_STREAMS_MAX);
+        if (r->spec->source.rows(r->spec->source.ctx, name) < 1) return lb_fail(LB_E_ARG, "stream '%s' has no items", name);
+        r->streams[r->nstreams++] = name;
+    }
+    return r->nstreams ? LB_OK : lb_fail(LB_E_ARG, "a run wants at least one objective");
+}
+
+static lb_status copy_store(lb_store **out, lb_store *from) {
+    lb_status st = lb_store_new(out);
+    for (int64_t i = 0; st == LB_OK && i < lb_store_count(from); i++) {
+        lb_param_tensor *a = lb_store_at(from, i), *b = NULL;
+        st = lb_store_add(&b, *out, a->name, a->x->rank, a->x->shape, LB_INIT_ZEROS, 0);
+        if (st == LB_OK) memcpy(b->x->data, a->x->data, (size_t)lb_numel(a->x) * sizeof(lb_real));
+    }
+    return st;
+}
+
+static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
+    lb_status st = LB_OK;
+    r->spec = spec;
+    r->best_step = -1;
+    r->term = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term);
+    r->term_sum = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term_sum);
+    if (!r->term || !r->term_sum) return LB_E_NOMEM;
+    LB_TRY(find_streams(r));
+    LB_TRY(lb_tape_new(&r->tape));
+    LB_TRY(lb_store_new(&r->projectors));
+    LB_TRY(lb_optim_new(&r->optim, &spec->optim, spec->student->store, spec->steps));
+    LB_TRY(lb_optim_new(&r->projector_optim, &spec->optim, r->projectors, spec->steps));
+    if (spec->ema > 0) LB_TRY(copy_store(&r->ema, spec->student->store));
+done:
+    return st;
+}
+
+/* ---- one step ---- */
+
+static lb_status bad_term(const lbi_train *r, int i, const lb_batch *batches) {
+    const lb_objective *o = &r->spec->objectives[i];
+    lb_buf keys = {0};
+    for (int k = 0; k < r->nstreams; k++)
+        for (int64_t j = 0; strcmp(r->streams[k], o->stream) == 0 && batches[k].keys && j < batches[k].rows && j < 4; j++) lb_buf_format(&keys, "%s%s", j ? ", " : "", batches[k].keys[j]);
+    lb_status st = lb_fail(LB_E_NUMERIC, "term %s is %g at step %lld (stream %s, items %s, ...); the last checkpoint stays", o->name, r->term[i], (long long)r->step, o->stream, lb_buf_str(&keys));
+    lb_buf_free(&keys);
+    return st;
+}
+
+static lb_status read_terms(lbi_train *r, lb_tensor *const *terms, const lb_batch *batches) {
+    for (int i = 0; i < r->spec->nobjectives; i++) {
+        r->term[i] = terms[i] ? lb_number(terms[i]) : 0;
+        r->term_sum[i] += fabs(r->term[i]);
+        if (!isfinite(r->term[i])) return bad_term(r, i, batches);
+    }
+    return LB_OK;
+}
+
+static lb_status zero_check(const lbi_train *r) {
+    for (int i = 0; i < r->spec->nobjectives; i++)
+        if (r->term_sum[i] == 0 && r->spec->objectives[i].weight != 0 && r->spec->objectives[i].start == 0)
+            return lb_fail(LB_E_NUMERIC, "term %s was exactly 0 in every one of the first %lld steps: is it bound to what it should be?", r->spec->objectives[i].name, (long long)(r->step + 1 - r->start_step));
+    return LB_OK;
+}
+
+static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
+    lb_status st = LB_OK;
+    lb_batch batches[LBI_STREAMS_MAX] = {0};
+    lb_tensor *terms[64] = {0};
+    lb_rng rng = lb_rng_make(r->spec->seed, (uint64_t)r->step);
+    lb_tape_set_mode(r->tape, LB_TAPE_GRAD);
+    lb_tape_set_training(r->tape, true, &rng);
+    lb_tensor *loss = lbi_train_forward(r, r->step, batches, terms);
+    LB_TRY(lb_tape_status(r->tape));
+    LB_TRY(read_terms(r, terms, batches));
+    *loss_value = lb_number(loss);
+    lb_backward(r->tape, loss);
+    LB_TRY(lb_tape_status(r->tape));
+    LB_TRY(lb_optim_step(r->optim, r->step, norm));
+    if (lb_store_count(r->projectors) > 0) LB_TRY(lb_optim_step(r->projector_optim, r->step, NULL));
+    lb_store_zero_grad(r->spec->student->store);
+    lb_store_zero_grad(r->projectors);
+    if (r->ema) LB_TRY(lb_store_ema(r->ema, r->spec->student->store, r->spec->ema));
+done:
+    lb_tape_set_training(r->tape, false, NULL);
+    lbi_release(r, batches);
+    lb_tape_reset(r->tape);
+    return st;
+}
+
+static lb_status evaluate(lbi_train *r) {
+    lb_status st = LB_OK;
+    double score = 0;
+    lb_value *scores = lb_value_map();
+    lbi_swap_ema(r);
+    st = r->spec->evaluate(r->spec->eval_ctx, r->spec->student, r->step, scores, &score);
+    lbi_swap_ema(r);
+    if (st == LB_OK) st = lbi_log_scores(r, scores);
+    if (st == LB_OK && (r->best_step < 0 || score > r->best_score)) {
+        r->best_score = score;
+        r->best_step = r->step;
+        st = lbi_checkpoint_save(r, "best.safetensors");
+    }
+    lb_value_free(scores);
+    return st;
+}
+
+static lb_status loop(lbi_train *r, lb_train_result *out) {
+    const lb_train_spec *s = r->spec;
+    lb_status st = LB_OK;
+    char note[128];
+    double loss = 0, norm = 0, start = lb_now();
+    lb_progress_begin(s->progress, "train", "steps", r->step, s->steps);
+    while (r->step < s->steps) {
+        LB_TRY(one_step(r, &loss, &norm));
+        if (r->step % s->log_every == 0 || r->step + 1 == s->steps) LB_TRY(lbi_log_step(r, loss, norm, lb_now() - start));
+        if (r->step + 1 - r->start_step == s->log_every) LB_TRY(zero_check(r));
+        r->step++;
+        if (s->evaluate && s->eval_every > 0 && r->step % s->eval_every == 0 && r->step < s->steps) LB_TRY(evaluate(r));
+        bool last = r->step == s->steps;
+        if (last || r->step % s->save_every == 0) LB_TRY(lbi_checkpoint_save(r, "last.safetensors"));
+        snprintf(note, sizeof note, "loss %.4f", loss);
+        st = lb_progress_at(s->progress, r->step, note);
+        if (st == LB_E_CANCELLED && !last) {
+            if (lbi_checkpoint_save(r, "last.safetensors") == LB_OK) st = lb_fail(LB_E_CANCELLED, "stopped after step %lld of %lld; the same command with --resume goes on", (long long)r->step, (long long)s->steps);
+            goto done;
+        }
+        st = LB_OK;
+    }
+    lb_progress_end(s->progress, NULL);
+    out->seconds = lb_now() - start;
+    out->last_loss = loss;
+done:
+    return st;
+}
+
+static void say_plan(const lb_train_spec *s) {
+    for (int i = 0; i < s->nobjectives; i++) {
+        const lb_objective *o = &s->objectives[i];
+        lb_say(LB_LOG_INFO, "train", "term %s: %s/%s on %s, weight %g", o->name, o->method->id, o->component->name, o->stream, o->weight);
+    }
+}
+
+lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
+    lb_status st = LB_OK;
+    lbi_train r = {0};
+    bool found = false;
+    if (spec->nobjectives > 64) return lb_fail(LB_E_LIMIT, "at most 64 objectives");
+    LB_TRY(open_run(&r, spec));
+    if (spec->resume) LB_TRY(lbi_checkpoint_load(&r, &found));
+    if (found) LB_TRY(lbi_log_resume(&r, r.step));
+    say_plan(spec);
+    if (found) lb_say(LB_LOG_INFO, "train", "going on after step %lld", (long long)r.step);
+    LB_TRY(loop(&r, out));
+    lbi_swap_ema(&r); /* the student leaves with its averaged weights */
+    out->steps = r.step;
+    out->items_per_second = out->seconds > 0 ? (double)r.rows / out->seconds : 0;
+    out->best_score = r.best_score;
+    out->best_step = r.best_step;
+    out->peak_bytes = lb_tape_get_stats(r.tape).peak_bytes;
+done:
+    close_run(&r);
+    return st;
+}
+
+/* ---- the plan ---- */
+
+static lb_value *plan_terms(const lb_train_spec *s) {
+    lb_value *all = lb_value_list();
+    for (int i = 0; i < s->nobjectives; i++) {
+        const lb_objective *o = &s->objectives[i];
+        lb_value *v = lb_value_map(), *bound = lb_value_map();
+        lb_map_text(v, "name", o->name);
+        lb_map_text(v, "component", o->component->name);
+        lb_map_text(v, "method", o->method->id);
+        lb_map_text(v, "stream", o->stream);
+        lb_map_real(v, "weight", o->weight);
+        for (int k = 0; k < o->nbind; k++) lb_map_text(bound, o->inputs[k], o->names[k]);
+        lb_map_put(v, "inputs", bound);
+        lb_list_put(all, v);
+    }
+    return all;
+}
+
+/* A step on shapes alone: finds unknown names and widths that do not go together, and counts. */
+lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
+    lb_status st = LB_OK;
+    lbi_train r = {0};
+    lb_batch batches[LBI_STREAMS_MAX] = {0};
+    lb_tensor *terms[64] = {0};
+    lb_value *v = lb_value_map(), *streams = lb_value_map(), *maps = lb_value_list();
+    LB_TRY(open_run(&r, spec));
+    lb_tape_set_mode(r.tape, LB_TAPE_SHAPES);
+    lb_tape_set_training(r.tape, true, NULL);
+    (void)lbi_train_forward(&r, 0, batches, terms);
+    LB_TRY(lb_tape_status(r.tape));
+    lb_map_put(v, "terms", plan_terms(spec));
+    for (int k = 0; k < r.nstreams; k++) {
+        lb_value *s = lb_value_map();
+        lb_map_int(s, "items", spec->source.rows(spec->source.ctx, r.streams[k]));
+        lb_map_int(s, "batch", batches[k].rows);
+        lb_map_put(streams, r.streams[k], s);
+    }
+    lb_map_put(v, "streams", streams);
+    streams = NULL;
+    for (int64_t i = 0; i < lb_store_count(r.projectors); i++) lb_list_text(maps, lb_store_at(r.projectors, i)->name);
+    lb_map_put(v, "linear_maps_added", maps);
+    maps = NULL;
+    int64_t parameters = lb_store_parameters(spec->student->store, NULL) + lb_store_parameters(r.projectors, NULL);
+    lb_map_int(v, "parameters", parameters);
+    lb_map_real(v, "gflops_per_step", 3 * lb_tape_get_stats(r.tape).flops / 1e9);
+    lb_map_int(v, "weight_and_optimiser_bytes", parameters * 4 * 4);
+    lb_map_int(v, "steps", spec->steps);
+    *out = v;
+    v = NULL;
+done:
+    lbi_release(&r, batches);
+    close_run(&r);
+    lb_value_free(streams);
+    lb_value_free(maps);
+    lb_value_free(v);
+    return st;
+}
