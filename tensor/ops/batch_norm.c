@@ -4,6 +4,7 @@
  * Results: y, the batch mean, the biased batch variance; from the latter two dx = gmean / m + 2 gvar (x - mean) / m. Sums in double. */
 #include <math.h>
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/norm.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
@@ -36,89 +37,42 @@ static int64_t inner_of(const lb_tensor *x) { return lb_numel(x) / (x->shape[0] 
 static void forward(lb_call *c) {
     const options *o = c->params;
     int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
+    bool plane = o->act == LB_ACT_NONE || o->act == LB_ACT_RELU || o->act == LB_ACT_RELU6; /* what lbi_plane_affine does itself */
 #pragma omp parallel for
     for (int64_t q = 0; q < ch; q++) {
+        const lb_real *x = lb_r(c->in[0]) + q * k;
+        lb_real *y = lb_r(c->out[0]) + q * k;
         double sum = 0, square = 0;
-        for (int64_t i = 0; i < n; i++) {
-            const lb_real *x = lb_r(c->in[0]) + (i * ch + q) * k;
-            for (int64_t j = 0; j < k; j++) sum += x[j];
-        }
+        for (int64_t i = 0; i < n; i++) lbi_plane_sum(x + i * ch * k, k, &sum);
         double mean = sum / (double)(n * k);
-        for (int64_t i = 0; i < n; i++) {
-            const lb_real *x = lb_r(c->in[0]) + (i * ch + q) * k;
-            for (int64_t j = 0; j < k; j++) square += (x[j] - mean) * (x[j] - mean);
-        }
+        for (int64_t i = 0; i < n; i++) lbi_plane_square(x + i * ch * k, k, (lb_real)mean, &square);
         double var = square / (double)(n * k);
         lb_real a = (lb_real)((double)lb_r(c->in[1])[q] / sqrt(var + o->eps)), b = (lb_real)((double)lb_r(c->in[2])[q] - mean * (double)a);
         lb_r(c->out[1])[q] = (lb_real)mean;
         lb_r(c->out[2])[q] = (lb_real)var;
         for (int64_t i = 0; i < n; i++) {
-            const lb_real *x = lb_r(c->in[0]) + (i * ch + q) * k;
-            lb_real *y = lb_r(c->out[0]) + (i * ch + q) * k;
-            for (int64_t j = 0; j < k; j++) y[j] = a * x[j] + b;
-            lbi_act_rows(o->act, y, 1, k, NULL, false);
+            lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, k, a, b);
+            if (!plane) lbi_act_rows(o->act, y + i * ch * k, 1, k, NULL, false);
         }
-    }
-}
-
-static lb_real slope_of(lb_act act, lb_real y) {
-    switch (act) {
-    case LB_ACT_RELU: return y > 0;
-    case LB_ACT_RELU6: return y > 0 && y < 6;
-    case LB_ACT_SIGMOID: return y * (1 - y);
-    case LB_ACT_TANH: return 1 - y * y;
-    case LB_ACT_NONE:
-    case LB_ACT_GELU:
-    case LB_ACT_GELU_TANH:
-    case LB_ACT_SILU: break;
-    }
-    return 1;
-}
-
-/* Of channel q, through the mean and the variance as results of their own. */
-static void statistics_backward(lb_call *c, int64_t q, int64_t n, int64_t ch, int64_t k) {
-    double m = (double)(n * k);
-    lb_real mean = lb_r(c->out[1])[q], by_mean = c->gout[1] ? (lb_real)((double)lb_r(c->gout[1])[q] / m) : 0, by_var = c->gout[2] ? (lb_real)(2 * (double)lb_r(c->gout[2])[q] / m) : 0;
-    for (int64_t i = 0; i < n; i++) {
-        const lb_real *x = lb_r(c->in[0]) + (i * ch + q) * k;
-        lb_real *gx = lb_r(c->gin[0]) + (i * ch + q) * k;
-        for (int64_t j = 0; j < k; j++) gx[j] += by_mean + by_var * (x[j] - mean);
     }
 }
 
 static void backward(lb_call *c) {
     const options *o = c->params;
     int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
-    if (!c->gout[0] && !c->gout[1] && !c->gout[2]) return;
+    if (!c->gout[0]) return;
 #pragma omp parallel for
     for (int64_t q = 0; q < ch; q++) {
-        if (c->gin[0] && (c->gout[1] || c->gout[2])) statistics_backward(c, q, n, ch, k);
-        if (!c->gout[0]) continue;
         lb_real mean = lb_r(c->out[1])[q], rstd = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps)), gamma = lb_r(c->in[1])[q];
+        const lb_real *x = lb_r(c->in[0]) + q * k, *g = lb_r(c->gout[0]) + q * k, *y = lb_r(c->out[0]) + q * k;
         double sum = 0, dot = 0;
-        for (int64_t i = 0; i < n; i++) {
-            int64_t at = (i * ch + q) * k;
-            const lb_real *x = lb_r(c->in[0]) + at, *g = lb_r(c->gout[0]) + at, *y = lb_r(c->out[0]) + at;
-            lb_real s = 0, d = 0; /* one plane in the maths type, planes in double */
-#pragma omp simd reduction(+ : s, d)
-            for (int64_t j = 0; j < k; j++) {
-                lb_real through = g[j] * slope_of(o->act, y[j]);
-                s += through;
-                d += through * (x[j] - mean) * rstd;
-            }
-            sum += (double)s;
-            dot += (double)d;
-        }
-        if (c->gin[1]) lb_r(c->gin[1])[q] += (lb_real)dot;
-        if (c->gin[2]) lb_r(c->gin[2])[q] += (lb_real)sum;
+        for (int64_t i = 0; i < n; i++) lbi_plane_back_sums(o->act, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, mean, rstd, &sum, &dot);
+        if (c->gin[1]) lb_r(c->gin[1])[q] = (lb_real)((c->fresh[1] ? 0 : (double)lb_r(c->gin[1])[q]) + dot);
+        if (c->gin[2]) lb_r(c->gin[2])[q] = (lb_real)((c->fresh[2] ? 0 : (double)lb_r(c->gin[2])[q]) + sum);
         if (!c->gin[0]) continue;
-        lb_real ms = (lb_real)(sum / (double)(n * k)), md = (lb_real)(dot / (double)(n * k)), by = gamma * rstd;
-        for (int64_t i = 0; i < n; i++) {
-            int64_t at = (i * ch + q) * k;
-            const lb_real *x = lb_r(c->in[0]) + at, *g = lb_r(c->gout[0]) + at, *y = lb_r(c->out[0]) + at;
-            lb_real *gx = lb_r(c->gin[0]) + at;
-            for (int64_t j = 0; j < k; j++) gx[j] += by * (g[j] * slope_of(o->act, y[j]) - ms - (x[j] - mean) * rstd * md);
-        }
+        /* gamma rstd (g' - ms - (x - mean) rstd md) as a g' + b x + d */
+        double ms = sum / (double)(n * k), md = dot / (double)(n * k), a = (double)gamma * (double)rstd, b = -a * (double)rstd * md, d = -a * ms - b * (double)mean;
+        for (int64_t i = 0; i < n; i++) lbi_plane_back(o->act, lb_r(c->gin[0]) + (i * ch + q) * k, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, (lb_real)a, (lb_real)b, (lb_real)d, c->fresh[0]);
     }
 }
 
@@ -130,7 +84,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(batch_norm) = {.id = "batch_norm", .title = "batch normalisation with the batch's own statistics, and an activation", .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
-                     .sig = "x gamma[C] beta[C] -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta)", .flags = LB_OP_NONSMOOTH,
+                     .sig = "x gamma[C] beta[C] -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
                      .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {

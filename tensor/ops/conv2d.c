@@ -88,7 +88,11 @@ static void depthwise_backward(lb_call *c, const lbi_conv *p, const lb_real *g) 
     int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
     if (c->gin[0])
 #pragma omp parallel for
-        for (int64_t i = 0; i < images * p->c; i++) lbi_depthwise_input(p, g + i * out, lb_r(c->in[1]) + i % p->c * k, lb_r(c->gin[0]) + i * in);
+        for (int64_t i = 0; i < images * p->c; i++) {
+            lb_real *to = lb_r(c->gin[0]) + i * in;
+            if (c->fresh[0]) memset(to, 0, (size_t)in * sizeof *to);
+            lbi_depthwise_input(p, g + i * out, lb_r(c->in[1]) + i % p->c * k, to);
+        }
     if (!c->gin[1]) return;
     double *sums = lb_scratch(c, (size_t)(p->c * k) * sizeof *sums);
     if (!sums) return;
@@ -97,11 +101,11 @@ static void depthwise_backward(lb_call *c, const lbi_conv *p, const lb_real *g) 
         double *sum = sums + ch * k;
         for (int64_t j = 0; j < k; j++) sum[j] = 0;
         for (int64_t n = 0; n < images; n++) lbi_depthwise_kernel(p, lb_r(c->in[0]) + (n * p->c + ch) * in, g + (n * p->c + ch) * out, sum);
-        for (int64_t j = 0; j < k; j++) lb_r(c->gin[1])[ch * k + j] += (lb_real)sum[j];
+        for (int64_t j = 0; j < k; j++) lb_r(c->gin[1])[ch * k + j] = (lb_real)sum[j] + (c->fresh[1] ? 0 : lb_r(c->gin[1])[ch * k + j]);
     }
 }
 
-static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w, const lb_real *g, lb_real *gx, lb_real *gw, lb_real *col) {
+static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w, const lb_real *g, lb_real *gx, bool fresh, lb_real *gw, lb_real *col) {
     int64_t c = p->c / p->groups, o = p->o / p->groups, k = c * p->kh * p->kw, n = p->y * p->x;
     for (int64_t q = 0; q < p->groups; q++) {
         const lb_real *gq = g + q * o * n;
@@ -114,8 +118,9 @@ static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w
             lbi_gemm(false, true, o, k, n, gq, n, cols, n, 1, gw + q * o * k, k);
         }
         if (!gx) continue;
-        if (pointwise(p)) lbi_gemm(true, false, k, n, o, w + q * o * k, k, gq, n, 1, gx + q * c * n, n);
+        if (pointwise(p)) lbi_gemm(true, false, k, n, o, w + q * o * k, k, gq, n, fresh ? 0 : 1, gx + q * c * n, n);
         else {
+            if (fresh) memset(gx + q * c * p->h * p->w, 0, (size_t)(c * p->h * p->w) * sizeof *gx);
             lbi_gemm(true, false, k, n, o, w + q * o * k, k, gq, n, 0, col, n);
             lbi_col2im(p, col, q * c, c, gx);
         }
@@ -135,8 +140,9 @@ static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < images; i++) {
         size_t me = (size_t)omp_get_thread_num();
-        image_backward(p, lb_r(c->in[0]) + i * in, lb_r(c->in[1]), g + i * out, c->gin[0] ? lb_r(c->gin[0]) + i * in : NULL, part ? part + me * (size_t)kernel : NULL, each ? col + each * me : NULL);
+        image_backward(p, lb_r(c->in[0]) + i * in, lb_r(c->in[1]), g + i * out, c->gin[0] ? lb_r(c->gin[0]) + i * in : NULL, c->fresh[0], part ? part + me * (size_t)kernel : NULL, each ? col + each * me : NULL);
     }
+    for (int64_t j = 0; part && c->fresh[1] && j < kernel; j++) lb_r(c->gin[1])[j] = 0;
     for (int t = 0; part && t < threads; t++)
         for (int64_t j = 0; j < kernel; j++) lb_r(c->gin[1])[j] += part[(size_t)t * (size_t)kernel + (size_t)j];
 }
@@ -145,7 +151,7 @@ static void backward(lb_call *c) {
     const options *o = c->params;
     lbi_conv p = plan_of(c);
     int64_t images = c->in[0]->shape[0], n = p.y * p.x, all = images * p.o * n;
-    if (!c->gout[0] || all == 0) return;
+    if (!c->gout[0]) return;
     const lb_real *g = lb_r(c->gout[0]);
     if (o->act != LB_ACT_NONE) {
         lb_real *through = lb_scratch(c, (size_t)all * sizeof *through);
@@ -159,7 +165,7 @@ static void backward(lb_call *c) {
             double sum = 0;
             for (int64_t i = 0; i < images; i++)
                 for (int64_t j = 0; j < n; j++) sum += g[(i * p.o + ch) * n + j];
-            lb_r(c->gin[2])[ch] += (lb_real)sum;
+            lb_r(c->gin[2])[ch] = (lb_real)sum + (c->fresh[2] ? 0 : lb_r(c->gin[2])[ch]);
         }
     if (depthwise(&p)) depthwise_backward(c, &p, g);
     else dense_backward(c, &p, g);
@@ -207,7 +213,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? -> y",
-                 .math = "y = act(w * x + b)", .flags = LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward,
+                 .math = "y = act(w * x + b)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward,
                  .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_conv2d(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_conv_spec spec, lb_act act) {

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/kernels/norm.h"
+#include "tensor/kernels/levels.h"
+
+#define INLINE static inline __attribute__((always_inline))
+enum { BLOCK = 4096 }; /* summed in the maths type, blocks in double */
+
+/* With a constant act the compiler keeps one branch. */
+INLINE lb_real slope(lb_act act, lb_real g, lb_real y) {
+    if (act == LB_ACT_RELU) return y > 0 ? g : 0;
+    if (act == LB_ACT_RELU6) return y > 0 && y < 6 ? g : 0;
+    if (act == LB_ACT_SIGMOID) return g * y * (1 - y);
+    if (act == LB_ACT_TANH) return g * (1 - y * y);
+    return g;
+}
+
+LBI_LEVELS void lbi_plane_sum(const lb_real *x, int64_t n, double *sum) {
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t end = i + BLOCK < n ? i + BLOCK : n;
+        lb_real s = 0;
+#pragma omp simd reduction(+ : s)
+        for (int64_t j = i; j < end; j++) s += x[j];
+        *sum += (double)s;
+    }
+}
+
+LBI_LEVELS void lbi_plane_square(const lb_real *x, int64_t n, lb_real shift, double *square) {
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t end = i + BLOCK < n ? i + BLOCK : n;
+        lb_real s = 0;
+#pragma omp simd reduction(+ : s)
+        for (int64_t j = i; j < end; j++) s += (x[j] - shift) * (x[j] - shift);
+        *square += (double)s;
+    }
+}
+
+LBI_LEVELS void lbi_plane_affine(lb_act act, lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real a, lb_real b) {
+    if (act == LB_ACT_RELU)
+        for (int64_t i = 0; i < n; i++) {
+            lb_real v = a * x[i] + b;
+            y[i] = v < 0 ? 0 : v;
+        }
+    else if (act == LB_ACT_RELU6)
+        for (int64_t i = 0; i < n; i++) {
+            lb_real v = a * x[i] + b;
+            v = v < 0 ? 0 : v;
+            y[i] = v > 6 ? 6 : v;
+        }
+    else
+        for (int64_t i = 0; i < n; i++) y[i] = a * x[i] + b;
+}
+
+INLINE void back_sums(lb_act act, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real mean, lb_real rstd, double *sum, double *dot) {
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t end = i + BLOCK < n ? i + BLOCK : n;
+        lb_real s = 0, d = 0;
+#pragma omp simd reduction(+ : s, d)
+        for (int64_t j = i; j < end; j++) {
+            lb_real through = slope(act, g[j], y[j]);
+            s += through;
+            d += through * ((x[j] - mean) * rstd);
+        }
+        *sum += (double)s;
+        *dot += (double)d;
+    }
+}
+
+LBI_LEVELS void lbi_plane_back_sums(lb_act act, const lb_real *g, const lb_real *y, const lb_real *x, int64_t n, lb_real mean, lb_real rstd, double *sum, double *dot) {
+    if (act == LB_ACT_RELU) back_sums(LB_ACT_RELU, g, y, x, n, mean, rstd, sum, dot);
+    else if (act == LB_ACT_RELU6) back_sums(LB_ACT_RELU6, g, y, x, n, mean, rstd, sum, dot);
+    else if (act == LB_ACT_NONE) back_sums(LB_ACT_NONE, g, y, x, n, mean, rstd, sum, dot);
+    else back_sums(act, g, y, x, n, mean, rstd, sum, dot);
+}
+
+INLINE void back(lb_act act, lb_real *restrict gx, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real a, lb_real b, lb_real c, bool fresh) {
+    if (fresh)
+        for (int64_t i = 0; i < n; i++) gx[i] = a * slope(act, g[i], y[i]) + b * x[i] + c;
+    else
+        for (int64_t i = 0; i < n; i++) gx[i] += a * slope(act, g[i], y[i]) + b * x[i] + c;
+}
+
+LBI_LEVELS void lbi_plane_back(lb_act act, lb_real *gx, const lb_real *g, const lb_real *y, const lb_real *x, int64_t n, lb_real a, lb_real b, lb_real c, bool fresh) {
+    if (act == LB_ACT_RELU) back(LB_ACT_RELU, gx, g, y, x, n, a, b, c, fresh);
+    else if (act == LB_ACT_RELU6) back(LB_ACT_RELU6, gx, g, y, x, n, a, b, c, fresh);
+    else if (act == LB_ACT_NONE) back(LB_ACT_NONE, gx, g, y, x, n, a, b, c, fresh);
+    else back(act, gx, g, y, x, n, a, b, c, fresh);
+}
