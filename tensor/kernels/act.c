@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 
 bool lbi_act_from_result(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_SIGMOID || act == LB_ACT_TANH; }
 
-static void apply(lb_act act, lb_real *y, int64_t n) {
+/* y = act(y + shift + bias[i]); bias may be NULL. */
+LBI_LEVELS static void apply(lb_act act, lb_real *restrict y, int64_t n, lb_real shift, const lb_real *restrict bias) {
+    if (bias)
+        for (int64_t i = 0; i < n; i++) y[i] += bias[i];
+    else if (shift != 0)
+        for (int64_t i = 0; i < n; i++) y[i] += shift;
     switch (act) {
     case LB_ACT_NONE: break;
     case LB_ACT_RELU:
@@ -31,18 +37,12 @@ static void apply(lb_act act, lb_real *y, int64_t n) {
     }
 }
 
+void lbi_act_plane(lb_act act, lb_real *y, int64_t n, lb_real shift) { apply(act, y, n, shift, NULL); }
+
 void lbi_act_rows(lb_act act, lb_real *y, int64_t rows, int64_t cols, const lb_real *bias, bool by_row) {
     if (!bias && act == LB_ACT_NONE) return;
 #pragma omp parallel for if (rows * cols > 65536)
-    for (int64_t r = 0; r < rows; r++) {
-        lb_real *row = y + r * cols;
-        if (bias && by_row) {
-            lb_real b = bias[r];
-            for (int64_t i = 0; i < cols; i++) row[i] += b;
-        } else if (bias)
-            for (int64_t i = 0; i < cols; i++) row[i] += bias[i];
-        apply(act, row, cols);
-    }
+    for (int64_t r = 0; r < rows; r++) apply(act, y + r * cols, cols, bias && by_row ? bias[r] : 0, bias && !by_row ? bias : NULL);
 }
 
 void lbi_act_back(lb_act act, lb_real *out, const lb_real *g, const lb_real *y, int64_t n) {

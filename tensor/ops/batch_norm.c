@@ -52,7 +52,7 @@ static void forward(lb_call *c) {
         lb_r(c->out[2])[q] = (lb_real)var;
         for (int64_t i = 0; i < n; i++) {
             lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, k, a, b);
-            if (!plane) lbi_act_rows(o->act, y + i * ch * k, 1, k, NULL, false);
+            if (!plane) lbi_act_plane(o->act, y + i * ch * k, k, 0);
         }
     }
 }
@@ -60,18 +60,21 @@ static void forward(lb_call *c) {
 static void backward(lb_call *c) {
     const options *o = c->params;
     int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
-    if (!c->gout[0]) return;
+    double m = (double)(n * k);
+    bool has = c->gout[0] != NULL;
+    if (!has && !c->gout[1] && !c->gout[2]) return;
 #pragma omp parallel for
     for (int64_t q = 0; q < ch; q++) {
         lb_real mean = lb_r(c->out[1])[q], rstd = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps)), gamma = lb_r(c->in[1])[q];
-        const lb_real *x = lb_r(c->in[0]) + q * k, *g = lb_r(c->gout[0]) + q * k, *y = lb_r(c->out[0]) + q * k;
+        const lb_real *x = lb_r(c->in[0]) + q * k, *g = has ? lb_r(c->gout[0]) + q * k : x, *y = lb_r(c->out[0]) + q * k;
         double sum = 0, dot = 0;
-        for (int64_t i = 0; i < n; i++) lbi_plane_back_sums(o->act, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, mean, rstd, &sum, &dot);
+        for (int64_t i = 0; has && i < n; i++) lbi_plane_back_sums(o->act, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, mean, rstd, &sum, &dot);
         if (c->gin[1]) lb_r(c->gin[1])[q] = (lb_real)((c->fresh[1] ? 0 : (double)lb_r(c->gin[1])[q]) + dot);
         if (c->gin[2]) lb_r(c->gin[2])[q] = (lb_real)((c->fresh[2] ? 0 : (double)lb_r(c->gin[2])[q]) + sum);
         if (!c->gin[0]) continue;
-        /* gamma rstd (g' - ms - (x - mean) rstd md) as a g' + b x + d */
-        double ms = sum / (double)(n * k), md = dot / (double)(n * k), a = (double)gamma * (double)rstd, b = -a * (double)rstd * md, d = -a * ms - b * (double)mean;
+        /* gamma rstd (g' - sum/m - (x - mean) rstd dot/m) + gmean/m + 2 gvar (x - mean)/m, as a g' + b x + d */
+        double by_mean = c->gout[1] ? (double)lb_r(c->gout[1])[q] / m : 0, by_var = c->gout[2] ? 2 * (double)lb_r(c->gout[2])[q] / m : 0;
+        double a = has ? (double)gamma * (double)rstd : 0, b = by_var - a * (double)rstd * dot / m, d = by_mean - a * sum / m - b * (double)mean;
         for (int64_t i = 0; i < n; i++) lbi_plane_back(o->act, lb_r(c->gin[0]) + (i * ch + q) * k, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, (lb_real)a, (lb_real)b, (lb_real)d, c->fresh[0]);
     }
 }

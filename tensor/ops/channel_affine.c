@@ -36,7 +36,7 @@ static void forward(lb_call *c) {
         const lb_real *x = lb_r(c->in[0]) + i * k;
         lb_real *y = lb_r(c->out[0]) + i * k, a = lb_r(c->in[1])[i % ch], b = lb_r(c->in[2])[i % ch];
         for (int64_t j = 0; j < k; j++) y[j] = a * x[j] + b;
-        lbi_act_rows(o->act, y, 1, k, NULL, false);
+        lbi_act_plane(o->act, y, k, 0);
     }
 }
 

@@ -67,7 +67,7 @@ static void forward(lb_call *c) {
         for (int64_t i = 0; i < images * p.c; i++) {
             lb_real *to = y + i * p.y * p.x;
             lbi_depthwise(&p, x + i * p.h * p.w, w + i % p.c * p.kh * p.kw, to);
-            lbi_act_rows(o->act, to, 1, p.y * p.x, c->in[2] ? lb_r(c->in[2]) + i % p.c : NULL, true);
+            lbi_act_plane(o->act, to, p.y * p.x, c->in[2] ? lb_r(c->in[2])[i % p.c] : 0);
         }
         return;
     }
