@@ -138,6 +138,7 @@ int main(int argc, char **argv) {
         int code = exit_code(print_page(cli_help_all, NULL));
         return argc > 1 ? code : EXIT_USAGE;
     }
+    if (strcmp(name, "--man") == 0) return exit_code(print_page(cli_manual, NULL));
     const lb_head *found = NULL;
     if (lb_family_find(&found, &lb_verbs, name) != LB_OK) return exit_code(cli_usage("%s", lb_error_text()));
     return exit_code(run_verb((const lb_verb *)found, argc - 2, argv + 2));

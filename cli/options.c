@@ -128,3 +128,47 @@ void cli_help_all(lb_buf *out) {
     }
     lb_buf_text(out, "\nlimbeck VERB --help tells a verb's options. Exit: 0 done, 1 failed, 2 usage, 3 stopped and resumable.\n");
 }
+
+/* ---- the manual page ---- */
+
+/* Text as roff reads it: a backslash is doubled, a line that begins with a dot or quote is shielded. */
+static void roff(lb_buf *out, const char *text) {
+    bool begin = true;
+    for (const char *c = text; *c; c++) {
+        if (begin && (*c == '.' || *c == '\'')) lb_buf_text(out, "\\&");
+        if (*c == '\\') lb_buf_text(out, "\\e");
+        else if (*c == '-') lb_buf_text(out, "\\-");
+        else lb_buf_format(out, "%c", *c);
+        begin = *c == '\n';
+    }
+}
+
+static void roff_rows(lb_buf *out, const lb_param *table) {
+    lb_buf rows = {0};
+    option_rows(&rows, table);
+    lb_buf_text(out, ".nf\n");
+    roff(out, lb_buf_str(&rows));
+    lb_buf_text(out, ".fi\n");
+    lb_buf_free(&rows);
+}
+
+void cli_manual(lb_buf *out) {
+    lb_buf_text(out, ".TH LIMBECK 1\n.SH NAME\nlimbeck \\- multimodal vision\\-language distillation\n.SH SYNOPSIS\nlimbeck VERB [options]\n.SH OPTIONS OF ALL VERBS\n");
+    roff_rows(out, cli_common_params);
+    for (int i = 0; i < lb_verbs.count; i++) {
+        const lb_verb *v = (const lb_verb *)lb_verbs.members[i];
+        char name[64];
+        lb_buf_format(out, ".SH \"%s\"\n", lb_public_name(name, sizeof name, v->id));
+        roff(out, v->title);
+        lb_buf_text(out, "\n.PP\nlimbeck ");
+        roff(out, v->usage);
+        lb_buf_text(out, "\n");
+        if (v->help) {
+            lb_buf_text(out, ".PP\n.nf\n");
+            roff(out, v->help);
+            lb_buf_text(out, "\n.fi\n");
+        }
+        if (v->params) roff_rows(out, v->params);
+    }
+    lb_buf_text(out, ".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 stopped and resumable.\n");
+}

@@ -17,5 +17,7 @@ extern const lb_param cli_common_params[];
 LB_MUST_USE lb_status cli_parse(const lb_verb *verb, void *options, cli_common *common, int argc, char *const *argv, const char **words, int *nwords);
 void cli_help_verb(const lb_verb *verb, lb_buf *out);
 void cli_help_all(lb_buf *out);
+/** The manual page of the command, all verbs with their options, as man(7) reads it. */
+void cli_manual(lb_buf *out);
 
 #endif
