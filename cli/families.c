@@ -7,6 +7,7 @@
 #include "eval/metric.h"
 #include "io/decoder.h"
 #include "io/weights.h"
+#include "tensor/op.h"
 #include "text/tokenizer.h"
 
 const lb_family *const cli_families[] = {
@@ -14,6 +15,7 @@ const lb_family *const cli_families[] = {
     &lb_decoders,
     &lb_methods,
     &lb_metrics,
+    &lb_ops,
     &lb_readers,
     &lb_tokenizers,
     &lb_verbs,
