@@ -8,19 +8,19 @@ bool lbi_unary_shape(lb_call *c) {
     return true;
 }
 
-void lbi_unary_forward(lb_call *c, lbi_row row) {
+void lbi_unary_forward(lb_call *c) {
     const lb_tensor *x[] = {c->out[0], c->in[0]};
-    lbi_walk(c->out[0]->rank, c->out[0]->shape, 2, x, row, c->params);
+    lbi_walk(c->out[0]->rank, c->out[0]->shape, 2, x, c->op->rows[0], c->params);
 }
 
-void lbi_unary_backward(lb_call *c, lbi_row row) {
+void lbi_unary_backward(lb_call *c) {
     lb_tensor *g = c->gout[0];
     if (!c->gin[0] || !g) return;
     /* What the op does not read may be gone; the gradient stands in for it. */
     bool in = c->op->reads & LB_READS_IN(0), out = c->op->reads & LB_READS_OUT(0);
     const lb_tensor *x[] = {c->gin[0], g, in ? c->in[0] : g, out ? c->out[0] : g};
     lbi_back b = {c->params, c->fresh[0]};
-    lbi_walk(g->rank, g->shape, 4, x, row, &b);
+    lbi_walk(g->rank, g->shape, 4, x, c->op->rows[1], &b);
 }
 
 bool lbi_binary_shape(lb_call *c) {
@@ -30,12 +30,12 @@ bool lbi_binary_shape(lb_call *c) {
     return false;
 }
 
-void lbi_binary_forward(lb_call *c, lbi_row row) {
+void lbi_binary_forward(lb_call *c) {
     const lb_tensor *x[] = {c->out[0], c->in[0], c->in[1]};
-    lbi_walk(c->out[0]->rank, c->out[0]->shape, 3, x, row, c->params);
+    lbi_walk(c->out[0]->rank, c->out[0]->shape, 3, x, c->op->rows[0], c->params);
 }
 
-void lbi_binary_backward(lb_call *c, int which, lbi_row row) {
+static void gradient_of(lb_call *c, int which) {
     lb_tensor *g = c->gout[0], *to = c->gin[which], wide;
     if (!to || !g) return;
     bool same = lb_same_shape(to, g);
@@ -48,6 +48,27 @@ void lbi_binary_backward(lb_call *c, int which, lbi_row row) {
         x[0] = &wide;
         b.fresh = true;
     }
-    lbi_walk(g->rank, g->shape, 4, x, row, &b);
+    lbi_walk(g->rank, g->shape, 4, x, c->op->rows[1 + which], &b);
     if (!same) lbi_reduce_to(to, &wide, 1, c->fresh[which]);
+}
+
+void lbi_binary_backward(lb_call *c) {
+    for (int i = 0; i < 2; i++) gradient_of(c, i);
+}
+
+bool lbi_compare_shape(lb_call *c) {
+    bool types = c->in[0]->dtype == c->in[1]->dtype && (c->in[0]->dtype == LB_REAL || c->in[0]->dtype == LB_I64);
+    if (types) return lbi_binary_shape(c);
+    lb_tape_fail(c->tape, LB_E_SHAPE, "expected two of %s or two of i64", lb_dtype_name(LB_REAL));
+    return false;
+}
+
+void lbi_compare_forward(lb_call *c) {
+    const lb_tensor *x[] = {c->out[0], c->in[0], c->in[1]};
+    lbi_walk(c->out[0]->rank, c->out[0]->shape, 3, x, c->op->rows[c->in[0]->dtype == LB_I64], NULL);
+}
+
+void lbi_coarse(void *const *data, const int64_t *numel) {
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; i < numel[k]; i++) ((lb_real *)data[k])[i] = LBI_M(floor)(((lb_real *)data[k])[i]);
 }

@@ -45,7 +45,7 @@ static void make_plan(plan *p, int rank, const int64_t *shape, int count, const 
 }
 
 /* Rows first..last-1 of the outer axes, elements from..to-1 of each. */
-static void walk_rows(const plan *p, int64_t first, int64_t last, int64_t from, int64_t to, lbi_row row, const void *ctx) {
+static void walk_rows(const plan *p, int64_t first, int64_t last, int64_t from, int64_t to, lb_row row, const void *ctx) {
     int inner = p->rank - 1;
     int64_t index[LB_MAX_RANK], step[LBI_LOOP_MAX], rest = first;
     char *at[LBI_LOOP_MAX];
@@ -69,7 +69,7 @@ static void walk_rows(const plan *p, int64_t first, int64_t last, int64_t from, 
     }
 }
 
-void lbi_walk(int rank, const int64_t *shape, int count, const lb_tensor *const *x, lbi_row row, const void *ctx) {
+void lbi_walk(int rank, const int64_t *shape, int count, const lb_tensor *const *x, lb_row row, const void *ctx) {
     plan p;
     make_plan(&p, rank, shape, count, x);
     if (p.total == 0) return;

@@ -8,11 +8,8 @@ LB_BEGIN
 
 enum { LBI_LOOP_MAX = 5, LBI_GRAIN = 32768 }; /* below this many elements threads cost more than they bring */
 
-/* n elements from p[k] on with steps of s[k] bytes. May run on any thread. */
-typedef void (*lbi_row)(const void *ctx, int64_t n, char *const *p, const int64_t *s);
-
 /* Element-wise over `shape`: operand k is broadcast to it by the rules of NumPy (shapes aligned at the end, size 1 repeats). */
-void lbi_walk(int rank, const int64_t *shape, int count, const lb_tensor *const *x, lbi_row row, const void *ctx);
+void lbi_walk(int rank, const int64_t *shape, int count, const lb_tensor *const *x, lb_row row, const void *ctx);
 
 /* The broadcast shape of two; false if they do not go together. */
 bool lbi_broadcast(const lb_tensor *a, const lb_tensor *b, lb_tensor *out);

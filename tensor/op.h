@@ -14,6 +14,9 @@ LB_BEGIN
 
 typedef struct lb_op lb_op;
 
+/* n elements from p[k] on with steps of step[k] bytes; what the operands are stands where it is called. May run on any thread. */
+typedef void (*lb_row)(const void *ctx, int64_t n, char *const *p, const int64_t *step);
+
 /* One call of an op, handed to its functions. */
 typedef struct lb_call {
     lb_tape *tape;
@@ -35,6 +38,7 @@ enum {
     LB_OP_NONSMOOTH = 1u << 3, /* has kinks: gradient checks keep away from them (see lb_op_case.lo) */
     LB_OP_ANY_TYPE = 1u << 4,  /* the signature does not check number types, shape() does (views, copies) */
     LB_OP_INF_OK = 1u << 5,    /* infinities are its purpose (masks): LB_CHECK=nan lets them pass */
+    LB_OP_ESTIMATE = 1u << 6,  /* backward is on purpose not the derivative (straight-through): gradient checks leave it out */
 };
 
 /* Bits of lb_op.reads: what backward reads. The tape keeps only that. */
@@ -67,6 +71,7 @@ struct lb_op {
     void (*forward)(lb_call *c);
     void (*backward)(lb_call *c); /* NULL needs no_grad */
     void (*reference)(lb_call *c); /* naive, sums in double; NULL when forward is already that */
+    lb_row rows[3]; /* element-wise ops: value and slopes, for the generic functions of tensor/ops/elementwise.h */
     double (*flops)(const lb_call *c);
     const char *no_grad; /* why there is no gradient */
     const lb_op_case *cases;

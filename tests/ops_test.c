@@ -123,7 +123,7 @@ static void gradient(const ops_values *v, int i) {
 }
 
 static void gradients(const ops_values *v) {
-    if (!op->backward) return;
+    if (!op->backward || (op->flags & LB_OP_ESTIMATE)) return;
     for (int i = 0; i < v->nin; i++) {
         if (!v->real[i] || v->in_rank[i] < 0) continue;
         if (v->grad[i]) gradient(v, i);

@@ -2,17 +2,11 @@
 /* y = a + b; da = g, db = g, each summed over the axes along which it was broadcast. */
 #include "tensor/ops/elementwise.h"
 
-LBI_INLINE lb_real value(lb_real a, lb_real b) {
+LBI_INLINE lb_real value(lb_real a, lb_real b, const void *params) {
     return a + b;
 }
 
-LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
-    lbi_binary_row(n, p, s, value);
-}
-
-static void forward(lb_call *c) {
-    lbi_binary_forward(c, row);
-}
+LBI_BINARY_ROW(row, value)
 
 static void backward(lb_call *c) {
     for (int i = 0; i < 2; i++)
@@ -22,8 +16,8 @@ static void backward(lb_call *c) {
 static const lb_op_case cases[] = {LBI_BINARY_CASES(0, 0)};
 
 LB_OP(add) = {.id = "add", .title = "sum of two, broadcast", .source = "NumPy broadcasting rules", .sig = "a b -> y",
-              .math = "y = a + b", .flags = LB_OP_STRIDED | LB_OP_SETS, .shape = lbi_binary_shape, .forward = forward,
-              .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+              .math = "y = a + b", .flags = LB_OP_STRIDED | LB_OP_SETS, .shape = lbi_binary_shape,
+              .forward = lbi_binary_forward, .backward = backward, .rows = {row}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_add(lb_tape *t, lb_tensor *a, lb_tensor *b) {
     return lb_apply(t, &lb_op_add, NULL, 0, 2, (lb_tensor *[]){a, b});

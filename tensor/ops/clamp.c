@@ -16,37 +16,16 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return x >= p->lo && x <= p->hi ? 1 : 0;
 }
 
-LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_row(params, n, p, s, value);
-}
-
-LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_back_row(back, n, p, s, slope);
-}
-
-static void forward(lb_call *c) {
-    lbi_unary_forward(c, row);
-}
-
-static void backward(lb_call *c) {
-    lbi_unary_backward(c, back_row);
-}
+LBI_UNARY_ROW(row, value)
+LBI_UNARY_BACK(back, slope)
 
 static const struct clamp one = {-0.5, 1.25};
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
 
-LB_OP(clamp) = {.id = "clamp",
-                .title = "kept between two bounds",
-                .source = "calculus",
-                .sig = "x[...] -> y[...]",
-                .math = "y = min(max(x, lo), hi)",
-                .params_size = sizeof(struct clamp),
-                .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
-                .reads = LB_READS_IN(0),
-                .forward = forward,
-                .backward = backward,
-                .cases = cases,
-                .case_count = LB_COUNT(cases)};
+LB_OP(clamp) = {.id = "clamp", .title = "kept between two bounds", .source = "calculus", .sig = "x[...] -> y[...]",
+                .math = "y = min(max(x, lo), hi)", .params_size = sizeof(struct clamp),
+                .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0), .forward = lbi_unary_forward,
+                .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_clamp(lb_tape *t, lb_tensor *x, double lo, double hi) {
     struct clamp p = {lo, hi};

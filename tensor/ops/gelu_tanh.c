@@ -14,35 +14,16 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return (lb_real)0.5 * (1 + th) + (lb_real)0.5 * x * (1 - th * th) * k * (1 + 3 * c * x * x);
 }
 
-LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_row(params, n, p, s, value);
-}
-
-LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_back_row(back, n, p, s, slope);
-}
-
-static void forward(lb_call *c) {
-    lbi_unary_forward(c, row);
-}
-
-static void backward(lb_call *c) {
-    lbi_unary_backward(c, back_row);
-}
+LBI_UNARY_ROW(row, value)
+LBI_UNARY_BACK(back, slope)
 
 static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 
-LB_OP(gelu_tanh) = {.id = "gelu_tanh",
-                    .title = "Gaussian error linear unit, tanh form",
-                    .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415",
-                    .sig = "x[...] -> y[...]",
-                    .math = "y = x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2",
-                    .flags = LB_OP_STRIDED | LB_OP_SETS,
-                    .reads = LB_READS_IN(0),
-                    .forward = forward,
-                    .backward = backward,
-                    .cases = cases,
-                    .case_count = LB_COUNT(cases)};
+LB_OP(gelu_tanh) = {.id = "gelu_tanh", .title = "Gaussian error linear unit, tanh form",
+                    .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415", .sig = "x[...] -> y[...]",
+                    .math = "y = x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2", .flags = LB_OP_STRIDED | LB_OP_SETS,
+                    .reads = LB_READS_IN(0), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
+                    .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_gelu_tanh(lb_tape *t, lb_tensor *x) {
     return lb_apply(t, &lb_op_gelu_tanh, NULL, 0, 1, &x);

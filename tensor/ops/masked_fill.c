@@ -55,7 +55,7 @@ static void backward(lb_call *c) {
     const lb_real zero = 0;
     const lb_tensor *x[] = {c->gin[0], c->gout[0], c->in[1]};
     bool integer = c->in[1]->dtype == LB_I64;
-    lbi_row row = c->fresh[0] ? (integer ? row_int : row_real) : (integer ? add_int : add_real);
+    lb_row row = c->fresh[0] ? (integer ? row_int : row_real) : (integer ? add_int : add_real);
     if (c->gin[1] && c->fresh[1]) lbi_fill(c->gin[1], 0);
     if (c->gin[0]) lbi_walk(c->gin[0]->rank, c->gin[0]->shape, 3, x, row, &zero);
 }

@@ -16,36 +16,15 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return p->s;
 }
 
-LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_row(params, n, p, s, value);
-}
-
-LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_back_row(back, n, p, s, slope);
-}
-
-static void forward(lb_call *c) {
-    lbi_unary_forward(c, row);
-}
-
-static void backward(lb_call *c) {
-    lbi_unary_backward(c, back_row);
-}
+LBI_UNARY_ROW(row, value)
+LBI_UNARY_BACK(back, slope)
 
 static const struct scale one = {-1.75};
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
 
-LB_OP(scale) = {.id = "scale",
-                .title = "times a number",
-                .source = "calculus",
-                .sig = "x[...] -> y[...]",
-                .math = "y = s x",
-                .params_size = sizeof(struct scale),
-                .flags = LB_OP_STRIDED | LB_OP_SETS,
-                .reads = 0,
-                .forward = forward,
-                .backward = backward,
-                .cases = cases,
+LB_OP(scale) = {.id = "scale", .title = "times a number", .source = "calculus", .sig = "x[...] -> y[...]", .math = "y = s x",
+                .params_size = sizeof(struct scale), .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = 0,
+                .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_scale(lb_tape *t, lb_tensor *x, double s) {

@@ -10,35 +10,14 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return 2 * x;
 }
 
-LBI_LEVELS static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_row(params, n, p, s, value);
-}
-
-LBI_LEVELS static void back_row(const void *back, int64_t n, char *const *p, const int64_t *s) {
-    lbi_unary_back_row(back, n, p, s, slope);
-}
-
-static void forward(lb_call *c) {
-    lbi_unary_forward(c, row);
-}
-
-static void backward(lb_call *c) {
-    lbi_unary_backward(c, back_row);
-}
+LBI_UNARY_ROW(row, value)
+LBI_UNARY_BACK(back, slope)
 
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, NULL)};
 
-LB_OP(square) = {.id = "square",
-                 .title = "square",
-                 .source = "calculus",
-                 .sig = "x[...] -> y[...]",
-                 .math = "y = x^2",
-                 .flags = LB_OP_STRIDED | LB_OP_SETS,
-                 .reads = LB_READS_IN(0),
-                 .forward = forward,
-                 .backward = backward,
-                 .cases = cases,
-                 .case_count = LB_COUNT(cases)};
+LB_OP(square) = {.id = "square", .title = "square", .source = "calculus", .sig = "x[...] -> y[...]", .math = "y = x^2",
+                 .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0), .forward = lbi_unary_forward,
+                 .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_square(lb_tape *t, lb_tensor *x) {
     return lb_apply(t, &lb_op_square, NULL, 0, 1, &x);
