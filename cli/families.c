@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/families.h"
+#include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/models.h"
 #include "datasets/reader.h"
@@ -12,6 +13,7 @@
 
 const lb_family *const cli_families[] = {
     &lb_archs,
+    &lb_benches,
     &lb_decoders,
     &lb_methods,
     &lb_metrics,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <omp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static lb_status run_verb(const lb_verb *verb, int argc, char **argv) {
     cli.progress.stop = &stop_asked;
     cli.progress.show = quiet ? NULL : show;
     lb_threads_set(c->threads);
+    omp_set_num_threads(lb_threads());
     cli.threads = lb_threads();
     st = verb->run(&cli, options);
 done:

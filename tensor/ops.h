@@ -7,7 +7,7 @@
 #include "tensor/tape.h"
 LB_BEGIN
 
-typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH } lb_act;
+typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH, LB_ACT_HARDSWISH, LB_ACT_HARDSIGMOID } lb_act;
 typedef enum lb_reduction { LB_MEAN = 0, LB_SUM, LB_NONE } lb_reduction;
 
 /* Stride, padding (top, bottom, left, right), dilation and groups of a 2-D convolution or pooling. Zero stride, dilation,

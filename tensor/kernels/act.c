@@ -3,7 +3,7 @@
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 
-bool lbi_act_from_result(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_SIGMOID || act == LB_ACT_TANH; }
+bool lbi_act_from_result(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_SIGMOID || act == LB_ACT_TANH || act == LB_ACT_HARDSIGMOID; }
 
 /* y = act(y + shift + bias[i]); bias may be NULL. */
 LBI_LEVELS static void apply(lb_act act, lb_real *restrict y, int64_t n, lb_real shift, const lb_real *restrict bias) {
@@ -34,6 +34,12 @@ LBI_LEVELS static void apply(lb_act act, lb_real *restrict y, int64_t n, lb_real
     case LB_ACT_TANH:
         for (int64_t i = 0; i < n; i++) y[i] = lbi_tanh(y[i]);
         break;
+    case LB_ACT_HARDSWISH:
+        for (int64_t i = 0; i < n; i++) y[i] = y[i] * lbi_hardsigmoid(y[i]);
+        break;
+    case LB_ACT_HARDSIGMOID:
+        for (int64_t i = 0; i < n; i++) y[i] = lbi_hardsigmoid(y[i]);
+        break;
     }
 }
 
@@ -53,6 +59,7 @@ void lbi_act_back(lb_act act, lb_real *out, const lb_real *g, const lb_real *y, 
         else if (act == LB_ACT_RELU6) slope = y[i] > 0 && y[i] < 6;
         else if (act == LB_ACT_SIGMOID) slope = y[i] * (1 - y[i]);
         else if (act == LB_ACT_TANH) slope = 1 - y[i] * y[i];
+        else if (act == LB_ACT_HARDSIGMOID) slope = y[i] > 0 && y[i] < 1 ? (lb_real)(1.0 / 6) : 0;
         out[i] = g[i] * slope;
     }
 }
@@ -67,6 +74,8 @@ lb_tensor *lbi_act_op(lb_tape *t, lb_tensor *x, lb_act act) {
     case LB_ACT_SILU: return lb_silu(t, x);
     case LB_ACT_SIGMOID: return lb_sigmoid(t, x);
     case LB_ACT_TANH: return lb_tanh(t, x);
+    case LB_ACT_HARDSWISH: return lb_hardswish(t, x);
+    case LB_ACT_HARDSIGMOID: return lb_hardsigmoid(t, x);
     }
     return x;
 }

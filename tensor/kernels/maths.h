@@ -112,4 +112,16 @@ LBI_ALWAYS lb_real lbi_gelu(lb_real x) { return (lb_real)0.5 * x * (1 + lbi_erf(
 LBI_ALWAYS lb_real lbi_gelu_slope(lb_real x) {
     return (lb_real)0.5 * (1 + lbi_erf(x * (lb_real)0.70710678118654752440)) + x * (lb_real)0.39894228040143267794 * lbi_exp((lb_real)-0.5 * x * x);
 }
+
+/* min(max(x + 3, 0), 6) / 6, NaN stays; and the slope of x times it. */
+LBI_ALWAYS lb_real lbi_hardsigmoid(lb_real x) {
+    lb_real y = (x + 3) * (lb_real)(1.0 / 6);
+    y = y < 0 ? 0 : y;
+    return y > 1 ? 1 : y;
+}
+LBI_ALWAYS lb_real lbi_hardswish_slope(lb_real x) {
+    lb_real y = (2 * x + 3) * (lb_real)(1.0 / 6);
+    y = x <= -3 ? 0 : y;
+    return x >= 3 ? 1 : y;
+}
 #endif

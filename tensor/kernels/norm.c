@@ -11,6 +11,7 @@ INLINE lb_real slope(lb_act act, lb_real g, lb_real y) {
     if (act == LB_ACT_RELU6) return y > 0 && y < 6 ? g : 0;
     if (act == LB_ACT_SIGMOID) return g * y * (1 - y);
     if (act == LB_ACT_TANH) return g * (1 - y * y);
+    if (act == LB_ACT_HARDSIGMOID) return y > 0 && y < 1 ? g * (lb_real)(1.0 / 6) : 0;
     return g;
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """make.py: small networks as PyTorch and timm compute them, in float64 -> archs.h5.
 
-Made with torch 2.2.2 and timm 1.0.9. One group per case; attributes arch, params (JSON) and training. param/<name>: weights;
+Made with torch 2.15.0, torchvision 0.29.2 and timm 1.0.31. One group per case; attributes arch, params (JSON) and training. param/<name>: weights;
 in/<name>: inputs; out/<tap>: results; weight/<tap>: w of the loss  sum over taps <w, tap>; grad/<name>: its gradient;
 after/<name>: buffers after one run in training mode. Weights and inputs are floats, so both sides start from the same."""
 import json
@@ -15,6 +15,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
+from torchvision.models.mobilenetv3 import MobileNetV3, _mobilenet_v3_conf
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 torch.set_default_dtype(torch.float64)
 here = os.path.dirname(os.path.abspath(__file__))
@@ -27,10 +29,11 @@ def draw(*shape, scale=1.0):
 
 def fill(module):
     """Weights large enough that every part matters; norms away from 1 and 0."""
+    batch_norms = {id(m.weight) for m in module.modules() if isinstance(m, nn.BatchNorm2d)}
     for name, p in module.named_parameters():
         fan = p[0].numel() if p.dim() > 1 else 1
         x = draw(*p.shape, scale=0.3 if p.dim() < 2 else 1.2 / math.sqrt(fan))
-        if name.endswith("norm.weight") or (p.dim() == 1 and "norm" in name and name.endswith("weight")):
+        if id(p) in batch_norms or name.endswith("norm.weight") or (p.dim() == 1 and "norm" in name and name.endswith("weight")):
             x = x + 1
         p.data = x.float().double()
     for name, b in module.named_buffers():
@@ -182,11 +185,72 @@ class VitCase(nn.Module):
             out["logits"] = v.head(x)
 
 
+class Residual(nn.Module):
+    """torchvision's blocks joined as its ResNet joins them, at a chosen width."""
+
+    def __init__(self, block, blocks, width, classes):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width)
+        c = width
+        for s in range(4):
+            inner, part = width << s, []
+            for i in range(blocks[s]):
+                stride, out = 2 if s and not i else 1, inner * block.expansion
+                down = nn.Sequential(nn.Conv2d(c, out, 1, stride, bias=False), nn.BatchNorm2d(out)) if stride > 1 or c != out else None
+                part.append(block(c, inner, stride, down))
+                c = out
+            setattr(self, f"layer{s + 1}", nn.Sequential(*part))
+        self.fc = nn.Linear(c, classes)
+
+    def forward(self, x, out):
+        x, k = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1), 0
+        for s in range(4):
+            for block in getattr(self, f"layer{s + 1}"):
+                x = out[f"block.{k}"] = block(x)
+                k += 1
+        out["features"] = x
+        x = out["pooled"] = x.mean((2, 3))
+        out["logits"] = self.fc(x)
+
+
+class ResnetCase(nn.Module):
+    arch = "resnet"
+
+    def __init__(self, depth, block, blocks):
+        super().__init__()
+        self.params = dict(depth=depth, width=4, classes=7, size=32)
+        self.net = Residual(block, blocks, 4, 7)
+
+    def run(self, out, image):
+        self.net(image, out)
+
+
+class MobileCase(nn.Module):
+    arch = "mobilenet-v3"
+
+    def __init__(self, variant):
+        super().__init__()
+        self.params = dict(variant=variant, width=0.1, classes=5, size=48, dropout=0)
+        self.net = MobileNetV3(*_mobilenet_v3_conf(f"mobilenet_v3_{variant}", width_mult=0.1), num_classes=5)
+        self.net.classifier[2].p = 0.0
+
+    def run(self, out, image):
+        x, parts = image, self.net.features
+        for i, part in enumerate(parts):
+            x = part(x)
+            if 0 < i < len(parts) - 1:
+                out[f"block.{i - 1}"] = x
+        out["features"] = x
+        x = out["pooled"] = x.mean((2, 3))
+        x = out["embedding"] = self.net.classifier[1](self.net.classifier[0](x))
+        out["logits"] = self.net.classifier[3](x)
+
+
 def named(module, pick):
     """Parameters or gradients by Limbeck's names: fused q, k, v of torch's attention in three, wrappers' names dropped."""
     for name, p in module.named_parameters():
         x = pick(p).detach()
-        for old, new in (("tower.", ""), ("vit.", ""), ("linear1", "mlp.fc1"), ("linear2", "mlp.fc2"), ("self_attn.", "attn.")):
+        for old, new in (("tower.", ""), ("vit.", ""), ("net.", ""), ("linear1", "mlp.fc1"), ("linear2", "mlp.fc2"), ("self_attn.", "attn.")):
             name = name.replace(old, new)
         if "in_proj_" in name:
             for part, kind in zip(x.chunk(3), "qkv"):
@@ -211,7 +275,7 @@ def record(f, title, case, training=False, **inputs):
         put(f"param/{name}", x)
     for name, b in case.named_buffers():
         if b.dtype != torch.int64:
-            put(f"param/{name.replace('tower.', '')}", b)
+            put(f"param/{name.replace('tower.', '').replace('net.', '')}", b)
     for name, x in inputs.items():
         put(f"in/{name}", x, np.int64 if x.dtype == torch.int64 else np.float32)
     case.train(training)
@@ -227,7 +291,7 @@ def record(f, title, case, training=False, **inputs):
         put(f"grad/{name}", x)
     for name, b in case.named_buffers() if training else ():
         if b.dtype != torch.int64:
-            put(f"after/{name.replace('tower.', '')}", b)
+            put(f"after/{name.replace('tower.', '').replace('net.', '')}", b)
 
 
 def main():
@@ -245,6 +309,10 @@ def main():
         record(f, "joint-head", HeadCase(), True, image_features=draw(4, 10), text_features=draw(4, 7))
         record(f, "vit-cls", VitCase("cls", 4, 0), image=small)
         record(f, "vit-mean", VitCase("mean", 0, 5), image=small)
+        record(f, "resnet-10", ResnetCase(10, BasicBlock, (1, 1, 1, 1)), True, image=draw(2, 3, 33, 37))
+        record(f, "resnet-26", ResnetCase(26, Bottleneck, (2, 2, 2, 2)), image=draw(2, 3, 32, 32))
+        record(f, "mobilenet-v3-small", MobileCase("small"), True, image=draw(2, 3, 48, 48))
+        record(f, "mobilenet-v3-large", MobileCase("large"), True, image=draw(6, 3, 40, 40))
 
 
 main()

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision train
+losses). Needs torch, torchvision, onnx and onnxruntime; a peer that is missing is left out. Two threads, best of several runs."""
+import json
+import os
+import sys
+import tempfile
+import time
+
+THREADS = int(os.environ.setdefault("OMP_NUM_THREADS", "2"))
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+torch.set_num_threads(THREADS)
+HAS_BF16 = "avx512_bf16" in open("/proc/cpuinfo").read()
+
+
+def best(run, times, warm=1):
+    for _ in range(warm):
+        run()
+    least = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        least = min(least, time.perf_counter() - start)
+    return least
+
+
+def say(name, peer, value, unit):
+    print(json.dumps({"name": name, "peer": peer, "value": round(value, 3), "unit": unit}), flush=True)
+
+
+def matmul():
+    for n in (512, 2048, 4096):
+        for kind, peer in ((torch.float32, "torch"), (torch.bfloat16, "torch-bf16")):
+            if kind == torch.bfloat16 and not HAS_BF16:
+                continue
+            a, b = torch.randn(n, n).to(kind), torch.randn(n, n).to(kind)
+            say(f"matmul-{n}", peer, 2e-9 * n**3 / best(lambda: a @ b, 6), "GFLOP/s")
+
+
+def onnx_session(model, image):
+    import onnxruntime
+    torch.backends.mha.set_fastpath_enabled(False)
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as f:
+        torch.onnx.export(model, (image,), f.name, input_names=["image"], opset_version=17, dynamo=False)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = THREADS
+        session = onnxruntime.InferenceSession(f.name, options, providers=["CPUExecutionProvider"])
+    torch.backends.mha.set_fastpath_enabled(True)
+    return session
+
+
+def forward(name, model, count, times):
+    model.eval()
+    image = torch.randn(count, 3, 224, 224)
+    with torch.no_grad():
+        say(name, "torch", count / best(lambda: model(image), times), "img/s")
+        if HAS_BF16:
+            with torch.autocast("cpu", torch.bfloat16):
+                say(name, "torch-bf16", count / best(lambda: model(image), times), "img/s")
+        try:
+            session, feed = onnx_session(model, image), {"image": image.numpy()}
+            say(name, "onnxruntime", count / best(lambda: session.run(None, feed), times), "img/s")
+        except ImportError as e:
+            print("#", name, e, file=sys.stderr)
+
+
+def vision():
+    import torchvision.models as tv
+    forward("vit-b16-forward", tv.vit_b_16(), 8, 3)
+    forward("resnet18-forward", tv.resnet18(), 16, 4)
+    forward("resnet50-forward", tv.resnet50(), 8, 4)
+    forward("mobilenetv3l-forward", tv.mobilenet_v3_large(), 16, 4)
+
+
+def step(name, model, count, size):
+    model.train()
+    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
+    image, label = torch.randn(count, 3, size, size), torch.randint(0, 100, (count,))
+
+    def run():
+        optimiser.zero_grad(set_to_none=True)
+        F.cross_entropy(model(image), label).backward()
+        optimiser.step()
+
+    say(name, "torch", count / best(run, 4, 2), "img/s")
+
+
+def train():
+    import torchvision.models as tv
+    step("vit-tiny-64-step", tv.VisionTransformer(64, 8, 12, 3, 192, 768, num_classes=100), 64, 64)
+    step("vit-tiny-224-step", tv.VisionTransformer(224, 16, 12, 3, 192, 768, num_classes=100), 16, 224)
+    step("resnet18-224-step", tv.resnet18(), 16, 224)
+    step("mobilenetv3s-64-step", tv.mobilenet_v3_small(num_classes=100), 64, 64)
+
+
+def loss(name, value, *inputs):
+    def run():
+        for x in inputs:
+            x.grad = None
+        value(*inputs).backward()
+
+    say(name, "torch", 1e3 * best(run, 10), "ms")
+
+
+def kd_kl(teacher):
+    return lambda s: 16 * F.kl_div(F.log_softmax(s / 4, 1), F.softmax(teacher / 4, 1), reduction="batchmean")
+
+
+def infonce(x, y):
+    scores, label = 14.3 * F.normalize(x) @ F.normalize(y).T, torch.arange(len(x))
+    return (F.cross_entropy(scores, label) + F.cross_entropy(scores.T, label)) / 2
+
+
+def rkd(relation, teacher):
+    def value(student):
+        with torch.no_grad():
+            right = relation(teacher)
+        return F.smooth_l1_loss(relation(student), right)
+
+    return value
+
+
+def distances(x):
+    d = torch.cdist(x, x)
+    return d / d[d > 0].mean()
+
+
+def angles(x):
+    e = F.normalize(x.unsqueeze(0) - x.unsqueeze(1), dim=2)
+    return torch.bmm(e, e.transpose(1, 2)).view(-1)
+
+
+def losses():
+    def draw(*shape, grad=True):
+        return torch.randn(*shape, requires_grad=grad)
+
+    loss("kd-kl-256x1000", kd_kl(draw(256, 1000, grad=False)), draw(256, 1000))
+    loss("infonce-256x512", infonce, draw(256, 512), draw(256, 512))
+    loss("rkd-distance-256x512", rkd(distances, draw(256, 512, grad=False)), draw(256, 512))
+    loss("rkd-angle-128x256", rkd(angles, draw(128, 256, grad=False)), draw(128, 256))
+    target = draw(64, 196, 384, grad=False)
+    loss("token-mse-64x196x384", lambda x: F.mse_loss(F.layer_norm(x, (384,)), target), draw(64, 196, 384))
+    loss("attention-8x12x197x64", lambda x: F.scaled_dot_product_attention(x, x, x).sum(), draw(8, 12, 197, 64))
+    loss("conv3x3-16x64x56", lambda x, w: F.conv2d(x, w, padding=1).sum(), draw(16, 64, 56, 56), draw(64, 64, 3, 3))
+
+
+if __name__ == "__main__":
+    for group in (matmul, vision, train, losses):
+        if len(sys.argv) < 2 or group.__name__ in sys.argv[1:]:
+            group()
