@@ -2,6 +2,7 @@
 /* The table of ops, from the one list. */
 #include "tensor/op.h"
 
+#define ALSO(name, ...)
 #define OP(id, ...) extern LB_OP(id);
 #include "tensor/ops.def"
 #undef OP
@@ -12,6 +13,7 @@ static const lb_head *const members[] = {
 #undef OP
     NULL,
 };
+#undef ALSO
 
 static void describe(const lb_head *member, lb_buf *out) {
     const lb_op *op = (const lb_op *)member;

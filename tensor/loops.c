@@ -327,26 +327,6 @@ lbi_axes lbi_axes_of(const lb_tensor *x, int axis) {
     return a;
 }
 
-void lbi_reduced_shape(lb_tensor *out, const lb_tensor *x, int axis, bool keep) {
-    out->rank = 0;
-    for (int i = 0; i < x->rank; i++) {
-        if (i != axis) out->shape[out->rank++] = x->shape[i];
-        else if (keep) out->shape[out->rank++] = 1;
-    }
-}
-
-lb_tensor lbi_with_axis(const lb_tensor *y, const lb_tensor *x, int axis) {
-    lb_tensor v = *y;
-    int64_t step = 1;
-    v.rank = x->rank;
-    for (int i = x->rank - 1; i >= 0; i--) {
-        v.shape[i] = i == axis ? 1 : x->shape[i];
-        v.stride[i] = step;
-        step *= v.shape[i];
-    }
-    return v;
-}
-
 int lbi_axis(lb_call *c, int axis, int rank) {
     if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
     lb_tape_fail(c->tape, LB_E_SHAPE, "axis %d of a tensor of rank %d", axis, rank);

@@ -38,10 +38,6 @@ typedef struct lbi_axes {
     int64_t outer, n, inner;
 } lbi_axes;
 lbi_axes lbi_axes_of(const lb_tensor *x, int axis);
-/* Shape of x without the axis, or with size 1 there. */
-void lbi_reduced_shape(lb_tensor *out, const lb_tensor *x, int axis, bool keep);
-/* y, with or without the axis of size 1, seen with it. Contiguous y only. */
-lb_tensor lbi_with_axis(const lb_tensor *y, const lb_tensor *x, int axis);
 
 /* Axis in 0..rank-1, from -rank..rank-1; fails the tape and returns -1 when it is neither. */
 int lbi_axis(lb_call *c, int axis, int rank);

@@ -10,6 +10,13 @@ LB_BEGIN
 typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH, LB_ACT_HARDSWISH, LB_ACT_HARDSIGMOID } lb_act;
 typedef enum lb_reduction { LB_MEAN = 0, LB_SUM, LB_NONE } lb_reduction;
 
+/* Axes of a reduction, in any order, negative ones from the end: LB_AXES(0, -1); none named = all. */
+typedef struct lb_axes {
+    int n, at[LB_MAX_RANK];
+} lb_axes;
+#define LB_AXES(...) ((lb_axes){(int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), {__VA_ARGS__}})
+#define LB_ALL_AXES ((lb_axes){0, {0}})
+
 /* Stride, padding (top, bottom, left, right), dilation and groups of a 2-D convolution or pooling. Zero stride, dilation,
  * groups mean 1. */
 typedef struct lb_conv_spec {
@@ -21,8 +28,10 @@ static inline lb_conv_spec lb_conv_same(int64_t stride, int64_t pad, int64_t gro
 }
 
 #define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
+#define ALSO(name, ...) LB_API lb_tensor *lb_##name(__VA_ARGS__);
 #include "tensor/ops.def"
 #undef OP
+#undef ALSO
 
 LB_END
 #endif

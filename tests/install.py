@@ -43,7 +43,7 @@ try:
     headers = [os.path.join(d, f) for d, _, files in os.walk(os.path.join(prefix, "include/limbeck")) for f in files]
     words = set()
     for h in headers: words |= set(re.findall(r"\blb_\w+", open(h).read()))
-    ops = re.findall(r"^OP\((\w+)", open(os.path.join(prefix, "include/limbeck/tensor/ops.def")).read(), re.M)
+    ops = re.findall(r"^(?:OP|ALSO)\((\w+)", open(os.path.join(prefix, "include/limbeck/tensor/ops.def")).read(), re.M)
     words |= {"lb_" + op for op in ops}
     declared = {"lb_" + op for op in ops}
     for h in headers: declared |= set(re.findall(r"^\s*(?:extern )?LB_API[^;{]*?\b(lb_\w+)(?=\(|\[\]|;|\s*;)", open(h).read(), re.M))

@@ -1,26 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = m + ln sum_i exp(x_i - m) along one axis, m the largest; dx_i = g exp(x_i - y). -inf where all are. */
+/* y = m + ln sum_i exp(x_i - m) over axes, m the largest; dx_i = g exp(x_i - y). -inf where all are. */
 #include <math.h>
-#include "tensor/loops.h"
 #include "tensor/ops/elementwise.h"
-
-struct logsumexp {
-    int axis;
-    bool keep;
-};
-
-static bool shape(lb_call *c) {
-    const struct logsumexp *p = c->params;
-    int axis = lbi_axis(c, p->axis, c->in[0]->rank);
-    if (axis < 0) return false;
-    lbi_reduced_shape(c->out[0], c->in[0], axis, p->keep);
-    return true;
-}
-
-static lbi_axes axes_of(const lb_call *c) {
-    const struct logsumexp *p = c->params;
-    return lbi_axes_of(c->in[0], p->axis < 0 ? p->axis + c->in[0]->rank : p->axis);
-}
+#include "tensor/reduce.h"
 
 /* Exponentials by pieces, so that they are made by vectors, then summed in double. */
 LBI_INLINE double sum_exp(const lb_real *x, int64_t n, int64_t step, lb_real shift) {
@@ -40,7 +22,7 @@ LBI_INLINE double sum_exp(const lb_real *x, int64_t n, int64_t step, lb_real shi
 
 LBI_LEVELS static void forward_part(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
-    lbi_axes a = axes_of(c);
+    lbi_axes a = lbi_over_axes(c);
     for (int64_t j = first; j < last; j++) {
         const lb_real *x = lb_r(c->in[0]) + j / a.inner * a.n * a.inner + j % a.inner;
         lb_real top = -(lb_real)INFINITY;
@@ -51,13 +33,13 @@ LBI_LEVELS static void forward_part(const void *ctx, int64_t first, int64_t last
 }
 
 static void forward(lb_call *c) {
-    lbi_axes a = axes_of(c);
+    lbi_axes a = lbi_over_axes(c);
     lbi_split(a.outer * a.inner, a.n * 8, forward_part, c);
 }
 
 LBI_LEVELS static void backward_part(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
-    lbi_axes a = axes_of(c);
+    lbi_axes a = lbi_over_axes(c);
     for (int64_t j = first; j < last; j++) {
         int64_t at = j / a.inner * a.n * a.inner + j % a.inner;
         const lb_real *x = lb_r(c->in[0]) + at;
@@ -71,33 +53,24 @@ LBI_LEVELS static void backward_part(const void *ctx, int64_t first, int64_t las
 }
 
 static void backward(lb_call *c) {
-    lbi_axes a = axes_of(c);
+    lbi_axes a = lbi_over_axes(c);
     lbi_split(a.outer * a.inner, a.n * 8, backward_part, c);
 }
 
-static const struct logsumexp last = {-1, false}, first = {0, true}, middle = {1, false};
+static const lbi_over last = LBI_REDUCE_LAST, first = LBI_REDUCE_FIRST, middle = LBI_REDUCE_MIDDLE, pair = LBI_REDUCE_PAIR, all = LBI_REDUCE_ALL;
 static const lb_op_case cases[] = {
-    {.name = "last", .rank = {2}, .shape = {{3, 5}}, .params = &last},
-    {.name = "first", .rank = {3}, .shape = {{3, 5, 2}}, .params = &first},
-    {.name = "middle", .rank = {3}, .shape = {{2, 5, 11}}, .lo = 80, .hi = 90, .params = &middle},
-    {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &last},
-    {.name = "large", .rank = {2}, .shape = {{301, 290}}, .params = &last},
+    LBI_REDUCE_CASES(&last, &first, &middle, &pair, &all),
+    {.name = "large numbers", .rank = {3}, .shape = {{2, 5, 11}}, .lo = 80, .hi = 90, .params = &middle},
 };
 
-LB_OP(logsumexp) = {.id = "logsumexp",
-                    .title = "logarithm of the sum of exponentials along one axis",
-                    .source = "calculus",
-                    .sig = "x -> y",
-                    .math = "y = ln sum_i exp x_i",
-                    .params_size = sizeof(struct logsumexp),
-                    .reads = LB_READS_IN(0) | LB_READS_OUT(0),
-                    .shape = shape,
-                    .forward = forward,
-                    .backward = backward,
-                    .cases = cases,
-                    .case_count = LB_COUNT(cases)};
+LB_OP(logsumexp) = {.id = "logsumexp", .title = "logarithm of the sum of exponentials over axes", .source = "torch.logsumexp", .sig = "x -> y",
+                    .math = "y = ln sum_i exp x_i", .params_size = sizeof(lbi_over), .reads = LB_READS_IN(0) | LB_READS_OUT(0),
+                    .shape = lbi_reduce_shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_logsumexp_over(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) {
+    return lbi_reduce(t, &lb_op_logsumexp, x, axes, &(lbi_over){.keep = keep}, sizeof(lbi_over));
+}
 
 lb_tensor *lb_logsumexp(lb_tape *t, lb_tensor *x, int axis, bool keep) {
-    struct logsumexp p = {axis, keep};
-    return lb_apply(t, &lb_op_logsumexp, &p, sizeof p, 1, &x);
+    return lb_logsumexp_over(t, x, lbi_one_axis(axis), keep);
 }

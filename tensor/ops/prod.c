@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = product of x over axes, in double; dx_i = g times the product of the others: g y / x_i in a line without zeros; where one is 0
+ * only it gets a gradient, where several are none does. 1 for n = 0. */
+#include "tensor/ops/fold.h"
+
+LBI_INLINE double step(double so_far, double x, const void *params) {
+    return so_far * x;
+}
+
+LBI_INLINE double merge(double a, double b) {
+    return a * b;
+}
+
+LBI_FOLD(fold, 1, step, merge, lbi_finish_same)
+
+static void forward(lb_call *c) {
+    lbi_fold_forward(c, fold);
+}
+
+static void backward_lines(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    lbi_axes a = lbi_over_axes(c);
+    for (int64_t j = first; j < last; j++) {
+        int64_t at = j / a.inner * a.n * a.inner + j % a.inner, zeros = 0;
+        const lb_real *x = lb_r(c->in[0]) + at;
+        double others = (double)lb_r(c->gout[0])[j];
+        for (int64_t k = 0; k < a.n; k++) {
+            zeros += x[k * a.inner] == 0;
+            if (x[k * a.inner] != 0) others *= (double)x[k * a.inner];
+        }
+        for (int64_t k = 0; k < a.n; k++) {
+            double v = (double)x[k * a.inner], d = zeros == 0 ? others / v : zeros == 1 && v == 0 ? others : 0;
+            lb_r(c->gin[0])[at + k * a.inner] += (lb_real)d;
+        }
+    }
+}
+
+static void backward(lb_call *c) {
+    lbi_axes a = lbi_over_axes(c);
+    lbi_split(a.outer * a.inner, a.n * 8, backward_lines, c);
+}
+
+static const lbi_over last = LBI_REDUCE_LAST, first = LBI_REDUCE_FIRST, pair = LBI_REDUCE_PAIR, all = LBI_REDUCE_ALL;
+static const lb_op_case cases[] = {
+    {.name = "last", .rank = {2}, .shape = {{3, 5}}, .params = &last},
+    {.name = "first", .rank = {3}, .shape = {{3, 5, 2}}, .params = &first},
+    {.name = "pair", .rank = {4}, .shape = {{2, 3, 4, 3}}, .params = &pair},
+    {.name = "zeros", .rank = {2}, .shape = {{6, 5}}, .params = &last, .fill = lbi_some_zeros},
+    {.name = "nothing", .rank = {2}, .shape = {{3, 0}}, .params = &last},
+    {.name = "long", .rank = {2}, .shape = {{2, 70000}}, .lo = 0.9999, .hi = 1.0001, .params = &last},
+    {.name = "all", .rank = {2}, .shape = {{3, 5}}, .params = &all},
+};
+
+LB_OP(prod) = {.id = "prod", .title = "product over axes", .source = "arithmetic; zeros as torch.prod", .sig = "x -> y", .math = "y = prod_i x_i",
+               .params_size = sizeof(lbi_over), .reads = LB_READS_IN(0), .shape = lbi_reduce_shape, .forward = forward,
+               .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_prod(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) {
+    return lbi_reduce(t, &lb_op_prod, x, axes, &(lbi_over){.keep = keep}, sizeof(lbi_over));
+}

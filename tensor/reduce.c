@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/reduce.h"
+#include <string.h>
+
+static int count_of(const lbi_over *o, int rank) {
+    return o->count > 0 ? o->count : rank;
+}
+
+static int first_of(const lbi_over *o, int rank) {
+    return o->count == 0 ? 0 : o->first < 0 ? o->first + rank : o->first;
+}
+
+lbi_axes lbi_over_axes(const lb_call *c) {
+    const lb_tensor *x = c->in[0];
+    const lbi_over *o = c->params;
+    int first = first_of(o, x->rank), end = first + count_of(o, x->rank);
+    lbi_axes a = {first, 1, 1, 1};
+    for (int i = 0; i < first; i++) a.outer *= x->shape[i];
+    for (int i = first; i < end; i++) a.n *= x->shape[i];
+    for (int i = end; i < x->rank; i++) a.inner *= x->shape[i];
+    return a;
+}
+
+bool lbi_reduce_shape(lb_call *c) {
+    const lb_tensor *x = c->in[0];
+    const lbi_over *o = c->params;
+    if (o->count > 0 && lbi_axis(c, o->first, x->rank) < 0) return false;
+    int first = first_of(o, x->rank), end = first + count_of(o, x->rank);
+    if (o->count > 0 && lbi_axis(c, end - 1, x->rank) < 0) return false;
+    for (int k = 0; k < c->nout; k++) {
+        lb_tensor *y = c->out[k];
+        y->rank = 0;
+        for (int i = 0; i < x->rank; i++) {
+            if (i < first || i >= end) y->shape[y->rank++] = x->shape[i];
+            else if (o->keep) y->shape[y->rank++] = 1;
+        }
+    }
+    return true;
+}
+
+bool lbi_choose_shape(lb_call *c) {
+    if (!lbi_reduce_shape(c)) return false;
+    lbi_axes a = lbi_over_axes(c);
+    if (a.n > 0) return true;
+    lb_tape_fail(c->tape, LB_E_SHAPE, "nothing to choose from along axis %d", a.axis);
+    return false;
+}
+
+lb_tensor lbi_over_view(const lb_call *c, const lb_tensor *y) {
+    const lb_tensor *x = c->in[0];
+    const lbi_over *o = c->params;
+    int first = first_of(o, x->rank), end = first + count_of(o, x->rank);
+    lb_tensor v = *y;
+    int64_t step = 1;
+    v.rank = x->rank;
+    for (int i = x->rank - 1; i >= 0; i--) {
+        v.shape[i] = i >= first && i < end ? 1 : x->shape[i];
+        v.stride[i] = step;
+        step *= v.shape[i];
+    }
+    return v;
+}
+
+void lbi_sum_forward(lb_call *c, lb_real factor) {
+    lb_tensor y = lbi_over_view(c, c->out[0]);
+    lbi_reduce_to(&y, c->in[0], factor, true);
+}
+
+void lbi_sum_backward(lb_call *c, lb_real factor) {
+    lb_tensor g = lbi_over_view(c, c->gout[0]);
+    lbi_add_view(c->gin[0], &g, factor, c->fresh[0]);
+}
+
+/* Bits of the axes, counted from the front; 0 with the tape failed when one is out of range or named twice. */
+static uint32_t set_of(lb_tape *t, const lb_op *op, const lb_tensor *x, lb_axes axes) {
+    uint32_t set = 0;
+    for (int i = 0; i < axes.n; i++) {
+        int axis = axes.at[i] < 0 ? axes.at[i] + x->rank : axes.at[i];
+        bool inside = axis >= 0 && axis < x->rank;
+        if (inside && !(set & 1u << axis)) {
+            set |= 1u << axis;
+            continue;
+        }
+        lb_tape_fail(t, LB_E_SHAPE, inside ? "%s: axis %d of a tensor of rank %d is named twice" : "%s: axis %d of a tensor of rank %d",
+                     op->id, axes.at[i], x->rank);
+        return 0;
+    }
+    return set;
+}
+
+/* The axes of the set to the end, reduced there, and put back with size 1 when they are to stay. */
+static lb_tensor *reduce_apart(lb_tape *t, const lb_op *op, lb_tensor *x, uint32_t set, lbi_over *p, size_t params_size) {
+    int order[LB_MAX_RANK], n = 0;
+    int64_t shape[LB_MAX_RANK];
+    bool keep = p->keep;
+    for (int i = 0; i < x->rank; i++) {
+        shape[i] = set & 1u << i ? 1 : x->shape[i];
+        if (!(set & 1u << i)) order[n++] = i;
+    }
+    p->first = n;
+    p->count = x->rank - n;
+    p->keep = false;
+    for (int i = 0; i < x->rank; i++)
+        if (set & 1u << i) order[n++] = i;
+    lb_tensor *moved = lb_permute(t, x, order), *y = lb_apply(t, op, p, params_size, 1, &moved);
+    return keep ? lb_reshape(t, y, x->rank, shape) : y;
+}
+
+lb_tensor *lbi_reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, lbi_over *params, size_t params_size) {
+    params->first = axes.n == 1 ? axes.at[0] : 0;
+    params->count = axes.n;
+    if (axes.n <= 1 || !x || !lb_tape_ok(t)) return lb_apply(t, op, params, params_size, 1, &x);
+    uint32_t set = set_of(t, op, x, axes);
+    if (!set) return lb_inert(t);
+    params->first = __builtin_ctz(set);
+    uint32_t run = set >> params->first;
+    if (run & (run + 1)) return reduce_apart(t, op, x, set, params, params_size);
+    return lb_apply(t, op, params, params_size, 1, &x);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reductions over a run of neighbouring axes: shapes, and the constructor that brings any set of axes into such a run. The
+ * parameters of such an op begin with lbi_over. How the values are made: tensor/ops/fold.h, tensor/extreme.h. Private to tensor/. */
+#ifndef LB_TENSOR_REDUCE_H
+#define LB_TENSOR_REDUCE_H
+#include "tensor/loops.h"
+#include "tensor/ops.h"
+LB_BEGIN
+
+typedef struct lbi_over {
+    int first, count; /* axes first, first + 1, ...; first < 0 counts from the end; count 0 = all axes */
+    bool keep;        /* they stay, with size 1 */
+} lbi_over;
+
+/* x seen as [outer, n, inner], n being the axes that go. For a call that has its shapes. */
+lbi_axes lbi_over_axes(const lb_call *c);
+/* Every output gets the shape of x without those axes. False when an axis is out of range. */
+bool lbi_reduce_shape(lb_call *c);
+/* The same; fails when there is nothing to choose from along them. */
+bool lbi_choose_shape(lb_call *c);
+/* A result, with or without the axes, seen with them as size 1. Contiguous y only. */
+lb_tensor lbi_over_view(const lb_call *c, const lb_tensor *y);
+
+/* The call, for any set of axes: when they are no neighbours, the axes that go are first moved to the end (a view). */
+lb_tensor *lbi_reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, lbi_over *params, size_t params_size);
+static inline lb_axes lbi_one_axis(int axis) {
+    lb_axes a = {1, {axis}};
+    return a;
+}
+
+/* Sum over the axes times factor; dx = factor g repeated. Strided x. */
+void lbi_sum_forward(lb_call *c, lb_real factor);
+void lbi_sum_backward(lb_call *c, lb_real factor);
+
+/* The cases that every reduction is tested with; the names stand for lbi_over at the head of the op's parameters. */
+#define LBI_REDUCE_CASES(last_, first_, middle_, pair_, all_)                                                          \
+    {.name = "last", .rank = {2}, .shape = {{3, 5}}, .params = last_},                                                 \
+    {.name = "first", .rank = {3}, .shape = {{3, 5, 2}}, .params = first_},                                            \
+    {.name = "middle", .rank = {3}, .shape = {{2, 5, 11}}, .params = middle_},                                         \
+    {.name = "vector", .rank = {1}, .shape = {{7}}, .params = last_},                                                  \
+    {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = last_},                                                \
+    {.name = "pair", .rank = {4}, .shape = {{2, 3, 4, 3}}, .params = pair_},                                           \
+    {.name = "all", .rank = {2}, .shape = {{3, 5}}, .params = all_},                                                   \
+    {.name = "scalar", .rank = {0}, .params = all_},                                                                   \
+    {.name = "rows", .rank = {2}, .shape = {{301, 290}}, .params = last_},                                             \
+    {.name = "columns", .rank = {2}, .shape = {{301, 290}}, .params = first_},                                         \
+    {.name = "large", .rank = {3}, .shape = {{5, 201, 203}}, .params = all_}
+#define LBI_REDUCE_LAST {-1, 1, false}
+#define LBI_REDUCE_FIRST {0, 1, true}
+#define LBI_REDUCE_MIDDLE {1, 1, false}
+#define LBI_REDUCE_PAIR {-3, 2, true}
+#define LBI_REDUCE_ALL {0, 0, false}
+
+LB_END
+#endif
