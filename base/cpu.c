@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cpu.h"
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 int lbi_affinity_cpus(void) {
     for (size_t cpus = 1024; cpus <= 1u << 20; cpus *= 2) {
@@ -93,4 +99,45 @@ int lbi_quota_cpus(const char *root) {
     }
     fclose(f);
     return least;
+}
+
+/* ---- what they can do ---- */
+
+static const char *const level_names[] = {[LBI_CPU_REF] = "ref", [LBI_CPU_BLAS] = "blas", [LBI_CPU_AVX2] = "avx2", [LBI_CPU_AVX512] = "avx512", [LBI_CPU_BF16] = "bf16", [LBI_CPU_AMX] = "amx"};
+
+const char *lbi_cpu_name(lbi_cpu_level level) { return level_names[level]; }
+
+#ifdef __x86_64__
+/* Tiles need the processor (CPUID leaf 7: bits 22 and 24 of edx) and a permission of the system (Documentation/arch/x86/xstate.rst). */
+static bool has_tiles(void) {
+    enum { ASK_FOR = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+    if (!(d >> 22 & 1) || !(d >> 24 & 1)) return false;
+    return syscall(SYS_arch_prctl, ASK_FOR, TILE_DATA) == 0;
+}
+
+static lbi_cpu_level best(void) {
+    unsigned a = 0, b, c, d;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return LBI_CPU_BLAS;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) return LBI_CPU_AVX2;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return LBI_CPU_AVX512;
+    return has_tiles() ? LBI_CPU_AMX : LBI_CPU_BF16;
+}
+#else
+static lbi_cpu_level best(void) { return LBI_CPU_BLAS; }
+#endif
+
+static lbi_cpu_level level;
+static void choose_level(void) {
+    const char *most = getenv("LB_CPU");
+    level = best();
+    for (int i = 0; most && i < (int)(sizeof level_names / sizeof level_names[0]); i++)
+        if (strcmp(most, level_names[i]) == 0 && i < (int)level) level = (lbi_cpu_level)i;
+}
+
+lbi_cpu_level lbi_cpu(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose_level);
+    return level;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/cpu.h"
 #include "base/file.h"
 #include "base/threads.h"
 #include "cli/cli.h"
@@ -45,11 +46,12 @@ static lb_status run(lb_cli *cli, void *options) {
     lb_map_text(all, "cpu", model);
     lb_map_int(all, "cpus", lb_cpu_count());
     lb_map_int(all, "threads", cli->threads);
+    lb_map_text(all, "kernels", lbi_cpu_name(lbi_cpu()));
     lb_map_real(all, "memory_gib", gib);
     lb_map_text(all, "home", home);
     if (!cli->json) {
         LB_TRY(cli_print("limbeck %s", LB_VERSION));
-        LB_TRY(cli_print("processor  %s, %d usable, %d threads", model, lb_cpu_count(), cli->threads));
+        LB_TRY(cli_print("processor  %s, %d usable, %d threads, kernels for %s", model, lb_cpu_count(), cli->threads, lbi_cpu_name(lbi_cpu())));
         LB_TRY(cli_print("memory     %.1f GiB", gib));
         LB_TRY(cli_print("models in  %s", home ? home : "?"));
     }

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products for ops. Private to tensor/. */
+/* Matrix products for ops. Private to tensor/.
+ *
+ * Float: packed products of our own where the CPU has AVX2 or AVX-512 (their bits do not depend on the number of threads); OpenBLAS for very
+ * large ones, elsewhere, in the double build, and with LB_CPU=blas; LB_CPU=ref takes the plain loops (sums in double). */
 #ifndef LB_TENSOR_KERNELS_GEMM_H
 #define LB_TENSOR_KERNELS_GEMM_H
-#include "tensor/tensor.h"
+#include "tensor/ops.h"
 LB_BEGIN
 
+/* What happens to C on the way out: C = act(beta C + op(A) op(B) + bias + add). Zero-initialised: plain product. */
+typedef struct lbi_gemm_end {
+    lb_real beta;
+    const lb_real *row_bias, *col_bias; /* [m], [n]; NULL = none */
+    const lb_real *add;                 /* a matrix like C, rows ld_add apart; NULL = none */
+    int64_t ld_add;
+    lb_act act;
+} lbi_gemm_end;
+
 /** C [m,n] = op(A) op(B) + beta * C, row-major, rows lda, ldb, ldc apart. k = 0 scales C alone. Thread-safe; inside an OpenMP region one
- *  thread. LB_CPU=ref takes the plain loops (sums in double), otherwise OpenBLAS. */
+ *  thread. */
 void lbi_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc);
+/** The same with everything that can follow in one pass. end may be NULL. */
+void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc);
 void lbi_gemm_ref(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc);
 
 LB_END

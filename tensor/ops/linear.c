@@ -3,6 +3,7 @@
  * An activation whose slope needs its input (GELU, SiLU) is fused only when no gradient is recorded. */
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/gemm.h"
+#include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
@@ -13,8 +14,7 @@ typedef struct options {
 static void forward(lb_call *c) {
     const options *o = c->params;
     int64_t m = c->in[1]->shape[0], k = c->in[1]->shape[1], n = m ? lb_numel(c->out[0]) / m : 0;
-    lbi_gemm(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, 0, lb_r(c->out[0]), m);
-    lbi_act_rows(o->act, lb_r(c->out[0]), n, m, c->in[2] ? lb_r(c->in[2]) : NULL, false);
+    lbi_gemm_to(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, &(lbi_gemm_end){.col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act}, lb_r(c->out[0]), m);
 }
 
 static void backward(lb_call *c) {
@@ -31,10 +31,8 @@ static void backward(lb_call *c) {
     if (c->gin[0]) lbi_gemm(false, false, n, k, m, g, m, lb_r(c->in[1]), k, c->fresh[0] ? 0 : 1, lb_r(c->gin[0]), k);
     if (c->gin[1]) lbi_gemm(true, false, m, k, n, g, m, lb_r(c->in[0]), k, c->fresh[1] ? 0 : 1, lb_r(c->gin[1]), k);
     if (c->in[2] && c->gin[2]) {
-        lb_real *gb = lb_r(c->gin[2]);
-        for (int64_t j = 0; c->fresh[2] && j < m; j++) gb[j] = 0;
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < m; j++) gb[j] += g[i * m + j];
+        lb_tensor rows = {.dtype = LB_REAL, .rank = 2, .shape = {n, m}, .stride = {m, 1}, .data = (void *)g};
+        lbi_reduce_to(c->gin[2], &rows, 1, c->fresh[2]);
     }
 }
 

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX2: a tile of 6 x 16. Of 16 registers 12 hold the tile, two a row of B, one an element of A. A step of k costs 12 multiply-adds
+ * (6 cycles on two ports) and 8 loads (4 cycles); 12 sums in flight hide the latency of 4 to 5. */
+#include "tensor/kernels/gemm_kernel.h"
+#if defined(__x86_64__) && !defined(LB_DOUBLE)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx2,fma"), optimize("O3")))
+#define INLINE static inline __attribute__((always_inline, target("avx2,fma")))
+enum { MR = 6, NR = 16 };
+
+INLINE __m256i mask_of(int left) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(left), lane);
+}
+
+INLINE __m256 finish(__m256 x, const lbi_tile_end *e, int row, int col, __m256i mask, const float *c) {
+    if (e->beta == 1) x = _mm256_add_ps(x, _mm256_maskload_ps(c, mask));
+    else if (e->beta != 0) x = _mm256_fmadd_ps(_mm256_set1_ps(e->beta), _mm256_maskload_ps(c, mask), x);
+    if (e->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(e->row_bias[row]));
+    if (e->col_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(e->col_bias + col, mask));
+    if (e->add) x = _mm256_add_ps(x, _mm256_maskload_ps(e->add + row * e->ld_add + col, mask));
+    if (e->clamp) x = _mm256_min_ps(_mm256_set1_ps(e->hi), _mm256_max_ps(_mm256_set1_ps(e->lo), x));
+    return x;
+}
+
+/* rows and vectors (1 or 2 of 8 columns) are constants here, so the loops unroll and the sums stay in registers. */
+INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int cols, const lbi_tile_end *e) {
+    __m256 sum[MR][2];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            sum[i][v] = _mm256_setzero_ps();
+            _mm_prefetch((const char *)(c + i * ldc + 8 * v), _MM_HINT_T1); /* C comes from far and is wanted when the loop ends; to L2, since its rows may all fall into one set of L1 */
+        }
+    for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+        __m256 b0 = _mm256_load_ps(b), b1 = vectors > 1 ? _mm256_load_ps(b + 8) : b0;
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            __m256 x = _mm256_broadcast_ss(a + i);
+            sum[i][0] = _mm256_fmadd_ps(x, b0, sum[i][0]);
+            if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(x, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *to = c + i * ldc + 8 * v;
+            __m256i mask = mask_of(cols - 8 * v);
+            _mm256_maskstore_ps(to, mask, finish(sum[i][v], e, i, 8 * v, mask, to));
+        }
+}
+
+INLINE void tile_rows(const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    switch (rows) {
+    case 6: tile_of(6, vectors, k, a, b, c, ldc, cols, e); break;
+    case 5: tile_of(5, vectors, k, a, b, c, ldc, cols, e); break;
+    case 4: tile_of(4, vectors, k, a, b, c, ldc, cols, e); break;
+    case 3: tile_of(3, vectors, k, a, b, c, ldc, cols, e); break;
+    case 2: tile_of(2, vectors, k, a, b, c, ldc, cols, e); break;
+    default: tile_of(1, vectors, k, a, b, c, ldc, cols, e); break;
+    }
+}
+
+TARGET static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    if (cols > 8) tile_rows(2, k, a, b, c, ldc, rows, cols, e);
+    else tile_rows(1, k, a, b, c, ldc, rows, cols, e);
+}
+
+/* Eight lines of eight numbers -> eight columns, stored `width` apart. */
+INLINE void turn_8x8(float *to, int width, const float *from, int64_t ld) {
+    __m256 r[8], t[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * ld);
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + (i + 4) * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+}
+
+/* Whole blocks of 8 x 8, right to left: what a block writes beyond the panel's width is overwritten by the first block of the next rows. */
+TARGET void lbi_across_avx2(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
+    int64_t p = 0;
+    int blocks = (width + 7) / 8;
+    static const float none[8];
+    for (; p + 8 <= k; p += 8)
+        for (int b = blocks - 1; b >= 0; b--) {
+            const float *line = from + 8 * b * ld + p;
+            if (8 * b + 8 <= count) {
+                turn_8x8(to + p * width + 8 * b, width, line, ld);
+                continue;
+            }
+            float block[8][8];
+            for (int i = 0; i < 8; i++) _mm256_storeu_ps(block[i], _mm256_loadu_ps(8 * b + i < count ? line + i * ld : none));
+            turn_8x8(to + p * width + 8 * b, width, block[0], 8);
+        }
+    for (; p < k; p++)
+        for (int j = 0; j < width; j++) to[p * width + j] = j < count ? from[j * ld + p] : 0;
+}
+
+const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .across = lbi_across_avx2};
+#endif

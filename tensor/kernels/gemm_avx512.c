@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AVX-512: a tile of 14 x 32. Of 32 registers 28 hold the tile, two a row of B, one an element of A. A step of k costs 28
+ * multiply-adds (14 cycles on two ports) and 16 loads (8 cycles), so arithmetic is what limits it; 28 sums in flight hide the latency of 4. */
+#include "tensor/kernels/gemm_kernel.h"
+#if defined(__x86_64__) && !defined(LB_DOUBLE)
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"), optimize("O3")))
+#define INLINE static inline __attribute__((always_inline, target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+enum { MR = 14, NR = 32 };
+
+INLINE __m512 finish(__m512 x, const lbi_tile_end *e, int row, int col, __mmask16 mask, const float *c) {
+    if (e->beta == 1) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, c));
+    else if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
+    if (e->row_bias) x = _mm512_add_ps(x, _mm512_set1_ps(e->row_bias[row]));
+    if (e->col_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->col_bias + col));
+    if (e->add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->add + row * e->ld_add + col));
+    if (e->clamp) x = _mm512_min_ps(_mm512_set1_ps(e->hi), _mm512_max_ps(_mm512_set1_ps(e->lo), x));
+    return x;
+}
+
+/* rows and vectors (1 or 2 of 16 columns) are constants here, so the loops unroll and the sums stay in registers. */
+INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int cols, const lbi_tile_end *e) {
+    __m512 sum[MR][2];
+    __mmask16 mask[2];
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            sum[i][v] = _mm512_setzero_ps();
+            _mm_prefetch((const char *)(c + i * ldc + 16 * v), _MM_HINT_T1); /* C comes from far and is wanted when the loop ends; to L2, since its rows may all fall into one set of L1 */
+        }
+    for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+        __m512 b0 = _mm512_load_ps(b), b1 = vectors > 1 ? _mm512_load_ps(b + 16) : b0;
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++) {
+            __m512 x = _mm512_set1_ps(a[i]);
+            sum[i][0] = _mm512_fmadd_ps(x, b0, sum[i][0]);
+            if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
+        }
+    }
+    for (int v = 0; v < vectors; v++) {
+        int left = cols - 16 * v;
+        mask[v] = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+    }
+    bool plain = !e->row_bias && !e->col_bias && !e->add && !e->clamp && e->beta == 0;
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *to = c + i * ldc + 16 * v;
+            _mm512_mask_storeu_ps(to, mask[v], plain ? sum[i][v] : finish(sum[i][v], e, i, 16 * v, mask[v], to));
+        }
+}
+
+INLINE void tile_rows(const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    switch (rows) {
+    case 14: tile_of(14, vectors, k, a, b, c, ldc, cols, e); break;
+    case 13: tile_of(13, vectors, k, a, b, c, ldc, cols, e); break;
+    case 12: tile_of(12, vectors, k, a, b, c, ldc, cols, e); break;
+    case 11: tile_of(11, vectors, k, a, b, c, ldc, cols, e); break;
+    case 10: tile_of(10, vectors, k, a, b, c, ldc, cols, e); break;
+    case 9: tile_of(9, vectors, k, a, b, c, ldc, cols, e); break;
+    case 8: tile_of(8, vectors, k, a, b, c, ldc, cols, e); break;
+    case 7: tile_of(7, vectors, k, a, b, c, ldc, cols, e); break;
+    case 6: tile_of(6, vectors, k, a, b, c, ldc, cols, e); break;
+    case 5: tile_of(5, vectors, k, a, b, c, ldc, cols, e); break;
+    case 4: tile_of(4, vectors, k, a, b, c, ldc, cols, e); break;
+    case 3: tile_of(3, vectors, k, a, b, c, ldc, cols, e); break;
+    case 2: tile_of(2, vectors, k, a, b, c, ldc, cols, e); break;
+    default: tile_of(1, vectors, k, a, b, c, ldc, cols, e); break;
+    }
+}
+
+TARGET static void tile_wide(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) { tile_rows(2, k, a, b, c, ldc, rows, cols, e); }
+TARGET static void tile_narrow(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) { tile_rows(1, k, a, b, c, ldc, rows, cols, e); }
+
+static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    (cols > 16 ? tile_wide : tile_narrow)(k, a, b, c, ldc, rows, cols, e);
+}
+
+const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .tile = tile, .across = lbi_across_avx2};
+#endif

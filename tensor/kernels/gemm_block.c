@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/kernels/gemm_block.h"
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#include "base/cpu.h"
+#ifndef LB_DOUBLE
+
+static const lbi_gemm_kernel *chosen;
+static void choose(void) {
+#ifdef __x86_64__
+    lbi_cpu_level level = lbi_cpu();
+    chosen = level >= LBI_CPU_AVX512 ? &lbi_gemm_avx512 : level >= LBI_CPU_AVX2 ? &lbi_gemm_avx2 : NULL;
+#endif
+}
+
+const lbi_gemm_kernel *lbi_gemm_kernel_now(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose);
+    return chosen;
+}
+
+/* Numbers of neighbouring lines lie side by side: a row of the panel is a copy. */
+static void pack_along(float *to, int width, const float *from, int64_t ld, int64_t count, int64_t kc) {
+    if (count >= width) {
+        for (int64_t p = 0; p < kc; p++) memcpy(to + p * width, from + p * ld, (size_t)width * sizeof *to);
+        return;
+    }
+    for (int64_t p = 0; p < kc; p++) {
+        memcpy(to + p * width, from + p * ld, (size_t)count * sizeof *to);
+        memset(to + p * width + count, 0, (size_t)(width - count) * sizeof *to);
+    }
+}
+
+void lbi_pack(const lbi_gemm_kernel *g, float *to, int width, const float *from, int64_t ld, bool across, int64_t first, int64_t count, int64_t k0, int64_t kc) {
+    for (int64_t j = 0; j < count; j += width, to += width * kc) {
+        int64_t n = count - j < width ? count - j : width;
+        if (across) g->across(to, width, from + (first + j) * ld + k0, ld, (int)n, kc);
+        else pack_along(to, width, from + k0 * ld + first + j, ld, n, kc);
+    }
+}
+
+void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, const float *a, const float *b, float *c, int64_t ldc, const lbi_tile_end *end, bool first, bool last) {
+    lbi_tile_end e = {.beta = first ? end->beta : 1};
+    for (int64_t j = 0; j < n; j += g->nr) {
+        int cols = n - j < g->nr ? (int)(n - j) : g->nr;
+        for (int64_t i = 0; i < m; i += g->mr) {
+            int rows = m - i < g->mr ? (int)(m - i) : g->mr;
+            if (last) {
+                e.row_bias = end->row_bias ? end->row_bias + i : NULL;
+                e.col_bias = end->col_bias ? end->col_bias + j : NULL;
+                e.ld_add = end->ld_add;
+                e.add = end->add ? end->add + i * e.ld_add + j : NULL;
+                e.clamp = end->clamp;
+                e.lo = end->lo;
+                e.hi = end->hi;
+            }
+            g->tile(kc, a + i * kc, b + j * kc, c + i * ldc + j, ldc, rows, cols, &e);
+        }
+    }
+}
+
+lbi_tile_end lbi_tile_end_of(const lbi_gemm_end *end, lb_act *after) {
+    *after = LB_ACT_NONE;
+    if (!end) return (lbi_tile_end){0};
+    lbi_tile_end e = {.beta = end->beta, .row_bias = end->row_bias, .col_bias = end->col_bias, .add = end->add, .ld_add = end->ld_add, .hi = INFINITY};
+    if (end->act == LB_ACT_RELU6) e.hi = 6;
+    e.clamp = end->act == LB_ACT_RELU || end->act == LB_ACT_RELU6;
+    if (!e.clamp) *after = end->act;
+    return e;
+}
+#endif

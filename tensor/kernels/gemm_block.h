@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packed products in blocks that fit the caches: what gemm.c and conv_gemm.c are made of. Float only. Private to tensor/kernels.
+ *
+ * Cache reasoning. A panel of B [KC][nr] (48 KB at 384 x 32, 24 KB at 384 x 16) stays in or near L1 while panels of A [KC][mr] pass by; a block of A
+ * [MC x KC] (260 KB) and one of B [KC x NC] stay in L2. C is read and written once per KC steps. */
+#ifndef LB_TENSOR_KERNELS_GEMM_BLOCK_H
+#define LB_TENSOR_KERNELS_GEMM_BLOCK_H
+#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/gemm_kernel.h"
+
+enum { LBI_KC = 384, LBI_MC = 168, LBI_NC = 512 };
+
+/** The kernel of this CPU and LB_CPU; NULL = none (OpenBLAS or the plain loops do the work). */
+const lbi_gemm_kernel *lbi_gemm_kernel_now(void);
+
+static inline int64_t lbi_panels(int64_t n, int width) { return (n + width - 1) / width; }
+/** Numbers that `n` lines of k take when packed in panels, with the slack that packing may write. */
+static inline int64_t lbi_packed_size(int64_t n, int64_t k, int width) { return lbi_panels(n, width) * width * k + 16; }
+
+/** Packs lines first..first+count-1 (rows of op(A), columns of op(B)) from k0 on, kc numbers each, into panels [kc][width].
+ *  across: line j lies at from + j * ld, numbers next to each other; else number p of all lines lies at from + p * ld. */
+void lbi_pack(const lbi_gemm_kernel *g, float *to, int width, const float *from, int64_t ld, bool across, int64_t first, int64_t count, int64_t k0, int64_t kc);
+
+/** C block [m,n] from packed panels of kc steps. end: for this block's first element; last: the last of k, so that bias, add and clamp apply.
+ *  The first block of k uses end->beta, later ones add. */
+void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, const float *a, const float *b, float *c, int64_t ldc, const lbi_tile_end *end, bool first, bool last);
+
+/** The part of an epilogue that tiles do in registers; *after is what remains to be done on finished rows (LB_ACT_NONE: nothing). */
+lbi_tile_end lbi_tile_end_of(const lbi_gemm_end *end, lb_act *after);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The innermost step of a matrix product, one per instruction level: a tile of C from a panel of A and a panel of B, all in registers.
+ * Panels are packed: A as [k][mr], B as [k][nr], so that both are read in order. Float only. Private to tensor/kernels. */
+#ifndef LB_TENSOR_KERNELS_GEMM_KERNEL_H
+#define LB_TENSOR_KERNELS_GEMM_KERNEL_H
+#include "tensor/tensor.h"
+
+enum { LBI_MR_MAX = 14, LBI_NR_MAX = 32 };
+
+/* What happens to a tile on its way to C. Pointers are at the tile's first element. */
+typedef struct lbi_tile_end {
+    float beta;              /* C = beta C + tile; 0 does not read C */
+    const float *row_bias;   /* one a row, or NULL */
+    const float *col_bias;   /* one a column, or NULL */
+    const float *add;        /* a matrix like C, rows ld_add apart, or NULL */
+    int64_t ld_add;
+    bool clamp;              /* to lo..hi, NaN stays */
+    float lo, hi;
+} lbi_tile_end;
+
+typedef struct lbi_gemm_kernel {
+    const char *name;
+    int mr, nr;
+    /* rows <= mr, cols <= nr of C (rows ldc apart) from k columns of the panels. Lanes beyond are not touched. */
+    void (*tile)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *end);
+    /* Panel of `width` from count <= width lines of k numbers each, lines ld apart: to[p * width + j] = from[j * ld + p]. Lanes
+     * from count on become 0. May write up to 7 numbers beyond to[k * width]. */
+    void (*across)(float *to, int width, const float *from, int64_t ld, int count, int64_t k);
+} lbi_gemm_kernel;
+
+extern const lbi_gemm_kernel lbi_gemm_avx2, lbi_gemm_avx512;
+void lbi_across_avx2(float *to, int width, const float *from, int64_t ld, int count, int64_t k);
+
+#endif
