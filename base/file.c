@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -104,6 +105,47 @@ done:
     if (name) unlink(name);
     lb_free(name);
     lb_free(folder);
+    return st;
+}
+
+lb_status lb_lock_folder(int *lock, const char *folder) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return system_error(errno, folder);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        return lb_fail(LB_E_IO, "%s: another process is at work in it", folder);
+    }
+    *lock = fd;
+    return LB_OK;
+}
+
+void lb_unlock(int lock) {
+    if (lock >= 0) close(lock);
+}
+
+/* "<name>.<process>-<number>.part" */
+static bool is_beside(const char *name) {
+    const char *dot = strrchr(name, '.');
+    long process;
+    unsigned number;
+    char end;
+    if (!dot || strcmp(dot, ".part") != 0) return false;
+    while (dot > name && dot[-1] != '.') dot--;
+    return dot > name && sscanf(dot, "%ld-%u.par%c", &process, &number, &end) == 3;
+}
+
+lb_status lb_remove_unfinished(const char *folder) {
+    char **names = NULL;
+    int64_t count = 0;
+    lb_status st = lb_list_folder(&names, &count, folder);
+    for (int64_t i = 0; i < count && st == LB_OK; i++) {
+        if (!is_beside(names[i])) continue;
+        char *path = lb_path_join(folder, names[i]);
+        if (!path) st = LB_E_NOMEM;
+        else if (unlink(path) != 0 && errno != ENOENT) st = system_error(errno, path);
+        lb_free(path);
+    }
+    lb_names_free(names, count);
     return st;
 }
 

@@ -18,6 +18,13 @@ LB_API LB_MUST_USE lb_status lb_sync_folder(const char *path);  /* fsync of the 
 /** Removes a file or a folder with all it holds. A missing one is fine. */
 LB_API LB_MUST_USE lb_status lb_remove_all(const char *path);
 
+/** Takes the lock of a folder against other processes of this machine; *lock is given back by lb_unlock or by the end of the process.
+ *  LB_E_IO when another process holds it. Where the file system knows no locks, nothing is locked. */
+LB_API LB_MUST_USE lb_status lb_lock_folder(int *lock, const char *folder);
+LB_API void lb_unlock(int lock);
+/** Removes what lb_file_write left beside its names in a folder when it was killed. Only under the folder's lock. */
+LB_API LB_MUST_USE lb_status lb_remove_unfinished(const char *folder);
+
 /* A read-only map of a file. */
 typedef struct lb_mmap {
     const uint8_t *data; /* NULL when size is 0 */

@@ -313,6 +313,57 @@ lb_status lb_value_only(const lb_value *map, const char *where, const char *cons
     return LB_OK;
 }
 
+/* ---- comparing ---- */
+
+static bool is_number(const lb_value *v) { return v->kind == LB_V_INT || v->kind == LB_V_REAL; }
+
+static double as_real(const lb_value *v) { return v->kind == LB_V_INT ? (double)v->integer : v->real; }
+
+static bool same_scalar(const lb_value *a, const lb_value *b) {
+    if (is_number(a) && is_number(b)) return as_real(a) == as_real(b) && (a->kind != b->kind || a->integer == b->integer);
+    if (a->kind != b->kind) return false;
+    if (a->kind == LB_V_BOOL) return a->boolean == b->boolean;
+    return a->kind == LB_V_NULL || (a->text_size == b->text_size && memcmp(a->text, b->text, a->text_size) == 0);
+}
+
+static void say_value(lb_buf *out, const lb_value *v) {
+    if (!v) lb_buf_text(out, "nothing");
+    else if (lb_json_write(out, v, 0) != LB_OK) lb_error_clear();
+}
+
+static const lb_value *child_of(const lb_value *map, const char *key) {
+    int64_t i = key_index(map, key, strlen(key));
+    return i < 0 ? NULL : map->items[i];
+}
+
+/* out holds the path of a and b; given back as it was when they are equal. */
+static bool differ(lb_buf *out, const lb_value *a, const lb_value *b) {
+    size_t at = out->size;
+    bool deep = a && b && a->kind == b->kind && (a->kind == LB_V_MAP || (a->kind == LB_V_LIST && a->count == b->count));
+    if (!deep) {
+        if (a && b && a->kind < LB_V_LIST && b->kind < LB_V_LIST && same_scalar(a, b)) return false;
+        lb_buf_text(out, ": ");
+        say_value(out, a);
+        lb_buf_text(out, " and ");
+        say_value(out, b);
+        return true;
+    }
+    for (int64_t i = 0; i < a->count; i++) {
+        if (a->kind == LB_V_MAP) lb_buf_format(out, "%s%s", at ? "." : "", a->keys[i]);
+        else lb_buf_format(out, "%s%lld", at ? "." : "", (long long)i);
+        if (differ(out, a->items[i], a->kind == LB_V_MAP ? child_of(b, a->keys[i]) : b->items[i])) return true;
+        out->size = at;
+    }
+    for (int64_t i = 0; a->kind == LB_V_MAP && i < b->count; i++) {
+        if (child_of(a, b->keys[i])) continue;
+        lb_buf_format(out, "%s%s", at ? "." : "", b->keys[i]);
+        return differ(out, NULL, b->items[i]);
+    }
+    return false;
+}
+
+bool lb_value_differ(lb_buf *out, const lb_value *a, const lb_value *b) { return differ(out, a, b); }
+
 /* ---- text shared by the writers ---- */
 
 /* Length of the UTF-8 character at p, 0 if it is none (overlong, surrogate, cut or beyond U+10FFFF). */

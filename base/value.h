@@ -56,6 +56,10 @@ LB_API LB_MUST_USE lb_status lb_value_set(lb_value *root, const char *path, cons
  *  mean y?)". */
 LB_API LB_MUST_USE lb_status lb_value_only(const lb_value *map, const char *where, const char *const *known);
 
+/** The first place where two trees differ, as "train.steps: 300 and 200"; false when they are equal. Numbers compare by value, maps by
+ *  key whatever the order. */
+LB_API bool lb_value_differ(lb_buf *out, const lb_value *a, const lb_value *b);
+
 /** Parse. `name` (a file) is used in messages, which give line and column. Duplicate keys are LB_E_FORMAT. */
 LB_API LB_MUST_USE lb_status lb_json_parse(lb_value **out, const char *text, size_t size, const char *name);
 LB_API LB_MUST_USE lb_status lb_yaml_parse(lb_value **out, const char *text, size_t size, const char *name);

@@ -295,6 +295,7 @@ static lb_status write_file(runner *r, const char *path) {
 done:
     lb_flow_close(r->flow);
     r->flow = NULL;
+    if (st == LB_E_CANCELLED) st = lb_fail(st, "%s: stopped after %lld of %lld items; the same command goes on", path, (long long)r->done, (long long)r->job.n);
     lb_cache_close_part(&r->writer);
     return st;
 }

@@ -123,10 +123,10 @@ lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o) {
 
 /* ---- what a file holds ---- */
 
-int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps) {
+int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, int64_t each) {
     int64_t bytes = 0;
     for (int t = 0; t < ntaps; t++) {
-        int64_t one = (int64_t)lb_dtype_size(taps[t].dtype) * (taps[t].ragged ? 64 : 1);
+        int64_t one = (int64_t)lb_dtype_size(taps[t].dtype) * (taps[t].ragged ? each : 1);
         for (int d = taps[t].ragged ? 1 : 0; d < taps[t].rank; d++) one *= taps[t].shape[d];
         bytes += one;
     }

@@ -43,8 +43,8 @@ LB_MUST_USE lb_status cli_encode_open(cli_encode_run *out, lb_cli *cli, const cl
 void cli_encode_close(cli_encode_run *r);
 /** Prints the model's taps with their shapes. */
 LB_MUST_USE lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o);
-/** Bytes of all features of `count` items as stored; texts count as 64 tokens. */
-int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps);
+/** Bytes of all features of `count` items as stored, a tap of varying length counted with `each` positions an item. */
+int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, int64_t each);
 /** What a feature file or cache folder holds: items, failed by reason, taps, fingerprints. */
 LB_MUST_USE lb_status cli_features_value(lb_value **out, const char *path);
 /** Says it as one JSON object, or for people. *failed counts. */

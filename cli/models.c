@@ -409,6 +409,7 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(folder_of(&folder, m->path));
     LB_TRY(read_config(&config, folder));
     LB_TRY(cli_open_weights(&w, &file, m->path));
+    LB_TRY(cli_check_pinned(m->path, file, w->sha256));
     const lb_value *own = lb_get(config, "limbeck");
     LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
     LB_TRY(cli_load_weights(m->model, w, file));

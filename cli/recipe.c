@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/threads.h"
+#include "cli/recipe_private.h"
 
 const lb_param cli_train_params[] = {
     LB_PARAM(cli_train_options, steps, 300, 1, 1e9, "steps", "optimiser steps"),
@@ -32,6 +33,15 @@ static lb_status absent(const char *where, const char *key) { return lb_fail(LB_
 
 /* Puts the filled table back into the recipe, so that the resolved copy states every default. */
 static void resolve(lb_value *root, const char *key, const lb_param *table, const void *cfg) { lb_map_put(root, key, lb_params_to_value(table, cfg)); }
+
+/* The line of a key, for messages; 0 = unknown (set on the command line). */
+static int line_of(const lb_value *map, const char *key) {
+    for (int64_t i = 0; map && i < map->count; i++)
+        if (strcmp(map->keys[i], key) == 0) return map->key_lines[i];
+    return 0;
+}
+
+static lb_status at_line(lb_status st, int line) { return st == LB_OK || line <= 0 ? st : lb_where(st, "line %d", line); }
 
 static lb_status texts_of(char ***out, int64_t *count, const lb_value *v, const char *where) {
     lb_status st = LB_OK;
@@ -108,9 +118,8 @@ static lb_status open_feature(cli_recipe *r, const char *name, const lb_value *v
     const char *path = lb_get_text(v, "cache", NULL), *tap = lb_get_text(v, "tap", "embedding"), *of = lb_get_text(v, "of", "image");
     if (r->nfeatures == CLI_MAX_FEATURES) return lb_fail(LB_E_LIMIT, "recipe: at most %d features", CLI_MAX_FEATURES);
     cli_feature *f = &r->features[r->nfeatures];
-    LB_TRY(lb_value_only(v, "recipe: features", (const char *const[]){"cache", "tap", "of", NULL}));
+    LB_TRY(recipe_check_feature(v));
     if (!path) return absent(name, "cache");
-    if (strcmp(of, "image") != 0 && strcmp(of, "text") != 0) return lb_fail(LB_E_ARG, "recipe: features.%s.of is image or text, not '%s'", name, of);
     LB_TRY(lb_cache_open(&f->cache, path));
     r->nfeatures++;
     f->of_text = strcmp(of, "text") == 0;
@@ -166,20 +175,19 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
     lb_status st = LB_OK;
     char **fields = NULL;
     int64_t n = 0;
-    LB_TRY(lb_value_only(v, "recipe: streams", (const char *const[]){"split", "fields", "batch", "augment", "unpaired", NULL}));
+    LB_TRY(recipe_check_stream(v));
     if (r->nstreams == CLI_MAX_STREAMS) return lb_fail(LB_E_LIMIT, "recipe: at most %d streams", CLI_MAX_STREAMS);
     cli_stream *s = &r->streams[r->nstreams++];
     if (!(s->name = lb_strdup(name))) return LB_E_NOMEM;
     s->batch = lb_get_int(v, "batch", 64);
     s->augment = lb_get_bool(v, "augment", false);
     s->unpaired = lb_get_bool(v, "unpaired", false);
-    if (s->batch < 1) return lb_fail(LB_E_ARG, "recipe: streams.%s.batch is at least 1", name);
     LB_TRY(texts_of(&fields, &n, lb_get(v, "fields"), "streams.*.fields"));
     for (int64_t i = 0; i < n; i++) {
         if (strcmp(fields[i], "image") == 0) s->image = true;
         else if (strcmp(fields[i], "text") == 0) s->text = true;
         else {
-            st = lb_fail(LB_E_ARG, "recipe: streams.%s.fields: '%s' is neither image nor text", name, fields[i]);
+            st = at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image nor text", name, fields[i]), line_of(v, "fields"));
             goto done;
         }
     }
@@ -200,15 +208,19 @@ static lb_status open_streams(cli_recipe *r) {
 
 /* ---- objectives ---- */
 
-static lb_status bind(lb_objective *o, const lb_value *inputs) {
+static lb_status bind(const cli_recipe *r, lb_objective *o, const lb_value *inputs) {
     o->nbind = inputs ? (int)inputs->count : 0;
     o->inputs = lb_calloc((size_t)o->nbind + 1, sizeof *o->inputs);
     o->names = lb_calloc((size_t)o->nbind + 1, sizeof *o->names);
     if (!o->inputs || !o->names) return LB_E_NOMEM;
     for (int i = 0; i < o->nbind; i++) {
-        if (inputs->items[i]->kind != LB_V_TEXT) return lb_fail(LB_E_ARG, "recipe: line %d: objectives.inputs.%s names a tensor", inputs->items[i]->line, inputs->keys[i]);
+        const lb_value *v = inputs->items[i];
+        if (v->kind != LB_V_TEXT) return at_line(lb_fail(LB_E_ARG, "inputs.%s names a tensor", inputs->keys[i]), inputs->key_lines[i]);
         o->inputs[i] = inputs->keys[i];
-        o->names[i] = inputs->items[i]->text;
+        o->names[i] = v->text;
+        lb_status st = recipe_check_input(o->component, o->inputs[i]);
+        if (st == LB_OK) st = recipe_check_name(r, o->names[i]);
+        if (st != LB_OK) return at_line(st, inputs->key_lines[i]);
     }
     return LB_OK;
 }
@@ -222,25 +234,25 @@ static bool has_stream(const cli_recipe *r, const char *name) {
 static lb_status open_objective(cli_recipe *r, const lb_value *v) {
     lb_status st = LB_OK;
     const lb_head *head = NULL;
-    LB_TRY(lb_value_only(v, "recipe: objectives", (const char *const[]){"name", "method", "component", "on", "weight", "warmup", "start", "inputs", "params", NULL}));
+    LB_TRY(recipe_check_objective(v));
     if (r->nterms == CLI_MAX_TERMS) return lb_fail(LB_E_LIMIT, "recipe: at most %d objectives", CLI_MAX_TERMS);
     const char *method = lb_get_text(v, "method", NULL), *stream = lb_get_text(v, "on", NULL);
     if (!method) return absent("an objective", "method");
     if (!stream || !has_stream(r, stream)) return lb_fail(LB_E_ARG, "recipe: line %d: objective %s: 'on' names a stream", v->line, method);
     lb_objective *o = &r->terms[r->nterms++];
-    LB_TRY(lb_family_find(&head, &lb_methods, method));
+    LB_TRY(at_line(lb_family_find(&head, &lb_methods, method), line_of(v, "method")));
     o->method = (const lb_method *)head;
     o->component = o->method->components;
-    if (lb_get(v, "component")) LB_TRY(lb_component_find(&o->component, o->method, lb_get_text(v, "component", "")));
+    if (lb_get(v, "component")) LB_TRY(at_line(lb_component_find(&o->component, o->method, lb_get_text(v, "component", "")), line_of(v, "component")));
     LB_TRY(lb_component_config(&o->cfg, o->method, o->component, lb_get(v, "params")));
     o->name = lb_get_text(v, "name", o->component->name);
     o->stream = stream;
     o->weight = lb_get_real(v, "weight", 1);
     o->warmup = lb_get_int(v, "warmup", 0);
     o->start = lb_get_int(v, "start", 0);
-    LB_TRY(bind(o, lb_get(v, "inputs")));
+    LB_TRY(bind(r, o, lb_get(v, "inputs")));
 done:
-    return st == LB_OK ? st : lb_where(st, "recipe: line %d", v->line);
+    return st == LB_OK ? st : lb_where(st, "recipe: the objective of line %d", v->line);
 }
 
 static lb_status open_objectives(cli_recipe *r) {
@@ -259,7 +271,7 @@ static lb_status open_student(cli_recipe *r) {
     const lb_head *head = NULL;
     if (!v || !lb_get_text(v, "arch", NULL)) return absent("student", "arch");
     LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", NULL}));
-    LB_TRY(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")));
+    LB_TRY(at_line(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")), line_of(v, "arch")));
     LB_TRY(lb_model_new(&r->student, (const lb_arch *)head, lb_get(v, "params")));
     lb_map_put((lb_value *)v, "params", lb_params_to_value(head->params, r->student->cfg));
     LB_TRY(lb_store_init(r->student->store, r->seed));
@@ -311,8 +323,8 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
     LB_TRY(open_features(r));
     LB_TRY(open_teachers(r));
     LB_TRY(open_streams(r));
-    LB_TRY(open_objectives(r));
     LB_TRY(open_student(r));
+    LB_TRY(open_objectives(r));
     LB_TRY(open_train(r));
     find_fingerprint(r);
     *out = r;

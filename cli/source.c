@@ -27,6 +27,7 @@ struct cli_source {
     tokens *tokens;     /* per item; ids NULL = not yet made */
     lb_image *kept;     /* per item; decoded pictures, before augmentation */
     int64_t kept_bytes;
+    uint8_t *broken;    /* per item: its picture cannot be read */
     int64_t **rows;     /* [feature][item]: row in the cache, -1 = none */
     int64_t *label;     /* per item, -1 = none */
     pthread_mutex_t lock;
@@ -34,6 +35,31 @@ struct cli_source {
 };
 
 /* ---- pictures ---- */
+
+/* What is wrong with the item itself, not with disk or memory, is remembered and told once. */
+static lb_status mark_broken(cli_source *s, int64_t item, lb_status st) {
+    if (st != LB_E_FORMAT && st != LB_E_UNSUPPORTED && st != LB_E_LIMIT && st != LB_E_NOTFOUND) return st;
+    pthread_mutex_lock(&s->lock);
+    bool known = s->broken[item];
+    s->broken[item] = 1;
+    pthread_mutex_unlock(&s->lock);
+    if (!known) lb_say(LB_LOG_WARN, "data", "%s; left out", lb_error_text());
+    return st;
+}
+
+static bool is_broken(cli_source *s, int64_t item) {
+    pthread_mutex_lock(&s->lock);
+    bool broken = s->broken[item];
+    pthread_mutex_unlock(&s->lock);
+    return broken;
+}
+
+int64_t cli_source_keep_whole(cli_source *s, int64_t *items, int64_t count) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (!is_broken(s, items[i])) items[kept++] = items[i];
+    return kept;
+}
 
 /* Decoded pictures are kept while they fit in the memory given. */
 static lb_status kept_picture(cli_source *s, int64_t item, lb_image *out, bool *borrowed) {
@@ -46,7 +72,7 @@ static lb_status kept_picture(cli_source *s, int64_t item, lb_image *out, bool *
         return LB_OK;
     }
     lb_status st = lb_item_image(out, s->spec.items, &s->spec.items->at[item]);
-    if (st != LB_OK) return lb_where(st, "item %s", s->spec.items->at[item].key);
+    if (st != LB_OK) return mark_broken(s, item, lb_where(st, "item %s", s->spec.items->at[item].key));
     *borrowed = false;
     int64_t bytes = (int64_t)out->width * out->height * out->channels;
     pthread_mutex_lock(&s->lock);
@@ -227,6 +253,19 @@ void cli_batch_release(lb_batch *b) {
     *b = (lb_batch){0};
 }
 
+/* From places in the stream to items; one whose picture is broken gives way to the next of the stream. *changed: another choice than items
+ * held. What a step holds so depends on the data alone, however early a broken picture is met. */
+static lb_status choose(cli_source *s, const cli_stream *stream, const int64_t *places, int64_t n, bool pictures, int64_t *items, bool *changed) {
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = 0, item = stream->rows[places[i]];
+        while (pictures && is_broken(s, item) && ++k < stream->count) item = stream->rows[(places[i] + k) % stream->count];
+        if (k && k == stream->count) return lb_fail(LB_E_NOTFOUND, "stream %s: no picture of its items can be read", stream->name);
+        *changed |= items[i] != item;
+        items[i] = item;
+    }
+    return LB_OK;
+}
+
 /* Step k of a stream: pictures and texts in the same order, or in two orders when unpaired. */
 static lb_status make_step(void *ctx, int64_t step, void **result) {
     const ahead *a = ctx;
@@ -235,7 +274,7 @@ static lb_status make_step(void *ctx, int64_t step, void **result) {
     lb_status st = LB_OK;
     int64_t n = stream->batch, epoch = 0;
     lb_batch *b = lb_calloc(1, sizeof *b);
-    int64_t *rows = lb_alloc((size_t)n * 2, sizeof *rows);
+    int64_t *rows = lb_calloc((size_t)n * 4, sizeof *rows), *items = rows + 2 * n;
     if (!b || !rows) {
         st = LB_E_NOMEM;
         goto done;
@@ -247,8 +286,17 @@ static lb_status make_step(void *ctx, int64_t step, void **result) {
         snprintf(name, sizeof name, "%s.text", stream->name);
         LB_TRY(lb_sampler_batch(rows + n, &epoch, s->spec.seed, name, stream->count, n, step));
     }
-    for (int64_t i = 0; i < 2 * n; i++) rows[i] = stream->rows[rows[i]];
-    LB_TRY(fill(s, stream, rows, rows + n, n, (uint64_t)epoch, b));
+    for (int64_t i = 0; i < 2 * n; i++) items[i] = -1;
+    lb_status made = LB_E_NOTFOUND;
+    for (bool changed = true; made != LB_OK && changed;) {
+        changed = false;
+        LB_TRY(choose(s, stream, rows, n, stream->image, items, &changed));
+        LB_TRY(choose(s, stream, rows + n, n, stream->image && !stream->unpaired, items + n, &changed));
+        if (!changed) break;
+        cli_batch_release(b);
+        made = fill(s, stream, items, items + n, n, (uint64_t)epoch, b);
+    }
+    LB_TRY(made);
     *result = b;
     b = NULL;
 done:
@@ -312,8 +360,9 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
     int64_t n = spec->items->count;
     s->tokens = lb_calloc((size_t)n + 1, sizeof *s->tokens);
     s->kept = lb_calloc((size_t)n + 1, sizeof *s->kept);
+    s->broken = lb_calloc((size_t)n + 1, 1);
     s->ahead = lb_calloc((size_t)spec->nstreams + 1, sizeof *s->ahead);
-    if (!s->tokens || !s->kept || !s->ahead) {
+    if (!s->tokens || !s->kept || !s->broken || !s->ahead) {
         st = LB_E_NOMEM;
         goto done;
     }
@@ -342,6 +391,7 @@ void cli_source_close(cli_source *s) {
     lb_free(s->label);
     lb_free(s->tokens);
     lb_free(s->kept);
+    lb_free(s->broken);
     lb_free(s->ahead);
     lb_free(s);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From items to training batches: pictures decoded, prepared and augmented, texts tokenised, cached teacher rows joined by key.
+/* From items to training batches: pictures decoded, prepared and augmented, texts tokenised, cached teacher rows joined by key. An item
+ * whose picture cannot be read gives way to the next of its stream, and is told once.
  * What a batch holds is a pure function of (seed, stream, step), so a resumed run sees the same batches. */
 #ifndef LB_CLI_SOURCE_H
 #define LB_CLI_SOURCE_H
@@ -53,6 +54,8 @@ lb_batch_source cli_source_batches(cli_source *s);
  *  cli_batch_release. A picture that cannot be read fails with its key. */
 LB_MUST_USE lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bool image, bool text, lb_batch *out);
 void cli_batch_release(lb_batch *b);
+/** Takes out of the list the items whose picture has turned out to be broken. @return how many stay */
+int64_t cli_source_keep_whole(cli_source *s, int64_t *items, int64_t count);
 /** Runs a model over items in batches under no-grad and gathers one tap of width D as f32 [count, D] (new, lb_free). */
 LB_MUST_USE lb_status cli_source_embed(cli_source *s, lb_model *m, const int64_t *items, int64_t count, bool image, bool text, const char *tap, float **out, int64_t *width);
 

@@ -398,6 +398,16 @@ bool lb_item_has_image(const lb_item *item) {
     return item->image || (item->inner && (*(const lb_reader *const *)item->inner)->image);
 }
 
+const char *lb_items_missing(const lb_items *items, int64_t i, char *where, size_t cap) {
+    const state *s = items->arena;
+    const lb_item *item = &items->at[i];
+    const char *const files[] = {item->image, item->audio, item->video, item->mask};
+    place(where, cap, s->origin[i], item->line);
+    for (size_t k = 0; k < LB_COUNT(files); k++)
+        if (files[k] && !lb_file_exists(files[k])) return files[k];
+    return NULL;
+}
+
 lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item) {
     (void)items;
     if (item->inner && !item->image) {

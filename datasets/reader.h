@@ -59,6 +59,8 @@ LB_API int64_t lb_items_find(const lb_items *items, const char *key); /* index o
 LB_API LB_MUST_USE lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item);
 /** Has it a picture: a file, or one that its reader makes? */
 LB_API bool lb_item_has_image(const lb_item *item);
+/** The first file of item i that is not there; NULL when all are. Writes where the item stands ("list.jsonl:3") into place. */
+LB_API const char *lb_items_missing(const lb_items *items, int64_t i, char *place, size_t cap);
 /** One item as a JSONL map (cli.md). */
 LB_API lb_value *lb_item_value(const lb_item *item);
 

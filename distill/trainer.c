@@ -144,7 +144,7 @@ static lb_status loop(lbi_train *r, lb_train_result *out) {
         snprintf(note, sizeof note, "loss %.4f", loss);
         st = lb_progress_at(s->progress, r->step, note);
         if (st == LB_E_CANCELLED && !last) {
-            if (lbi_checkpoint_save(r, "last.safetensors") == LB_OK) st = lb_fail(LB_E_CANCELLED, "stopped after step %lld of %lld; the same command with --resume goes on", (long long)r->step, (long long)s->steps);
+            if (lbi_checkpoint_save(r, "last.safetensors") == LB_OK) st = lb_fail(LB_E_CANCELLED, "stopped after step %lld of %lld; the same command goes on", (long long)r->step, (long long)s->steps);
             goto done;
         }
         st = LB_OK;
@@ -176,6 +176,7 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     LB_TRY(loop(&r, out));
     lbi_swap_ema(&r); /* the student leaves with its averaged weights */
     out->steps = r.step;
+    out->start_step = r.start_step;
     out->items_per_second = out->seconds > 0 ? (double)r.rows / out->seconds : 0;
     out->best_score = r.best_score;
     out->best_step = r.best_step;

@@ -78,6 +78,7 @@ typedef struct lb_train_result {
     int64_t steps;
     double seconds, items_per_second, last_loss, best_score;
     int64_t best_step, peak_bytes;
+    int64_t start_step; /* where this process began; equal to steps: the run was finished already */
 } lb_train_result;
 
 /** Runs (or resumes) the loop. Every term is logged at step 0; a term exactly zero over the first `log_every` steps fails unless

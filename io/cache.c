@@ -11,12 +11,17 @@
 const cache_field cache_fields[7] = {FIELD(weights), FIELD(preprocessing), FIELD(tokenizer), FIELD(taps), FIELD(list), FIELD(program), {0}};
 
 lb_status lb_fingerprint_match(const lb_fingerprint *have, const lb_fingerprint *want, bool strict, const char *file) {
+    lb_status st = LB_OK;
+    lb_buf differ = {0};
     for (const cache_field *f = cache_fields; f->name; f++) {
         const char *a = (const char *)have + f->offset, *b = (const char *)want + f->offset;
         if (!strict && strcmp(f->name, "program") == 0) continue;
-        if (strcmp(a, b) != 0) return lb_fail(LB_E_MISMATCH, "%s: '%s' differs: the file has '%s', wanted is '%s'", file, f->name, a, b);
+        if (strcmp(a, b) != 0) lb_buf_format(&differ, "%s'%s' differs: the file has '%s', wanted is '%s'", differ.size ? "; " : "", f->name, a, b);
     }
-    return LB_OK;
+    if (differ.failed) st = LB_E_NOMEM;
+    else if (differ.size) st = lb_fail(LB_E_MISMATCH, "%s: %s", file, lb_buf_str(&differ));
+    lb_buf_free(&differ);
+    return st;
 }
 
 void lb_fingerprint_hash(const lb_fingerprint *f, char out[65]) {

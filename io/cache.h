@@ -12,7 +12,7 @@ LB_BEGIN
 typedef struct lb_fingerprint {
     char weights[80], preprocessing[80], tokenizer[80], taps[256], list[80], program[40];
 } lb_fingerprint;
-/** LB_E_MISMATCH naming the first field that differs and both values. `program` is told apart only when strict. */
+/** LB_E_MISMATCH naming every field that differs with both values. `program` is told apart only when strict. */
 LB_API LB_MUST_USE lb_status lb_fingerprint_match(const lb_fingerprint *have, const lb_fingerprint *want, bool strict, const char *file);
 /** SHA-256 over all fields but program: the cache's identity, kept in checkpoints. */
 LB_API void lb_fingerprint_hash(const lb_fingerprint *f, char out[65]);

@@ -61,7 +61,9 @@ static lb_status check_folder(const char *folder, int64_t total) {
 }
 
 typedef struct need {
-    int64_t done, bytes, free; /* shards; bytes still to be written at the most; on that disk */
+    int64_t done;        /* shards */
+    int64_t least, most; /* bytes still to be written: texts of one token, of 64 */
+    int64_t free;        /* on that disk; -1 = unknown */
 } need;
 
 /* Of the folder, or of the nearest one above it that is there; -1 = unknown. */
@@ -78,22 +80,34 @@ static int64_t free_bytes(const char *folder) {
     return bytes;
 }
 
+static int64_t begun_bytes(const char *path) {
+    int64_t bytes = 0;
+    char *part = lb_format_dup("%s.part", path);
+    if (part && lb_file_exists(part) && lb_file_size(&bytes, part) != LB_OK) lb_error_clear();
+    lb_free(part);
+    return bytes;
+}
+
 /* While a shard is finished its rows are on the disk twice. */
 static lb_status find_need(need *n, const cli_encode_run *r, const shards *s, const options *o) {
     lb_tap_spec taps[CLI_ENCODE_TAPS];
     lb_status st = cli_encode_plan(r->model, &r->spec, taps);
-    int64_t left = 0;
+    int64_t left = 0, begun = 0;
     *n = (need){.free = -1};
     for (int64_t i = s->mine; st == LB_OK && i < s->total; i += s->of) {
         char *path = shard_path(o->encode.out, i, s->total);
         if (!path) return LB_E_NOMEM;
         int64_t items = i + 1 < s->total ? s->size : r->count - i * s->size;
         if (lb_file_exists(path)) n->done++;
-        else left += items;
+        else left += items, begun += begun_bytes(path);
         lb_free(path);
     }
     if (st != LB_OK) return st;
-    if (left) n->bytes = cli_encode_bytes(left, r->spec.ntaps, taps) + cli_encode_bytes(left < s->size ? left : s->size, r->spec.ntaps, taps);
+    int64_t twice = left + (left < s->size ? left : s->size);
+    n->least = cli_encode_bytes(twice, r->spec.ntaps, taps, 1) - begun;
+    n->most = cli_encode_bytes(twice, r->spec.ntaps, taps, 64) - begun;
+    if (n->least < 0) n->least = 0;
+    if (n->most < n->least) n->most = n->least;
     n->free = free_bytes(o->encode.out);
     return LB_OK;
 }
@@ -102,13 +116,13 @@ static lb_status say_plan(const lb_cli *cli, const cli_encode_run *r, const shar
     int64_t mine = s->mine < s->total ? (s->total - s->mine - 1) / s->of + 1 : 0;
     if (!cli->json)
         return cli_print("%lld items in %lld shards, %lld of them here, %lld finished; up to %.1f MB to write, %.1f MB free", (long long)r->count, (long long)s->total, (long long)mine,
-                         (long long)n->done, (double)n->bytes / 1e6, (double)n->free / 1e6);
+                         (long long)n->done, (double)n->most / 1e6, (double)n->free / 1e6);
     lb_value *v = lb_value_map();
     lb_map_int(v, "items", r->count);
     lb_map_int(v, "shards", s->total);
     lb_map_int(v, "mine", mine);
     lb_map_int(v, "finished", n->done);
-    lb_map_int(v, "bytes", n->bytes);
+    lb_map_int(v, "bytes", n->most);
     lb_map_int(v, "free", n->free);
     lb_status st = cli_json(v);
     lb_value_free(v);
@@ -156,10 +170,11 @@ static lb_status cache_run(lb_cli *cli, const options *o) {
     LB_TRY(find_shards(&s, o, r.count));
     LB_TRY(check_folder(o->encode.out, s.total));
     LB_TRY(find_need(&n, &r, &s, o));
-    if (n.free >= 0 && n.bytes > n.free) {
-        st = lb_fail(LB_E_IO, "%s: up to %.1f MB are needed, %.1f MB are free", o->encode.out, (double)n.bytes / 1e6, (double)n.free / 1e6);
+    if (n.free >= 0 && n.least > n.free) {
+        st = lb_fail(LB_E_IO, "%s: at least %.1f MB are needed, %.1f MB are free", o->encode.out, (double)n.least / 1e6, (double)n.free / 1e6);
         goto done;
     }
+    if (n.free >= 0 && n.most > n.free) lb_say(LB_LOG_WARN, "cache", "%s: up to %.1f MB may be needed, %.1f MB are free", o->encode.out, (double)n.most / 1e6, (double)n.free / 1e6);
     if (o->dry_run) {
         st = say_plan(cli, &r, &s, &n);
         goto done;

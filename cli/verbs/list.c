@@ -61,6 +61,18 @@ done:
     return st;
 }
 
+/* Files that items name and that are not there: the items stay (a run gives them their reason), the list says so. */
+static void say_missing(const lb_items *items, const int64_t *rows, int64_t n) {
+    char where[512];
+    int64_t count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const char *file = lb_items_missing(items, rows[i], where, sizeof where);
+        if (!file) continue;
+        if (count++ < 100) lb_say(LB_LOG_WARN, "list", "%s: item '%s': %s: No such file or directory", where, items->at[rows[i]].key, file);
+    }
+    if (count) lb_say(LB_LOG_WARN, "list", "%lld items name a file that is not there", (long long)count);
+}
+
 static lb_status check_pictures(lb_cli *cli, const lb_items *items, const int64_t *rows, int64_t n) {
     lb_status st = LB_OK;
     int64_t bad = 0;
@@ -95,6 +107,7 @@ static lb_status run(lb_cli *cli, void *opts) {
         if (st != LB_OK) goto done;
     }
     LB_TRY(summary(items));
+    say_missing(items, rows, n);
     if (o->check) LB_TRY(check_pictures(cli, items, rows, n));
 done:
     lb_free(rows);

@@ -9,14 +9,15 @@
 typedef struct options {
     lb_text_list set;
     const char *out;
-    bool dry_run, resume;
+    bool dry_run, resume, restart;
 } options;
 
 static const lb_param params[] = {
     LB_PARAM_LIST(options, set, "KEY=VALUE", "overrides a key of the recipe: train.steps=100"),
     LB_PARAM_TEXT(options, out, NULL, NULL, "run folder; default runs/<name>"),
     LB_PARAM_FLAG(options, dry_run, 0, "prints the plan and stops"),
-    LB_PARAM_FLAG(options, resume, 0, "goes on from the folder's last checkpoint"),
+    LB_PARAM_FLAG(options, resume, 0, "goes on from the folder's last checkpoint, as it does without this word"),
+    LB_PARAM_FLAG(options, restart, 0, "throws the folder's checkpoints away and begins anew"),
     LB_PARAM_END};
 
 typedef struct evaluation {
@@ -25,17 +26,27 @@ typedef struct evaluation {
     int64_t *items, count;
 } evaluation;
 
+/* Items whose picture turns out to be broken are left out; eval_items counts the others. */
+static lb_status embed_pictures(evaluation *e, lb_model *student, float **out, int64_t *width) {
+    for (;;) {
+        lb_status st = cli_source_embed(e->source, student, e->items, e->count, true, false, e->recipe->eval.image_tap, out, width);
+        int64_t kept = cli_source_keep_whole(e->source, e->items, e->count);
+        if (st == LB_OK || kept == e->count) return st;
+        e->count = kept;
+    }
+}
+
 /* The trainer asks for scores: the split's pictures and texts through the student. */
 static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
     (void)step;
-    const evaluation *e = ctx;
+    evaluation *e = ctx;
     const cli_eval_options *o = &e->recipe->eval;
     lb_status st = LB_OK;
     float *image = NULL, *text = NULL;
     int64_t width = 0, text_width = 0;
     *key_score = 0;
     if (!o->retrieval) return LB_OK;
-    LB_TRY(cli_source_embed(e->source, student, e->items, e->count, true, false, o->image_tap, &image, &width));
+    LB_TRY(embed_pictures(e, student, &image, &width));
     LB_TRY(cli_source_embed(e->source, student, e->items, e->count, false, true, o->text_tap, &text, &text_width));
     if (width != text_width) {
         st = lb_fail(LB_E_SHAPE, "eval: tap %s has width %lld, tap %s %lld", o->image_tap, (long long)width, o->text_tap, (long long)text_width);
@@ -92,10 +103,79 @@ done:
     return st;
 }
 
+/* ---- the run folder ---- */
+
+static lb_status read_inside(lb_value **out, const char *folder, const char *name, lb_status (*read)(lb_value **, const char *)) {
+    char *path = lb_path_join(folder, name);
+    if (!path) return LB_E_NOMEM;
+    lb_status st = lb_file_exists(path) ? read(out, path) : LB_OK;
+    lb_free(path);
+    return st;
+}
+
+static lb_status remove_inside(const char *folder, const char *name) {
+    char *path = lb_path_join(folder, name);
+    if (!path) return LB_E_NOMEM;
+    lb_status st = lb_remove_all(path);
+    lb_free(path);
+    return st;
+}
+
+static bool has_inside(const char *folder, const char *name) {
+    char *path = lb_path_join(folder, name);
+    bool has = path && lb_file_exists(path);
+    lb_free(path);
+    return has;
+}
+
+/* A folder with a checkpoint belongs to the run that wrote it. */
+static lb_status check_same_run(const cli_recipe *r, const char *folder) {
+    lb_value *old = NULL;
+    lb_buf where = {0};
+    lb_status st = has_inside(folder, "last.safetensors") ? read_inside(&old, folder, "recipe.yaml", lb_yaml_read) : LB_OK;
+    if (st == LB_OK && old && lb_value_differ(&where, old, r->value))
+        st = lb_fail(LB_E_MISMATCH, "%s/last.safetensors is of another run: its recipe differs in %s (--out another folder, or --restart to throw it away)", folder, lb_buf_str(&where));
+    lb_buf_free(&where);
+    lb_value_free(old);
+    return st;
+}
+
+/* Under its lock from here on. */
+static lb_status enter_folder(int *lock, const cli_recipe *r, const char *folder, bool restart) {
+    static const char *const made[] = {"last.safetensors", "best.safetensors", "log.jsonl", "summary.json", "model"};
+    lb_status st = LB_OK;
+    LB_TRY(lb_make_folders(folder));
+    LB_TRY(lb_lock_folder(lock, folder));
+    LB_TRY(lb_remove_unfinished(folder));
+    for (size_t i = 0; restart && i < LB_COUNT(made); i++) LB_TRY(remove_inside(folder, made[i]));
+    LB_TRY(check_same_run(r, folder));
+    LB_TRY(write_yaml(folder, "recipe.yaml", r->value));
+done:
+    return st;
+}
+
+static lb_status say_summary(const lb_cli *cli, const lb_value *v, const char *folder) {
+    if (cli->json) return cli_json(v);
+    return cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0),
+                     lb_get_real(v, "scores.r10", 0), (long long)lb_get_int(v, "eval_items", 0), folder);
+}
+
+static lb_status say_finished(const lb_cli *cli, const char *folder) {
+    lb_value *v = NULL;
+    lb_status st = read_inside(&v, folder, "summary.json", lb_json_read);
+    if (st == LB_OK) {
+        lb_say(LB_LOG_INFO, "train", "%s is finished already (--restart makes it again)", folder);
+        st = say_summary(cli, v, folder);
+    }
+    lb_value_free(v);
+    return st;
+}
+
 static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, const lb_train_result *result, const char *folder) {
     lb_status st = LB_OK;
     double key = 0;
     lb_value *v = lb_value_map(), *scores = lb_value_map();
+    LB_TRY(save_model(r, folder)); /* whatever scoring meets, the student is there */
     LB_TRY(evaluate(e, r->student, result->steps, scores, &key));
     lb_map_text(v, "name", r->name);
     lb_map_int(v, "seed", (int64_t)r->seed);
@@ -113,9 +193,7 @@ static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, cons
     lb_map_put(v, "scores", scores);
     scores = NULL;
     LB_TRY(write_json(folder, "summary.json", v));
-    LB_TRY(save_model(r, folder));
-    if (cli->json) LB_TRY(cli_json(v));
-    else LB_TRY(cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", r->name, lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0), lb_get_real(v, "scores.r10", 0), (long long)e->count, folder));
+    LB_TRY(say_summary(cli, v, folder));
 done:
     lb_value_free(scores);
     lb_value_free(v);
@@ -138,11 +216,11 @@ done:
     return st;
 }
 
-static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder, bool resume) {
+static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder) {
     return (lb_train_spec){.student = r->student, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
                            .source = cli_source_batches(source), .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
                            .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .folder = folder, .recipe = r->value,
-                           .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = resume, .eval_every = r->train.eval_every,
+                           .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
                            .evaluate = evaluate, .eval_ctx = e};
 }
 
@@ -154,26 +232,32 @@ static lb_status run(lb_cli *cli, void *opts) {
     evaluation e = {0};
     lb_train_result result = {0};
     char *folder = NULL;
+    int lock = -1;
     cli_checkpoints();
     LB_TRY(cli_recipe_open(&r, cli->words[0], &o->set));
     LB_TRY(cli_recipe_source(&source, r));
     e = (evaluation){.recipe = r, .source = source};
     LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
+    if (r->eval.retrieval && e.count == 0) {
+        st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' (eval.split names another, eval.retrieval: false scores nothing)", cli->words[0], r->eval.split);
+        goto done;
+    }
     folder = o->out ? lb_strdup(o->out) : lb_path_join("runs", r->name);
     if (!folder) {
         st = LB_E_NOMEM;
         goto done;
     }
-    lb_train_spec spec = train_spec(cli, r, source, &e, folder, o->resume);
+    lb_train_spec spec = train_spec(cli, r, source, &e, folder);
     if (o->dry_run) {
         st = print_plan(cli, &spec);
         goto done;
     }
-    LB_TRY(lb_make_folders(folder));
-    LB_TRY(write_yaml(folder, "recipe.yaml", r->value));
+    LB_TRY(enter_folder(&lock, r, folder, o->restart));
     LB_TRY(lb_train(&result, &spec));
-    LB_TRY(summarise(cli, r, &e, &result, folder));
+    if (result.start_step == result.steps && has_inside(folder, "summary.json")) LB_TRY(say_finished(cli, folder));
+    else LB_TRY(summarise(cli, r, &e, &result, folder));
 done:
+    lb_unlock(lock);
     lb_free(folder);
     lb_free(e.items);
     cli_source_close(source);
@@ -182,6 +266,6 @@ done:
 }
 
 LB_VERB(train) = {.id = "train", .title = "trains a student by a recipe", .source = "", .params = params, .params_size = sizeof(options),
-                  .usage = "train RECIPE.yaml [--set KEY=VALUE ...] [--out FOLDER] [--dry-run] [--resume]", .min_words = 1, .max_words = 1,
+                  .usage = "train RECIPE.yaml [--set KEY=VALUE ...] [--out FOLDER] [--dry-run] [--restart]", .min_words = 1, .max_words = 1,
                   .help = "Writes a run folder: recipe.yaml (resolved), log.jsonl, last.safetensors, summary.json, and model/, a folder that every verb\n"
-                          "takes as a model. Stopped by Ctrl-C or killed: the same command with --resume goes on to the same result.", .run = run};
+                          "takes as a model. Stopped by Ctrl-C or killed: the same command goes on to the same result; finished: there is nothing to do.", .run = run};

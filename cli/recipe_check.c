@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a recipe may say: keys, kinds of values, names of inputs and taps; each fault with its line and the nearest name. */
+#include <string.h>
+#include "base/sig.h"
+#include "cli/recipe_private.h"
+
+/* Checks the keys of a map and the kinds of its values: the rows of a table, and `inner`, maps that are read on their own. */
+static lb_status check_map(const lb_value *v, const char *where, const lb_param *table, size_t size, const char *const inner[2]) {
+    const char *known[24];
+    int n = 0;
+    for (const lb_param *p = table; p->name; p++) known[n++] = p->name;
+    for (int i = 0; i < 2 && inner[i]; i++) known[n++] = inner[i];
+    known[n] = NULL;
+    lb_status st = lb_value_only(v, where, known);
+    if (st != LB_OK) return st;
+    lb_value *rest = lb_value_map();
+    void *cfg = lb_calloc(1, size);
+    for (int64_t i = 0; rest && v && i < v->count; i++) {
+        if ((inner[0] && strcmp(v->keys[i], inner[0]) == 0) || (inner[1] && strcmp(v->keys[i], inner[1]) == 0)) continue;
+        lb_map_put(rest, v->keys[i], lb_value_copy(v->items[i]));
+        if (!rest->failed) rest->key_lines[rest->count - 1] = v->key_lines[i];
+    }
+    st = !cfg || !rest || rest->failed ? LB_E_NOMEM : lb_params_from_value(table, cfg, rest);
+    if (st == LB_OK) lb_params_free(table, cfg);
+    else if (st != LB_E_NOMEM) st = lb_where(st, "%s", where);
+    lb_value_free(rest);
+    lb_free(cfg);
+    return st;
+}
+
+typedef struct feature_options {
+    const char *cache, *tap, *of;
+} feature_options;
+
+static const lb_param feature_params[] = {
+    LB_PARAM_TEXT(feature_options, cache, NULL, NULL, "feature file or cache folder"),
+    LB_PARAM_TEXT(feature_options, tap, "embedding", NULL, "which of its taps"),
+    LB_PARAM_TEXT(feature_options, of, "image", "image|text", "joined to the stream's pictures or its texts"),
+    LB_PARAM_END};
+
+typedef struct stream_options {
+    const char *split;
+    lb_text_list fields;
+    int64_t batch;
+    bool augment, unpaired;
+} stream_options;
+
+static const lb_param stream_params[] = {
+    LB_PARAM_TEXT(stream_options, split, NULL, NULL, "only items of this split"),
+    LB_PARAM_LIST(stream_options, fields, "NAME", "image, text"),
+    LB_PARAM(stream_options, batch, 64, 1, 1e6, "items", "items of one step"),
+    LB_PARAM_FLAG(stream_options, augment, 0, "pictures are augmented"),
+    LB_PARAM_FLAG(stream_options, unpaired, 0, "pictures and texts are drawn apart"),
+    LB_PARAM_END};
+
+typedef struct objective_options {
+    const char *name, *method, *component, *on;
+    double weight;
+    int64_t warmup, start;
+} objective_options;
+
+static const lb_param objective_params[] = {
+    LB_PARAM_TEXT(objective_options, name, NULL, NULL, "how it is shown"),
+    LB_PARAM_TEXT(objective_options, method, NULL, NULL, "a method (limbeck describe methods)"),
+    LB_PARAM_TEXT(objective_options, component, NULL, NULL, "one of its components; absent = the first"),
+    LB_PARAM_TEXT(objective_options, on, NULL, NULL, "its stream"),
+    LB_PARAM(objective_options, weight, 1, -1e9, 1e9, "1", "factor in the loss"),
+    LB_PARAM(objective_options, warmup, 0, 0, 1e9, "steps", "steps over which the weight grows from 0"),
+    LB_PARAM(objective_options, start, 0, 0, 1e9, "steps", "first step at which it counts"),
+    LB_PARAM_END};
+
+lb_status recipe_check_feature(const lb_value *v) { return check_map(v, "recipe: features", feature_params, sizeof(feature_options), (const char *const[2]){NULL}); }
+
+lb_status recipe_check_stream(const lb_value *v) { return check_map(v, "recipe: streams", stream_params, sizeof(stream_options), (const char *const[2]){NULL}); }
+
+lb_status recipe_check_objective(const lb_value *v) {
+    return check_map(v, "recipe: objectives", objective_params, sizeof(objective_options), (const char *const[2]){"inputs", "params"});
+}
+
+/* ---- names ---- */
+
+/* The taps of one model, to compare names with. */
+typedef struct tap_names {
+    char *at[256];
+    int count;
+} tap_names;
+
+static void add_tap(void *ctx, const char *tap, int rank, const int64_t *shape) {
+    tap_names *t = ctx;
+    (void)rank, (void)shape;
+    if (t->count < (int)LB_COUNT(t->at) && (t->at[t->count] = lb_strdup(tap))) t->count++;
+}
+
+static lb_status check_tap(lb_model *m, const char *tap) {
+    tap_names t = {0};
+    lb_buf near = {0};
+    bool found = false;
+    lb_status st = lb_model_taps(m, add_tap, &t);
+    for (int i = 0; i < t.count; i++) found |= strcmp(t.at[i], tap) == 0;
+    if (st == LB_OK && !found && t.count < (int)LB_COUNT(t.at)) {
+        lb_nearest(&near, tap, (const char *const *)t.at, t.count);
+        st = lb_fail(LB_E_NOTFOUND, "%s has no tap '%s'%s", m->arch->id, tap, lb_buf_str(&near));
+    }
+    for (int i = 0; i < t.count; i++) lb_free(t.at[i]);
+    lb_buf_free(&near);
+    return st;
+}
+
+lb_status recipe_check_name(const cli_recipe *r, const char *name) {
+    if (strncmp(name, "student.", 8) == 0) return check_tap(r->student, name + 8);
+    for (int i = 0; i < r->nteachers; i++) {
+        size_t n = strlen(r->teachers[i].name);
+        if (strncmp(name, r->teachers[i].name, n) == 0 && name[n] == '.') return check_tap(r->teachers[i].model, name + n + 1);
+    }
+    return LB_OK;
+}
+
+lb_status recipe_check_input(const lb_component *c, const char *name) {
+    const char *names[64];
+    lb_sig *sig = NULL;
+    lb_buf near = {0};
+    lb_status st = lb_sig_parse(&sig, c->sig);
+    if (st != LB_OK) return st;
+    int n = lb_sig_inputs(sig) < (int)LB_COUNT(names) ? lb_sig_inputs(sig) : (int)LB_COUNT(names);
+    for (int i = 0; i < n; i++) names[i] = lb_sig_input_name(sig, i);
+    if (lb_sig_input_find(sig, name) < 0) {
+        lb_nearest(&near, name, names, n);
+        st = lb_fail(LB_E_NOTFOUND, "component %s has no input '%s'%s", c->name, name, lb_buf_str(&near));
+    }
+    lb_buf_free(&near);
+    lb_sig_free(sig);
+    return st;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by cli/recipe*.c only. */
+#ifndef LB_CLI_RECIPE_PRIVATE_H
+#define LB_CLI_RECIPE_PRIVATE_H
+#include "cli/recipe.h"
+
+/* Keys and kinds of values of one feature, stream or objective. */
+LB_MUST_USE lb_status recipe_check_feature(const lb_value *v);
+LB_MUST_USE lb_status recipe_check_stream(const lb_value *v);
+LB_MUST_USE lb_status recipe_check_objective(const lb_value *v);
+/* Has the component an input of that name? */
+LB_MUST_USE lb_status recipe_check_input(const lb_component *c, const char *name);
+/* "student.<tap>" and "<teacher>.<tap>" are taps that are there; other names come with the batch and are found when it is made. */
+LB_MUST_USE lb_status recipe_check_name(const cli_recipe *r, const char *name);
+
+#endif

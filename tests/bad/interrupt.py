@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+# A full disk, Ctrl-C and kill -9: the same command goes on to the same bytes.
+import json, os, random, signal, time
+from common import *
+
+
+def shards(folder): return {f: read(os.path.join(folder, f)) for f in os.listdir(path(folder)) if f.endswith(".h5")}
+
+
+def bytes_in(folder):
+    try: return sum(os.path.getsize(path(folder, f)) for f in os.listdir(path(folder)))
+    except OSError: return 0
+
+
+CACHE = ("cache", "run", "--model", "teacher-0", "--taps", TAPS, "--input", "many.jsonl", "--shard-size", "700", "--batch", "8")
+
+
+def caching():
+    make_items("many", 2000)
+    works("an undisturbed cache", run(*CACHE, "--out", "calm"))
+    calm = shards("calm")
+    check("in three shards", len(calm) == 3)
+    growing = lambda folder, size: lambda: bytes_in(folder) > size
+
+    p = start(*CACHE, "--out", "stopped")
+    wait_for(p, growing("stopped", 20000))
+    done = stop(p, signal.SIGINT)
+    fails("Ctrl-C: exit 3", done, "same command", code=STOPPED)
+    check("Ctrl-C: what was done is kept", any(f.endswith(".part") for f in os.listdir(path("stopped"))))
+    works("Ctrl-C: the same command goes on", run(*CACHE, "--out", "stopped"))
+    check("Ctrl-C: to the same bytes", shards("stopped") == calm)
+
+    # kill -9 at random points, each run killed a little later than the last until one comes through
+    rng, kills = random.Random(5), 0
+    while kills < 12:
+        size = bytes_in("killed") + rng.randrange(1, 100000)
+        p = start(*CACHE, "--out", "killed")
+        wait_for(p, growing("killed", size))
+        if stop(p, signal.SIGKILL).code != -signal.SIGKILL: break
+        kills += 1
+    check("kill -9 hits", kills >= 3, kills)
+    works("kill -9: the same command goes on", run(*CACHE, "--out", "killed"))
+    check("kill -9: to the same bytes", shards("killed") == calm)
+    works("kill -9: nothing is wrong", run("cache", "verify", "killed"))
+    check("kill -9: nothing is left over", all(f.endswith(".h5") for f in os.listdir(path("killed"))), os.listdir(path("killed")))
+
+    done = run(*CACHE, "--out", "limited", limit=150000)
+    fails("file size limit", done, "limited/shard-00000-of-00003.h5", "same command")
+    works("with room the same command goes on", run(*CACHE, "--out", "limited"))
+    check("file size limit: to the same bytes", shards("limited") == calm)
+    full_disk(calm)
+
+
+def full_disk(calm):
+    with disk("300k") as mounted:
+        if not mounted: return skip("cache on a full disk", "no tmpfs can be mounted here")
+        done = run(*CACHE, "--out", "disk/cache")
+        fails("a disk that is too small is told before", done, "disk/cache", "are needed")
+        resize("4m")
+        write("disk/ballast", bytes(1 << 20))
+        p = start(*CACHE, "--out", "disk/cache")
+        wait_for(p, lambda: bytes_in("disk/cache") > 0)
+        ballast = open(path("disk/ballast"), "ab", buffering=0)
+        try:
+            while True: ballast.write(bytes(4096))
+        except OSError: pass
+        out, err = p.communicate(timeout=60)
+        fails("full disk", Done(p.args[1:], p.returncode, out, err, 0), "disk/cache/shard-0", "No space left")
+        fails("full disk: again", run(*CACHE, "--out", "disk/cache"), "disk/cache")
+        ballast.close()
+        os.remove(path("disk/ballast"))
+        works("full disk: with room the same command goes on", run(*CACHE, "--out", "disk/cache"))
+        check("full disk: to the same bytes", shards("disk/cache") == calm)
+
+
+TRAIN = ("train", "long.yaml")
+STEPS = 300
+
+
+def same_run(what, folder):
+    for f in ("last.safetensors", "model/model.safetensors", "model/config.json"):
+        check(f"{what}: the same {f}", read(os.path.join(folder, f)) == read(os.path.join("calm-run", f)))
+    losses = lambda d: [(v["step"], v["loss"]) for v in map(json.loads, read(d + "/log.jsonl").decode().splitlines())]
+    check(f"{what}: the same losses", losses(folder) == losses("calm-run"))
+    check(f"{what}: nothing is left over", not [f for f in os.listdir(path(folder)) if ".part" in f], os.listdir(path(folder)))
+
+
+def training_full():
+    with disk("400k") as mounted:
+        if not mounted: return skip("training on a full disk", "no tmpfs can be mounted here")
+        write("disk/ballast", bytes(300 << 10))
+        fails("train on a full disk", run(*TRAIN, "--out", "disk/run"), "disk/run", "No space left")
+        os.remove(path("disk/ballast"))
+        resize("2m")
+        works("train: with room the same command goes on", run(*TRAIN, "--out", "disk/run"))
+        same_run("train on a full disk", "disk/run")
+
+
+def training():
+    write("long.yaml", RECIPE.format(list="few.jsonl", steps=STEPS))
+    works("an undisturbed run", run(*TRAIN, "--out", "calm-run"))
+    saved = lambda folder: lambda: os.path.exists(path(folder, "last.safetensors"))
+    p = start(*TRAIN, "--out", "stopped-run")
+    wait_for(p, saved("stopped-run"))
+    fails("train, Ctrl-C: exit 3", stop(p, signal.SIGINT), "stopped after step", "same command", code=STOPPED)
+    done = run(*TRAIN, "--out", "stopped-run")
+    works("train, Ctrl-C: the same command goes on", done, "going on after step")
+    same_run("train, Ctrl-C", "stopped-run")
+    works("a finished run is not made again", run(*TRAIN, "--out", "stopped-run"), "finished")
+
+    rng, kills = random.Random(7), 0
+    while kills < 4:
+        p = start(*TRAIN, "--out", "killed-run")
+        begun = os.path.getmtime(path("killed-run/last.safetensors")) if saved("killed-run")() else 0
+        wait_for(p, lambda: saved("killed-run")() and os.path.getmtime(path("killed-run/last.safetensors")) > begun)
+        time.sleep(rng.random() * 0.03)
+        if stop(p, signal.SIGKILL).code != -signal.SIGKILL: break
+        kills += 1
+    check("train, kill -9 hits", kills >= 2, kills)
+    works("train, kill -9: the same command goes on", run(*TRAIN, "--out", "killed-run"))
+    same_run("train, kill -9", "killed-run")
+    training_full()
+    done = run(*TRAIN, "--out", "limited-run", limit=60000)
+    fails("train, file size limit", done, "limited-run", "File too large")
+    works("train, file size limit: with room the same command goes on", run(*TRAIN, "--out", "limited-run"))
+    same_run("train, file size limit", "limited-run")
