@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # demo.sh: the main job on real data, from an empty machine. Installs, builds, fetches pretrained teachers, caches their features of
 # the colour emoji, trains a compact student with and without distillation on three seeds, evaluates, writes out/demo/report.html.
-# Again: goes on where it was stopped. DEMO_SEEDS, DEMO_STEPS and DEMO_GLOSSES (WordNet glosses as extra text) change the size.
+# Again: goes on where it was stopped. DEMO_SEEDS and DEMO_STEPS change the size.
 set -eu
 cd "$(dirname "$0")"
 start=$(date +%s)
@@ -55,6 +55,7 @@ runs=$out/teacher
 for seed in $seeds; do
   for kind in alone distilled; do
     run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps}
+    [ -e $out/$kind-$seed/zeroshot.json ] || $limbeck eval zeroshot --model $out/$kind-$seed/model $data --split test --json > $out/$kind-$seed/zeroshot.json
     runs="$runs $out/$kind-$seed"
   done
 done
