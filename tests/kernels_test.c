@@ -9,7 +9,7 @@
 #include "base/cpu.h"
 #include "base/rng.h"
 #include "check.h"
-#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/conv.h"
 
 static float *draw(lb_rng *r, int64_t n) {
     float *x = lb_alloc_aligned((size_t)(n + 1) * sizeof *x);
@@ -105,6 +105,97 @@ static void threads_agree(void) {
     lb_free(many);
 }
 
+/* ---- convolutions ---- */
+
+static int64_t at_least(int64_t x, int64_t least) { return x < least ? least : x; }
+
+static lbi_conv draw_conv(lb_rng *r, int round, bool depthwise) {
+    lbi_conv p = {.kh = 1 + lb_rng_below(r, 5), .kw = 1 + lb_rng_below(r, 5), .sh = 1 + lb_rng_below(r, 3), .sw = 1 + lb_rng_below(r, 3), .dh = 1 + lb_rng_below(r, 2), .dw = 1 + lb_rng_below(r, 2),
+                  .groups = 1 + lb_rng_below(r, 3)};
+    if (round % 3 == 0) p.sh = p.sw = p.dh = p.dw = 1;
+    if (round % 5 == 0) p.kh = p.kw = 1;
+    p.pt = lb_rng_below(r, p.kh);
+    p.pl = lb_rng_below(r, p.kw);
+    p.c = depthwise ? 1 : p.groups * (1 + lb_rng_below(r, 20));
+    p.o = depthwise ? 1 : p.groups * (1 + lb_rng_below(r, 40));
+    if (depthwise) p.groups = 1;
+    p.h = at_least(lb_rng_below(r, 40), p.dh * (p.kh - 1) + 1);
+    p.w = at_least(lb_rng_below(r, 60), p.dw * (p.kw - 1) + 1);
+    p.y = lbi_conv_size(p.h, p.kh, p.sh, p.pt, lb_rng_below(r, p.kh), p.dh);
+    p.x = lbi_conv_size(p.w, p.kw, p.sw, p.pl, lb_rng_below(r, p.kw), p.dw);
+    return p;
+}
+
+static double patch(const lbi_conv *p, const float *x, const float *w, int64_t o, int64_t i, int64_t j) {
+    int64_t c = p->c / p->groups, first = o / (p->o / p->groups) * c;
+    double sum = 0;
+    for (int64_t q = 0; q < c; q++)
+        for (int64_t u = 0; u < p->kh; u++)
+            for (int64_t v = 0; v < p->kw; v++) {
+                int64_t row = i * p->sh + u * p->dh - p->pt, col = j * p->sw + v * p->dw - p->pl;
+                if (row < 0 || row >= p->h || col < 0 || col >= p->w) continue;
+                sum += (double)x[((first + q) * p->h + row) * p->w + col] * (double)w[((o * c + q) * p->kh + u) * p->kw + v];
+            }
+    return sum;
+}
+
+static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_t how) {
+    int64_t out = p->o * p->y * p->x, in = p->c * p->h * p->w, k = p->c / p->groups * p->kh * p->kw;
+    static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU};
+    float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out);
+    lbi_gemm_end end = {.row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .ld_add = p->y * p->x, .act = acts[how % 3]};
+    if (!CHECK(x && w && bias && add && y && want)) return;
+    for (int64_t n = 0, at = 0; n < images; n++)
+        for (int64_t o = 0; o < p->o; o++)
+            for (int64_t i = 0; i < p->y; i++)
+                for (int64_t j = 0; j < p->x; j++, at++)
+                    want[at] = (float)act_of(end.act, patch(p, x + n * in, w, o, i, j) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+    if (lbi_conv_tiles(p, images, x, w, &end, y)) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
+    else CHECK(lbi_cpu() < LBI_CPU_AVX2);
+    lb_free(x);
+    lb_free(w);
+    lb_free(bias);
+    lb_free(add);
+    lb_free(y);
+    lb_free(want);
+}
+
+static void convolutions(void) {
+    lb_rng r = lb_rng_of(5, 0, "convolutions");
+    for (int round = 0; round < 120; round++) {
+        lbi_conv p = draw_conv(&r, round, false);
+        int64_t images = lb_rng_below(&r, 4);
+        check_begin("convolution %d: [%lld,%lld,%lld,%lld] %lldx%lld", round, (long long)images, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
+        one_convolution(&r, &p, images, round % 7);
+        check_end();
+    }
+    lbi_conv large = {64, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    check_begin("convolution of one large picture");
+    one_convolution(&r, &large, 1, 3);
+    check_end();
+}
+
+static void depthwise(void) {
+    lb_rng r = lb_rng_of(6, 0, "depthwise");
+    for (int round = 0; round < 120; round++) {
+        lbi_conv p = draw_conv(&r, round, true);
+        int64_t space = lbi_depth_space(&p);
+        float *x = draw(&r, p.h * p.w), *w = draw(&r, p.kh * p.kw), *y = draw(&r, p.y * p.x), *want = draw(&r, p.y * p.x), *work = draw(&r, space);
+        check_begin("depthwise %d: %lldx%lld by %lldx%lld", round, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
+        if (CHECK(x && w && y && want && work)) {
+            for (int64_t i = 0; i < p.y * p.x; i++) want[i] = (float)act_of(LB_ACT_RELU, patch(&p, x, w, 0, i / p.x, i % p.x) + 0.25);
+            lbi_depth_plane(&p, x, w, LB_ACT_RELU, 0.25f, y, work);
+            same(y, want, p.y, p.x, p.x, 4 * (double)FLT_EPSILON * (double)(p.kh * p.kw + 4));
+        }
+        check_end();
+        lb_free(x);
+        lb_free(w);
+        lb_free(y);
+        lb_free(want);
+        lb_free(work);
+    }
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {0}});
+    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"depthwise", depthwise}, {0}});
 }

@@ -45,6 +45,10 @@ LBI_LEVELS static void apply(lb_act act, lb_real *restrict y, int64_t n, lb_real
 
 void lbi_act_plane(lb_act act, lb_real *y, int64_t n, lb_real shift) { apply(act, y, n, shift, NULL); }
 
+LBI_LEVELS void lbi_add_row(lb_real *restrict y, const lb_real *restrict x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
 void lbi_act_rows(lb_act act, lb_real *y, int64_t rows, int64_t cols, const lb_real *bias, bool by_row) {
     if (!bias && act == LB_ACT_NONE) return;
 #pragma omp parallel for if (rows * cols > 65536)

@@ -8,6 +8,8 @@
 void lbi_act_rows(lb_act act, lb_real *y, int64_t rows, int64_t cols, const lb_real *bias, bool by_row);
 /** y = act(y + shift), on the calling thread. */
 void lbi_act_plane(lb_act act, lb_real *y, int64_t n, lb_real shift);
+/** y += x, on the calling thread. */
+void lbi_add_row(lb_real *y, const lb_real *x, int64_t n);
 /** out = g * act'(.), from the activation's result y; only for activations whose slope is a function of y. */
 void lbi_act_back(lb_act act, lb_real *out, const lb_real *g, const lb_real *y, int64_t n);
 /** True when the slope can be told from the result, so a fused op need not keep what went into the activation. */

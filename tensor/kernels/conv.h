@@ -2,7 +2,7 @@
 /* Convolution kernels. Private to tensor/. Images are one at a time, [C,H,W] -> [O,Y,X]; all are pure and may run on any thread. */
 #ifndef LB_TENSOR_KERNELS_CONV_H
 #define LB_TENSOR_KERNELS_CONV_H
-#include "tensor/ops.h"
+#include "tensor/kernels/gemm.h"
 
 typedef struct lbi_conv {
     int64_t c, h, w;    /* input */
@@ -16,6 +16,16 @@ int64_t lbi_conv_size(int64_t in, int64_t kernel, int64_t stride, int64_t before
 void lbi_im2col(const lbi_conv *p, const lb_real *image, int64_t first, int64_t count, lb_real *col);
 /** The reverse: adds columns into an image. */
 void lbi_col2im(const lbi_conv *p, const lb_real *col, int64_t first, int64_t count, lb_real *image);
+
+#ifndef LB_DOUBLE
+/** y [images,O,Y,X] = act(w * x + end->row_bias + end->add), without the matrix of patches. end->beta is not looked at; end->add is like y, with
+ *  ld_add = Y*X. @return false without memory or a fast kernel: nothing is done then. */
+bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
+#endif
+
+/** Depthwise forward of one channel with bias and activation, at the speed of loads. work: lbi_depth_space numbers (-1: the kernel is too large). */
+int64_t lbi_depth_space(const lbi_conv *p);
+void lbi_depth_plane(const lbi_conv *p, const lb_real *in, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work);
 
 /* Depthwise, one channel [H,W] with one kernel [kh,kw]: forward sets, backward adds. */
 void lbi_depthwise(const lbi_conv *p, const lb_real *in, const lb_real *kernel, lb_real *out);

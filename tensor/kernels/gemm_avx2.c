@@ -24,8 +24,12 @@ INLINE __m256 finish(__m256 x, const lbi_tile_end *e, int row, int col, __m256i 
     return x;
 }
 
-/* rows and vectors (1 or 2 of 8 columns) are constants here, so the loops unroll and the sums stay in registers. */
-INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int cols, const lbi_tile_end *e) {
+/* Eight numbers of which the mask's lanes exist; whole says that all do. */
+INLINE __m256 load_row(const float *p, bool whole, __m256i mask) { return whole ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask); }
+
+/* rows, vectors (1 or 2 of 8 columns), whole (all columns exist) and whether `at` is NULL are constants here, so the loops unroll and the sums
+ * stay in registers. */
+INLINE void tile_of(const int rows, const int vectors, const bool whole, int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int cols, const lbi_tile_end *e) {
     __m256 sum[MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++)
@@ -34,8 +38,10 @@ INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a
             sum[i][v] = _mm256_setzero_ps();
             _mm_prefetch((const char *)(c + i * ldc + 8 * v), _MM_HINT_T1); /* C comes from far and is wanted when the loop ends; to L2, since its rows may all fall into one set of L1 */
         }
-    for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
-        __m256 b0 = _mm256_load_ps(b), b1 = vectors > 1 ? _mm256_load_ps(b + 8) : b0;
+    __m256i first = mask_of(cols), second = mask_of(cols - 8);
+    for (int64_t p = 0; p < k; p++, a += MR) {
+        const float *row = at ? b + at[p] : b + p * NR;
+        __m256 b0 = load_row(row, whole || !at, first), b1 = vectors > 1 ? load_row(row + 8, whole || !at, second) : b0;
 #pragma GCC unroll 6
         for (int i = 0; i < rows; i++) {
             __m256 x = _mm256_broadcast_ss(a + i);
@@ -53,20 +59,26 @@ INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a
         }
 }
 
-INLINE void tile_rows(const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+INLINE void tile_rows(const int vectors, const bool whole, int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
     switch (rows) {
-    case 6: tile_of(6, vectors, k, a, b, c, ldc, cols, e); break;
-    case 5: tile_of(5, vectors, k, a, b, c, ldc, cols, e); break;
-    case 4: tile_of(4, vectors, k, a, b, c, ldc, cols, e); break;
-    case 3: tile_of(3, vectors, k, a, b, c, ldc, cols, e); break;
-    case 2: tile_of(2, vectors, k, a, b, c, ldc, cols, e); break;
-    default: tile_of(1, vectors, k, a, b, c, ldc, cols, e); break;
+    case 6: tile_of(6, vectors, whole, k, a, b, at, c, ldc, cols, e); break;
+    case 5: tile_of(5, vectors, whole, k, a, b, at, c, ldc, cols, e); break;
+    case 4: tile_of(4, vectors, whole, k, a, b, at, c, ldc, cols, e); break;
+    case 3: tile_of(3, vectors, whole, k, a, b, at, c, ldc, cols, e); break;
+    case 2: tile_of(2, vectors, whole, k, a, b, at, c, ldc, cols, e); break;
+    default: tile_of(1, vectors, whole, k, a, b, at, c, ldc, cols, e); break;
     }
 }
 
 TARGET static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
-    if (cols > 8) tile_rows(2, k, a, b, c, ldc, rows, cols, e);
-    else tile_rows(1, k, a, b, c, ldc, rows, cols, e);
+    if (cols > 8) tile_rows(2, true, k, a, b, NULL, c, ldc, rows, cols, e);
+    else tile_rows(1, true, k, a, b, NULL, c, ldc, rows, cols, e);
+}
+
+TARGET static void tile_at(int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    if (cols == NR) tile_rows(2, true, k, a, b, at, c, ldc, rows, cols, e);
+    else if (cols > 8) tile_rows(2, false, k, a, b, at, c, ldc, rows, cols, e);
+    else tile_rows(1, false, k, a, b, at, c, ldc, rows, cols, e);
 }
 
 /* Eight lines of eight numbers -> eight columns, stored `width` apart. */
@@ -114,5 +126,5 @@ TARGET void lbi_across_avx2(float *to, int width, const float *from, int64_t ld,
         for (int j = 0; j < width; j++) to[p * width + j] = j < count ? from[j * ld + p] : 0;
 }
 
-const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .across = lbi_across_avx2};
+const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .across = lbi_across_avx2};
 #endif

@@ -19,8 +19,8 @@ INLINE __m512 finish(__m512 x, const lbi_tile_end *e, int row, int col, __mmask1
     return x;
 }
 
-/* rows and vectors (1 or 2 of 16 columns) are constants here, so the loops unroll and the sums stay in registers. */
-INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int cols, const lbi_tile_end *e) {
+/* rows, vectors (1 or 2 of 16 columns) and whether `at` is NULL are constants here, so the loops unroll and the sums stay in registers. */
+INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int cols, const lbi_tile_end *e) {
     __m512 sum[MR][2];
     __mmask16 mask[2];
 #pragma GCC unroll 14
@@ -30,18 +30,20 @@ INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a
             sum[i][v] = _mm512_setzero_ps();
             _mm_prefetch((const char *)(c + i * ldc + 16 * v), _MM_HINT_T1); /* C comes from far and is wanted when the loop ends; to L2, since its rows may all fall into one set of L1 */
         }
-    for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
-        __m512 b0 = _mm512_load_ps(b), b1 = vectors > 1 ? _mm512_load_ps(b + 16) : b0;
+    for (int v = 0; v < vectors; v++) {
+        int left = cols - 16 * v;
+        mask[v] = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+    }
+    for (int64_t p = 0; p < k; p++, a += MR) {
+        const float *row = at ? b + at[p] : b + p * NR;
+        __m512 b0 = at ? _mm512_maskz_loadu_ps(mask[0], row) : _mm512_load_ps(row), b1 = b0;
+        if (vectors > 1) b1 = at ? _mm512_maskz_loadu_ps(mask[1], row + 16) : _mm512_load_ps(row + 16);
 #pragma GCC unroll 14
         for (int i = 0; i < rows; i++) {
             __m512 x = _mm512_set1_ps(a[i]);
             sum[i][0] = _mm512_fmadd_ps(x, b0, sum[i][0]);
             if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
         }
-    }
-    for (int v = 0; v < vectors; v++) {
-        int left = cols - 16 * v;
-        mask[v] = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
     }
     bool plain = !e->row_bias && !e->col_bias && !e->add && !e->clamp && e->beta == 0;
 #pragma GCC unroll 14
@@ -53,31 +55,34 @@ INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a
         }
 }
 
-INLINE void tile_rows(const int vectors, int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+INLINE void tile_rows(const int vectors, int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
     switch (rows) {
-    case 14: tile_of(14, vectors, k, a, b, c, ldc, cols, e); break;
-    case 13: tile_of(13, vectors, k, a, b, c, ldc, cols, e); break;
-    case 12: tile_of(12, vectors, k, a, b, c, ldc, cols, e); break;
-    case 11: tile_of(11, vectors, k, a, b, c, ldc, cols, e); break;
-    case 10: tile_of(10, vectors, k, a, b, c, ldc, cols, e); break;
-    case 9: tile_of(9, vectors, k, a, b, c, ldc, cols, e); break;
-    case 8: tile_of(8, vectors, k, a, b, c, ldc, cols, e); break;
-    case 7: tile_of(7, vectors, k, a, b, c, ldc, cols, e); break;
-    case 6: tile_of(6, vectors, k, a, b, c, ldc, cols, e); break;
-    case 5: tile_of(5, vectors, k, a, b, c, ldc, cols, e); break;
-    case 4: tile_of(4, vectors, k, a, b, c, ldc, cols, e); break;
-    case 3: tile_of(3, vectors, k, a, b, c, ldc, cols, e); break;
-    case 2: tile_of(2, vectors, k, a, b, c, ldc, cols, e); break;
-    default: tile_of(1, vectors, k, a, b, c, ldc, cols, e); break;
+    case 14: tile_of(14, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 13: tile_of(13, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 12: tile_of(12, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 11: tile_of(11, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 10: tile_of(10, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 9: tile_of(9, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 8: tile_of(8, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 7: tile_of(7, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 6: tile_of(6, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 5: tile_of(5, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 4: tile_of(4, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 3: tile_of(3, vectors, k, a, b, at, c, ldc, cols, e); break;
+    case 2: tile_of(2, vectors, k, a, b, at, c, ldc, cols, e); break;
+    default: tile_of(1, vectors, k, a, b, at, c, ldc, cols, e); break;
     }
 }
 
-TARGET static void tile_wide(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) { tile_rows(2, k, a, b, c, ldc, rows, cols, e); }
-TARGET static void tile_narrow(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) { tile_rows(1, k, a, b, c, ldc, rows, cols, e); }
-
-static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
-    (cols > 16 ? tile_wide : tile_narrow)(k, a, b, c, ldc, rows, cols, e);
+TARGET static void tile(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    if (cols > 16) tile_rows(2, k, a, b, NULL, c, ldc, rows, cols, e);
+    else tile_rows(1, k, a, b, NULL, c, ldc, rows, cols, e);
 }
 
-const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .tile = tile, .across = lbi_across_avx2};
+TARGET static void tile_at(int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+    if (cols > 16) tile_rows(2, k, a, b, at, c, ldc, rows, cols, e);
+    else tile_rows(1, k, a, b, at, c, ldc, rows, cols, e);
+}
+
+const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .across = lbi_across_avx2};
 #endif

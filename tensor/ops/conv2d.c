@@ -3,6 +3,7 @@
  * 1x1: one product an image, no copy. Depthwise: direct. Else: patches as columns, then a product. Images over threads. */
 #include <omp.h>
 #include <string.h>
+#include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv.h"
 #include "tensor/kernels/gemm.h"
@@ -56,6 +57,24 @@ static void image_forward(const lbi_conv *p, const lb_real *x, const lb_real *w,
     }
 }
 
+static void depthwise_forward(lb_call *c, const lbi_conv *p) {
+    const options *o = c->params;
+    int64_t planes = c->in[0]->shape[0] * p->c, space = lbi_cpu() == LBI_CPU_REF ? -1 : lbi_depth_space(p);
+    int threads = omp_get_max_threads();
+    lb_real *work = space > 0 ? lb_scratch(c, (size_t)(space * threads) * sizeof *work) : NULL;
+    if (space > 0 && !work) return;
+#pragma omp parallel for num_threads(threads) if (planes * p->y * p->x > 16384)
+    for (int64_t i = 0; i < planes; i++) {
+        const lb_real *x = lb_r(c->in[0]) + i * p->h * p->w, *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw;
+        lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = c->in[2] ? lb_r(c->in[2])[i % p->c] : 0;
+        if (work) lbi_depth_plane(p, x, kernel, o->act, bias, y, work + omp_get_thread_num() * space);
+        else {
+            lbi_depthwise(p, x, kernel, y);
+            lbi_act_plane(o->act, y, p->y * p->x, bias);
+        }
+    }
+}
+
 static void forward(lb_call *c) {
     const options *o = c->params;
     lbi_conv p = plan_of(c);
@@ -63,14 +82,12 @@ static void forward(lb_call *c) {
     const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
     lb_real *y = lb_r(c->out[0]);
     if (depthwise(&p)) {
-#pragma omp parallel for
-        for (int64_t i = 0; i < images * p.c; i++) {
-            lb_real *to = y + i * p.y * p.x;
-            lbi_depthwise(&p, x + i * p.h * p.w, w + i % p.c * p.kh * p.kw, to);
-            lbi_act_plane(o->act, to, p.y * p.x, c->in[2] ? lb_r(c->in[2])[i % p.c] : 0);
-        }
+        depthwise_forward(c, &p);
         return;
     }
+#ifndef LB_DOUBLE
+    if (lbi_conv_tiles(&p, images, x, w, &(lbi_gemm_end){.row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act}, y)) return;
+#endif
     int threads = images > 1 ? omp_get_max_threads() : 1;
     size_t each = pointwise(&p) ? 0 : (size_t)(p.c / p.groups * p.kh * p.kw * p.y * p.x);
     lb_real *col = each ? lb_scratch(c, each * sizeof *col * (size_t)threads) : NULL;

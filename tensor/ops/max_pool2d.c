@@ -2,8 +2,11 @@
 /* y[n,c,i,j] = max of x[n,c, i sh + u dh - pt, j sw + v dw - pl] over u < kh, v < kw; what lies outside does not count; NaN wins.
  * dx: g goes to the first element (row by row) that is the maximum, found again from x and y, so nothing else is kept. */
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 #include "tensor/kernels/conv.h"
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
 
 typedef struct options {
@@ -47,26 +50,36 @@ static void window(int64_t at, int64_t step, int64_t size, int64_t kernel, int64
     if (*last > kernel) *last = kernel;
 }
 
-static void forward_planes(const void *ctx, int64_t first, int64_t last) {
-    const lb_call *c = ctx;
-    lbi_conv p = plan_of(c);
-    for (int64_t i = first; i < last; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * p.h * p.w;
-        lb_real *y = lb_r(c->out[0]) + i * p.y * p.x;
-        for (int64_t r = 0; r < p.y; r++)
-            for (int64_t q = 0; q < p.x; q++) {
-                int64_t u0, u1, v0, v1, top = r * p.sh - p.pt, left = q * p.sw - p.pl;
-                window(top, p.dh, p.h, p.kh, &u0, &u1);
-                window(left, p.dw, p.w, p.kw, &v0, &v1);
-                lb_real most = -INFINITY;
-                for (int64_t u = u0; u < u1; u++)
-                    for (int64_t v = v0; v < v1; v++) {
-                        lb_real a = x[(top + u * p.dh) * p.w + left + v * p.dw];
-                        most = a > most || a != a ? a : most;
-                    }
-                y[r * p.x + q] = most;
-            }
+LBI_ALWAYS lb_real larger(lb_real a, lb_real most) { return a > most || a != a ? a : most; }
+
+/* Rows of a window first, element by element; then columns. */
+LBI_LEVELS static void forward_plane(const lbi_conv *p, const lb_real *restrict x, lb_real *restrict y, lb_real *restrict line) {
+    for (int64_t r = 0; r < p->y; r++, y += p->x) {
+        int64_t u0, u1, top = r * p->sh - p->pt;
+        window(top, p->dh, p->h, p->kh, &u0, &u1);
+        for (int64_t q = 0; q < p->w; q++) line[q] = -INFINITY;
+        for (int64_t u = u0; u < u1; u++)
+            for (int64_t q = 0; q < p->w; q++) line[q] = larger(x[(top + u * p->dh) * p->w + q], line[q]);
+        for (int64_t q = 0; q < p->x; q++) y[q] = -INFINITY;
+        for (int64_t v = 0; v < p->kw; v++) {
+            int64_t shift = v * p->dw - p->pl, q0, q1;
+            window(shift, p->sw, p->w, p->x, &q0, &q1);
+            if (p->sw == 2)
+                for (int64_t q = q0; q < q1; q++) y[q] = larger(line[2 * q + shift], y[q]);
+            else
+                for (int64_t q = q0; q < q1; q++) y[q] = larger(line[q * p->sw + shift], y[q]);
+        }
     }
+}
+
+static void forward(lb_call *c) {
+    lbi_conv p = plan_of(c);
+    int64_t planes = c->in[0]->shape[0] * c->in[0]->shape[1];
+    int threads = omp_get_max_threads();
+    lb_real *lines = lb_scratch(c, (size_t)(p.w * threads + 1) * sizeof *lines);
+    if (!lines) return;
+#pragma omp parallel for num_threads(threads) if (lb_numel(c->in[0]) > LBI_GRAIN)
+    for (int64_t i = 0; i < planes; i++) forward_plane(&p, lb_r(c->in[0]) + i * p.h * p.w, lb_r(c->out[0]) + i * p.y * p.x, lines + p.w * omp_get_thread_num());
 }
 
 static void backward_planes(const void *ctx, int64_t first, int64_t last) {
@@ -93,8 +106,6 @@ static void backward_planes(const void *ctx, int64_t first, int64_t last) {
 }
 
 static int64_t cost(const lb_call *c) { return lb_numel(c->in[0]) / (c->in[0]->shape[0] * c->in[0]->shape[1] + 1); }
-
-static void forward(lb_call *c) { lbi_split(c->in[0]->shape[0] * c->in[0]->shape[1], 4 * cost(c), forward_planes, c); }
 
 static void backward(lb_call *c) {
     if (c->gin[0] && c->gout[0]) lbi_split(c->in[0]->shape[0] * c->in[0]->shape[1], 4 * cost(c), backward_planes, c);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolution as a matrix product without the matrix of patches. y [O, Y*X] = w [O, C*kh*kw] * p, where row (c,u,v) of p is the picture
+ * shifted by (u,v). With stride 1 in a picture whose rows are S apart, such a row is the picture's own memory from u*dh*S + v*dw on: a tile reads
+ * it there, from the table `at`, and nothing is copied 9 times. What that needs:
+ *   - zeros around the picture: a padded copy, one pass, in which the zeros right of a row are those left of the next one;
+ *   - stride: the copy is split in stride_h * stride_w pictures, so that each again is read with steps of 1;
+ *   - output rows are S apart too and the S - X numbers between them are rubbish: they are made in a buffer and leave it in one pass that
+ *     also adds bias, addition and activation. A 1x1 kernel at stride 1 needs none of this.
+ * Floor: 2 O C kh kw Y X operations at the multiply-add peak; the rubbish costs S/X - 1 (2% at 56 pixels, 13% at 7). */
+#include <omp.h>
+#include <string.h>
+#include "tensor/kernels/act.h"
+#include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/gemm_block.h"
+#include "tensor/kernels/work.h"
+#ifndef LB_DOUBLE
+
+enum { FLAT = 640, FLAT_DEEP = 320, MANY = 256 }; /* numbers of an output row in one block; fewer where there are many of them */
+
+typedef struct run {
+    const lbi_gemm_kernel *g;
+    const lbi_conv *p;
+    const float *x;
+    float *y;
+    lbi_tile_end end;         /* of the first image */
+    lb_act after, act;
+    bool compact;             /* writes y itself */
+    int64_t c, o, k, images;  /* channels and kernel numbers of one group */
+    lbi_pad pad;
+    int64_t space;            /* numbers of a padded image, with slack */
+    int64_t block_rows, blocks;
+    int32_t *at;              /* [k] */
+    float *weights;           /* [groups][k blocks][panels][KC][mr] */
+    int64_t weights_each;
+} run;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Whole output rows per block, such that few of the last panel's columns are in vain. */
+static int64_t rows_of_block(const run *r) {
+    int64_t most = r->o > MANY ? FLAT_DEEP : FLAT, best = 1;
+    double waste = 1e30;
+    for (int64_t rows = 1; rows <= r->p->y && (rows == 1 || rows * r->pad.pitch <= most); rows++) {
+        int64_t blocks = (r->p->y + rows - 1) / rows, last = r->p->y - (blocks - 1) * rows;
+        double done = (double)(blocks - 1) * (double)lbi_panels((rows - 1) * r->pad.pitch + r->p->x, r->g->nr) + (double)lbi_panels((last - 1) * r->pad.pitch + r->p->x, r->g->nr);
+        done += 0.02 * (double)blocks;
+        if (done > waste) continue;
+        waste = done;
+        best = rows;
+    }
+    return best;
+}
+
+static void plan(run *r) {
+    const lbi_conv *p = r->p;
+    r->pad = lbi_pad_of(p);
+    r->compact = r->pad.pitch == p->x;
+    r->space = p->c * r->pad.channel + r->pad.slack;
+    r->block_rows = rows_of_block(r);
+    r->blocks = (p->y + r->block_rows - 1) / r->block_rows;
+}
+
+static void fill_table(const run *r) {
+    int64_t n = 0;
+    for (int64_t c = 0; c < r->c; c++)
+        for (int64_t u = 0; u < r->p->kh; u++)
+            for (int64_t v = 0; v < r->p->kw; v++) r->at[n++] = (int32_t)(c * r->pad.channel + lbi_pad_at(r->p, &r->pad, u, v));
+}
+
+static void pad_channel(const run *r, const float *image, int64_t c, float *padded) {
+    lbi_pad_channel(r->p, &r->pad, image + c * r->p->h * r->p->w, padded + c * r->pad.channel);
+    if (c == r->p->c - 1) memset(padded + r->p->c * r->pad.channel, 0, (size_t)r->pad.slack * sizeof *padded);
+}
+
+/* Rubbish between the rows goes; bias, addition and activation come. */
+static void leave(const run *r, const float *wide, int64_t ld, float *y, const lbi_tile_end *e, int64_t rows) {
+    for (int64_t q = 0; q < r->o; q++)
+        for (int64_t i = 0; i < rows; i++) {
+            float *to = y + q * r->p->y * r->p->x + i * r->p->x;
+            lbi_copy_row(to, wide + q * ld + i * r->pad.pitch, r->p->x);
+            if (e->add) lbi_add_row(to, e->add + q * e->ld_add + i * r->p->x, r->p->x);
+            lbi_act_plane(r->act, to, r->p->x, e->row_bias ? e->row_bias[q] : 0);
+        }
+}
+
+/* Output rows first..first+rows-1 of group `group`; b: the group's (padded) picture. */
+static void make_block(const run *r, int64_t image, int64_t group, int64_t first, const float *b, float *wide) {
+    const lbi_conv *p = r->p;
+    int64_t rows = least(r->block_rows, p->y - first), flat = (rows - 1) * r->pad.pitch + p->x, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * p->x;
+    int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pad.pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
+    lbi_tile_end end = r->end, none = {0};
+    float *c = r->compact ? r->y + place : wide;
+    if (end.row_bias) end.row_bias += group * r->o;
+    if (end.add) end.add += place;
+    b += first * r->pad.pitch;
+    for (int64_t k0 = 0; k0 < r->k; k0 += LBI_KC) {
+        int64_t kc = least(LBI_KC, r->k - k0);
+        const float *a = r->weights + group * r->weights_each + padded * k0;
+        bool done = k0 + kc == r->k;
+        for (int64_t j = 0; j < flat; j += r->g->nr) {
+            int cols = (int)least(r->g->nr, flat - j);
+            for (int64_t i = 0; i < r->o; i += r->g->mr) {
+                lbi_tile_end e = r->compact && done ? end : none;
+                if (e.row_bias) e.row_bias += i;
+                if (e.add) e.add += i * e.ld_add + j;
+                e.beta = k0 == 0 ? 0 : 1;
+                r->g->tile_at(kc, a + i * kc, b + j, r->at + k0, c + i * ld + j, ld, (int)least(r->g->mr, r->o - i), cols, &e);
+            }
+        }
+    }
+    if (!r->compact) leave(r, wide, ld, r->y + place, &end, rows);
+    else if (r->after != LB_ACT_NONE)
+        for (int64_t q = 0; q < r->o; q++) lbi_act_plane(r->after, c + q * ld, flat, 0);
+}
+
+static void pack_weights(const run *r, const float *w, int64_t number) {
+    int width = r->g->mr;
+    int64_t panels = lbi_panels(r->o, width), group = number / panels, first = number % panels * width, padded = panels * width;
+    for (int64_t k0 = 0; k0 < r->k; k0 += LBI_KC) {
+        int64_t kc = least(LBI_KC, r->k - k0);
+        float spill[LBI_KC * LBI_NR_MAX + 16]; /* packing may write beyond the panel */
+        lbi_pack(r->g, spill, width, w + group * r->o * r->k, r->k, true, first, least(width, r->o - first), k0, kc);
+        memcpy(r->weights + group * r->weights_each + padded * k0 + first * kc, spill, (size_t)(width * kc) * sizeof *spill);
+    }
+}
+
+/* Work memory: table, weights, then for each thread a padded picture and a wide block. */
+static float *memory(run *r, int threads, size_t *pads, size_t *wide) {
+    int64_t table = (r->k + 63) / 64 * 64, groups = r->p->groups;
+    r->weights_each = (lbi_packed_size(r->o, r->k, r->g->mr) + 15) / 16 * 16;
+    *pads = r->pad.direct ? 0 : (size_t)((r->space + 15) / 16 * 16);
+    *wide = r->compact ? 0 : (size_t)(r->o * (lbi_panels(r->block_rows * r->pad.pitch, 16) * 16) + 64);
+    float *work = lbi_work_take(((size_t)(table + groups * r->weights_each) + (*pads + *wide) * (size_t)threads) * sizeof *work);
+    if (!work) return NULL;
+    r->at = (int32_t *)(void *)work;
+    r->weights = work + table;
+    return r->weights + groups * r->weights_each;
+}
+
+static void one_image(const run *r, int64_t image, float *pad, float *wide) {
+    const lbi_conv *p = r->p;
+    const float *x = r->x + image * p->c * p->h * p->w;
+    for (int64_t c = 0; !r->pad.direct && c < p->c; c++) pad_channel(r, x, c, pad);
+    int64_t each = r->c * r->pad.channel;
+    for (int64_t group = 0; group < p->groups; group++)
+        for (int64_t b = 0; b < r->blocks; b++) make_block(r, image, group, b * r->block_rows, (r->pad.direct ? x : pad) + group * each, wide);
+}
+
+bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
+    run r = {.g = lbi_gemm_kernel_now(), .p = p, .x = x, .y = y, .c = p->c / p->groups, .o = p->o / p->groups, .images = images, .act = end->act};
+    r.k = r.c * p->kh * p->kw;
+    if (!r.g) return false;
+    plan(&r);
+    if (r.space > INT32_MAX || r.k == 0) return false;
+    r.end = lbi_tile_end_of(end, &r.after);
+    int64_t panels = lbi_panels(r.o, r.g->mr) * p->groups;
+    bool small = (double)images * (double)(p->o * p->y * p->x) * (double)r.k < 1e6;
+    int threads = small || omp_in_parallel() ? 1 : omp_get_max_threads();
+    bool by_image = images >= threads;
+    size_t pads, wide;
+    float *own = memory(&r, threads, &pads, &wide);
+    if (!own) return false;
+    fill_table(&r);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        float *mine = own + (pads + wide) * (size_t)omp_get_thread_num();
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < panels; i++) pack_weights(&r, w, i);
+        if (by_image) {
+#pragma omp for schedule(dynamic)
+            for (int64_t i = 0; i < images; i++) one_image(&r, i, mine, mine + pads);
+        } else {
+            for (int64_t i = 0; i < images; i++) {
+                const float *image = x + i * p->c * p->h * p->w;
+                if (!r.pad.direct) {
+#pragma omp for schedule(static)
+                    for (int64_t c = 0; c < p->c; c++) pad_channel(&r, image, c, own);
+                }
+                int64_t each = r.c * r.pad.channel;
+#pragma omp for schedule(dynamic)
+                for (int64_t b = 0; b < r.blocks * p->groups; b++) make_block(&r, i, b / r.blocks, b % r.blocks * r.block_rows, (r.pad.direct ? image : own) + b / r.blocks * each, mine + pads);
+            }
+        }
+    }
+    lbi_work_give(r.at);
+    return true;
+}
+#endif
