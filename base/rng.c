@@ -77,6 +77,41 @@ void lb_rng_permutation(lb_rng *r, int64_t *out, int64_t n) {
     }
 }
 
+/* Permutations until one moves all: e tries on average. */
+void lb_rng_derangement(lb_rng *r, int64_t *out, int64_t n) {
+    int64_t still;
+    do {
+        still = 0;
+        lb_rng_permutation(r, out, n);
+        for (int64_t i = 0; i < n; i++) still += out[i] == i;
+    } while (still > 0 && n > 1);
+}
+
+double lb_rng_exponential(lb_rng *r) {
+    return -log(open_uniform(r));
+}
+
+double lb_rng_laplace(lb_rng *r) {
+    double u = open_uniform(r);
+    return u < 0.5 ? log(2 * u) : -log(2 * (1 - u));
+}
+
+double lb_rng_logistic(lb_rng *r) {
+    double u = open_uniform(r);
+    return log(u / (1 - u));
+}
+
+int64_t lb_rng_categorical(lb_rng *r, const double *weights, int64_t n) {
+    double sum = 0, at = 0;
+    for (int64_t i = 0; i < n; i++) sum += weights[i];
+    double point = lb_rng_uniform(r) * sum;
+    for (int64_t i = 0; i < n; i++) {
+        at += weights[i];
+        if (point < at) return i;
+    }
+    return n - 1;
+}
+
 double lb_rng_gumbel(lb_rng *r) {
     return -log(-log(open_uniform(r)));
 }

@@ -27,7 +27,15 @@ LB_API double lb_rng_uniform(lb_rng *r);                   /* [0,1), 53 bits */
 LB_API double lb_rng_normal(lb_rng *r);                    /* Box-Muller on two uniforms */
 LB_API int64_t lb_rng_below(lb_rng *r, int64_t n);         /* 0..n-1, unbiased; n >= 1 */
 LB_API void lb_rng_permutation(lb_rng *r, int64_t *out, int64_t n); /* Fisher-Yates of 0..n-1 */
+/** A permutation that leaves nothing in its place, each equally likely; n = 1 has none and gives 0. */
+LB_API void lb_rng_derangement(lb_rng *r, int64_t *out, int64_t n);
+/** The standard forms: density e^-x above 0; e^-|x| / 2; e^-x / (1 + e^-x)^2; distribution function e^(-e^-x). */
+LB_API double lb_rng_exponential(lb_rng *r);
+LB_API double lb_rng_laplace(lb_rng *r);
+LB_API double lb_rng_logistic(lb_rng *r);
 LB_API double lb_rng_gumbel(lb_rng *r);
+/** 0..n-1, in proportion to the weights (>= 0, their sum any); n - 1 when no weight is above 0. */
+LB_API int64_t lb_rng_categorical(lb_rng *r, const double *weights, int64_t n);
 LB_API double lb_rng_gamma(lb_rng *r, double shape);       /* Marsaglia and Tsang 2000 */
 LB_API double lb_rng_beta(lb_rng *r, double a, double b);
 

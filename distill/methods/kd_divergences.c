@@ -80,7 +80,7 @@ static lb_tensor *sum_alive(lb_tape *t, const pair *r, lb_tensor *terms) { retur
 static lb_tensor *divergence(lb_tape *t, const pair *r, lb_tensor *a, lb_tensor *b) { return sum_alive(t, r, lb_mul(t, lb_exp(t, a), lb_sub(t, a, b))); }
 
 /* log(share exp a + (1 - share) exp b) */
-static lb_tensor *log_mix(lb_tape *t, double share, lb_tensor *a, lb_tensor *b) { return lb_part_logaddexp(t, lb_add_scalar(t, a, log(share)), lb_add_scalar(t, b, log(1 - share))); }
+static lb_tensor *log_mix(lb_tape *t, double share, lb_tensor *a, lb_tensor *b) { return lb_logaddexp(t, lb_add_scalar(t, a, log(share)), lb_add_scalar(t, b, log(1 - share))); }
 
 static lb_tensor *forward_terms(lb_tape *t, const options *o, const pair *r) {
     if (o->subtract_entropy) return divergence(t, r, r->log_p, r->log_q);

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "distill/parts/parts.h"
 
-lb_tensor *lb_part_logaddexp(lb_tape *t, lb_tensor *a, lb_tensor *b) {
-    lb_tensor *top = lb_detach(t, lb_maximum(t, a, b));
-    lb_tensor *sum = lb_add(t, lb_exp(t, lb_sub(t, a, top)), lb_exp(t, lb_sub(t, b, top)));
-    return lb_add(t, lb_log(t, sum), top);
-}
-
 lb_tensor *lb_part_kl(lb_tape *t, lb_tensor *log_p, lb_tensor *log_q) { return lb_sum(t, lb_mul(t, lb_exp(t, log_p), lb_sub(t, log_p, log_q)), -1, false); }
 
 lb_tensor *lb_part_weighted_mean(lb_tape *t, lb_tensor *x, lb_tensor *w) {

@@ -4,8 +4,6 @@
 #define LB_DISTILL_PARTS_H
 #include "tensor/ops.h"
 
-/** log(exp a + exp b), stable; -inf on one side is fine, on both it is not. */
-lb_tensor *lb_part_logaddexp(lb_tape *t, lb_tensor *a, lb_tensor *b);
 /** sum over the last axis of exp(log_p) (log_p - log_q): [..., K] -> [...]. Both finite. */
 lb_tensor *lb_part_kl(lb_tape *t, lb_tensor *log_p, lb_tensor *log_q);
 /** sum(x w) / sum(w), w a constant of x's shape. */

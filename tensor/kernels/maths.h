@@ -8,6 +8,26 @@
 #include <string.h>
 #include "tensor/tensor.h"
 
+/* glibc has vector forms of these beside the plain ones (libmvec, error up to 4 units in the last place); said here, the compiler takes
+ * them in loops. */
+#if !defined(LB_DOUBLE) && defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#if __GLIBC_PREREQ(2, 35)
+#define LBI_VECTOR __attribute__((simd("notinbranch")))
+LBI_VECTOR float sinf(float);
+LBI_VECTOR float cosf(float);
+LBI_VECTOR float tanf(float);
+LBI_VECTOR float asinf(float);
+LBI_VECTOR float acosf(float);
+LBI_VECTOR float atanf(float);
+LBI_VECTOR float sinhf(float);
+LBI_VECTOR float coshf(float);
+LBI_VECTOR float expm1f(float);
+LBI_VECTOR float log2f(float);
+LBI_VECTOR float powf(float, float);
+LBI_VECTOR float atan2f(float, float);
+#endif
+#endif
+
 /* Forced, since functions made for another instruction level do not take in plain inline ones. */
 #define LBI_ALWAYS static inline __attribute__((always_inline))
 

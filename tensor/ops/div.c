@@ -11,7 +11,7 @@ LBI_INLINE lb_real slope_a(lb_real a, lb_real b, const void *params) {
 }
 
 LBI_INLINE lb_real slope_b(lb_real a, lb_real b, const void *params) {
-    return -a / (b * b);
+    return -(a / b) / b;
 }
 
 LBI_BINARY_ROW(row, value)

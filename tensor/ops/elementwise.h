@@ -129,7 +129,7 @@ void lbi_binary_backward(lb_call *c);
 /* Comparisons: two inputs, both numbers of the maths type or both i64; y = 1 or 0. rows: of numbers, of integers. */
 bool lbi_compare_shape(lb_call *c);
 void lbi_compare_forward(lb_call *c);
-/* Rounds both inputs of a case down, so that equal ones occur. */
+/* Rounds both inputs of a case down, so that equal ones and zeros occur. */
 void lbi_coarse(void *const *data, const int64_t *numel);
 
 /* The shapes that every broadcasting op is tested with, and every element-wise one. */
