@@ -10,6 +10,9 @@ LB_BEGIN
 typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH, LB_ACT_HARDSWISH, LB_ACT_HARDSIGMOID } lb_act;
 typedef enum lb_reduction { LB_MEAN = 0, LB_SUM, LB_NONE } lb_reduction;
 
+/* What lb_pad_with puts around: mirrored without the edge, the edge, or the other side. */
+typedef enum lb_pad_mode { LB_PAD_CONSTANT = 0, LB_PAD_REFLECT, LB_PAD_REPLICATE, LB_PAD_CIRCULAR } lb_pad_mode;
+
 /* Axes of a reduction, in any order, negative ones from the end: LB_AXES(0, -1); none named = all. */
 typedef struct lb_axes {
     int n, at[LB_MAX_RANK];

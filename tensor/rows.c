@@ -3,6 +3,13 @@
 #include <string.h>
 #include "tensor/loops.h"
 
+enum { BLOCK = 256 }; /* elements of a row that one thread adds */
+
+static int axis_of(const lb_call *c) {
+    int axis = c->params ? *(const int *)c->params : 0;
+    return axis < 0 ? axis + c->in[0]->rank : axis;
+}
+
 bool lbi_rows_shape(lb_call *c) {
     const lb_tensor *x = c->in[0], *id = c->in[1];
     lb_tensor *y = c->out[0];
@@ -10,10 +17,13 @@ bool lbi_rows_shape(lb_call *c) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "expected rows [N,...] and i64 indices, together of rank %d at most", LB_MAX_RANK + 1);
         return false;
     }
+    if (lbi_axis(c, c->params ? *(const int *)c->params : 0, x->rank) < 0) return false;
+    int axis = axis_of(c);
     y->dtype = x->dtype;
     y->rank = id->rank + x->rank - 1;
-    memcpy(y->shape, id->shape, sizeof(int64_t) * (size_t)id->rank);
-    memcpy(y->shape + id->rank, x->shape + 1, sizeof(int64_t) * (size_t)(x->rank - 1));
+    memcpy(y->shape, x->shape, sizeof(int64_t) * (size_t)axis);
+    memcpy(y->shape + axis, id->shape, sizeof(int64_t) * (size_t)id->rank);
+    memcpy(y->shape + axis + id->rank, x->shape + axis + 1, sizeof(int64_t) * (size_t)(x->rank - 1 - axis));
     return true;
 }
 
@@ -28,36 +38,65 @@ bool lbi_in_range(lb_call *c, const lb_tensor *id, int64_t count) {
     return true;
 }
 
-static int64_t width_of(const lb_call *c) {
-    int64_t w = 1;
-    for (int i = 1; i < c->in[0]->rank; i++) w *= c->in[0]->shape[i];
-    return w;
+lbi_rowset lbi_rowset_of(const lb_tensor *x, const lb_tensor *index, int axis) {
+    lbi_axes a = lbi_axes_of(x, axis);
+    return (lbi_rowset){a.outer, a.n, lb_numel(index), a.inner, lb_i(index)};
 }
+
+typedef struct copying {
+    const lbi_rowset *r;
+    char *to;
+    const char *from;
+    size_t bytes;
+} copying;
 
 static void copy_rows(const void *ctx, int64_t first, int64_t last) {
-    const lb_call *c = ctx;
-    size_t bytes = (size_t)width_of(c) * lb_dtype_size(c->in[0]->dtype);
-    for (int64_t i = first; i < last; i++)
-        memcpy((char *)c->out[0]->data + (size_t)i * bytes, (const char *)c->in[0]->data + (size_t)lb_i(c->in[1])[i] * bytes,
-               bytes);
-}
-
-void lbi_rows_forward(lb_call *c) {
-    if (lb_numel(c->out[0]) == 0 || !lbi_in_range(c, c->in[1], c->in[0]->shape[0])) return;
-    lbi_split(lb_numel(c->in[1]), width_of(c), copy_rows, c);
-}
-
-/* Columns are split over threads, rows are added in order, so the sum does not depend on the threads. */
-static void add_columns(const void *ctx, int64_t first, int64_t last) {
-    const lb_call *c = ctx;
-    int64_t width = width_of(c), n = lb_numel(c->in[1]);
-    for (int64_t i = 0; i < n; i++) {
-        lb_real *to = lb_r(c->gin[0]) + lb_i(c->in[1])[i] * width;
-        const lb_real *g = lb_r(c->gout[0]) + i * width;
-        for (int64_t k = first; k < last; k++) to[k] += g[k];
+    const copying *j = ctx;
+    for (int64_t i = first; i < last; i++) {
+        int64_t row = i / j->r->m * j->r->n + j->r->index[i % j->r->m];
+        memcpy(j->to + (size_t)i * j->bytes, j->from + (size_t)row * j->bytes, j->bytes);
     }
 }
 
+void lbi_rows_copy(const lbi_rowset *r, void *to, const void *from, size_t size) {
+    copying j = {r, to, from, (size_t)r->width * size};
+    if (r->width > 0) lbi_split(r->outer * r->m, r->width, copy_rows, &j);
+}
+
+typedef struct adding {
+    const lbi_rowset *r;
+    lb_real *to;
+    const lb_real *from;
+} adding;
+
+/* Blocks of columns are split over threads, rows are added in order. */
+static void add_blocks(const void *ctx, int64_t first, int64_t last) {
+    const adding *j = ctx;
+    const lbi_rowset *r = j->r;
+    int64_t blocks = (r->width + BLOCK - 1) / BLOCK;
+    for (int64_t b = first; b < last; b++) {
+        int64_t o = b / blocks, at = b % blocks * BLOCK, width = r->width - at < BLOCK ? r->width - at : BLOCK;
+        for (int64_t i = 0; i < r->m; i++) {
+            lb_real *to = j->to + (o * r->n + r->index[i]) * r->width + at;
+            const lb_real *from = j->from + (o * r->m + i) * r->width + at;
+            for (int64_t k = 0; k < width; k++) to[k] += from[k];
+        }
+    }
+}
+
+void lbi_rows_add(const lbi_rowset *r, lb_real *to, const lb_real *from) {
+    adding j = {r, to, from};
+    lbi_split(r->outer * ((r->width + BLOCK - 1) / BLOCK), r->m * (r->width < BLOCK ? r->width : BLOCK), add_blocks, &j);
+}
+
+void lbi_rows_forward(lb_call *c) {
+    int axis = axis_of(c);
+    if (lb_numel(c->out[0]) == 0 || !lbi_in_range(c, c->in[1], c->in[0]->shape[axis])) return;
+    lbi_rowset r = lbi_rowset_of(c->in[0], c->in[1], axis);
+    lbi_rows_copy(&r, c->out[0]->data, c->in[0]->data, lb_dtype_size(c->in[0]->dtype));
+}
+
 void lbi_rows_backward(lb_call *c) {
-    if (c->gin[0] && lb_numel(c->gout[0]) > 0) lbi_split(width_of(c), lb_numel(c->in[1]), add_columns, c);
+    lbi_rowset r = lbi_rowset_of(c->gin[0], c->in[1], axis_of(c));
+    if (lb_numel(c->gout[0]) > 0) lbi_rows_add(&r, lb_r(c->gin[0]), lb_r(c->gout[0]));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = x with before[i] and after[i] elements of a constant put around axis i; dx = the inner part of g. */
+/* y = x with before[i] and after[i] elements put around axis i, taken away where negative. What is put there: a constant; x mirrored
+ * without its edge (fewer than x has); its edge; or x going round. dx = each element of g added where it came from. */
 #include <string.h>
 #include "tensor/loops.h"
 #include "tensor/ops.h"
@@ -7,6 +8,7 @@
 struct pad {
     int64_t before[LB_MAX_RANK], after[LB_MAX_RANK];
     double value;
+    lb_pad_mode mode;
 };
 
 static bool shape(lb_call *c) {
@@ -15,65 +17,152 @@ static bool shape(lb_call *c) {
     y->dtype = c->in[0]->dtype;
     y->rank = c->in[0]->rank;
     for (int i = 0; i < y->rank; i++) {
-        y->shape[i] = c->in[0]->shape[i] + p->before[i] + p->after[i];
-        if (p->before[i] >= 0 && p->after[i] >= 0) continue;
-        lb_tape_fail(c->tape, LB_E_ARG, "padding %lld, %lld of axis %d is negative", (long long)p->before[i],
-                     (long long)p->after[i], i);
+        int64_t n = c->in[0]->shape[i], b = p->before[i], a = p->after[i], most = b > a ? b : a;
+        y->shape[i] = n + b + a;
+        bool fits = y->shape[i] >= 0 && n + (b < 0 ? b : 0) + (a < 0 ? a : 0) >= 0;
+        if (p->mode == LB_PAD_REFLECT) fits = fits && (most < n || most <= 0);
+        if (p->mode == LB_PAD_CIRCULAR || p->mode == LB_PAD_REPLICATE) fits = fits && (n > 0 || most <= 0);
+        if (fits && (p->mode == LB_PAD_CONSTANT || y->dtype == LB_REAL)) continue;
+        if (fits) lb_tape_fail(c->tape, LB_E_SHAPE, "padding by its own values is for numbers");
+        else lb_tape_fail(c->tape, LB_E_ARG, "padding %lld, %lld of axis %d with %lld elements", (long long)b, (long long)a, i, (long long)n);
         return false;
     }
     return true;
 }
 
-static lb_tensor inside(const lb_call *c, const lb_tensor *y) {
+/* ---- a constant: x is a part of y ---- */
+
+/* The elements of `whole` (x, or y) that both have. */
+static lb_tensor common(const lb_call *c, const lb_tensor *whole, bool of_y) {
     const struct pad *p = c->params;
-    lb_tensor part = *y;
+    lb_tensor part = *whole;
     int64_t at = 0;
-    for (int i = 0; i < y->rank; i++) {
-        part.shape[i] = c->in[0]->shape[i];
-        at += p->before[i] * y->stride[i];
+    for (int i = 0; i < whole->rank; i++) {
+        int64_t b = p->before[i], a = p->after[i];
+        part.shape[i] = c->in[0]->shape[i] + (b < 0 ? b : 0) + (a < 0 ? a : 0);
+        at += (of_y ? (b > 0 ? b : 0) : (b < 0 ? -b : 0)) * whole->stride[i];
     }
-    if (y->data) part.data = (char *)y->data + at * (int64_t)lb_dtype_size(y->dtype);
+    if (whole->data && lb_numel(&part) > 0) part.data = (char *)whole->data + at * (int64_t)lb_dtype_size(whole->dtype);
     return part;
+}
+
+/* ---- its own values: a table of places for each axis ---- */
+
+typedef struct places {
+    int rank;
+    int64_t outer, inner_x, inner_y;          /* leading axes that are left as they are; elements of the rest */
+    int64_t shape[LB_MAX_RANK];               /* of y */
+    const int64_t *from[LB_MAX_RANK];         /* where in x, in elements, for each place along an axis of y */
+    const lb_real *source;
+    lb_real *to;
+    bool add; /* back: to[x] += source[y] */
+} places;
+
+static int64_t place_of(lb_pad_mode mode, int64_t i, int64_t n) {
+    if (mode == LB_PAD_REPLICATE) return i < 0 ? 0 : i >= n ? n - 1 : i;
+    if (mode == LB_PAD_CIRCULAR) return (i % n + n) % n;
+    return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
+}
+
+static bool make_places(lb_call *c, const lb_tensor *x, const lb_tensor *y, places *m) {
+    const struct pad *p = c->params;
+    int64_t total = 0, step = 1;
+    m->rank = x->rank;
+    m->outer = m->inner_x = m->inner_y = 1;
+    for (int i = 0; i < x->rank; i++) total += m->shape[i] = y->shape[i];
+    int64_t *table = lb_scratch(c, (size_t)total * sizeof *table);
+    if (!table) return false;
+    for (int i = x->rank - 1; i >= 0; i--) {
+        m->from[i] = table;
+        for (int64_t k = 0; k < y->shape[i]; k++) *table++ = step * place_of(p->mode, k - p->before[i], x->shape[i]);
+        step *= x->shape[i];
+    }
+    int lead = 0;
+    for (; lead < x->rank - 1 && p->before[lead] == 0 && p->after[lead] == 0; lead++) m->outer *= x->shape[lead];
+    for (int i = lead; i < x->rank; i++) {
+        m->inner_x *= x->shape[i];
+        m->inner_y *= y->shape[i];
+    }
+    m->rank = x->rank - lead;
+    memmove(m->shape, m->shape + lead, sizeof(int64_t) * (size_t)m->rank);
+    memmove(m->from, m->from + lead, sizeof m->from[0] * (size_t)m->rank);
+    return true;
+}
+
+static void run(const void *ctx, int64_t first, int64_t last) {
+    const places *m = ctx;
+    int64_t width = m->shape[m->rank - 1];
+    const int64_t *from = m->from[m->rank - 1];
+    for (int64_t o = first; o < last; o++)
+        for (int64_t row = 0; row < m->inner_y / width; row++) {
+            int64_t rest = row, x = o * m->inner_x, y = o * m->inner_y + row * width;
+            for (int i = m->rank - 2; i >= 0; i--) {
+                x += m->from[i][rest % m->shape[i]];
+                rest /= m->shape[i];
+            }
+            if (m->add)
+                for (int64_t k = 0; k < width; k++) m->to[x + from[k]] += m->source[y + k];
+            else
+                for (int64_t k = 0; k < width; k++) m->to[y + k] = m->source[x + from[k]];
+        }
 }
 
 static void forward(lb_call *c) {
     const struct pad *p = c->params;
-    lb_tensor part = inside(c, c->out[0]);
-    lbi_fill(c->out[0], p->value);
-    lbi_copy_view(&part, c->in[0]);
+    if (p->mode == LB_PAD_CONSTANT || c->in[0]->rank == 0) {
+        lb_tensor to = common(c, c->out[0], true), from = common(c, c->in[0], false);
+        lbi_fill(c->out[0], p->value);
+        lbi_copy_view(&to, &from);
+        return;
+    }
+    places m = {.source = lb_r(c->in[0]), .to = lb_r(c->out[0]), .add = false};
+    if (lb_numel(c->out[0]) > 0 && make_places(c, c->in[0], c->out[0], &m)) lbi_split(m.outer, m.inner_y, run, &m);
 }
 
 static void backward(lb_call *c) {
-    lb_tensor part = inside(c, c->gout[0]);
-    lbi_add_view(c->gin[0], &part, 1, c->fresh[0]);
+    const struct pad *p = c->params;
+    if (c->fresh[0]) lbi_fill(c->gin[0], 0);
+    if (p->mode == LB_PAD_CONSTANT || c->in[0]->rank == 0) {
+        lb_tensor from = common(c, c->gout[0], true), to = common(c, c->gin[0], false);
+        lbi_add_view(&to, &from, 1, false);
+        return;
+    }
+    places m = {.source = lb_r(c->gout[0]), .to = lb_r(c->gin[0]), .add = true};
+    if (lb_numel(c->gout[0]) > 0 && make_places(c, c->gin[0], c->gout[0], &m)) lbi_split(m.outer, m.inner_y, run, &m);
 }
 
-static const struct pad both = {{1, 0}, {2, 3}, 0.5}, none = {{0}, {0}, 0}, front = {{0, 2, 0}, {0, 0, 0}, -1};
+static const struct pad both = {{1, 0}, {2, 3}, 0.5, LB_PAD_CONSTANT}, none = {{0}, {0}, 0, LB_PAD_CONSTANT}, crop = {{-1, 2}, {1, -3}, 0.5, LB_PAD_CONSTANT},
+                        front = {{0, 2, 0}, {0, 0, 0}, -1, LB_PAD_CONSTANT}, mirror = {{0, 2, 1}, {0, 1, 3}, 0, LB_PAD_REFLECT},
+                        edge = {{0, 2, -1}, {0, 4, 3}, 0, LB_PAD_REPLICATE}, turn = {{1, 2, 3}, {0, 1, 4}, 0, LB_PAD_CIRCULAR};
 static const lb_op_case cases[] = {
     {.name = "both", .rank = {2}, .shape = {{3, 5}}, .params = &both},
     {.name = "none", .rank = {1}, .shape = {{3}}, .params = &none},
     {.name = "front", .rank = {3}, .shape = {{2, 3, 4}}, .params = &front},
+    {.name = "crop", .rank = {2}, .shape = {{3, 5}}, .params = &crop},
     {.name = "empty", .rank = {2}, .shape = {{0, 2}}, .params = &both},
+    {.name = "mirror", .rank = {3}, .shape = {{2, 3, 4}}, .params = &mirror},
+    {.name = "edge", .rank = {3}, .shape = {{2, 3, 4}}, .params = &edge},
+    {.name = "turn", .rank = {3}, .shape = {{2, 3, 4}}, .params = &turn},
+    {.name = "pictures", .rank = {3}, .shape = {{60, 33, 35}}, .params = &mirror},
 };
 
-LB_OP(pad) = {.id = "pad",
-              .title = "a constant around it",
-              .source = "NumPy pad",
-              .sig = "x -> y",
-              .math = "y = x, value outside",
-              .params_size = sizeof(struct pad),
-              .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE | LB_OP_INF_OK,
-              .shape = shape,
-              .forward = forward,
-              .backward = backward,
-              .cases = cases,
-              .case_count = LB_COUNT(cases)};
+LB_OP(pad) = {.id = "pad", .title = "a constant or its own values around it", .source = "torch.nn.functional.pad", .sig = "x -> y",
+              .math = "y = x, something outside", .params_size = sizeof(struct pad),
+              .flags = LB_OP_SETS | LB_OP_ANY_TYPE | LB_OP_INF_OK, .shape = shape, .forward = forward,
+              .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
-lb_tensor *lb_pad(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, double value) {
-    struct pad p = {.value = value};
+static lb_tensor *put_around(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, struct pad p) {
     for (int i = 0; x && i < x->rank; i++) {
         p.before[i] = before[i];
         p.after[i] = after[i];
     }
     return lb_apply(t, &lb_op_pad, &p, sizeof p, 1, &x);
+}
+
+lb_tensor *lb_pad(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, double value) {
+    return put_around(t, x, before, after, (struct pad){.value = value});
+}
+
+lb_tensor *lb_pad_with(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, lb_pad_mode mode) {
+    return put_around(t, x, before, after, (struct pad){.mode = mode});
 }

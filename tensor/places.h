@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Elements by index along an axis: shared by gather, scatter and scatter_add. The indices have the shape of x apart from the axis.
+ * The parameters of these ops are the axis (an int). Private to tensor/. */
+#ifndef LB_TENSOR_PLACES_H
+#define LB_TENSOR_PLACES_H
+#include "tensor/loops.h"
+#include "tensor/rows.h"
+LB_BEGIN
+
+typedef struct lbi_places {
+    lbi_axes x, index; /* of x, of the indices */
+    const int64_t *at;
+} lbi_places;
+
+/* The shape of scatter and scatter_add: that of x; index and src are alike. */
+bool lbi_places_into_shape(lb_call *c);
+/* Is input 1 an index of input 0 along the axis? Fails the tape if not. */
+bool lbi_places_fit(lb_call *c);
+lbi_places lbi_places_of(const lb_tensor *x, const lb_tensor *index, const lb_call *c);
+/* to[.., k, ..] (+)= from[.., index, ..]; index-shaped from x-shaped. */
+void lbi_places_take(const lbi_places *p, lb_real *to, const lb_real *from, bool add);
+/* to[.., index, ..] += from[.., k, ..]; x-shaped from index-shaped, in the order of k. */
+void lbi_places_add(const lbi_places *p, lb_real *to, const lb_real *from);
+/* owner (x-shaped) = the last k whose index names a place, else -1. */
+void lbi_places_owner(const lbi_places *p, int64_t *owner);
+
+LB_END
+#endif
