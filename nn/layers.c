@@ -101,24 +101,18 @@ static lb_tensor *split_heads(lb_tape *t, lb_tensor *x, int64_t heads) {
     return lb_permute(t, x, (int[]){0, 2, 1, 3});
 }
 
-/* [N,S] 1/0 -> [N,1,1,S] 0/-inf */
-static lb_tensor *mask_bias(lb_tape *t, lb_tensor *mask) {
-    lb_tensor *hide = lb_add_scalar(t, lb_neg(t, lb_to_real(t, mask)), 1), *zero = lb_scale(t, hide, 0);
-    return lb_reshape(t, lb_masked_fill(t, zero, hide, -INFINITY), 4, (int64_t[]){mask->shape[0], 1, 1, mask->shape[mask->rank - 1]});
-}
-
 lb_tensor *lb_nn_attention(lb_nn *m, lb_tensor *x, lb_tensor *y, lb_tensor *mask, int64_t heads, const lb_attention_names *names) {
     static const lb_attention_names usual = {"q_proj", "k_proj", "v_proj", "out_proj"};
     lb_tape *t = lb_nn_tape(m);
     if (!names) names = &usual;
     if (!y) y = x;
-    int64_t c = size(x, 0), n = x->rank == 3 ? x->shape[0] : 0, l = x->rank == 3 ? x->shape[1] : 0;
+    int64_t c = size(x, 0);
     if (lb_tape_ok(t) && (heads < 1 || c % heads)) return lb_tape_fail(t, LB_E_ARG, "attention: width %lld is no multiple of %lld heads", (long long)c, (long long)heads);
     lb_tensor *q = split_heads(t, lb_nn_linear(m, x, names->q, c, LB_ACT_NONE), heads);
     lb_tensor *k = split_heads(t, lb_nn_linear(m, y, names->k, c, LB_ACT_NONE), heads);
     lb_tensor *v = split_heads(t, lb_nn_linear(m, y, names->v, c, LB_ACT_NONE), heads);
-    lb_tensor *z = lb_attention(t, q, k, v, mask ? mask_bias(t, mask) : NULL, c ? 1 / sqrt((double)(c / heads)) : 1, false);
-    z = lb_reshape(t, lb_permute(t, z, (int[]){0, 2, 1, 3}), 3, (int64_t[]){n, l, c});
+    if (mask) mask = lb_reshape(t, mask, 4, (int64_t[]){mask->shape[0], 1, 1, mask->shape[mask->rank - 1]});
+    lb_tensor *z = lb_attention(t, q, k, v, (lb_attention_spec){.mask = mask, .merge = true});
     return lb_nn_linear(m, z, names->out, c, LB_ACT_NONE);
 }
 

@@ -30,6 +30,23 @@ static inline lb_conv_spec lb_conv_same(int64_t stride, int64_t pad, int64_t gro
     return s;
 }
 
+/* Attention of q [N,H,L,D] to k [N,G,S,D]; all zero = plain. Any strides; blocks (Swin windows, local blocks) are samples of their own: reshape. */
+typedef struct lb_attention_spec {
+    lb_tensor *bias;     /* real, added to scores: [N,H,L,S] or what NumPy would repeat to it; of four axes the first may also divide N
+                          * (sample n has n modulo it: windows of a picture). -inf hides. Has a gradient. NULL = none */
+    lb_tensor *mask;     /* i64, u8 or bool, spreading the same way, 0 hides: keys alone are [N,1,1,S]. NULL = none */
+    lb_tensor *relative; /* real [H,L+S-1] or [1,L+S-1]: element s - l + L - 1 is added for query l and key s (ALiBi, T5). Has a gradient */
+    double scale;        /* of q k^T; 0 = 1 / sqrt(D) */
+    double softcap;      /* c > 0: c tanh(scale q k^T / c), before biases (Gemma 2) */
+    double dropout;      /* of weights, when the tape trains */
+    int64_t window;      /* w > 0: query at place p sees keys p - w + 1 .. p + w - 1. Query l stands at l + S - L + shift: the last at the end of
+                          * the keys, as when decoding */
+    int64_t prefix;      /* so many first keys are seen by all, whatever window and causal rule say; masks hold for them too */
+    int64_t shift;       /* see window; L - S puts query 0 at key 0, as PyTorch's is_causal */
+    bool causal;         /* keys behind the query's place are hidden */
+    bool merge;          /* y is [N,L,H E], heads side by side, rather than [N,H,L,E] */
+} lb_attention_spec;
+
 #define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
 #define ALSO(name, ...) LB_API lb_tensor *lb_##name(__VA_ARGS__);
 #include "tensor/ops.def"

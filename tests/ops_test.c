@@ -186,7 +186,7 @@ static void cases(void) {
     }
 }
 
-/* ---- values that another program computed: tests/data/ops/expected.json, made by make.py beside it ---- */
+/* ---- values that another program computed: tests/data/ops, made by make.py and its like beside them ---- */
 
 enum { RECORDED = 200 }; /* inputs of up to so many elements are recorded */
 
@@ -271,27 +271,32 @@ static void recorded_case(const lb_value *entry) {
     ops_free(&v, true);
 }
 
-static void recorded(void) {
+static void recorded_file(const char *name, bool *seen) {
     lb_value *all = NULL;
-    bool seen[512] = {false};
-    if (getenv("LB_OPS_DUMP")) dump(getenv("LB_OPS_DUMP"));
-    if (!CHECK_OK(lb_json_read(&all, check_data("ops/expected.json")))) return;
+    if (!CHECK_OK(lb_json_read(&all, check_data(name)))) return;
     for (int64_t e = 0; e < all->count; e++) {
-        const char *id = lb_get_text(all->items[e], "op", ""), *name = lb_get_text(all->items[e], "case", "");
+        const char *id = lb_get_text(all->items[e], "op", ""), *kind = lb_get_text(all->items[e], "case", "");
         op = (const lb_op *)lb_family_at(&lb_ops, id);
-        check_begin("recorded/%s/%s", id, name);
-        for (number = 0; op && number < op->case_count && strcmp(op->cases[number].name, name) != 0;) number++;
+        check_begin("recorded/%s/%s", id, kind);
+        for (number = 0; op && number < op->case_count && strcmp(op->cases[number].name, kind) != 0;) number++;
         if (CHECK(op && number < op->case_count)) recorded_case(all->items[e]);
         for (int i = 0; i < lb_ops.count; i++) seen[i] = seen[i] || lb_ops.members[i] == (const lb_head *)op;
         check_end();
     }
+    lb_value_free(all);
+}
+
+static void recorded(void) {
+    bool seen[512] = {false};
+    if (getenv("LB_OPS_DUMP")) dump(getenv("LB_OPS_DUMP"));
+    recorded_file("ops/expected.json", seen);
+    recorded_file("ops/sequence.json", seen);
     for (int i = 0; i < lb_ops.count; i++) {
         check_begin("recorded/%s", lb_ops.members[i]->id);
         /* An op with a reference beside its forward says twice what it computes; others need a value from outside. */
         if (!seen[i] && !((const lb_op *)lb_ops.members[i])->reference) check_skip("no value from outside yet: see tests/data/ops/make.py");
         check_end();
     }
-    lb_value_free(all);
 }
 
 int main(int argc, char **argv) {

@@ -57,7 +57,7 @@ static lb_tensor *token_mse(state *s) {
     return lb_mean_all(t, lb_square(t, lb_sub(t, lb_layer_norm(t, s->in[0], NULL, NULL, 1e-5), s->in[1])));
 }
 
-static lb_tensor *attention(state *s) { return lb_sum_all(s->tape, lb_attention(s->tape, s->in[0], s->in[0], s->in[0], NULL, 0.125, false)); }
+static lb_tensor *attention(state *s) { return lb_sum_all(s->tape, lb_attention(s->tape, s->in[0], s->in[0], s->in[0], (lb_attention_spec){.scale = 0.125})); }
 static lb_tensor *conv(state *s) { return lb_sum_all(s->tape, lb_conv2d(s->tape, s->in[0], s->in[1], NULL, lb_conv_same(1, 1, 1), LB_ACT_NONE)); }
 
 static const loss losses[] = {

@@ -1,156 +1,227 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = P v, P = softmax(scale q k^T + bias) over keys; q [N,H,L,D], k, v [N,H,S,D]. bias: real, broadcast over any of [N,H,L,S], -inf
- * hides a key; a query whose keys are all hidden gives 0. causal hides keys s > l + S - L.
- * With G = dL/dy: dv = P^T G, dP = G v^T, dS = P (dP - rowsum(dP P)), dq = scale dS k, dk = scale dS^T q, dbias = dS.
- * The backward pass makes P again from q, k and the saved logarithm of the row sums, so no [L,S] map is kept. */
+/* y = P' v, P = softmax over keys of cap(scale q k^T) + bias + relative, P' = P with dropout; q [N,H,L,D], k [N,G,S,D], v [N,G,S,E], head j of
+ * queries reads head j G / H. cap(x) = c tanh(x / c). A query whose keys are all hidden gives 0.
+ * With G = dL/dy, u = cap'(.): dv = P'^T G, dP = drop(G v^T), dS = P (dP - delta), delta = rowsum(G y), dbias = dS, drelative[s - l + L - 1] = dS,
+ * dq = scale (u dS) k, dk = scale (u dS)^T q.
+ * Tiles of 64 queries by 256 keys with a running maximum (Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135): the map
+ * [L,S] never lies in memory. Backward makes its tiles again from q, k and the saved logarithm of each row's sum. */
 #include <math.h>
 #include <omp.h>
+#include "tensor/attend.h"
+#include "tensor/kernels/attend.h"
 #include "tensor/kernels/gemm.h"
-#include "tensor/kernels/maths.h"
-#include "tensor/kernels/rows.h"
-#include "tensor/ops.h"
 
-typedef struct options {
-    double scale;
-    bool causal;
-} options;
+enum { ROWS = LBI_ATTEND_ROWS, KEYS = LBI_ATTEND_KEYS };
 
-typedef struct plan {
-    int64_t n, h, l, s, d, e; /* e: width of v */
-} plan;
-
-static plan plan_of(const lb_call *c) {
-    const lb_tensor *q = c->in[0], *k = c->in[1], *v = c->in[2];
-    return (plan){q->shape[0], q->shape[1], q->shape[2], k->shape[2], q->shape[3], v->shape[3]};
-}
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static bool shape(lb_call *c) {
-    const lb_tensor *b = c->in[3];
-    plan p = plan_of(c);
-    int64_t full[4] = {p.n, p.h, p.l, p.s};
-    for (int i = 0; b && i < 4; i++)
-        if (b->rank != 4 || (b->shape[i] != full[i] && b->shape[i] != 1)) {
-            char text[96];
-            lb_tape_fail(c->tape, LB_E_SHAPE, "attention: bias %s does not go with [%lld,%lld,%lld,%lld]", lb_shape_text(text, sizeof text, b->rank, b->shape), (long long)p.n, (long long)p.h, (long long)p.l, (long long)p.s);
-            return false;
-        }
+    const lbi_attend_options *o = c->params;
+    const lb_tensor *q = c->in[0];
+    if (!lbi_attend_check(c, true)) return false;
     lb_tensor *y = c->out[0], *z = c->out[1];
     y->dtype = z->dtype = LB_REAL;
-    y->rank = 4;
     z->rank = 3;
-    for (int i = 0; i < 3; i++) y->shape[i] = z->shape[i] = full[i];
-    y->shape[3] = p.e;
-    return true;
-}
-
-/* Element (l, 0) of the bias of map i, and its steps; NULL without bias. */
-static const lb_real *bias_of(const lb_call *c, const plan *p, int64_t i, int64_t *step_l, int64_t *step_s) {
-    const lb_tensor *b = c->in[3];
-    if (!b) return NULL;
-    int64_t n = i / p->h, h = i % p->h, in_h = b->shape[2] * b->shape[3];
-    *step_s = b->shape[3] > 1;
-    *step_l = b->shape[2] > 1 ? b->shape[3] : 0;
-    return lb_r(b) + (b->shape[0] > 1 ? n * b->shape[1] * in_h : 0) + (b->shape[1] > 1 ? h * in_h : 0);
-}
-
-/* Scores of map i with bias and causal rule: m [L,S]. */
-static void scores(const lb_call *c, const plan *p, int64_t i, lb_real *m) {
-    const options *o = c->params;
-    int64_t sl = 0, ss = 0;
-    const lb_real *bias = bias_of(c, p, i, &sl, &ss);
-    lbi_gemm(false, true, p->l, p->s, p->d, lb_r(c->in[0]) + i * p->l * p->d, p->d, lb_r(c->in[1]) + i * p->s * p->d, p->d, 0, m, p->s);
-    for (int64_t l = 0; l < p->l; l++) {
-        lb_real *row = m + l * p->s;
-        for (int64_t s = 0; s < p->s; s++) row[s] = row[s] * (lb_real)o->scale + (bias ? bias[l * sl + s * ss] : 0);
-        for (int64_t s = l + p->s - p->l + 1; o->causal && s < p->s; s++)
-            if (s >= 0) row[s] = -INFINITY;
+    for (int i = 0; i < 3; i++) y->shape[i] = z->shape[i] = q->shape[i];
+    y->rank = o->merge ? 3 : 4;
+    y->shape[y->rank - 1] = c->in[2]->shape[3];
+    if (o->merge) {
+        y->shape[1] = q->shape[2];
+        y->shape[2] = q->shape[1] * c->in[2]->shape[3];
     }
-}
-
-static lb_real *maps(lb_call *c, const plan *p, int64_t *threads, int each) {
-    int64_t maps = p->n * p->h;
-    *threads = maps > 1 ? omp_get_max_threads() : 1;
-    return lb_scratch(c, (size_t)(p->l * p->s * *threads * each + 1) * sizeof(lb_real));
-}
-
-static bool hidden(const lb_real *row, int64_t s) {
-    for (int64_t i = 0; i < s; i++)
-        if (row[i] != -INFINITY) return false;
     return true;
+}
+
+/* Row l of map (n, h) of y or its gradient, and what lies between two rows. */
+static lb_real *result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld) {
+    *ld = a->o->merge ? a->h * a->e : a->e;
+    return lb_r(y) + (a->o->merge ? (n * a->l + l) * a->h * a->e + h * a->e : ((n * a->h + h) * a->l + l) * a->e);
+}
+
+/* How many threads, for so many pieces of work. */
+static int threads_for(const lbi_attend *a, int64_t pieces) {
+    double work = (double)(a->n * a->h * a->l) * (double)(a->s * (a->d + a->e));
+    return pieces > 1 && work > 2e5 ? (int)least(pieces, omp_get_max_threads()) : 1;
+}
+
+static bool out_of_sight(const lbi_attend *a, int64_t s0, int64_t cols, int64_t lo, int64_t hi) { return s0 >= a->o->prefix && (s0 + cols <= lo || s0 >= hi); }
+
+/* Brings one row up to date: its sum and largest score so far, the result so far, the new scores, which become weights. */
+static void take_in(lb_real *row, int64_t cols, lb_real *y, int64_t e, lb_real *most, lb_real *sum, bool first) {
+    lb_real top = lbi_attend_max(row, cols), before = *most;
+    if (top == -(lb_real)INFINITY && !isnan(row[0])) {
+        for (int64_t s = 0; s < cols; s++) row[s] = 0;
+        return;
+    }
+    if (top > before) *most = top;
+    lb_real added = lbi_attend_exp(row, cols, *most);
+    if (first || before == -(lb_real)INFINITY) {
+        *sum = added;
+        return;
+    }
+    lb_real fade = lbi_attend_exp(&before, 1, *most);
+    *sum = *sum * fade + added;
+    if (fade != 1) lbi_attend_scale(y, e, fade);
+}
+
+/* Results of queries l0.. of one map. m: a tile. */
+static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, lb_real *m) {
+    lb_real most[ROWS], sum[ROWS];
+    int64_t ld, lo, hi, group = h * a->g / a->h;
+    bool first = true;
+    lb_real *y = result_row(a, a->call->out[0], n, h, l0, &ld), *z = lb_r(a->call->out[1]) + (n * a->h + h) * a->l + l0;
+    for (int64_t i = 0; i < rows; i++) {
+        most[i] = -INFINITY;
+        sum[i] = 0;
+    }
+    lbi_attend_sight(a, l0, l0 + rows, &lo, &hi);
+    for (int64_t s0 = 0; s0 < a->s; s0 += KEYS) {
+        int64_t cols = least(KEYS, a->s - s0);
+        if (out_of_sight(a, s0, cols, lo, hi)) continue;
+        lbi_attend_scores(a, n, h, l0, rows, s0, cols, m, NULL, cols);
+        for (int64_t i = 0; i < rows; i++) take_in(m + i * cols, cols, y + i * ld, a->e, &most[i], &sum[i], first);
+        lbi_attend_drop(a, n, h, l0, rows, s0, cols, m, cols);
+        lbi_gemm(false, a->v.transposed, rows, a->e, cols, m, cols, lbi_attend_row(&a->v, n, group, s0), a->v.ld, first ? 0 : 1, y, ld);
+        first = false;
+    }
+    for (int64_t i = 0; i < rows; i++) {
+        bool none = sum[i] == 0;
+        z[i] = none ? (lb_real)INFINITY : most[i] + (lb_real)log((double)sum[i]); /* infinity: exp(score - z) is 0 */
+        for (int64_t e = 0; none && e < a->e; e++) y[i * ld + e] = 0;
+        if (!none) lbi_attend_scale(y + i * ld, a->e, 1 / sum[i]);
+    }
 }
 
 static void forward(lb_call *c) {
-    plan p = plan_of(c);
-    int64_t threads, map = p.l * p.s;
-    lb_real *all = maps(c, &p, &threads, 1);
+    lbi_attend a;
+    if (!lbi_attend_plan(&a, c, true)) return;
+    int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks, tile = least(ROWS, a.l) * least(KEYS, a.s) + 16;
+    int threads = threads_for(&a, pieces);
+    lb_real *all = lb_scratch(c, (size_t)(tile * threads) * sizeof *all);
     if (!all) return;
-#pragma omp parallel for schedule(static) num_threads((int)threads) if (threads > 1)
-    for (int64_t i = 0; i < p.n * p.h; i++) {
-        lb_real *m = all + omp_get_thread_num() * map, *z = lb_r(c->out[1]) + i * p.l;
-        scores(c, &p, i, m);
-        for (int64_t l = 0; l < p.l; l++) {
-            lb_real *row = m + l * p.s;
-            z[l] = INFINITY; /* marks a query without keys */
-            if (hidden(row, p.s))
-                for (int64_t s = 0; s < p.s; s++) row[s] = 0;
-            else z[l] = (lb_real)lbi_softmax_row(row, row, p.s);
-        }
-        lbi_gemm(false, false, p.l, p.e, p.s, m, p.s, lb_r(c->in[2]) + i * p.s * p.e, p.e, 0, lb_r(c->out[0]) + i * p.l * p.e, p.e);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t i = 0; i < pieces; i++) {
+        int64_t map = i / blocks, l0 = i % blocks * ROWS;
+        rows_forward(&a, map / a.h, map % a.h, l0, least(ROWS, a.l - l0), all + omp_get_thread_num() * tile);
     }
 }
 
-static void add_bias_gradient(lb_call *c, const plan *p, int64_t i, const lb_real *ds) {
-    int64_t sl, ss;
-    lb_real *to = lb_r(c->gin[3]) + (bias_of(c, p, i, &sl, &ss) - lb_r(c->in[3]));
-    for (int64_t l = 0; l < p->l; l++)
-        for (int64_t s = 0; s < p->s; s++) to[l * sl + s * ss] += ds[l * p->s + s];
+/* ---- backward ---- */
+
+typedef struct tiles {
+    lb_real *p, *ds, *slope; /* slope: NULL without a soft cap */
+} tiles;
+
+static lb_real *grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row) { return lb_r(g) + ((n * g->shape[1] + h) * g->shape[2] + row) * g->shape[3]; }
+
+/* Gradients that one tile brings. g: rows of the gradient of y; delta: rowsum(G y). */
+static void tile_backward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, const lb_real *g, int64_t ld, const lb_real *delta, const tiles *m) {
+    lb_call *c = a->call;
+    const lb_real *z = lb_r(c->out[1]) + (n * a->h + h) * a->l + l0;
+    int64_t group = h * a->g / a->h, d = a->d, e = a->e;
+    lbi_attend_scores(a, n, h, l0, rows, s0, cols, m->p, m->slope, cols);
+    for (int64_t i = 0; i < rows; i++) lbi_attend_exp(m->p + i * cols, cols, z[i]);
+    lbi_gemm(false, !a->v.transposed, rows, cols, e, g, ld, lbi_attend_row(&a->v, n, group, s0), a->v.ld, 0, m->ds, cols);
+    lbi_attend_drop(a, n, h, l0, rows, s0, cols, m->ds, cols);
+    for (int64_t i = 0; i < rows; i++) lbi_attend_back(m->ds + i * cols, m->p + i * cols, cols, delta[i]);
+    lbi_attend_drop(a, n, h, l0, rows, s0, cols, m->p, cols);
+    if (c->gin[2]) lbi_gemm(true, false, cols, e, rows, m->p, cols, g, ld, 1, grad_row(c->gin[2], n, group, s0), e);
+    lbi_attend_back_tile(a, n, h, l0, rows, s0, cols, m->ds, m->slope, cols);
+    if (c->gin[0]) lbi_gemm(false, a->k.transposed, rows, d, cols, m->ds, cols, lbi_attend_row(&a->k, n, group, s0), a->k.ld, 1, grad_row(c->gin[0], n, h, l0), d);
+    if (c->gin[1]) lbi_gemm(true, a->q.transposed, cols, d, rows, m->ds, cols, lbi_attend_row(&a->q, n, h, l0), a->q.ld, 1, grad_row(c->gin[1], n, group, s0), d);
+}
+
+static void map_backward(const lbi_attend *a, int64_t n, int64_t h, const tiles *m) {
+    lb_real delta[ROWS];
+    int64_t ld, lo, hi;
+    for (int64_t l0 = 0; l0 < a->l; l0 += ROWS) {
+        int64_t rows = least(ROWS, a->l - l0);
+        const lb_real *g = result_row(a, a->call->gout[0], n, h, l0, &ld), *y = result_row(a, a->call->out[0], n, h, l0, &ld);
+        for (int64_t i = 0; i < rows; i++) delta[i] = (lb_real)lbi_attend_dot(g + i * ld, y + i * ld, a->e);
+        lbi_attend_sight(a, l0, l0 + rows, &lo, &hi);
+        for (int64_t s0 = 0; s0 < a->s; s0 += KEYS) {
+            int64_t cols = least(KEYS, a->s - s0);
+            if (!out_of_sight(a, s0, cols, lo, hi)) tile_backward(a, n, h, l0, rows, s0, cols, g, ld, delta, m);
+        }
+    }
 }
 
 static void backward(lb_call *c) {
-    const options *o = c->params;
-    plan p = plan_of(c);
-    int64_t threads, map = p.l * p.s;
-    if (!c->gout[0]) return;
-    lb_real *all = maps(c, &p, &threads, 2);
+    lbi_attend a;
+    if (!c->gout[0] || !lbi_attend_plan(&a, c, true)) return;
+    lbi_attend_units units = lbi_attend_units_of(&a);
+    int64_t tile = least(ROWS, a.l) * least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2), ratio = a.h / a.g;
+    int threads = threads_for(&a, units.count);
+    lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
     if (!all) return;
-    if (c->in[3] && c->gin[3]) threads = 1; /* maps may add to one bias */
-#pragma omp parallel for schedule(static) num_threads((int)threads) if (threads > 1)
-    for (int64_t i = 0; i < p.n * p.h; i++) {
-        lb_real *m = all + omp_get_thread_num() * map * 2, *dp = m + map;
-        const lb_real *z = lb_r(c->out[1]) + i * p.l, *g = lb_r(c->gout[0]) + i * p.l * p.e, *v = lb_r(c->in[2]) + i * p.s * p.e;
-        scores(c, &p, i, m);
-        for (int64_t l = 0; l < p.l; l++)
-            for (int64_t s = 0; s < p.s; s++) m[l * p.s + s] = z[l] == (lb_real)INFINITY ? 0 : lbi_exp(m[l * p.s + s] - z[l]);
-        if (c->gin[2]) lbi_gemm(true, false, p.s, p.e, p.l, m, p.s, g, p.e, 1, lb_r(c->gin[2]) + i * p.s * p.e, p.e);
-        lbi_gemm(false, true, p.l, p.s, p.e, g, p.e, v, p.e, 0, dp, p.s);
-        for (int64_t l = 0; l < p.l; l++) {
-            double dot = 0;
-            for (int64_t s = 0; s < p.s; s++) dot += (double)dp[l * p.s + s] * (double)m[l * p.s + s];
-            for (int64_t s = 0; s < p.s; s++) dp[l * p.s + s] = m[l * p.s + s] * (dp[l * p.s + s] - (lb_real)dot);
-        }
-        if (c->in[3] && c->gin[3]) add_bias_gradient(c, &p, i, dp);
-        for (int64_t j = 0; j < map; j++) dp[j] *= (lb_real)o->scale;
-        if (c->gin[0]) lbi_gemm(false, false, p.l, p.d, p.s, dp, p.s, lb_r(c->in[1]) + i * p.s * p.d, p.d, 1, lb_r(c->gin[0]) + i * p.l * p.d, p.d);
-        if (c->gin[1]) lbi_gemm(true, false, p.s, p.d, p.l, dp, p.s, lb_r(c->in[0]) + i * p.l * p.d, p.d, 1, lb_r(c->gin[1]) + i * p.s * p.d, p.d);
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+    for (int64_t u = 0; u < units.count; u++) {
+        lb_real *mine = all + omp_get_thread_num() * each;
+        const tiles m = {mine, mine + tile, a.o->softcap > 0 ? mine + 2 * tile : NULL};
+        int64_t n0 = units.by_sample ? (units.by_head ? u / a.g : u) : 0, n1 = units.by_sample ? n0 + 1 : a.n;
+        int64_t h0 = units.by_head ? u % a.g * ratio : 0, h1 = units.by_head ? h0 + ratio : a.h;
+        for (int64_t n = n0; n < n1; n++)
+            for (int64_t h = h0; h < h1; h++) map_backward(&a, n, h, &m);
     }
 }
 
-static double flops(const lb_call *c) {
-    plan p = plan_of(c);
-    return 2.0 * (double)(p.n * p.h) * (double)(p.l * p.s) * (double)(p.d + p.e);
+/* ---- the rest ---- */
+
+static void reference(lb_call *c) {
+    lbi_attend a;
+    int64_t ld;
+    if (!lbi_attend_plan(&a, c, true)) return;
+    double *p = lb_scratch(c, (size_t)(a.s + 1) * sizeof *p);
+    if (!p) return;
+    const lb_tensor *v = c->in[2];
+    for (int64_t n = 0; n < a.n; n++)
+        for (int64_t h = 0; h < a.h; h++)
+            for (int64_t l = 0; l < a.l; l++) {
+                lb_real *y = result_row(&a, c->out[0], n, h, l, &ld);
+                lb_r(c->out[1])[(n * a.h + h) * a.l + l] = (lb_real)lbi_attend_reference(&a, n, h, l, p);
+                for (int64_t s = 0; s < a.s; s++) p[s] *= lbi_attend_kept(&a, n, h, l, s);
+                for (int64_t e = 0; e < a.e; e++) {
+                    double sum = 0;
+                    for (int64_t s = 0; s < a.s; s++) sum += p[s] * (double)lb_r(v)[n * v->stride[0] + h * a.g / a.h * v->stride[1] + s * v->stride[2] + e * v->stride[3]];
+                    y[e] = (lb_real)sum;
+                }
+            }
 }
 
-static const options usual = {0.5, false}, causal = {0.7, true};
+static double flops(const lb_call *c) {
+    const lb_tensor *q = c->in[0], *v = c->in[2];
+    return 2.0 * (double)(q->shape[0] * q->shape[1] * q->shape[2]) * (double)v->shape[2] * (double)(q->shape[3] + v->shape[3]);
+}
+
+static const lbi_attend_options usual = {.scale = 0.5}, merged = {.scale = 0.5, .merge = true}, causal = {.scale = 0.7, .causal = true};
+static const lbi_attend_options sliding = {.scale = 0.3, .causal = true, .window = 40, .prefix = 3}, band = {.scale = 0.6, .window = 3}, upper = {.scale = 0.6, .causal = true, .shift = -2};
+static const lbi_attend_options capped = {.scale = 1.5, .softcap = 2, .causal = true}, dropped = {.scale = 0.5, .dropout = 0.3, .key = {5, 6}};
 static const lb_op_case cases[] = {
-    {.name = "plain", .rank = {4, 4, 4, -1}, .shape = {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 3}}, .params = &usual},
-    {.name = "bias of keys", .rank = {4, 4, 4, 4}, .shape = {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}, {2, 1, 1, 5}}, .params = &usual},
-    {.name = "causal, full bias", .rank = {4, 4, 4, 4}, .shape = {{1, 2, 4, 3}, {1, 2, 4, 3}, {1, 2, 4, 3}, {1, 2, 4, 4}}, .params = &causal},
+    {.name = "plain", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 3}}, .params = &usual},
+    {.name = "bias of keys", .rank = {4, 4, 4, 4, -1, -1}, .shape = {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}, {2, 1, 1, 5}}, .params = &usual},
+    {.name = "causal, full bias", .rank = {4, 4, 4, 4, -1, -1}, .shape = {{1, 2, 4, 3}, {1, 2, 4, 3}, {1, 2, 4, 3}, {1, 2, 4, 4}}, .params = &causal},
+    {.name = "bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{4, 2, 3, 2}, {4, 2, 3, 2}, {4, 2, 3, 2}, {2, 3, 3}, {2, 1, 3, 3}}, .params = &usual},
+    {.name = "mask of keys, grouped heads", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{2, 4, 3, 2}, {2, 2, 4, 2}, {2, 2, 4, 3}, {0}, {2, 1, 1, 4}}, .params = &merged},
+    {.name = "relative, one head of keys", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 3, 2}, {2, 1, 4, 2}, {2, 1, 4, 2}, {0}, {0}, {3, 6}}, .params = &causal},
+    {.name = "more queries than keys", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{1, 2, 5, 2}, {1, 2, 3, 2}, {1, 2, 3, 2}, {0}, {0}, {1, 7}}, .params = &causal},
+    {.name = "band", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 7, 2}, {1, 1, 7, 2}, {1, 1, 7, 2}}, .params = &band},
+    {.name = "causal, shifted", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 3, 2}, {1, 1, 5, 2}, {1, 1, 5, 2}}, .params = &upper},
+    {.name = "soft cap", .rank = {4, 4, 4, 2, 2, -1}, .shape = {{1, 2, 4, 3}, {1, 2, 4, 3}, {1, 2, 4, 2}, {4, 4}, {4, 4}}, .params = &capped},
+    {.name = "dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{2, 2, 3, 2}, {2, 2, 6, 2}, {2, 2, 6, 3}}, .params = &dropped},
+    {.name = "tiles", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 130, 4}, {1, 1, 300, 4}, {1, 1, 300, 5}}, .params = &merged},
+    {.name = "tiles, sliding", .rank = {4, 4, 4, 4, -1, 2}, .shape = {{2, 2, 70, 3}, {2, 2, 330, 3}, {2, 2, 330, 3}, {2, 2, 1, 330}, {0}, {2, 399}}, .params = &sliding},
+    {.name = "tiles, capped", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 1, 66, 3}, {1, 1, 270, 3}, {1, 1, 270, 2}, {0}, {1, 1, 66, 270}}, .params = &capped},
+    {.name = "no keys", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 2, 3}, {1, 1, 0, 3}, {1, 1, 0, 3}}, .params = &usual},
+    {.name = "no queries", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 0, 3}, {1, 1, 2, 3}, {1, 1, 2, 3}}, .params = &usual},
 };
 
-LB_OP(attention) = {.id = "attention", .title = "scaled dot-product attention with bias and causal rule", .source = "Vaswani et al., arXiv:1706.03762, eq. (1); torch.nn.functional.scaled_dot_product_attention",
-                    .sig = "q[N,H,L,D] k[N,H,S,D] v[N,H,S,E] bias? -> y[N,H,L,E] logsum[N,H,L]", .results = 1, .math = "y = softmax(scale q k^T + bias) v",
-                    .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_OUT(1), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(attention) = {.id = "attention", .title = "scaled dot-product attention: masks, biases, causal rule, windows, grouped heads", .source = "Vaswani et al., arXiv:1706.03762, eq. (1); torch.nn.functional.scaled_dot_product_attention",
+                    .sig = "q[N,H,L,D] k[N,G,S,D] v[N,G,S,E] bias? mask:i64? relative? -> y logsum[N,H,L]", .results = 1, .math = "y = softmax(cap(scale q k^T) + bias + relative) v",
+                    .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_IN(5) | LB_READS_OUT(0) | LB_READS_OUT(1),
+                    .shape = shape, .params_size = sizeof(lbi_attend_options), .forward = forward, .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
-lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_tensor *bias, double scale, bool causal_rule) {
-    return lb_apply(t, &lb_op_attention, &(options){scale, causal_rule}, sizeof(options), 4, (lb_tensor *[]){q, k, v, bias});
+lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec) {
+    lbi_attend_options o;
+    if (!lbi_attend_options_of(&o, t, q, spec)) return lb_inert(t);
+    return lb_apply(t, &lb_op_attention, &o, sizeof o, 6, (lb_tensor *[]){q, k, v, spec.bias, spec.mask, spec.relative});
 }

@@ -35,9 +35,7 @@ static lb_tensor *attention(lb_nn *m, lb_tensor *x, int64_t heads) {
     int64_t n = x->shape[0], l = x->shape[1], c = x->shape[2], d = c / heads;
     qkv = lb_permute(t, lb_reshape(t, qkv, 5, (int64_t[]){n, l, 3, heads, d}), (int[]){2, 0, 3, 1, 4});
     for (int i = 0; i < 3; i++) part[i] = lb_reshape(t, lb_slice(t, qkv, 0, i, i + 1, 1), 4, (int64_t[]){n, heads, l, d});
-    lb_tensor *y = lb_attention(t, part[0], part[1], part[2], NULL, 1 / sqrt((double)d), false);
-    y = lb_reshape(t, lb_permute(t, y, (int[]){0, 2, 1, 3}), 3, (int64_t[]){n, l, c});
-    return lb_nn_linear(m, y, "proj", c, LB_ACT_NONE);
+    return lb_nn_linear(m, lb_attention(t, part[0], part[1], part[2], (lb_attention_spec){.merge = true}), "proj", c, LB_ACT_NONE);
 }
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, const config *c, int i) {

@@ -18,18 +18,6 @@ from jax import nn
 jax.config.update('jax_enable_x64', True)
 
 
-
-def attention(scale, causal):
-    def f(q, k, v, bias=None):
-        s = scale * jnp.einsum('nhld,nhsd->nhls', q, k)
-        s = s if bias is None else s + bias
-        if causal:
-            l, n = s.shape[-2:]
-            s = jnp.where(jnp.arange(n)[None, :] > jnp.arange(l)[:, None] + n - l, -jnp.inf, s)
-        return jnp.einsum('nhls,nhse->nhle', nn.softmax(s, -1), v)
-    return f
-
-
 def channels(x, p):
     return p.reshape((1, -1) + (1,) * (x.ndim - 2))
 
@@ -81,7 +69,6 @@ OPS = {
     'abs': {'*': jnp.abs},
     'add': {'*': jnp.add},
     'add_scalar': {'*': lambda x: x + 0.75},
-    'attention': {'causal, full bias': attention(0.7, True), '*': attention(0.5, False)},
     'batch_norm': {'relu': batch_norm(1e-3, nn.relu), '*': batch_norm(1e-5, same)},
     'channel_affine': {'rows, relu': lambda x, a, b: nn.relu(x * a + b), '*': lambda x, a, b: x * channels(x, a) + channels(x, b)},
     'conv2d': {'3x3 same': conv2d((1, 1), ((1, 1), (1, 1)), (1, 1), 1, same),

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What attention and attention_map share: checks, the order of memory, which keys a query sees, tiles of scores, and where gradients of
+ * biases go. Inputs in this order: q [N,H,L,D], k [N,G,S,D], (v [N,G,S,E],) then bias, mask, relative. Private to tensor/. */
+#ifndef LB_TENSOR_ATTEND_H
+#define LB_TENSOR_ATTEND_H
+#include "tensor/op.h"
+#include "tensor/ops.h"
+LB_BEGIN
+
+enum { LBI_ATTEND_ROWS = 64, LBI_ATTEND_KEYS = 256 }; /* a tile of scores: 64 KB of floats */
+
+/* The params of both ops: those of lb_attention_spec, with the scale filled in and the key of the dropout drawn. */
+typedef struct lbi_attend_options {
+    double scale, softcap, dropout;
+    int64_t window, prefix, shift;
+    uint32_t key[2];
+    bool causal, merge;
+} lbi_attend_options;
+
+/* Rows of a tensor [N,H,rows,width] as gemm takes them: row r of map (n, h) at data + n step_n + h step_h + r ld, or, transposed, element
+ * (r, c) there + c ld + r. */
+typedef struct lbi_attend_rows {
+    const lb_real *data;
+    int64_t step_n, step_h, ld;
+    bool transposed;
+} lbi_attend_rows;
+
+typedef struct lbi_attend {
+    lb_call *call;
+    const lbi_attend_options *o;
+    int64_t n, h, g, l, s, d, e; /* g: heads of keys and values; head j of queries reads head j g / h */
+    lbi_attend_rows q, k, v;
+    const lb_tensor *bias, *mask, *relative; /* NULL = none */
+    lb_tensor *to_bias, *to_relative;        /* their gradients, NULL = not asked for */
+} lbi_attend;
+
+/* What units of work may run at the same time without adding to the same gradient of a bias. */
+typedef struct lbi_attend_units {
+    int64_t count;
+    bool by_sample, by_head; /* a unit is one sample and one head of keys; all of what is false */
+} lbi_attend_units;
+
+/** From what users say; draws the key of the dropout from the tape's generator in training, else there is none. False when the tape fails. */
+bool lbi_attend_options_of(lbi_attend_options *o, lb_tape *t, const lb_tensor *q, lb_attention_spec spec);
+/** Checks types, sizes and options; fails the tape. values: input 2 is v. */
+bool lbi_attend_check(lb_call *c, bool values);
+/** Fills the plan; memory orders that gemm does not take are copied to scratch. False when there is no memory. */
+bool lbi_attend_plan(lbi_attend *a, lb_call *c, bool values);
+const lb_real *lbi_attend_row(const lbi_attend_rows *x, int64_t n, int64_t h, int64_t row);
+
+/** Keys lo..hi-1, and those before `prefix`, may be seen by queries first..last-1 as far as causal rule and window go. */
+void lbi_attend_sight(const lbi_attend *a, int64_t first, int64_t last, int64_t *lo, int64_t *hi);
+/** Scores of queries l0.. (rows of them) to keys s0.. (cols), hidden ones -inf, to m with rows ld apart. slope: with a soft cap, its
+ *  derivative (may be NULL). */
+void lbi_attend_scores(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *m, lb_real *slope, int64_t ld);
+/** m *= 0 or 1 / (1 - p): the dropout of weights of that tile. Does nothing when there is none. */
+void lbi_attend_drop(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *m, int64_t ld);
+/** Adds the gradient ds of a tile of scores to bias and relative, then turns it into that of q k^T: times scale (and slope). */
+void lbi_attend_back_tile(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *ds, const lb_real *slope, int64_t ld);
+lbi_attend_units lbi_attend_units_of(const lbi_attend *a);
+
+/** The plain definition of one row of weights, without dropout: p [S], zeros when every key is hidden. @return log of the sum of
+ *  exponentials, +inf then */
+double lbi_attend_reference(const lbi_attend *a, int64_t n, int64_t h, int64_t l, double *p);
+/** 0 or 1 / (1 - p): the factor of one weight. */
+double lbi_attend_kept(const lbi_attend *a, int64_t n, int64_t h, int64_t l, int64_t s);
+
+LB_END
+#endif
