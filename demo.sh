@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # demo.sh: the main job on real data, from an empty machine. Installs, builds, fetches pretrained teachers, caches their features of
 # the colour emoji, trains a compact student with and without distillation on three seeds, evaluates, writes out/demo/report.html.
-# Again: goes on where it was stopped. DEMO_SEEDS and DEMO_STEPS change the size.
+# Again: goes on where it was stopped. DEMO_SEEDS and DEMO_STEPS change the size;
+# DEMO_GLOSSES=20000 adds a third student that also reads so many of WordNet's glosses through the teacher.
 set -eu
 cd "$(dirname "$0")"
 start=$(date +%s)
 say() { printf '\n== %s (%s s)\n' "$*" "$(($(date +%s) - start))"; }
 out=out/demo; seeds=${DEMO_SEEDS:-"0 1 2"}; steps=${DEMO_STEPS:-}
+kinds="alone distilled"
 data="--input emoji --option held_out=400 --option pairs=400"
 
 say "packages and build"
@@ -36,11 +38,18 @@ if [ $source = pretrained ]; then
   say "features of all items"
   $limbeck cache run --model efficientnet-lite0 $data --taps pooled --out $out/cache/pictures
   $limbeck cache run --model minilm-l6 $data --taps embedding --out $out/cache/texts
+  if [ -n "${DEMO_GLOSSES:-}" ]; then
+    say "glosses"
+    more="--input emoji wordnet --option held_out=400 --option pairs=400 --option limit=$DEMO_GLOSSES --option split=gloss"
+    $limbeck cache run --model minilm-l6 $more --taps embedding --out $out/cache/texts-glosses
+    kinds="$kinds distilled-glosses"
+  fi
   tokenizer=minilm-l6
   say "joint head over the frozen features"
   run $out/teacher recipes/demo/teacher.yaml seed=0
   $limbeck cache run --model $out/teacher/model --features image_features=$out/cache/pictures:pooled --taps image_embed --out $out/cache/teacher-pictures $data
   $limbeck cache run --model $out/teacher/model --features text_features=$out/cache/texts:embedding --taps text_embed --out $out/cache/teacher-texts $data
+  [ -z "${DEMO_GLOSSES:-}" ] || $limbeck cache run --model $out/teacher/model --features text_features=$out/cache/texts-glosses:embedding --taps text_embed --out $out/cache/teacher-texts-glosses $more
 else
   tokenizer=$out/vocab.txt
   /usr/bin/python3 scripts/vocab.py < $out/items.jsonl > $tokenizer
@@ -53,8 +62,8 @@ fi
 say "students"
 runs=$out/teacher
 for seed in $seeds; do
-  for kind in alone distilled; do
-    run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps}
+  for kind in $kinds; do
+    run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps} $([ $kind != distilled-glosses ] || echo data.options.limit=$DEMO_GLOSSES)
     [ -e $out/$kind-$seed/zeroshot.json ] || $limbeck eval zeroshot --model $out/$kind-$seed/model $data --split test --json > $out/$kind-$seed/zeroshot.json
     runs="$runs $out/$kind-$seed"
   done
