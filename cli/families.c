@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/models.h"
 #include "datasets/reader.h"
+#include "datasets/synth.h"
 #include "distill/method.h"
 #include "eval/metric.h"
 #include "io/decoder.h"
@@ -19,6 +20,7 @@ const lb_family *const cli_families[] = {
     &lb_metrics,
     &lb_ops,
     &lb_readers,
+    &lb_synths,
     &lb_tokenizers,
     &lb_verbs,
     &lb_weight_formats,
