@@ -11,7 +11,7 @@ typedef struct cli_encode_options {
     const char *model, *taps, *dtype, *precision, *out;
     lb_text_list features;
     int64_t batch;
-    bool retry_failed, strict;
+    bool retry_failed, strict, deflate;
 } cli_encode_options;
 
 /* The rows of a table whose options struct T has a cli_encode_options named `encode` (beside CLI_ITEMS_PARAMS). */
@@ -27,6 +27,7 @@ typedef struct cli_encode_options {
     CLI_ENCODE_ROW(T, out, LB_T_TEXT, NULL, NULL, "PATH", "where features go"),                                                                       \
     {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
      .text = "items that run together; 0 = 16 pictures, 32 texts"},                                                                                   \
+    CLI_ENCODE_FLAG(T, deflate, "store features shuffled and deflated (gzip in h5py)"),                                                               \
     CLI_ENCODE_FLAG(T, retry_failed, "try the failed items of a finished file again"),                                                                \
     CLI_ENCODE_FLAG(T, strict, "exit 1 when an item failed")
 

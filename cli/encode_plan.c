@@ -101,7 +101,7 @@ static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
     const char *name = j->spec->taps[i];
     char text[96];
     if (a->rank[i] < 1 || a->shape[i][0] != a->n) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' has shape %s: no value per item", name, lb_shape_text(text, sizeof text, a->rank[i], a->shape[i]));
-    *t = (lb_tap_spec){.name = name, .rank = a->rank[i] - 1, .dtype = j->spec->dtype};
+    *t = (lb_tap_spec){.name = name, .rank = a->rank[i] - 1, .dtype = j->spec->dtype, .deflate = j->spec->deflate};
     for (int d = 1; d < a->rank[i]; d++) {
         t->shape[d - 1] = a->shape[i][d];
         if (a->shape[i][d] == b->shape[i][d]) continue;

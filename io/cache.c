@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "base/hash.h"
 #include "io/cache_private.h"
@@ -51,29 +52,6 @@ int64_t cache_numel(int rank, const int64_t *shape) {
     return n;
 }
 
-bool cache_chunk(int64_t chunk[LB_MAX_RANK], lb_dtype dtype, int rank, const int64_t *shape) {
-    const int64_t aim = 1 << 20, most = 4 << 20;
-    int64_t bytes = cache_numel(rank - 1, shape + 1) * (int64_t)lb_dtype_size(dtype);
-    if (shape[0] == 0 || bytes == 0) return false;
-    memcpy(chunk, shape, (size_t)rank * sizeof *shape);
-    int64_t rows = aim / bytes;
-    chunk[0] = rows < 1 ? 1 : rows < shape[0] ? rows : shape[0];
-    for (int d = 1; d < rank && bytes > most; d++) {
-        while (bytes > most && chunk[d] > 1) {
-            chunk[d] = (chunk[d] + 1) / 2;
-            bytes = cache_numel(rank - 1, chunk + 1) * (int64_t)lb_dtype_size(dtype);
-        }
-    }
-    return true;
-}
-
-int cache_shape(int64_t shape[LB_MAX_RANK + 1], const lb_tap_spec *tap, int64_t rows) {
-    int skip = tap->ragged ? 1 : 0;
-    shape[0] = rows;
-    for (int i = skip; i < tap->rank; i++) shape[1 + i - skip] = tap->shape[i];
-    return 1 + tap->rank - skip;
-}
-
 int64_t cache_value_bytes(const lb_tap_spec *tap, int64_t length) {
     int64_t inner = tap->ragged ? cache_numel(tap->rank - 1, tap->shape + 1) * length : cache_numel(tap->rank, tap->shape);
     return inner * (int64_t)lb_dtype_size(tap->dtype);
@@ -84,48 +62,39 @@ const char *cache_path(char dst[160], const char *folder, const char *name) {
     return dst;
 }
 
-/* XXH64 is taken over pieces: the seed of a piece is the hash of those before it. */
-lb_status cache_file_hash(const char *path, uint64_t *hash, int64_t *size) {
-    enum { PIECE = 4 << 20 };
-    lb_status st = LB_OK;
-    *hash = 0;
-    FILE *in = fopen(path, "rb");
-    if (!in) return lb_fail(LB_E_IO, "%s: %m", path);
-    char *piece = lb_alloc(PIECE, 1);
-    *size = CACHE_USERBLOCK;
-    if (!piece) st = LB_E_NOMEM;
-    else if (fseek(in, CACHE_USERBLOCK, SEEK_SET) != 0) st = lb_fail(LB_E_IO, "%s: %m", path);
-    while (st == LB_OK) {
-        size_t n = fread(piece, 1, PIECE, in);
-        if (n == 0) break;
-        *hash = lb_hash64(piece, n, *hash);
-        *size += (int64_t)n;
+uint64_t cache_hash(const void *bytes, size_t size, uint64_t seed) {
+    const size_t piece = 4 << 20;
+    for (const char *at = bytes; size > 0;) {
+        size_t n = size < piece ? size : piece;
+        seed = lb_hash64(at, n, seed);
+        at += n;
+        size -= n;
     }
-    if (st == LB_OK && ferror(in)) st = lb_fail(LB_E_IO, "%s: cannot read: %m", path);
-    fclose(in);
-    lb_free(piece);
-    return st;
+    return seed;
 }
 
-void cache_userblock(char block[CACHE_USERBLOCK], uint64_t hash, int64_t size) {
-    memset(block, 0, CACHE_USERBLOCK);
-    snprintf(block, CACHE_USERBLOCK, "%s %d size %lld xxh64 %016llx\n", CACHE_FORMAT, CACHE_VERSION, (long long)size, (unsigned long long)hash);
+lb_status cache_pwrite(int fd, const char *path, const void *bytes, int64_t size, int64_t at) {
+    for (const char *from = bytes; size > 0;) {
+        ssize_t n = pwrite(fd, from, (size_t)size, at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return lb_fail(LB_E_IO, "%s: cannot write: %s (finished rows are kept; the same command goes on from there)", path, n < 0 ? strerror(errno) : "no progress");
+        from += n;
+        at += n;
+        size -= n;
+    }
+    return LB_OK;
 }
 
-lb_status cache_check_seal(const char *path, cache_seal *seal) {
-    char have[CACHE_USERBLOCK] = {0}, want[CACHE_USERBLOCK];
-    uint64_t hash;
-    int64_t size;
-    *seal = CACHE_SEAL_NONE;
-    FILE *in = fopen(path, "rb");
-    if (!in) return lb_fail(errno == ENOENT ? LB_E_NOTFOUND : LB_E_IO, "%s: %s", path, strerror(errno));
-    size_t n = fread(have, 1, sizeof have, in);
-    fclose(in);
-    if (memcmp(have, "\211HDF\r\n\032\n", 8) == 0) return LB_OK;
-    lb_status st = cache_file_hash(path, &hash, &size);
-    if (st != LB_OK) return st;
-    cache_userblock(want, hash, size);
-    *seal = n == sizeof have && memcmp(have, want, sizeof have) == 0 ? CACHE_SEAL_GOOD : CACHE_SEAL_BROKEN;
+lb_status cache_pread(int fd, const char *path, void *bytes, int64_t size, int64_t at) {
+    for (char *to = bytes; size > 0;) {
+        ssize_t n = pread(fd, to, (size_t)size, at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return lb_fail(LB_E_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (n == 0) return lb_fail(LB_E_FORMAT, "%s: " CACHE_DAMAGED " (it ends early)", path);
+        to += n;
+        at += n;
+        size -= n;
+    }
     return LB_OK;
 }
 

@@ -23,6 +23,7 @@ typedef struct lb_tap_spec {
     int rank;                       /* of one item's value; a ragged tap's first size is 0 and varies */
     int64_t shape[LB_MAX_RANK];
     bool ragged;
+    bool deflate;                   /* chunks are shuffled and deflated (level 1) by worker threads */
     lb_dtype dtype;                 /* stored: LB_F32, LB_F16, LB_BF16 (u16 with attribute "dtype"="bf16"), LB_I8 (with "/scale/<tap>" f32 per row) */
 } lb_tap_spec;
 
@@ -69,6 +70,11 @@ LB_API int lb_cache_taps(const lb_cache *c);
 LB_API const lb_cache_tap *lb_cache_tap_at(const lb_cache *c, int i);
 LB_API int lb_cache_tap_find(const lb_cache *c, const char *name);         /* -1 when absent */
 LB_API const lb_fingerprint *lb_cache_fingerprint(const lb_cache *c);
+/** Reads all keys, and makes ready to look them up: LB_E_FORMAT when one is there twice. Happens by itself for caches of up to 200,000 rows
+ *  when they are opened, and for larger ones when a key is first asked for (which then is "", or not found, should reading fail). */
+LB_API LB_MUST_USE lb_status lb_cache_load_keys(lb_cache *c);
+/** How many bytes of features are kept in memory at the most; 256 MiB until it is called. */
+LB_API void lb_cache_set_memory(lb_cache *c, int64_t bytes);
 /** Rows of a fixed-size tap as f32, out [count, ...]; rows in any order. LB_E_NOTFOUND for a bad row, LB_E_FORMAT naming file and
  *  dataset for damage. */
 LB_API LB_MUST_USE lb_status lb_cache_read(lb_cache *c, int tap, int64_t count, const int64_t *rows, float *out);

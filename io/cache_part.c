@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal of an unfinished feature file. HDF5 files do not survive a power cut half-written, so rows are appended to this plain file
- * first: whatever is lost, what stands before the first record whose hash is wrong is whole. Layout (little-endian):
- *   "LBKPART1", u64 size, head (JSON), u64 XXH64(head)
- *   per row: u32 magic, u32 status, u64 row, u64 size, size bytes, u64 XXH64(bytes, seed XXH64(the 24 bytes before)) */
+/* The journal of an unfinished feature file, a plain file that is only appended to: whatever is lost, what stands before the first record
+ * whose hash is wrong is whole. Layout (little-endian):
+ *   "LBKPART2", u64 size, head (JSON), u64 XXH64(head)
+ *   per record: u32 magic, u32 0, u64 number, u64 size, size bytes, u64 XXH64(bytes, seed XXH64(the 24 bytes before)) */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,36 +12,32 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/progress.h"
 #include "io/cache_private.h"
 
-#define MAGIC "LBKPART1"
-#define ROW_MAGIC 0x314b4c52u /* "RLK1" */
-enum { FLUSH_AT = 1 << 20, READ_AT_ONCE = 1 << 20 };
-#define FLUSH_SECONDS 0.5 /* what a kill can lose at the most; a power cut, what was added since the last sync */
+#define MAGIC "LBKPART2"
+#define RECORD_MAGIC 0x324b4c52u /* "RLK2" */
+enum { READ_AT_ONCE = 1 << 20 };
 
-struct row_head {
-    uint32_t magic, status;
-    uint64_t row, size;
+struct record_head {
+    uint32_t magic, zero;
+    uint64_t number, size;
 };
 
 struct cache_part {
     char *path;
     int fd;
-    int64_t end;   /* where the next record is written */
-    uint64_t rows; /* records before end */
-    double synced, flushed;
+    int64_t end;      /* where the next record is written */
+    uint64_t records; /* before end */
     bool failed;
-    lb_buf out; /* records not yet given to the system */
+    lb_buf out;       /* a record on its way */
     /* reading */
-    int64_t size, at; /* bytes in the file; where the next record is read */
-    uint64_t next;    /* its row */
+    int64_t size, at, last; /* bytes in the file; where the next record is read; the one before it */
+    uint64_t next;          /* its number */
     lb_buf window;    /* file bytes from window_at on */
     int64_t window_at;
     int64_t first;    /* of the first record */
 };
 
-double cache_part_synced(const cache_part *p) { return p->synced; }
 bool cache_part_failed(const cache_part *p) { return p->failed; }
 const char *cache_part_path(const cache_part *p) { return p->path; }
 
@@ -77,7 +73,7 @@ static lb_status need(cache_part *p, int64_t at, int64_t size, const char **byte
 }
 
 void cache_part_rewind(cache_part *p) {
-    p->at = p->first;
+    p->at = p->last = p->first;
     p->next = 0;
     lb_buf_clear(&p->window);
     p->window_at = 0;
@@ -85,30 +81,32 @@ void cache_part_rewind(cache_part *p) {
 
 lb_status cache_part_next(cache_part *p, cache_record *r, bool *end) {
     const char *bytes = NULL;
-    struct row_head head;
+    struct record_head head;
     uint64_t sum;
     bool ok;
     *end = true;
     lb_status st = need(p, p->at, sizeof head, &bytes, &ok);
     if (st != LB_OK || !ok) return st;
     memcpy(&head, bytes, sizeof head);
-    if (head.magic != ROW_MAGIC || head.row != p->next || head.size > (uint64_t)p->size) return LB_OK;
+    if (head.magic != RECORD_MAGIC || head.number != p->next || head.size > (uint64_t)p->size) return LB_OK;
     int64_t all = (int64_t)(sizeof head + head.size + sizeof sum);
     st = need(p, p->at, all, &bytes, &ok);
     if (st != LB_OK || !ok) return st;
     memcpy(&sum, bytes + sizeof head + head.size, sizeof sum);
     if (sum != lb_hash64(bytes + sizeof head, head.size, lb_hash64(&head, sizeof head, 0))) return LB_OK;
-    *r = (cache_record){.status = (int)head.status, .size = (int64_t)head.size, .data = bytes + sizeof head};
+    *r = (cache_record){.size = (int64_t)head.size, .data = bytes + sizeof head};
+    p->last = p->at;
     p->at += all;
     p->next++;
     *end = false;
     return LB_OK;
 }
 
-lb_status cache_part_cut(cache_part *p) {
+lb_status cache_part_cut(cache_part *p, bool before) {
+    if (before) p->at = p->last, p->next--;
     if (p->at < p->size && ftruncate(p->fd, p->at) != 0) return broken(p, "cut");
     p->size = p->end = p->at;
-    p->rows = p->next;
+    p->records = p->next;
     return LB_OK;
 }
 
@@ -125,36 +123,28 @@ static lb_status put(cache_part *p, const char *data, size_t size) {
     return LB_OK;
 }
 
-lb_status cache_part_flush(cache_part *p) {
+static lb_status write_out(cache_part *p) {
     if (p->failed) return lb_fail(LB_E_IO, "%s: writing has failed before", p->path);
-    if (p->out.failed) return lb_buf_status(&p->out);
-    lb_status st = put(p, p->out.data, p->out.size);
-    if (st == LB_OK) lb_buf_clear(&p->out);
-    p->flushed = lb_now();
+    lb_status st = lb_buf_status(&p->out);
+    if (st == LB_OK) st = put(p, p->out.data, p->out.size);
+    lb_buf_clear(&p->out);
     return st;
 }
 
 lb_status cache_part_sync(cache_part *p) {
-    lb_status st = cache_part_flush(p);
-    if (st == LB_OK && fdatasync(p->fd) != 0) st = broken(p, "sync");
-    p->synced = lb_now();
-    return st;
+    if (p->failed) return lb_fail(LB_E_IO, "%s: writing has failed before", p->path);
+    return fdatasync(p->fd) != 0 ? broken(p, "sync") : LB_OK;
 }
 
 lb_status cache_part_add(cache_part *p, const cache_record *r) {
-    struct row_head head = {.magic = ROW_MAGIC, .status = (uint32_t)r->status, .row = p->rows, .size = (uint64_t)r->size};
+    struct record_head head = {.magic = RECORD_MAGIC, .number = p->records, .size = (uint64_t)r->size};
     uint64_t sum = lb_hash64(r->data, (size_t)r->size, lb_hash64(&head, sizeof head, 0));
-    size_t before = p->out.size;
     lb_buf_add(&p->out, &head, sizeof head);
     lb_buf_add(&p->out, r->data, (size_t)r->size);
     lb_buf_add(&p->out, &sum, sizeof sum);
-    if (p->out.failed) { /* drop the torn record, keep those before it */
-        p->out.size = before;
-        p->out.failed = false;
-        return LB_E_NOMEM;
-    }
-    p->rows++;
-    return p->out.size >= FLUSH_AT || lb_now() - p->flushed >= FLUSH_SECONDS ? cache_part_flush(p) : LB_OK;
+    lb_status st = write_out(p);
+    if (st == LB_OK) p->records++;
+    return st;
 }
 
 void cache_part_close(cache_part *p) {
@@ -195,6 +185,7 @@ static lb_status write_head(cache_part *p, const lb_value *head) {
         p->first = p->at = (int64_t)p->out.size;
     }
     lb_buf_free(&json);
+    if (st == LB_OK) st = write_out(p);
     if (st == LB_OK) st = cache_part_sync(p);
     if (st == LB_OK) {
         char *folder = lb_path_folder(p->path);
@@ -242,7 +233,6 @@ lb_status cache_part_open(cache_part **out, const char *path, const lb_value *he
     }
     LB_TRY(open_locked(p));
     p->size = lseek(p->fd, 0, SEEK_END);
-    p->synced = p->flushed = lb_now();
     LB_TRY(foreign(p));
     LB_TRY(read_head(p, have));
     if (!*have) {

@@ -7,8 +7,10 @@
 #include "io/hdf5.h"
 
 #define CACHE_FORMAT "limbeck-features"
-#define CACHE_VERSION 1
-#define CACHE_USERBLOCK 512 /* before the HDF5 data: one line with size and XXH64 of everything after it */
+#define CACHE_VERSION 2
+#define CACHE_USERBLOCK 512            /* before the HDF5 data: one line that leads to the index */
+#define CACHE_DATA 4096                /* where chunks begin; HDF5's first records lie before them */
+#define CACHE_PIECE ((int64_t)1 << 20) /* bytes of a table that share a checksum */
 
 /* ---- cache.c ---- */
 typedef struct cache_field {
@@ -21,29 +23,60 @@ extern const cache_field cache_fields[7]; /* the fingerprint's fields, ended by 
 void cache_codes(lb_buf *out);
 /* SHA-256 over texts, each with its closing NUL. */
 void cache_texts_sha256(int64_t count, const char *const *texts, char out[65]);
-/* Rows of one chunk (1 MiB, at least a row) and the chunk's shape; a row beyond 4 MiB is cut. False: nothing to cut, contiguous. */
-bool cache_chunk(int64_t chunk[LB_MAX_RANK], lb_dtype dtype, int rank, const int64_t *shape);
-/* Shape of /features/<tap>: rows, then one item's value (without the varying size of a ragged one). */
-int cache_shape(int64_t shape[LB_MAX_RANK + 1], const lb_tap_spec *tap, int64_t rows);
 int64_t cache_numel(int rank, const int64_t *shape);
 /* "<folder>/<name>" inside the file, into dst[160]. */
 const char *cache_path(char dst[160], const char *folder, const char *name);
-/* XXH64 of a file from CACHE_USERBLOCK on, and its whole size. */
-LB_MUST_USE lb_status cache_file_hash(const char *path, uint64_t *hash, int64_t *size);
-/* What the first 512 bytes say of the rest: as written; changed since; nothing (a file of another program). */
-typedef enum cache_seal { CACHE_SEAL_NONE = 0, CACHE_SEAL_GOOD, CACHE_SEAL_BROKEN } cache_seal;
-#define CACHE_DAMAGED "damaged: bytes are not those that were written (checksum of the whole file differs)"
-LB_MUST_USE lb_status cache_check_seal(const char *path, cache_seal *seal);
-/* The block's text, zero-padded. */
-void cache_userblock(char block[CACHE_USERBLOCK], uint64_t hash, int64_t size);
+/* Bytes of one item's value as stored, length for ragged taps. */
+int64_t cache_value_bytes(const lb_tap_spec *tap, int64_t length);
+/* XXH64 in pieces of 4 MiB: the hash so far is the seed of the next. */
+uint64_t cache_hash(const void *bytes, size_t size, uint64_t seed);
+/* All of it, or a failure that names the file. */
+LB_MUST_USE lb_status cache_pwrite(int fd, const char *path, const void *bytes, int64_t size, int64_t at);
+LB_MUST_USE lb_status cache_pread(int fd, const char *path, void *bytes, int64_t size, int64_t at);
+/* The feature files of a path: itself, or a folder's *.h5 in byte order, as paths. lb_names_free. */
+LB_MUST_USE lb_status cache_files(char ***paths, int64_t *count, const char *path);
+
+/* ---- cache_grid.c: how /features/<tap> is cut into chunks ---- */
+/* A chunk is `rows` whole positions of about 1 MiB; a position beyond 4 MiB is cut into `slabs` chunks of consecutive bytes. */
+typedef struct cache_grid {
+    int rank;
+    int64_t shape[LB_MAX_RANK + 1], chunk[LB_MAX_RANK + 1];
+    int64_t row_bytes;  /* of one position */
+    int64_t rows;       /* positions of a block */
+    int64_t slabs;      /* chunks of a block */
+    int64_t chunk_bytes;
+    int64_t period, step, inner; /* slabs: dimension d of a position is [period] parts of `inner` bytes, `step` of them to a chunk */
+    int64_t blocks;     /* all; 0 when there is nothing to store: the dataset is then contiguous */
+} cache_grid;
+/* positions < 0: not known yet, more than one block's. */
+void cache_grid_make(cache_grid *g, const lb_tap_spec *tap, int64_t positions);
+/* The bytes of a position that slab i holds. */
+void cache_grid_slab(const cache_grid *g, int64_t i, int64_t *offset, int64_t *bytes);
+
+/* ---- cache_pool.c: chunks on their way to the file ---- */
+typedef struct cache_chunk {
+    int tap;
+    int64_t address, size; /* in the file, as stored */
+    uint64_t sum;          /* XXH64 of the stored bytes */
+} cache_chunk;
+typedef struct cache_pool cache_pool; /* one thread at a time */
+/* Workers shuffle and deflate where asked to, hash and write. Addresses follow the order of cache_pool_put whatever the workers do. */
+LB_MUST_USE lb_status cache_pool_open(cache_pool **out, int fd, const char *path, int64_t end, int workers);
+void cache_pool_close(cache_pool *p); /* waits; what is not collected is lost */
+void cache_pool_move(cache_pool *p, int64_t end); /* the next chunk's address; while nothing is on its way */
+/* A buffer of at least `size` bytes; handed in again by cache_pool_put, or freed with lb_free. */
+char *cache_pool_buffer(cache_pool *p, int64_t size);
+LB_MUST_USE lb_status cache_pool_put(cache_pool *p, int tap, char *take_bytes, int64_t size, int element, bool deflate);
+/* Waits for all; every chunk since the last call, in order, through `done`; *end is behind the last. */
+LB_MUST_USE lb_status cache_pool_drain(cache_pool *p, lb_status (*done)(void *ctx, const cache_chunk *c), void *ctx, int64_t *end);
+/* Undoes shuffle and deflate: `size` stored bytes into exactly `bytes` of them. */
+LB_MUST_USE lb_status cache_inflate(void *out, int64_t bytes, const void *stored, int64_t size, int element);
 
 /* ---- cache_part.c: the journal of a run that is not finished ---- */
 typedef struct cache_part cache_part;
-/* One record: a row, good or failed. data: for each tap its length (i64, ragged only), scale (f32, i8 only), stored bytes. */
 typedef struct cache_record {
-    int status; /* 0, or -lb_status */
     int64_t size;
-    const char *data; /* failed: the message, without NUL */
+    const char *data;
 } cache_record;
 /* Opens or makes it, locks it against other processes, keeps what is whole and cuts the rest off. `head` describes the run (JSON). When a
  * part with a head is there, *have is its head (to compare), else NULL. */
@@ -51,63 +84,145 @@ LB_MUST_USE lb_status cache_part_open(cache_part **out, const char *path, const 
 /* Goes through the records from the first; *end after the last whole one. */
 void cache_part_rewind(cache_part *p);
 LB_MUST_USE lb_status cache_part_next(cache_part *p, cache_record *r, bool *end);
-/* Cuts after the last record read by cache_part_next: appending starts there. */
-LB_MUST_USE lb_status cache_part_cut(cache_part *p);
-LB_MUST_USE lb_status cache_part_add(cache_part *p, const cache_record *r);
-LB_MUST_USE lb_status cache_part_flush(cache_part *p); /* to the system */
-LB_MUST_USE lb_status cache_part_sync(cache_part *p);  /* to the disk */
-double cache_part_synced(const cache_part *p);         /* lb_now() of the last sync */
+/* Cuts after the last record that was read, or before it: appending starts there. */
+LB_MUST_USE lb_status cache_part_cut(cache_part *p, bool before);
+LB_MUST_USE lb_status cache_part_add(cache_part *p, const cache_record *r); /* to the system */
+LB_MUST_USE lb_status cache_part_sync(cache_part *p);                       /* to the disk */
 bool cache_part_failed(const cache_part *p);
 const char *cache_part_path(const cache_part *p);
-void cache_part_close(cache_part *p);                  /* writes nothing more */
+void cache_part_close(cache_part *p); /* writes nothing more */
 
-/* ---- cache_build.c: from the journal to the file ---- */
-typedef struct cache_plan {
-    const lb_fingerprint *print;
-    int64_t n;
-    const char *const *keys;
+/* ---- cache_rows.c: the rows of a writer: tables in memory, chunks in the file, what is between in the journal ---- */
+typedef struct cache_column {
+    const lb_tap_spec *spec;
+    cache_grid grid;
+    char *block;         /* of grid.rows positions, being filled; NULL when nothing is stored */
+    int64_t first, held; /* positions in chunks; in the block */
+    int64_t journaled;   /* positions that the journal knows */
+    int64_t *offsets;    /* ragged: [n+1] */
+    float *scale;        /* i8: [n] */
+    int64_t *address, *size, nchunks, room;
+    uint64_t *sum;
+} cache_column;
+typedef struct cache_rows {
+    const char *path;    /* of the finished file */
+    int64_t n, count;    /* rows in all, rows there */
+    uint8_t *status;
+    char **messages;     /* NULL where there is none */
     int ntaps;
-    const lb_tap_spec *taps;
-    const int64_t *positions; /* sum of lengths per ragged tap, n for others */
-} cache_plan;
-/* Writes <path> whole: beside its name, synced, renamed, folder synced. */
-LB_MUST_USE lb_status cache_build(const char *path, cache_part *part, const cache_plan *plan);
-/* Bytes of one item's value as stored, length for ragged taps. */
-int64_t cache_value_bytes(const lb_tap_spec *tap, int64_t length);
+    cache_column *columns;
+    cache_part *part;
+    cache_pool *pool;
+    char *data_path;
+    int fd;
+    int64_t data_end;    /* of the chunks that are written */
+    int64_t known;       /* rows that the journal knows */
+    cache_chunk *fresh;  /* chunks that it does not know yet */
+    int64_t nfresh, fresh_room;
+    lb_buf record;
+} cache_rows;
+/* Takes over what the journal says (its head has been compared). */
+LB_MUST_USE lb_status cache_rows_open(cache_rows *r, const char *path, cache_part *part, bool fresh, int64_t n, int ntaps, const lb_tap_spec *taps, int workers);
+/* Appends: for each tap its length (i64, ragged only), scale (f32, i8 only), stored bytes. */
+LB_MUST_USE lb_status cache_rows_add(cache_rows *r, const char *value);
+LB_MUST_USE lb_status cache_rows_fail(cache_rows *r, int status, const char *message);
+LB_MUST_USE lb_status cache_rows_flush(cache_rows *r, bool sync);
+/* All rows are there: what is left in blocks becomes chunks. Only cache_finish may follow. */
+LB_MUST_USE lb_status cache_rows_end(cache_rows *r);
+void cache_rows_close(cache_rows *r);
 
-/* ---- cache_read.c: one finished file, for reading and for verifying ---- */
+/* ---- cache_finish.c ---- */
+/* Puts tables, index and HDF5 records behind the chunks, syncs, renames, syncs the folder. */
+LB_MUST_USE lb_status cache_finish(cache_rows *r, const lb_fingerprint *print, const char *const *keys);
+
+/* ---- cache_index.c: what the reader needs, found without HDF5 ---- */
+typedef struct cache_table {
+    int64_t address, bytes;
+    const uint64_t *sums; /* one per CACHE_PIECE */
+} cache_table;
+typedef struct cache_index_tap {
+    char name[96];
+    lb_dtype dtype;
+    bool ragged, deflate;
+    int rank;             /* of one item */
+    int64_t shape[LB_MAX_RANK], positions, nchunks;
+    cache_table offsets, scale;
+    const uint64_t *chunks; /* [nchunks][3]: address, size, sum */
+} cache_index_tap;
+typedef struct cache_index {
+    int64_t n, data_end;
+    char keys_sha256[65];
+    lb_fingerprint print;
+    int64_t key_size;      /* of one key in `keys`, padded with zeros; 0: `keys` holds them one behind the other, each with its NUL */
+    cache_table keys, status, failed; /* failed: texts, each with its NUL, for every row with a status */
+    int ntaps;
+    cache_index_tap *taps;
+    char *blob;            /* owns the arrays */
+} cache_index;
+/* Tables' sums and chunks of `in` are taken from where they point to. */
+LB_MUST_USE lb_status cache_index_write(lb_buf *out, const cache_index *in);
+LB_MUST_USE lb_status cache_index_read(cache_index *out, const char *take_blob, size_t size, const char *path);
+void cache_index_free(cache_index *x);
+/* The line of the first 512 bytes. */
+typedef struct cache_seal {
+    int64_t size, index, index_size;
+    uint64_t index_sum, rest_sum; /* rest: bytes 512 to 4096, and those from data_end on that are in no table */
+} cache_seal;
+void cache_seal_write(char block[CACHE_USERBLOCK], const cache_seal *s);
+/* *ours = false: a file of another program, or of an older version. LB_E_FORMAT: ours, but damaged. */
+LB_MUST_USE lb_status cache_seal_read(cache_seal *s, bool *ours, int fd, const char *path);
+
+/* ---- cache_shard.c: one finished file, for reading and for verifying ---- */
 typedef struct shard_tap {
     lb_cache_tap tap;
-    lb_h5_data *data;    /* NULL while the file is closed */
+    cache_grid grid;
+    bool deflate;
     int64_t positions;   /* rows of /features/<tap> */
-    float *scale;        /* i8: [n] */
-    int64_t *offsets;    /* ragged: [n+1] */
-    int64_t block;       /* positions of one checksum */
-    int64_t blocks;
-    uint64_t *sums;      /* [blocks], NULL: none in the file */
-    uint8_t *checked;    /* [blocks] */
+    float *scale;        /* i8: [n]; read when first needed */
+    int64_t *offsets;    /* ragged: [n+1]; the same */
+    const cache_index_tap *index; /* NULL: through HDF5 */
+    lb_h5_data *data;
+    uint8_t *checked;    /* [grid.blocks] */
 } shard_tap;
 typedef struct shard {
     char *path;
-    lb_h5 *file; /* NULL while closed */
+    int fd;              /* -1 while closed */
+    lb_h5 *file;         /* files of others; NULL while closed */
+    bool foreign;
+    int users;
     uint64_t used;
     int64_t first, n;
-    char **keys, **messages; /* messages NULL: all empty */
+    cache_index index;
+    cache_seal seal;
+    char **keys, *key_bytes, **messages; /* keys and messages: read when first needed */
     uint8_t *status;
     lb_fingerprint print;
     char keys_sha256[65];
     int ntaps;
     shard_tap *taps;
 } shard;
-/* Reads everything but features, checks structure and the tables' hashes, and leaves the file open. */
+/* Reads what is needed to know what the file is. It stays open. */
 LB_MUST_USE lb_status shard_open(shard *s, const char *path);
-LB_MUST_USE lb_status shard_reopen(shard *s); /* makes file and data handles again */
-void shard_rest(shard *s);                    /* closes them */
+LB_MUST_USE lb_status shard_reopen(shard *s);
+void shard_rest(shard *s); /* closes it */
 void shard_free(shard *s);
+/* Tables, once; not thread-safe. */
+LB_MUST_USE lb_status shard_load_keys(shard *s);
+LB_MUST_USE lb_status shard_load_messages(shard *s);
+LB_MUST_USE lb_status shard_load_tap(shard *s, shard_tap *t); /* offsets, scale */
 int64_t shard_block_rows(const shard_tap *t, int64_t block);
-/* Reads one block as stored into bytes and checks it. */
+/* Reads one block as stored into bytes [shard_block_rows * row_bytes] and checks it. Thread-safe for an open shard whose tap is loaded. */
 LB_MUST_USE lb_status shard_read_block(shard *s, shard_tap *t, int64_t block, void *bytes);
-/* The feature files of a path: itself, or a folder's *.h5 in byte order, as paths. lb_names_free. */
-LB_MUST_USE lb_status cache_files(char ***paths, int64_t *count, const char *path);
+/* Positions of a block that was checked, read alone; only where !deflate and slabs is 1. */
+LB_MUST_USE lb_status shard_read_rows(shard *s, shard_tap *t, int64_t first, int64_t count, void *bytes);
+
+/* ---- cache_foreign.c: the same through HDF5 ---- */
+LB_MUST_USE lb_status shard_foreign_open(shard *s);
+LB_MUST_USE lb_status shard_foreign_reopen(shard *s);
+void shard_foreign_rest(shard *s);
+/* Reads it in a process of its own; LB_E_FORMAT when that dies. every = false: only the first and the last block of a tap. */
+LB_MUST_USE lb_status shard_foreign_trial(const char *path, bool every);
+
+#define CACHE_DAMAGED "damaged: bytes are not those that were written"
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading features by row, over one file or a folder of shards. Blocks (one chunk, about 1 MiB) are read whole once to check them and kept
- * while there is room; when a tap is larger than that, rows of checked blocks are read alone. */
+/* Reading features by row, over one file or a folder of shards. Blocks (a chunk, about 1 MiB) are read whole once to check them and kept while
+ * there is room; when a tap is larger than that, rows of checked blocks are read alone. The lock guards the tables of what is kept and open;
+ * reading, hashing and inflating go on outside it, so that several threads read at once. */
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,14 +11,16 @@
 #include "base/hash.h"
 #include "io/cache_private.h"
 
-enum { OPEN_FILES = 64 };
+enum { OPEN_FILES = 64, INDEX_AT_ONCE = 200000 };
 #define KEEP_BYTES ((int64_t)256 << 20)
 
 struct block {
     int shard, tap;
     int64_t index;
-    char *bytes;
+    char *bytes;        /* NULL while it is being read */
     size_t size;
+    int users;          /* threads that look at it; it stays while there are any */
+    bool failed;        /* could not be read: gone once its users are */
     struct block *newer, *older;
     struct block *next; /* in its slot */
 };
@@ -26,13 +29,14 @@ enum { SLOTS = 4096 };
 
 struct lb_cache {
     pthread_mutex_t lock;
+    pthread_cond_t changed; /* a block was read, or a file is no longer in use */
     shard *shards;
     int64_t nshards, open_shards, rows;
     uint64_t clock;
     int64_t *index; /* rows by the hash of their key, -1 = free */
     uint64_t mask;
     struct block *slots[SLOTS], *newest, *oldest;
-    int64_t kept;
+    int64_t kept, budget;
 };
 
 /* ---- rows ---- */
@@ -50,10 +54,39 @@ static const shard *shard_of(const lb_cache *c, int64_t row, int64_t *inside) {
 
 int64_t lb_cache_rows(const lb_cache *c) { return c->rows; }
 
+/* Opens a shard's file; at most OPEN_FILES are open beside those in use. Under the lock. */
+static lb_status wake(lb_cache *c, shard *s) {
+    s->used = ++c->clock;
+    if (s->fd >= 0 || s->file) return LB_OK;
+    if (c->open_shards >= OPEN_FILES) {
+        shard *least = NULL;
+        for (int64_t i = 0; i < c->nshards; i++) {
+            shard *o = &c->shards[i];
+            if ((o->fd >= 0 || o->file) && !o->users && (!least || o->used < least->used)) least = o;
+        }
+        if (least) shard_rest(least), c->open_shards--;
+    }
+    lb_status st = shard_reopen(s);
+    if (st == LB_OK) c->open_shards++;
+    return st;
+}
+
+/* Runs a loader of one of the shard's tables, once. */
+static lb_status load(const lb_cache *const_c, const shard *const_s, lb_status (*loader)(shard *)) {
+    lb_cache *c = (lb_cache *)(uintptr_t)const_c; /* what is read when first needed is no change that a caller could see */
+    shard *s = (shard *)(uintptr_t)const_s;
+    pthread_mutex_lock(&c->lock);
+    lb_status st = s->foreign || (loader == shard_load_keys ? s->keys != NULL : s->messages != NULL) ? LB_OK : wake(c, s);
+    if (st == LB_OK) st = loader(s);
+    pthread_mutex_unlock(&c->lock);
+    return st;
+}
+
 const char *lb_cache_key(const lb_cache *c, int64_t row) {
     int64_t i;
     const shard *s = shard_of(c, row, &i);
-    return s ? s->keys[i] : NULL;
+    if (!s) return NULL;
+    return load(c, s, shard_load_keys) == LB_OK ? s->keys[i] : "";
 }
 
 int lb_cache_row_status(const lb_cache *c, int64_t row) {
@@ -65,13 +98,56 @@ int lb_cache_row_status(const lb_cache *c, int64_t row) {
 const char *lb_cache_row_message(const lb_cache *c, int64_t row) {
     int64_t i;
     const shard *s = shard_of(c, row, &i);
-    return s && s->messages ? s->messages[i] : "";
+    return s && s->status[i] && load(c, s, shard_load_messages) == LB_OK && s->messages[i] ? s->messages[i] : "";
+}
+
+static const char *key_of(const lb_cache *c, int64_t row) { /* of a loaded table */
+    int64_t i = 0;
+    const shard *s = shard_of(c, row, &i);
+    return s->keys[i];
+}
+
+/* Every key of every shard is loaded. Under the lock. */
+static lb_status build_index(lb_cache *c) {
+    uint64_t slots = 16;
+    while (slots < 2 * (uint64_t)c->rows) slots *= 2;
+    int64_t *index = lb_alloc(slots, sizeof *index);
+    if (!index) return LB_E_NOMEM;
+    memset(index, 0xff, slots * sizeof *index);
+    c->mask = slots - 1;
+    for (int64_t i = 0; i < c->nshards; i++) {
+        const shard *s = &c->shards[i];
+        for (int64_t k = 0; k < s->n; k++) {
+            uint64_t h = lb_hash64(s->keys[k], strlen(s->keys[k]), 0);
+            for (; index[h & c->mask] >= 0; h++) {
+                int64_t other, row = index[h & c->mask];
+                if (strcmp(key_of(c, row), s->keys[k]) != 0) continue;
+                lb_free(index);
+                return lb_fail(LB_E_FORMAT, "%s: key '%s' is there twice, also in %s", s->path, s->keys[k], shard_of(c, row, &other)->path);
+            }
+            index[h & c->mask] = s->first + k;
+        }
+    }
+    c->index = index;
+    return LB_OK;
+}
+
+lb_status lb_cache_load_keys(lb_cache *c) {
+    lb_status st = LB_OK;
+    for (int64_t i = 0; i < c->nshards && st == LB_OK; i++) st = load(c, &c->shards[i], shard_load_keys);
+    if (st == LB_OK && !c->index) {
+        pthread_mutex_lock(&c->lock);
+        if (!c->index) st = build_index(c);
+        pthread_mutex_unlock(&c->lock);
+    }
+    return st;
 }
 
 int64_t lb_cache_find(const lb_cache *c, const char *key) {
+    if (!c->index && lb_cache_load_keys((lb_cache *)(uintptr_t)c) != LB_OK) return -1;
     for (uint64_t h = lb_hash64(key, strlen(key), 0);; h++) {
         int64_t row = c->index[h & c->mask];
-        if (row < 0 || strcmp(lb_cache_key(c, row), key) == 0) return row;
+        if (row < 0 || strcmp(key_of(c, row), key) == 0) return row;
     }
 }
 
@@ -88,27 +164,6 @@ int lb_cache_tap_find(const lb_cache *c, const char *name) {
 const lb_fingerprint *lb_cache_fingerprint(const lb_cache *c) { return &c->shards[0].print; }
 
 /* ---- opening ---- */
-static lb_status build_index(lb_cache *c) {
-    uint64_t slots = 16;
-    while (slots < 2 * (uint64_t)c->rows) slots *= 2;
-    if (!(c->index = lb_alloc(slots, sizeof *c->index))) return LB_E_NOMEM;
-    memset(c->index, 0xff, slots * sizeof *c->index);
-    c->mask = slots - 1;
-    for (int64_t i = 0; i < c->nshards; i++) {
-        const shard *s = &c->shards[i];
-        for (int64_t k = 0; k < s->n; k++) {
-            uint64_t h = lb_hash64(s->keys[k], strlen(s->keys[k]), 0);
-            for (; c->index[h & c->mask] >= 0; h++) {
-                int64_t other, row = c->index[h & c->mask];
-                if (strcmp(lb_cache_key(c, row), s->keys[k]) == 0)
-                    return lb_fail(LB_E_FORMAT, "%s: key '%s' is there twice, also in %s", s->path, s->keys[k], shard_of(c, row, &other)->path);
-            }
-            c->index[h & c->mask] = s->first + k;
-        }
-    }
-    return LB_OK;
-}
-
 static lb_status same_taps(const shard *a, const shard *b) {
     char x[96], y[96];
     if (a->ntaps != b->ntaps) return lb_fail(LB_E_MISMATCH, "%s: %d taps, but %d in %s", b->path, b->ntaps, a->ntaps, a->path);
@@ -145,9 +200,11 @@ lb_status lb_cache_open(lb_cache **out, const char *path) {
     lb_cache *c = lb_calloc(1, sizeof *c);
     if (!c) return LB_E_NOMEM;
     pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, NULL);
+    c->budget = KEEP_BYTES;
     LB_TRY(cache_files(&paths, &count, path));
     LB_TRY(open_shards(c, paths, count));
-    LB_TRY(build_index(c));
+    if (c->rows <= INDEX_AT_ONCE) LB_TRY(lb_cache_load_keys(c)); /* else when a key is first looked up */
     *out = c;
     c = NULL;
 done:
@@ -167,6 +224,7 @@ void lb_cache_close(lb_cache *c) {
     lb_free(c->shards);
     lb_free(c->index);
     pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->changed);
     lb_free(c);
 }
 
@@ -198,8 +256,7 @@ static struct block *find_block(lb_cache *c, int shard_index, int tap, int64_t i
     return NULL;
 }
 
-static void drop_oldest(lb_cache *c) {
-    struct block *b = c->oldest;
+static void drop_block(lb_cache *c, struct block *b) {
     struct block **p = slot_of(c, b->shard, b->tap, b->index);
     while (*p != b) p = &(*p)->next;
     *p = b->next;
@@ -209,53 +266,64 @@ static void drop_oldest(lb_cache *c) {
     lb_free(b);
 }
 
-static lb_status wake(lb_cache *c, shard *s) {
-    s->used = ++c->clock;
-    if (s->file) return LB_OK;
-    if (c->open_shards >= OPEN_FILES) {
-        shard *least = NULL;
-        for (int64_t i = 0; i < c->nshards; i++)
-            if (c->shards[i].file && (!least || c->shards[i].used < least->used)) least = &c->shards[i];
-        shard_rest(least);
-        c->open_shards--;
+static void make_room(lb_cache *c, int64_t size) {
+    for (struct block *b = c->oldest, *newer; b && c->kept + size > c->budget; b = newer) {
+        newer = b->newer;
+        if (!b->users) drop_block(c, b);
     }
-    lb_status st = shard_reopen(s);
-    if (st == LB_OK) c->open_shards++;
+}
+
+/* Another thread may be reading it: waits. Under the lock. */
+static lb_status wait_for_block(lb_cache *c, struct block *b) {
+    b->users++;
+    while (!b->bytes && !b->failed) pthread_cond_wait(&c->changed, &c->lock);
+    if (!b->failed) return LB_OK;
+    if (--b->users == 0) drop_block(c, b);
+    return LB_E_FORMAT;
+}
+
+static lb_status fill_block(lb_cache *c, struct block *b) {
+    shard *s = &c->shards[b->shard];
+    shard_tap *t = &s->taps[b->tap];
+    s->users++;
+    pthread_mutex_unlock(&c->lock);
+    char *bytes = lb_alloc(b->size, 1);
+    lb_status st = bytes ? shard_read_block(s, t, b->index, bytes) : LB_E_NOMEM;
+    pthread_mutex_lock(&c->lock);
+    s->users--;
+    if (st == LB_OK) b->bytes = bytes, t->checked[b->index] = 1;
+    else lb_free(bytes);
+    b->failed = st != LB_OK;
+    pthread_cond_broadcast(&c->changed);
+    if (st != LB_OK && --b->users == 0) drop_block(c, b);
     return st;
 }
 
-static lb_status load_block(lb_cache *c, int64_t shard_index, int tap, int64_t index, struct block **out) {
+/* The block, in memory, with one more user. Under the lock, which is given up while it is read. */
+static lb_status get_block(lb_cache *c, int shard_index, int tap, int64_t index, struct block **out) {
     shard *s = &c->shards[shard_index];
     shard_tap *t = &s->taps[tap];
-    if ((*out = find_block(c, (int)shard_index, tap, index))) return LB_OK;
-    lb_status st = wake(c, s);
-    if (st != LB_OK) return st;
-    size_t size = (size_t)(shard_block_rows(t, index) * t->data->row) * lb_dtype_size(t->data->dtype);
-    while (c->oldest && c->kept + (int64_t)size > KEEP_BYTES) drop_oldest(c);
-    struct block *b = lb_calloc(1, sizeof *b);
-    char *bytes = lb_alloc(size, 1);
-    st = b && bytes ? shard_read_block(s, t, index, bytes) : LB_E_NOMEM;
-    if (st != LB_OK) {
-        lb_free(b);
-        lb_free(bytes);
-        return st;
+    for (;;) {
+        struct block *have = find_block(c, shard_index, tap, index);
+        if (!have) break;
+        *out = have;
+        if (wait_for_block(c, have) == LB_OK) return LB_OK; /* else this thread meets, and tells, the failure itself */
     }
-    *b = (struct block){.shard = (int)shard_index, .tap = tap, .index = index, .bytes = bytes, .size = size};
-    struct block **p = slot_of(c, b->shard, tap, index);
+    lb_status st = wake(c, s);
+    struct block *b = st == LB_OK ? lb_calloc(1, sizeof *b) : NULL;
+    if (!b) return st == LB_OK ? LB_E_NOMEM : st;
+    *b = (struct block){.shard = shard_index, .tap = tap, .index = index, .size = (size_t)(shard_block_rows(t, index) * t->grid.row_bytes), .users = 1};
+    make_room(c, (int64_t)b->size);
+    struct block **p = slot_of(c, shard_index, tap, index);
     b->next = *p;
     *p = b;
     push_block(c, b);
-    c->kept += (int64_t)size;
+    c->kept += (int64_t)b->size;
     *out = b;
-    return LB_OK;
+    return fill_block(c, b);
 }
 
 /* ---- values ---- */
-static void to_floats(float *out, const shard_tap *t, int64_t item, const void *bytes, int64_t n) {
-    lb_convert(out, LB_F32, bytes, t->tap.dtype, n);
-    if (t->scale)
-        for (int64_t i = 0; i < n; i++) out[i] *= t->scale[item];
-}
 
 struct wanted {
     int64_t row, at;
@@ -266,43 +334,65 @@ static int by_row(const void *a, const void *b) {
     return x->row < y->row ? -1 : x->row > y->row ? 1 : x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* Positions first .. first+count-1 of one tap into out, as floats scaled for `item`. */
-static lb_status read_span(lb_cache *c, int64_t shard_index, int tap, int64_t item, int64_t first, int64_t count, float *out) {
-    shard_tap *t = &c->shards[shard_index].taps[tap];
-    lb_status st = LB_OK;
-    int skip = t->tap.ragged ? 1 : 0;
-    int64_t row = cache_numel(t->tap.rank - skip, t->tap.shape + skip), size = (int64_t)lb_dtype_size(t->tap.dtype);
-    while (count > 0 && row > 0 && st == LB_OK) {
-        int64_t index = first / t->block, inside = first % t->block;
-        int64_t n = t->block - inside < count ? t->block - inside : count;
-        bool whole = t->positions * row * size <= KEEP_BYTES / 2 || !t->checked[index];
-        struct block *b = whole ? NULL : find_block(c, (int)shard_index, tap, index);
-        if (whole) st = load_block(c, shard_index, tap, index, &b);
-        if (st == LB_OK && b) {
-            to_floats(out, t, item, b->bytes + inside * row * size, n * row);
-        } else if (st == LB_OK) {
-            st = wake(c, &c->shards[shard_index]);
-            char *bytes = st == LB_OK ? lb_alloc((size_t)(n * row), (size_t)size) : NULL;
-            if (st == LB_OK) st = bytes ? lb_h5_data_read(t->data, first, n, bytes) : LB_E_NOMEM;
-            if (st == LB_OK) to_floats(out, t, item, bytes, n * row);
-            lb_free(bytes);
-        }
-        out += n * row;
-        first += n;
-        count -= n;
-    }
+/* A run of positions of one block that is on its way to the caller. */
+struct span {
+    int shard, tap;
+    int64_t index, inside, count;
+};
+
+static const int64_t no_item = -1;
+
+static void to_floats(float *out, const shard_tap *t, int64_t item, const void *bytes, int64_t n) {
+    lb_convert(out, LB_F32, bytes, t->tap.dtype, n);
+    if (t->scale && item != no_item)
+        for (int64_t i = 0; i < n; i++) out[i] *= t->scale[item];
+}
+
+/* A tap beyond half the room is not kept: of blocks that are checked only the rows are read. */
+static bool reads_rows(const lb_cache *c, const shard_tap *t, int64_t index) {
+    return !t->deflate && t->grid.slabs == 1 && t->positions * t->grid.row_bytes > c->budget / 2 && t->checked[index];
+}
+
+static lb_status read_alone(lb_cache *c, const struct span *p, int64_t item, float *out) {
+    shard *s = &c->shards[p->shard];
+    shard_tap *t = &s->taps[p->tap];
+    char small[4096], *bytes = small;
+    size_t size = (size_t)(p->count * t->grid.row_bytes);
+    lb_status st = wake(c, s);
+    if (st != LB_OK) return st;
+    s->users++;
+    pthread_mutex_unlock(&c->lock);
+    if (size > sizeof small && !(bytes = lb_alloc(size, 1))) st = LB_E_NOMEM;
+    if (st == LB_OK) st = shard_read_rows(s, t, p->index * t->grid.rows + p->inside, p->count, bytes);
+    if (st == LB_OK) to_floats(out, t, item, bytes, p->count * t->grid.row_bytes / (int64_t)lb_dtype_size(t->tap.dtype));
+    if (bytes != small) lb_free(bytes);
+    pthread_mutex_lock(&c->lock);
+    s->users--;
     return st;
 }
 
-static lb_status read_row(lb_cache *c, int tap, int64_t row, float *out, int64_t width) {
-    int64_t inside = 0;
-    const shard *s = shard_of(c, row, &inside);
-    if (!s) return lb_fail(LB_E_NOTFOUND, "row %lld of a cache of %lld rows", (long long)row, (long long)c->rows);
-    if (s->status[inside]) {
-        for (int64_t i = 0; i < width; i++) out[i] = NAN;
-        return LB_OK;
+/* Positions first .. first+count-1 of one tap into out, as floats scaled for `item`. Under the lock. */
+static lb_status read_span(lb_cache *c, int shard_index, int tap, int64_t item, int64_t first, int64_t count, float *out) {
+    shard_tap *t = &c->shards[shard_index].taps[tap];
+    int64_t row = t->grid.row_bytes, width = row / (int64_t)lb_dtype_size(t->tap.dtype);
+    lb_status st = LB_OK;
+    while (count > 0 && row > 0 && st == LB_OK) {
+        struct span p = {shard_index, tap, first / t->grid.rows, first % t->grid.rows, count};
+        struct block *b = NULL;
+        if (p.count > t->grid.rows - p.inside) p.count = t->grid.rows - p.inside;
+        if (reads_rows(c, t, p.index) && !find_block(c, shard_index, tap, p.index)) {
+            st = read_alone(c, &p, item, out);
+        } else if ((st = get_block(c, shard_index, tap, p.index, &b)) == LB_OK) {
+            pthread_mutex_unlock(&c->lock);
+            to_floats(out, t, item, b->bytes + p.inside * row, p.count * width);
+            pthread_mutex_lock(&c->lock);
+            b->users--;
+        }
+        out += p.count * width;
+        first += p.count;
+        count -= p.count;
     }
-    return read_span(c, s - c->shards, tap, inside, inside, 1, out);
+    return st;
 }
 
 static lb_status check_tap(const lb_cache *c, int tap, bool ragged) {
@@ -312,41 +402,80 @@ static lb_status check_tap(const lb_cache *c, int tap, bool ragged) {
     return LB_OK;
 }
 
+/* The shard with its tables for that tap. Under the lock. */
+static lb_status ready_shard(lb_cache *c, const shard *const_s, int tap) {
+    shard *s = &c->shards[const_s - c->shards];
+    shard_tap *t = &s->taps[tap];
+    bool there = s->foreign || ((!t->tap.ragged || t->offsets) && (t->tap.dtype != LB_I8 || t->scale));
+    lb_status st = there ? LB_OK : wake(c, s);
+    return st == LB_OK ? shard_load_tap(s, t) : st;
+}
+
+/* Rows in ascending order: those that follow each other in a file are read as one run. */
+static lb_status read_sorted(lb_cache *c, int tap, const struct wanted *order, int64_t count, int64_t width, float *out) {
+    lb_status st = LB_OK;
+    for (int64_t i = 0, n; i < count && st == LB_OK; i += n) {
+        int64_t inside = 0;
+        const shard *s = shard_of(c, order[i].row, &inside);
+        n = 1;
+        if (!s) return lb_fail(LB_E_NOTFOUND, "row %lld of a cache of %lld rows", (long long)order[i].row, (long long)c->rows);
+        float *to = out + order[i].at * width;
+        if (s->status[inside]) {
+            for (int64_t k = 0; k < width; k++) to[k] = NAN;
+            continue;
+        }
+        st = ready_shard(c, s, tap);
+        bool scaled = s->taps[tap].scale != NULL;
+        while (!scaled && i + n < count && order[i + n].row == order[i].row + n && order[i + n].at == order[i].at + n && inside + n < s->n && !s->status[inside + n]) n++;
+        if (st == LB_OK) st = read_span(c, (int)(s - c->shards), tap, scaled ? inside : no_item, inside, n, to);
+    }
+    return st;
+}
+
 lb_status lb_cache_read(lb_cache *c, int tap, int64_t count, const int64_t *rows, float *out) {
     lb_status st = check_tap(c, tap, false);
     if (st != LB_OK) return st;
     const lb_cache_tap *t = lb_cache_tap_at(c, tap);
-    int64_t width = cache_numel(t->rank, t->shape);
-    struct wanted *order = lb_alloc((size_t)count, sizeof *order);
+    struct wanted few[64], *order = count > (int64_t)LB_COUNT(few) ? lb_alloc((size_t)count, sizeof *order) : few;
     if (!order) return LB_E_NOMEM;
-    for (int64_t i = 0; i < count; i++) order[i] = (struct wanted){rows[i], i};
-    qsort(order, (size_t)count, sizeof *order, by_row); /* each block is met once */
+    bool sorted = true;
+    for (int64_t i = 0; i < count; i++) {
+        order[i] = (struct wanted){rows[i], i};
+        sorted &= i == 0 || rows[i] >= rows[i - 1];
+    }
+    if (!sorted) qsort(order, (size_t)count, sizeof *order, by_row); /* each block is met once */
     pthread_mutex_lock(&c->lock);
-    for (int64_t i = 0; i < count && st == LB_OK; i++) st = read_row(c, tap, order[i].row, out + order[i].at * width, width);
+    st = read_sorted(c, tap, order, count, cache_numel(t->rank, t->shape), out);
     pthread_mutex_unlock(&c->lock);
-    lb_free(order);
+    if (order != few) lb_free(order);
     return st;
 }
 
 lb_status lb_cache_read_ragged(lb_cache *c, int tap, int64_t row, float **out, int64_t *length) {
     int64_t inside = 0;
+    float *values = NULL;
     lb_status st = check_tap(c, tap, true);
     if (st != LB_OK) return st;
     const shard *s = shard_of(c, row, &inside);
     if (!s) return lb_fail(LB_E_NOTFOUND, "row %lld of a cache of %lld rows", (long long)row, (long long)c->rows);
-    const shard_tap *t = &s->taps[tap];
-    int64_t first = t->offsets[inside], n = t->offsets[inside + 1] - first;
-    int64_t inner = cache_numel(t->tap.rank - 1, t->tap.shape + 1);
-    float *values = lb_alloc((size_t)n, (size_t)inner * sizeof *values);
-    if (!values) return LB_E_NOMEM;
     pthread_mutex_lock(&c->lock);
-    st = read_span(c, s - c->shards, tap, inside, first, n, values);
-    pthread_mutex_unlock(&c->lock);
-    if (st != LB_OK) {
-        lb_free(values);
-        return st;
+    st = ready_shard(c, s, tap);
+    if (st == LB_OK) {
+        const shard_tap *t = &s->taps[tap];
+        int64_t first = t->offsets[inside], n = t->offsets[inside + 1] - first;
+        values = lb_alloc((size_t)n, (size_t)cache_numel(t->tap.rank - 1, t->tap.shape + 1) * sizeof *values);
+        st = values ? read_span(c, (int)(s - c->shards), tap, inside, first, n, values) : LB_E_NOMEM;
+        *length = st == LB_OK ? n : *length;
     }
-    *out = values;
-    *length = n;
-    return LB_OK;
+    pthread_mutex_unlock(&c->lock);
+    if (st == LB_OK) *out = values;
+    else lb_free(values);
+    return st;
+}
+
+void lb_cache_set_memory(lb_cache *c, int64_t bytes) {
+    pthread_mutex_lock(&c->lock);
+    c->budget = bytes > 0 ? bytes : 0;
+    make_room(c, 0);
+    pthread_mutex_unlock(&c->lock);
 }

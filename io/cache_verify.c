@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verifying: the bytes of the file against its first 512; then, for files that others made too, structure, tables, every block, and NaN in rows that say ok. */
+/* Verifying: every byte of a file of ours is in its first line, its index, a table, a chunk or HDF5's records, and each of these has a checksum.
+ * Then, for files of others too, structure and NaN in rows that say ok. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,29 +23,55 @@ static void report(struct checker *c, const char *file, const char *text) {
 /* What the disk or memory refuses is a failure; what is wrong in the file is a finding. */
 static bool finding(lb_status st) { return st == LB_E_FORMAT || st == LB_E_UNSUPPORTED || st == LB_E_MISMATCH || st == LB_E_SHAPE; }
 
-/* *broken: the bytes changed since they were written. Such a file is not given to HDF5, which may crash on it. */
-static lb_status check_bytes(struct checker *c, const char *path, bool *broken) {
-    cache_seal seal;
-    lb_status st = cache_check_seal(path, &seal);
-    *broken = seal == CACHE_SEAL_BROKEN;
-    if (st == LB_OK && seal == CACHE_SEAL_NONE) report(c, path, "has no checksum of the whole file (made by another program?)");
-    if (st == LB_OK && *broken) report(c, path, CACHE_DAMAGED);
-    return st;
+/* What is in no table: HDF5's records, and that nothing lies between. */
+static void check_rest(struct checker *c, shard *s) {
+    enum { PIECE = 4 << 20 };
+    int64_t tail = s->seal.index + s->seal.index_size, at = tail, chunks = CACHE_DATA;
+    char *bytes = lb_alloc(PIECE, 1);
+    uint64_t sum = 0;
+    lb_status st = bytes ? cache_pread(s->fd, s->path, bytes, CACHE_DATA - CACHE_USERBLOCK, CACHE_USERBLOCK) : LB_E_NOMEM;
+    if (st == LB_OK) sum = cache_hash(bytes, CACHE_DATA - CACHE_USERBLOCK, 0);
+    while (st == LB_OK && at < s->seal.size) {
+        int64_t n = s->seal.size - at < PIECE ? s->seal.size - at : PIECE;
+        st = cache_pread(s->fd, s->path, bytes, n, at);
+        if (st == LB_OK) sum = cache_hash(bytes, (size_t)n, sum);
+        at += n;
+    }
+    for (int i = 0; i < s->ntaps; i++)
+        for (int64_t k = 0; k < s->taps[i].index->nchunks; k++) chunks += (int64_t)s->taps[i].index->chunks[3 * k + 1];
+    if (st != LB_OK) report(c, s->path, lb_error_text());
+    else if (sum != s->seal.rest_sum) report(c, s->path, CACHE_DAMAGED " (HDF5's records: checksum differs)");
+    else if (chunks != s->index.data_end) report(c, s->path, CACHE_DAMAGED " (chunks do not fill their place)");
+    lb_free(bytes);
+}
+
+static void check_table(struct checker *c, shard *s, lb_status st) {
+    if (st != LB_OK) report(c, s->path, lb_error_text());
+}
+
+static void check_own(struct checker *c, shard *s) {
+    check_rest(c, s);
+    check_table(c, s, shard_load_keys(s));
+    check_table(c, s, shard_load_messages(s));
+    if (!s->keys) return;
+    char sha[65];
+    cache_texts_sha256(s->n, (const char *const *)s->keys, sha);
+    if (strcmp(sha, s->keys_sha256) != 0) report(c, s->path, CACHE_DAMAGED " (keys: SHA-256 differs)");
 }
 
 /* First NaN or infinity of an ok item in a block, as one problem per tap. */
 static bool bad_number(const shard *s, const shard_tap *t, int64_t block, const char *bytes, int64_t *item) {
-    int64_t rows = shard_block_rows(t, block), size = (int64_t)lb_dtype_size(t->tap.dtype), at = 0;
+    int64_t rows = shard_block_rows(t, block), size = (int64_t)lb_dtype_size(t->tap.dtype), width = t->grid.row_bytes / size, at = 0;
     if (t->tap.dtype == LB_I8) return false;
     for (int64_t r = 0; r < rows; r++) {
-        int64_t position = block * t->block + r;
+        int64_t position = block * t->grid.rows + r;
         if (t->offsets)
             while (at + 1 < s->n && t->offsets[at + 1] <= position) at++;
         else
             at = position;
-        for (int64_t k = 0; k < t->data->row && !s->status[at]; k++) {
+        for (int64_t k = 0; k < width && !s->status[at]; k++) {
             float x;
-            lb_convert(&x, LB_F32, bytes + (r * t->data->row + k) * size, t->tap.dtype, 1);
+            lb_convert(&x, LB_F32, bytes + (r * width + k) * size, t->tap.dtype, 1);
             if (isfinite(x)) continue;
             *item = at;
             return true;
@@ -56,15 +83,16 @@ static bool bad_number(const shard *s, const shard_tap *t, int64_t block, const 
 static lb_status check_tap(struct checker *c, shard *s, shard_tap *t) {
     lb_status st = LB_OK;
     bool told = false;
-    char *bytes = lb_alloc((size_t)(t->block * t->data->row), lb_dtype_size(t->tap.dtype));
+    char *bytes = lb_alloc((size_t)t->grid.rows, (size_t)t->grid.row_bytes);
     if (!bytes) return LB_E_NOMEM;
-    for (int64_t b = 0; b < t->blocks && st == LB_OK; b++) {
+    st = shard_load_tap(s, t);
+    for (int64_t b = 0; b < t->grid.blocks && st == LB_OK; b++) {
         int64_t item;
         st = shard_read_block(s, t, b, bytes);
         if (finding(st)) {
             report(c, s->path, lb_error_text());
             st = LB_OK;
-        } else if (st == LB_OK && !told && bad_number(s, t, b, bytes, &item)) {
+        } else if (st == LB_OK && !told && s->keys && bad_number(s, t, b, bytes, &item)) {
             char text[512];
             snprintf(text, sizeof text, "tap '%s' of item '%s' is not finite, though its status says ok", t->tap.name, s->keys[item]);
             report(c, s->path, text);
@@ -76,12 +104,17 @@ static lb_status check_tap(struct checker *c, shard *s, shard_tap *t) {
 }
 
 static lb_status check_file(struct checker *c, const char *path) {
-    shard s = {0};
-    bool broken = false;
-    lb_status st = check_bytes(c, path, &broken);
-    if (st != LB_OK || broken) return st;
-    st = shard_open(&s, path);
-    for (int i = 0; i < s.ntaps && st == LB_OK; i++) st = check_tap(c, &s, &s.taps[i]);
+    shard s = {.fd = -1};
+    lb_status st = shard_open(&s, path);
+    if (st == LB_OK && s.foreign) st = shard_foreign_trial(path, true);
+    if (st == LB_OK && s.foreign) report(c, path, "has no checksums (made by another program?)");
+    else if (st == LB_OK) check_own(c, &s);
+    for (int i = 0; i < s.ntaps && st == LB_OK; i++) {
+        st = check_tap(c, &s, &s.taps[i]);
+        if (!finding(st)) continue;
+        report(c, path, lb_error_text());
+        st = LB_OK;
+    }
     if (finding(st) || st == LB_E_NOTFOUND) {
         report(c, path, lb_error_text());
         st = LB_OK;
@@ -99,6 +132,7 @@ lb_status lb_cache_verify(const char *path, void (*problem)(void *ctx, const cha
     for (int64_t i = 0; i < count && st == LB_OK; i++) st = check_file(&c, paths[i]);
     if (st == LB_OK && c.problems == 0) { /* what only shows between shards, and keys that are there twice */
         st = lb_cache_open(&whole, path);
+        if (st == LB_OK) st = lb_cache_load_keys(whole);
         if (finding(st)) {
             report(&c, path, lb_error_text());
             st = LB_OK;

@@ -1,34 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The writer of one feature file: rows into the journal, at the end the file (cache_build.c). */
+/* The writer of one feature file: values as stored bytes, chunks and journal (cache_rows.c), at the end the file (cache_finish.c). */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/progress.h"
+#include "base/threads.h"
 #include "io/cache_private.h"
 
-#define SYNC_SECONDS 30.0
+#define FLUSH_SECONDS 0.5 /* what a kill can lose at the most */
+
+/* Between syncs to the disk; LB_SYNC_SECONDS sets another time. */
+static double sync_seconds(void) {
+    const char *word = getenv("LB_SYNC_SECONDS");
+    double seconds = word ? strtod(word, NULL) : 0;
+    return seconds > 0 ? seconds : 30;
+}
 
 struct lb_cache_writer {
     char *path;
     lb_fingerprint print;
-    int64_t n, rows;
+    int64_t n;
     char **keys, *key_bytes; /* our own copy, in one block */
     int ntaps;
     lb_tap_spec *taps;
-    int64_t *positions; /* sum of lengths so far per tap */
     cache_part *part;   /* NULL: the file is finished already */
+    cache_rows rows;
+    double sync_seconds, flushed, synced; /* when last */
+    bool failed;        /* a write failed: what follows cannot be kept */
     lb_buf record;
 };
 
 static void free_writer(lb_cache_writer *w) {
     if (!w) return;
+    cache_rows_close(&w->rows);
     cache_part_close(w->part);
     for (int i = 0; w->taps && i < w->ntaps; i++) lb_free((char *)w->taps[i].name);
     lb_free(w->taps);
-    lb_free(w->positions);
     lb_free(w->keys);
     lb_free(w->key_bytes);
     lb_free(w->path);
@@ -52,8 +63,7 @@ static lb_status copy_keys(lb_cache_writer *w, const char *const *keys) {
 
 static lb_status copy_taps(lb_cache_writer *w, int ntaps, const lb_tap_spec *taps) {
     w->taps = lb_calloc((size_t)ntaps, sizeof *w->taps);
-    w->positions = lb_calloc((size_t)ntaps, sizeof *w->positions);
-    if (!w->taps || !w->positions) return LB_E_NOMEM;
+    if (!w->taps) return LB_E_NOMEM;
     for (int i = 0; i < ntaps; i++) {
         const lb_tap_spec *t = &taps[i];
         int64_t bytes = (int64_t)lb_dtype_size(t->dtype);
@@ -66,7 +76,6 @@ static lb_status copy_taps(lb_cache_writer *w, int ntaps, const lb_tap_spec *tap
         w->taps[i] = *t;
         if (!(w->taps[i].name = lb_strdup(t->name))) return LB_E_NOMEM;
         w->ntaps = i + 1;
-        w->positions[i] = t->ragged ? 0 : w->n;
     }
     return LB_OK;
 }
@@ -77,6 +86,7 @@ static lb_value *tap_value(const lb_tap_spec *t) {
     lb_map_text(v, "name", t->name);
     lb_map_text(v, "dtype", lb_dtype_name(t->dtype));
     lb_map_bool(v, "ragged", t->ragged);
+    if (t->deflate) lb_map_bool(v, "deflate", true);
     for (int d = t->ragged ? 1 : 0; d < t->rank; d++) lb_list_int(shape, t->shape[d]);
     lb_map_put(v, "shape", shape);
     return v;
@@ -122,7 +132,7 @@ done:
 static void put_taps(lb_value *list, const shard *s, const lb_cache_writer *w, const char *name) {
     for (int k = 0; k < s->ntaps; k++) {
         const lb_cache_tap *t = &s->taps[k].tap;
-        lb_tap_spec spec = {.name = t->name, .rank = t->rank, .ragged = t->ragged, .dtype = t->dtype};
+        lb_tap_spec spec = {.name = t->name, .rank = t->rank, .ragged = t->ragged, .dtype = t->dtype, .deflate = s->taps[k].deflate};
         bool wanted = false;
         for (int i = 0; i < w->ntaps; i++) wanted |= strcmp(t->name, w->taps[i].name) == 0;
         memcpy(spec.shape, t->shape, sizeof spec.shape);
@@ -156,76 +166,39 @@ done:
 }
 
 /* ---- beginning ---- */
-static bool fits(const lb_cache_writer *w, const cache_record *r) {
-    int64_t at = 0;
-    if (r->status) return true;
-    for (int i = 0; i < w->ntaps; i++) {
-        int64_t length = 0;
-        if (w->taps[i].ragged) {
-            if (at + 8 > r->size) return false;
-            memcpy(&length, r->data + at, sizeof length);
-            at += 8;
-            int64_t one = cache_value_bytes(&w->taps[i], 1);
-            if (length < 0 || length > r->size / (one ? one : 1)) return false;
-        }
-        at += (w->taps[i].dtype == LB_I8 ? 4 : 0) + cache_value_bytes(&w->taps[i], length);
-    }
-    return at == r->size;
-}
-
-static void count_lengths(lb_cache_writer *w, const cache_record *r) {
-    const char *at = r->data;
-    for (int i = 0; !r->status && i < w->ntaps; i++) {
-        int64_t length = 0;
-        if (w->taps[i].ragged) memcpy(&length, at, sizeof length), at += sizeof length;
-        if (w->taps[i].ragged) w->positions[i] += length;
-        at += (w->taps[i].dtype == LB_I8 ? 4 : 0) + cache_value_bytes(&w->taps[i], length);
-    }
-}
-
-/* Takes over every whole row of the part. */
-static lb_status resume(lb_cache_writer *w) {
-    lb_status st = LB_OK;
-    for (bool end = false; w->rows < w->n;) {
-        cache_record r;
-        LB_TRY(cache_part_next(w->part, &r, &end));
-        if (end) break;
-        if (!fits(w, &r)) {
-            st = lb_fail(LB_E_FORMAT, "%s: row %lld has another size than its taps; remove the file", cache_part_path(w->part), (long long)w->rows);
-            goto done;
-        }
-        count_lengths(w, &r);
-        w->rows++;
-    }
-    LB_TRY(cache_part_cut(w->part));
-done:
-    return st;
+static int workers(const lb_cache_writer *w) {
+    bool deflate = false;
+    for (int i = 0; i < w->ntaps; i++) deflate |= w->taps[i].deflate;
+    return deflate ? lb_threads() : 1;
 }
 
 static lb_status begin_part(lb_cache_writer *w) {
     lb_status st = LB_OK;
     lb_value *want = head_value(w), *have = NULL;
-    char *path = lb_format_dup("%s.part", w->path);
-    if (!path) {
+    char *path = lb_format_dup("%s.part", w->path), *chunks = lb_format_dup("%s.chunks", w->path);
+    if (!path || !chunks) {
         st = LB_E_NOMEM;
         goto done;
     }
     LB_TRY(cache_part_open(&w->part, path, want, &have));
     if (lb_file_exists(w->path)) { /* finished; a part beside it is what a crash after the rename left */
         st = match_finished(w);
-        if (st == LB_OK || !have) unlink(path);
+        if (st == LB_OK || !have) {
+            unlink(path);
+            unlink(chunks);
+        }
         if (st != LB_OK) goto done;
-        w->rows = w->n;
         cache_part_close(w->part);
         w->part = NULL;
         goto done;
     }
     if (have) LB_TRY(match_head(have, want, path, "an unfinished file of another run is there (remove it, or write elsewhere)"));
-    LB_TRY(resume(w));
+    LB_TRY(cache_rows_open(&w->rows, w->path, w->part, !have, w->n, w->ntaps, w->taps, workers(w)));
 done:
     lb_value_free(want);
     lb_value_free(have);
     lb_free(path);
+    lb_free(chunks);
     return st;
 }
 
@@ -237,6 +210,7 @@ lb_status lb_cache_begin(lb_cache_writer **out, int64_t *done_rows, const char *
     if (!w) return LB_E_NOMEM;
     w->print = *f;
     w->n = n;
+    w->sync_seconds = sync_seconds();
     if (!(w->path = lb_strdup(path))) {
         st = LB_E_NOMEM;
         goto done;
@@ -244,7 +218,8 @@ lb_status lb_cache_begin(lb_cache_writer **out, int64_t *done_rows, const char *
     LB_TRY(copy_keys(w, keys));
     LB_TRY(copy_taps(w, ntaps, taps));
     LB_TRY(begin_part(w));
-    *done_rows = w->rows;
+    *done_rows = w->part ? w->rows.count : n;
+    w->flushed = w->synced = lb_now();
     *out = w;
     w = NULL;
 done:
@@ -296,21 +271,28 @@ static lb_status add_value(lb_buf *out, const lb_tap_spec *t, const float *x, in
 }
 
 static lb_status ready(const lb_cache_writer *w) {
-    if (!w->part || w->rows >= w->n) return lb_fail(LB_E_ARG, "%s: all %lld rows are there", w->path, (long long)w->n);
+    if (w->failed) return lb_fail(LB_E_IO, "%s: writing has failed before", w->path);
+    if (!w->part || w->rows.count >= w->n) return lb_fail(LB_E_ARG, "%s: all %lld rows are there", w->path, (long long)w->n);
     return LB_OK;
 }
 
-static lb_status append(lb_cache_writer *w, int status) {
-    if (w->record.failed) {
-        lb_buf_clear(&w->record);
-        return LB_E_NOMEM;
+static lb_status flush(lb_cache_writer *w, bool sync) {
+    lb_status st = cache_rows_flush(&w->rows, sync);
+    w->flushed = lb_now();
+    if (sync) w->synced = w->flushed;
+    w->failed |= st != LB_OK;
+    return st;
+}
+
+/* After a row: to the system within half a second, to the disk within sync_seconds. */
+static lb_status keep_up(lb_cache_writer *w, lb_status st) {
+    if (st != LB_OK) {
+        w->failed = true;
+        return st;
     }
-    cache_record r = {.status = status, .size = (int64_t)w->record.size, .data = lb_buf_str(&w->record)};
-    lb_status st = cache_part_add(w->part, &r);
-    if (st != LB_OK) return st;
-    count_lengths(w, &r);
-    w->rows++;
-    return lb_now() - cache_part_synced(w->part) >= SYNC_SECONDS ? cache_part_sync(w->part) : LB_OK;
+    double now = lb_now();
+    bool sync = now - w->synced >= w->sync_seconds;
+    return sync || now - w->flushed >= FLUSH_SECONDS ? flush(w, sync) : LB_OK;
 }
 
 lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int64_t *length) {
@@ -322,23 +304,26 @@ lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int
         int64_t n = t->ragged ? (length ? length[i] : -1) : 0;
         if (n < 0) return lb_fail(LB_E_ARG, "%s: tap '%s' is ragged and needs a length", w->path, t->name);
         st = add_value(&w->record, t, values[i], n);
-        if (st != LB_OK) return lb_where(st, "%s: item '%s', tap '%s'", w->path, w->keys[w->rows], t->name);
+        if (st != LB_OK) return lb_where(st, "%s: item '%s', tap '%s'", w->path, w->keys[w->rows.count], t->name);
     }
-    return append(w, 0);
+    if (w->record.failed) return LB_E_NOMEM;
+    return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record)));
 }
 
 lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *message) {
     lb_status st = ready(w);
     if (st != LB_OK) return st;
     if (code >= 0 || code < -255) return lb_fail(LB_E_ARG, "%s: a failed item with code %d", w->path, (int)code);
-    lb_buf_clear(&w->record);
-    lb_buf_text(&w->record, message && message[0] ? message : lb_status_name(code));
-    return append(w, -(int)code);
+    return keep_up(w, cache_rows_fail(&w->rows, -(int)code, message && message[0] ? message : lb_status_name(code)));
 }
 
-lb_status lb_cache_flush(lb_cache_writer *w) { return w->part ? cache_part_flush(w->part) : LB_OK; }
+lb_status lb_cache_flush(lb_cache_writer *w) {
+    if (!w->part) return LB_OK;
+    if (w->failed) return ready(w);
+    return flush(w, lb_now() - w->synced >= w->sync_seconds);
+}
 
-lb_status lb_cache_sync(lb_cache_writer *w) { return w->part ? cache_part_sync(w->part) : LB_OK; }
+lb_status lb_cache_sync(lb_cache_writer *w) { return !w->part ? LB_OK : w->failed ? ready(w) : flush(w, true); }
 
 /* ---- ends ---- */
 lb_status lb_cache_commit(lb_cache_writer **pw) {
@@ -346,13 +331,17 @@ lb_status lb_cache_commit(lb_cache_writer **pw) {
     lb_status st = LB_OK;
     *pw = NULL;
     if (!w || !w->part) goto done;
-    if (w->rows < w->n) {
-        st = lb_fail(LB_E_ARG, "%s: %lld of %lld rows are there", w->path, (long long)w->rows, (long long)w->n);
+    if (w->failed) {
+        st = ready(w);
         goto done;
     }
-    LB_TRY(cache_part_sync(w->part));
-    cache_plan plan = {.print = &w->print, .n = w->n, .keys = (const char *const *)w->keys, .ntaps = w->ntaps, .taps = w->taps, .positions = w->positions};
-    LB_TRY(cache_build(w->path, w->part, &plan));
+    if (w->rows.count < w->n) {
+        st = lb_fail(LB_E_ARG, "%s: %lld of %lld rows are there", w->path, (long long)w->rows.count, (long long)w->n);
+        goto done;
+    }
+    LB_TRY(flush(w, false)); /* should the disk be full now, nothing is lost */
+    LB_TRY(cache_rows_end(&w->rows));
+    LB_TRY(cache_finish(&w->rows, &w->print, (const char *const *)w->keys));
     if (unlink(cache_part_path(w->part)) != 0 && errno != ENOENT) st = lb_fail(LB_E_IO, "%s: cannot remove: %s", cache_part_path(w->part), strerror(errno));
 done:
     free_writer(w);
@@ -362,9 +351,12 @@ done:
 void lb_cache_close_part(lb_cache_writer **pw) {
     lb_cache_writer *w = *pw;
     *pw = NULL;
-    if (w && w->part && !cache_part_failed(w->part)) { /* a failure keeps its message */
-        lb_status ignored = cache_part_sync(w->part);
-        (void)ignored;
+    if (w && w->part && !w->failed && !cache_part_failed(w->part)) { /* a failure keeps its message */
+        lb_buf kept = {0};
+        lb_buf_text(&kept, lb_error_text());
+        lb_status ignored = flush(w, true);
+        if (ignored != LB_OK && kept.size) ignored = lb_fail(ignored, "%s", lb_buf_str(&kept));
+        lb_buf_free(&kept);
     }
     free_writer(w);
 }
@@ -372,6 +364,9 @@ void lb_cache_close_part(lb_cache_writer **pw) {
 void lb_cache_discard(lb_cache_writer **pw) {
     lb_cache_writer *w = *pw;
     *pw = NULL;
-    if (w && w->part) unlink(cache_part_path(w->part));
+    if (w && w->part) {
+        unlink(cache_part_path(w->part));
+        if (w->rows.data_path) unlink(w->rows.data_path);
+    }
     free_writer(w);
 }

@@ -41,7 +41,7 @@ lb_status lb_h5_fail(lb_status code, const char *path, const char *what, const c
 
 /* File locks are ignored where the file system has none; closing a file closes everything opened in it. New files use the layout of HDF5
  * 1.10, whose records carry checksums: HDF5 crashes on older ones when a bit in them has flipped. */
-static hid_t access_list(void) {
+hid_t lb_h5_access_list(void) {
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
     if (fapl < 0) return fapl;
     H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG);
@@ -73,7 +73,7 @@ lb_status lb_h5_open(lb_h5 **out, const char *path) {
     if (lb_is_folder(path)) return lb_fail(LB_E_FORMAT, "%s: a folder, want an HDF5 file", path);
     lb_status st = LB_OK;
     lb_h5_lock();
-    hid_t fapl = access_list();
+    hid_t fapl = lb_h5_access_list();
     if (H5Fis_hdf5(path) == 0) {
         st = lb_fail(LB_E_FORMAT, "%s: not an HDF5 file", path);
     } else {
@@ -88,7 +88,7 @@ lb_status lb_h5_open(lb_h5 **out, const char *path) {
 lb_status lb_h5_create_after(lb_h5 **out, const char *path, int64_t userblock) {
     lb_status st = LB_OK;
     lb_h5_lock();
-    hid_t fapl = access_list(), fcpl = H5Pcreate(H5P_FILE_CREATE);
+    hid_t fapl = lb_h5_access_list(), fcpl = H5Pcreate(H5P_FILE_CREATE);
     if (fapl < 0 || fcpl < 0 || H5Pset_obj_track_times(fcpl, false) < 0 || H5Pset_userblock(fcpl, (hsize_t)userblock) < 0) {
         st = lb_h5_fail(LB_E_ARG, path, "cannot create", NULL);
     } else {

@@ -5,6 +5,8 @@
 #include <string.h>
 #include "io/hdf5_private.h"
 
+enum { TEXTS_AT_ONCE = 65536 };
+
 /* A dataset under the lock: ids, shape, and how it is stored. */
 struct opened {
     hid_t set, type, space;
@@ -141,7 +143,7 @@ static bool make_groups(lb_h5 *f, const char *path) {
     return ok;
 }
 
-static hid_t create_list(int rank, const int64_t *chunk) {
+hid_t lb_h5_create_list(int rank, const int64_t *chunk) {
     hid_t p = H5Pcreate(H5P_DATASET_CREATE);
     if (p < 0) return p;
     H5Pset_obj_track_times(p, false);
@@ -157,15 +159,22 @@ static hid_t create_list(int rank, const int64_t *chunk) {
     return p;
 }
 
-static hid_t new_set(lb_h5 *f, const char *name, hid_t type, int rank, const int64_t *shape, const int64_t *chunk) {
+hid_t lb_h5_new_set(lb_h5 *f, const char *name, hid_t type, int rank, const int64_t *shape, hid_t list) {
     hsize_t dims[LB_MAX_RANK];
     for (int i = 0; i < rank; i++) dims[i] = (hsize_t)shape[i];
     hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR);
-    hid_t dcpl = create_list(rank, chunk), dapl = row_list(), set = -1;
-    if (space >= 0 && dcpl >= 0 && dapl >= 0 && make_groups(f, name)) set = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, dcpl, dapl);
+    hid_t dapl = row_list(), set = -1;
+    if (space >= 0 && dapl >= 0 && make_groups(f, name)) set = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, list, dapl);
     if (dapl >= 0) H5Pclose(dapl);
     if (space >= 0) H5Sclose(space);
-    if (dcpl >= 0) H5Pclose(dcpl);
+    return set;
+}
+
+static hid_t new_set(lb_h5 *f, const char *name, hid_t type, int rank, const int64_t *shape, const int64_t *chunk) {
+    hid_t list = lb_h5_create_list(rank, chunk);
+    if (list < 0) return list;
+    hid_t set = lb_h5_new_set(f, name, type, rank, shape, list);
+    H5Pclose(list);
     return set;
 }
 
@@ -258,13 +267,22 @@ done:
     return st;
 }
 
+/* References to many texts, most of them to the same or to none, in deflated chunks. */
+static hid_t packed_texts(lb_h5 *f, const char *dataset, hid_t type, int64_t count) {
+    int64_t chunk = TEXTS_AT_ONCE;
+    hid_t list = lb_h5_create_list(1, &chunk);
+    hid_t set = list >= 0 && H5Pset_deflate(list, 1) >= 0 ? lb_h5_new_set(f, dataset, type, 1, &count, list) : -1;
+    if (list >= 0) H5Pclose(list);
+    return set;
+}
+
 lb_status lb_h5_write_texts(lb_h5 *f, const char *dataset, int64_t count, const char *const *texts) {
     lb_status st = LB_OK;
     lb_h5_lock();
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
     H5Tset_cset(type, H5T_CSET_UTF8);
-    hid_t set = new_set(f, dataset, type, 1, &count, NULL);
+    hid_t set = count > TEXTS_AT_ONCE ? packed_texts(f, dataset, type, count) : new_set(f, dataset, type, 1, &count, NULL);
     if (set < 0 || (count > 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts) < 0)) st = lb_h5_fail(LB_E_IO, f->path, "cannot write dataset", dataset);
     if (set >= 0) H5Dclose(set);
     H5Tclose(type);

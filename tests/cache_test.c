@@ -175,6 +175,27 @@ static void reads_files_of_others(void) {
     lb_cache_close(c);
 }
 
+/* A file that an earlier build wrote; its values as h5py gives them. */
+static void reads_the_recorded_version(void) {
+    lb_cache *c = NULL;
+    float x[16], *v = NULL;
+    int64_t problems = -1, length = 0;
+    const char *path = check_data("cache/files/version-2.h5");
+    if (!CHECK_OK(lb_cache_open(&c, path))) return;
+    CHECK_INT(lb_cache_rows(c), 10);
+    CHECK_INT(lb_cache_find(c, "item-00007"), 7);
+    CHECK_TEXT(lb_cache_row_message(c, 9), "item broken has no picture");
+    CHECK_OK(lb_cache_read(c, lb_cache_tap_find(c, "image_embed"), 1, (int64_t[]){3}, x));
+    CHECK_FLOATS(x, ((float[]){0.12005615234375f, 0.1156005859375f, 0.08929443359375f}), 3, 0, 0);
+    CHECK_OK(lb_cache_read_ragged(c, lb_cache_tap_find(c, "text.tokens"), 7, &v, &length));
+    CHECK_INT(length, 4);
+    CHECK_FLOATS(v, ((float[]){-0.9677734375f, -1.439453125f}), 2, 0, 0);
+    lb_free(v);
+    lb_cache_close(c);
+    CHECK_OK(lb_cache_verify(path, NULL, NULL, &problems));
+    CHECK_INT(problems, 0);
+}
+
 static void odd_sizes(void) {
     lb_cache *c = NULL;
     lb_cache_writer *w = NULL;
@@ -329,7 +350,7 @@ static void resumes_after_kill(void) {
     waitpid(pid, &status, 0);
     CHECK_INT(status, 0);
     same_bytes(path, whole);
-    CHECK(!lb_file_exists(check_tmp("killed.h5.part")) && !lb_file_exists(check_tmp("killed.h5.part2")));
+    CHECK(!lb_file_exists(check_tmp("killed.h5.part")) && !lb_file_exists(check_tmp("killed.h5.chunks")));
 }
 
 /* Small rows do not wait in memory: a flush, or half a second, hands them to the system. */
@@ -376,7 +397,7 @@ static void resumes_after_power_cut(void) {
         CHECK(done <= upto);
         lb_cache_close_part(&w);
     }
-    CHECK_OK(lb_file_write(part, "LBKPART1\3\0", 10)); /* torn in its head */
+    CHECK_OK(lb_file_write(part, "LBKPART2\3\0", 10)); /* torn in its head */
     CHECK_OK(make(path, ROWS, &the_print));
     same_bytes(path, whole);
     CHECK_OK(lb_file_write(part, "my own notes", 12));
@@ -436,8 +457,8 @@ static void survives_failing_writes(void) {
     lb_cache_close_part(&w);
     CHECK_OK(lb_file_size(&n, part));
     CHECK_INT(make_limited(path, (rlim_t)n, message, sizeof message), -LB_E_IO); /* in making the file from it */
-    CHECK_HAS(message, "make room");
-    CHECK(!lb_file_exists(path) && lb_file_exists(part) && !lb_file_exists(check_tmp("limited.h5.part2")));
+    CHECK_HAS(message, "the same command");
+    CHECK(!lb_file_exists(path) && lb_file_exists(part));
     CHECK_OK(make(path, ROWS, &the_print));
     same_bytes(path, whole);
     lb_names_free(keys, ROWS);
@@ -454,7 +475,7 @@ static void survives_a_full_disk(void) {
     CHECK_OK(make(whole, ROWS, &the_print));
     snprintf(path, sizeof path, "%s/full.h5", disk);
     CHECK_FAILS(make(path, ROWS, &the_print), LB_E_IO, "No space left on device");
-    CHECK_INT(mount("none", disk, "tmpfs", MS_REMOUNT, "size=1200k"), 0); /* rows fit, both files do not */
+    CHECK_INT(mount("none", disk, "tmpfs", MS_REMOUNT, "size=1200k"), 0); /* the journal fits, chunks and tables beside it do not */
     CHECK_FAILS(make(path, ROWS, &the_print), LB_E_IO, "No space left on device");
     CHECK(!lb_file_exists(path));
     CHECK_INT(mount("none", disk, "tmpfs", MS_REMOUNT, "size=16m"), 0);
@@ -502,7 +523,7 @@ static bool damage(const char *path, const void *bytes, size_t size) {
 
 static void tells_damage_when_reading(void) {
     const char *path = check_tmp("hurt.h5"), *one = check_tmp("hurt2.h5");
-    enum { WIDE = 1024, MANY = 5000 }; /* 20 MB: too large to be checked whole at every opening */
+    enum { WIDE = 1024, MANY = 5000 };
     float *x = lb_calloc(WIDE, sizeof *x);
     const float *values[1] = {x};
     lb_tap_spec tap = {.name = "wide", .rank = 1, .shape = {WIDE}, .dtype = LB_F32};
@@ -524,12 +545,12 @@ static void tells_damage_when_reading(void) {
     lb_cache_close(c);
     CHECK_OK(lb_cache_verify(path, keep_last, last, &problems));
     CHECK_INT(problems, 1);
-    CHECK_HAS(last, "checksum of the whole file");
+    CHECK_HAS(last, "'/features/wide' is damaged in rows");
     damage(path, "bild/\xc3\xa9-4013.png", 16);
-    CHECK_FAILS(lb_cache_open(&c, path), LB_E_FORMAT, "'/keys' is damaged");
+    CHECK_FAILS(lb_cache_open(&c, path), LB_E_FORMAT, "(keys: checksum differs)");
     CHECK_OK(make(one, 20, &the_print));
     damage(one, "bild/\xc3\xa9-13.png", 14);
-    CHECK_FAILS(lb_cache_open(&c, one), LB_E_FORMAT, "checksum of the whole file");
+    CHECK_FAILS(lb_cache_open(&c, one), LB_E_FORMAT, "(keys: checksum differs)");
     lb_names_free(keys, MANY);
     lb_free(x);
 }
@@ -592,6 +613,7 @@ int main(int argc, char **argv) {
                       (check_test[]){{"round_trip", round_trip},
                                      {"h5py_reads_it", h5py_reads_it},
                                      {"reads_files_of_others", reads_files_of_others},
+                                     {"reads_the_recorded_version", reads_the_recorded_version},
                                      {"odd_sizes", odd_sizes},
                                      {"refuses_what_cannot_be_held", refuses_what_cannot_be_held},
                                      {"shards_in_a_folder", shards_in_a_folder},

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the files of this suite share: running the built command as a user does, a closing line, small pictures, a tiny model.
-import contextlib, json, os, resource, shutil, signal, struct, subprocess, sys, tempfile, time, zlib
+import contextlib, json, os, resource, shutil, signal, struct, subprocess, sys, tempfile, time, traceback, zlib
 
 LIMBECK = os.environ["LB_LIMBECK"]
 PICTURES = os.path.join(os.environ["LB_TEST_DATA"], "image")
@@ -151,6 +151,9 @@ def resize(size): subprocess.run(["mount", "-o", "remount,size=" + size, path("d
 
 
 def finish():
+    if sys.exc_info()[0]:
+        traceback.print_exc()
+        counts["failed"] += 1
     shutil.rmtree(ROOT, ignore_errors=True)
     print("%d passed, %d failed, %d skipped" % (counts["passed"], counts["failed"], counts["skipped"]))
     sys.exit(counts["failed"] > 0)

@@ -148,11 +148,11 @@ def others():
         os.remove(path("pulled/summary.json")) if os.path.exists(path("pulled/summary.json")) else None
         fails(f"a checkpoint that is {what}", train(), "last.safetensors")
 
-    bad = bytearray(before["shard-00002-of-00004.h5"])
-    bad[len(bad) // 2] ^= 1
-    write("first/shard-00002-of-00004.h5", bytes(bad))
-    for what, done in [("cache stats", run("cache", "stats", "first")), ("train", run("train", "pulled.yaml", "--out", "flipped")), ("cache verify", run("cache", "verify", "first"))]:
-        fails(f"{what}: a flipped bit", done, "shard-00002-of-00004.h5", "damaged")
+    good = before["shard-00002-of-00004.h5"]
+    for what, at, words in [("features", 4100, [("train", "pulled.yaml", "--out", "flipped"), ("cache", "verify", "first")]), ("HDF5's records", len(good) - 2000, [("cache", "verify", "first")]),
+                            ("the first line", 40, [("train", "pulled.yaml", "--out", "flipped"), ("cache", "stats", "first"), ("cache", "verify", "first")])]:
+        write("first/shard-00002-of-00004.h5", good[:at] + bytes([good[at] ^ 1]) + good[at + 1:])
+        for w in words: fails(f"{' '.join(w)}: a flipped bit in {what}", run(*w), "shard-00002-of-00004.h5", "damaged")
     works("repair moves it aside", run("cache", "repair", "first"), "shard-00002-of-00004.h5")
     works("the same command makes it again", cache("teacher-0", "first"))
     check("with the same contents", all(read("first/" + f) == data for f, data in before.items()))

@@ -19,7 +19,7 @@ def bf16(x):  # round to nearest even on the upper 16 bits
 
 
 with h5py.File(path, "r") as f:
-    assert f.attrs["format"] == "limbeck-features" and f.attrs["version"] == 1
+    assert f.attrs["format"] == "limbeck-features" and f.attrs["version"] == 2
     assert f.attrs["weights"] == "sha256:w" and f.attrs["program"] == "test 1", dict(f.attrs)
     keys = [k.decode() for k in f["keys"][:]]
     assert keys == ["bild/é-%d.png" % i for i in range(n)], keys[:3]
