@@ -121,7 +121,7 @@ static void check_nan(lb_tape *t, const lb_call *c, int results) {
     }
 }
 
-static void trace(const lb_call *c, double start) {
+void lbi_trace(const lb_call *c, const char *what, double start) {
     char a[120], text[400];
     size_t n = 0;
     text[0] = 0;
@@ -134,7 +134,7 @@ static void trace(const lb_call *c, double start) {
         text[n] = 0;
     }
     lb_shape_text(a, sizeof a, c->out[0]->rank, c->out[0]->shape);
-    lb_say(LB_LOG_INFO, "tape", "%s %s-> %s %.1f us", c->op->id, text, a, (lb_now() - start) * 1e6);
+    lb_say(LB_LOG_INFO, "tape", "%s%s %s-> %s %.1f us", what, c->op->id, text, a, (lb_now() - start) * 1e6);
 }
 
 /* ---- the steps of a call ---- */
@@ -252,7 +252,7 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
     t->calls++;
     if (c->op->flops) t->flops += c->op->flops(c);
     if (t->check_nan && t->code == LB_OK) check_nan(t, c, s->results);
-    if (t->trace) trace(c, start);
+    if (t->trace) lbi_trace(c, "", start);
     if (grad && t->code == LB_OK) record(t, s, c, source, params_size);
     for (int i = 0; copied && i < c->nin; i++)
         if ((copied & 1u << i) && ((lbi_held *)c->in[i])->uses == 0) lbi_drop(t, (lbi_held *)c->in[i]);

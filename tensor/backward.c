@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "base/progress.h"
 #include "tensor/loops.h"
 #include "tensor/parts.h"
 
@@ -135,7 +136,9 @@ static void backward_of(lb_tape *t, lb_node *node) {
     if (node->done) {
         lb_tape_fail(t, LB_E_ARG, "a second backward pass over a graph whose data are given back (use retain)");
     } else if (make_gin(t, node, &c)) {
+        double start = t->trace ? lb_now() : 0;
         node->op->backward(&c);
+        if (t->trace) lbi_trace(&c, "backward_", start);
         if (t->scratch) lbi_scratch_free(t);
         if (t->check_nan && t->code == LB_OK) check_nan(t, &c);
     }

@@ -153,6 +153,8 @@ void lbi_unuse(lb_tape *t, lbi_held *h);
 /* Shares the storage of x, if it is of this tape. */
 void lbi_share(lb_tape *t, lbi_held *h, const lb_tensor *x);
 void lbi_scratch_free(lb_tape *t);
+/* LB_TRACE=ops: one line of a call with shapes and the time since start; what: "" or "backward_". */
+void lbi_trace(const lb_call *c, const char *what, double start);
 bool lbi_all_finite(const lb_tensor *x, int64_t *bad);
 
 LB_END

@@ -16,7 +16,7 @@
  * it, so inference holds one block at a time), or when the backward pass has gone past their call (unless kept). A recorded
  * call needs only what its op's backward reads. The result of a scope belongs to the scope around it.
  *
- * Environment, read by lb_tape_new: LB_TRACE=ops logs every call with shapes and time; LB_CHECK=nan fails the tape at the first
+ * Environment, read by lb_tape_new: LB_TRACE=ops logs every call, forward and backward, with shapes and time; LB_CHECK=nan fails the tape at the first
  * op, or the first backward of an op, that makes NaN or an infinity out of finite numbers.
  *
  * One thread at a time per tape; several tapes may run at once. */

@@ -9,7 +9,7 @@
 #include "base/cpu.h"
 #include "base/rng.h"
 #include "check.h"
-#include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_depth.h"
 
 static float *draw(lb_rng *r, int64_t n) {
     float *x = lb_alloc_aligned((size_t)(n + 1) * sizeof *x);
@@ -160,6 +160,69 @@ static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_
     lb_free(want);
 }
 
+/* What one number of g brings to gradients, by the definition. */
+static void bring(const lbi_conv *p, double g, int64_t o, int64_t i, int64_t j, const float *x, const float *w, double *gx, double *gw) {
+    int64_t c = p->c / p->groups, first = o / (p->o / p->groups) * c;
+    for (int64_t q = 0; q < c; q++)
+        for (int64_t u = 0; u < p->kh; u++)
+            for (int64_t v = 0; v < p->kw; v++) {
+                int64_t row = i * p->sh + u * p->dh - p->pt, col = j * p->sw + v * p->dw - p->pl;
+                if (row < 0 || row >= p->h || col < 0 || col >= p->w) continue;
+                int64_t at = ((first + q) * p->h + row) * p->w + col, k = ((o * c + q) * p->kh + u) * p->kw + v;
+                gx[at] += g * (double)w[k];
+                gw[k] += g * (double)x[at];
+            }
+}
+
+static void near_to(const float *got, const double *want, int64_t n, double bound) {
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - want[i]) <= bound)) {
+            printf("     element %lld\n", (long long)i);
+            CHECK_NEAR((double)got[i], want[i], bound);
+            return;
+        }
+}
+
+static void one_gradient(lb_rng *r, const lbi_conv *p, int64_t images, bool fresh) {
+    int64_t out = p->o * p->y * p->x, in = p->c * p->h * p->w, k = p->o * (p->c / p->groups) * p->kh * p->kw;
+    float *x = draw(r, images * in), *w = draw(r, k), *g = draw(r, images * out), *gx = draw(r, images * in), *gw = draw(r, k);
+    double *wx = lb_calloc((size_t)(images * in + 1), sizeof *wx), *ww = lb_calloc((size_t)(k + 1), sizeof *ww);
+    if (!CHECK(x && w && g && gx && gw && wx && ww)) return;
+    for (int64_t i = 0; !fresh && i < images * in; i++) wx[i] = (double)gx[i];
+    for (int64_t i = 0; !fresh && i < k; i++) ww[i] = (double)gw[i];
+    for (int64_t n = 0, at = 0; n < images; n++)
+        for (int64_t o = 0; o < p->o; o++)
+            for (int64_t i = 0; i < p->y; i++)
+                for (int64_t j = 0; j < p->x; j++, at++) bring(p, (double)g[at], o, i, j, x + n * in, w, wx + n * in, ww);
+    bool fast = lbi_cpu() >= LBI_CPU_AVX2 && images > 0;
+    if (lbi_conv_input(p, images, g, w, gx, fresh) == LBI_CONV_DONE) near_to(gx, wx, images * in, 4 * (double)FLT_EPSILON * (double)(p->o * p->kh * p->kw + 4));
+    else CHECK(!fast || p->sh > 1 || p->sw > 1); /* a few strided shapes are left to the matrix of patches */
+    if (lbi_conv_kernel(p, images, x, g, gw, fresh)) near_to(gw, ww, k, 4 * (double)FLT_EPSILON * (double)(images * p->y * p->x + 4));
+    else CHECK(!fast);
+    lb_free(x);
+    lb_free(w);
+    lb_free(g);
+    lb_free(gx);
+    lb_free(gw);
+    lb_free(wx);
+    lb_free(ww);
+}
+
+static void gradients(void) {
+    lb_rng r = lb_rng_of(7, 0, "gradients");
+    for (int round = 0; round < 120; round++) {
+        lbi_conv p = draw_conv(&r, round, false);
+        int64_t images = lb_rng_below(&r, 4);
+        check_begin("gradient %d: [%lld,%lld,%lld,%lld] %lldx%lld", round, (long long)images, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
+        one_gradient(&r, &p, images, round & 1);
+        check_end();
+    }
+    lbi_conv large = {40, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    check_begin("gradient of a larger convolution");
+    one_gradient(&r, &large, 2, true);
+    check_end();
+}
+
 static void convolutions(void) {
     lb_rng r = lb_rng_of(5, 0, "convolutions");
     for (int round = 0; round < 120; round++) {
@@ -175,27 +238,45 @@ static void convolutions(void) {
     check_end();
 }
 
+/* The gradients' definition: the plain loops of kernels/conv.h, which the op's test holds against central differences. */
+static void one_depthwise(lb_rng *r, const lbi_conv *p) {
+    lbi_depth d, back;
+    int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
+    double sums[64] = {0}, right[64] = {0};
+    bool ok = CHECK(lbi_depth_plan(&d, p)), turns = lbi_depth_plan_back(&back, p);
+    float *x = draw(r, in), *w = draw(r, k), *y = draw(r, out), *want = draw(r, out), *gin = draw(r, in), *gwant = draw(r, in), *work = draw(r, d.space + (turns ? back.space : 0));
+    if (!ok || !CHECK(x && w && y && want && gin && gwant && work)) return;
+    for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, patch(p, x, w, 0, i / p->x, i % p->x) + 0.25);
+    lbi_depth_forward(&d, x, w, LB_ACT_RELU, 0.25f, y, work);
+    same(y, want, p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
+    memcpy(gwant, gin, (size_t)in * sizeof *gin);
+    lbi_depthwise_input(p, y, w, gwant);
+    if (turns) {
+        lbi_depth_input(&back, y, w, gin, false, work);
+        same(gin, gwant, p->h, p->w, p->w, 40 * (double)FLT_EPSILON * (double)(k + 4)); /* y is up to some 10 */
+    }
+    lbi_depthwise_kernel(p, x, y, right);
+    lbi_depth_kernel(&d, x, y, sums, work);
+    CHECK_DOUBLES(sums, right, k, 1e-4, 1e-4);
+    lb_free(x);
+    lb_free(w);
+    lb_free(y);
+    lb_free(want);
+    lb_free(gin);
+    lb_free(gwant);
+    lb_free(work);
+}
+
 static void depthwise(void) {
     lb_rng r = lb_rng_of(6, 0, "depthwise");
     for (int round = 0; round < 120; round++) {
         lbi_conv p = draw_conv(&r, round, true);
-        int64_t space = lbi_depth_space(&p);
-        float *x = draw(&r, p.h * p.w), *w = draw(&r, p.kh * p.kw), *y = draw(&r, p.y * p.x), *want = draw(&r, p.y * p.x), *work = draw(&r, space);
         check_begin("depthwise %d: %lldx%lld by %lldx%lld", round, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
-        if (CHECK(x && w && y && want && work)) {
-            for (int64_t i = 0; i < p.y * p.x; i++) want[i] = (float)act_of(LB_ACT_RELU, patch(&p, x, w, 0, i / p.x, i % p.x) + 0.25);
-            lbi_depth_plane(&p, x, w, LB_ACT_RELU, 0.25f, y, work);
-            same(y, want, p.y, p.x, p.x, 4 * (double)FLT_EPSILON * (double)(p.kh * p.kw + 4));
-        }
+        one_depthwise(&r, &p);
         check_end();
-        lb_free(x);
-        lb_free(w);
-        lb_free(y);
-        lb_free(want);
-        lb_free(work);
     }
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"depthwise", depthwise}, {0}});
+    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {0}});
 }

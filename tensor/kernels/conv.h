@@ -21,13 +21,13 @@ void lbi_col2im(const lbi_conv *p, const lb_real *col, int64_t first, int64_t co
 /** y [images,O,Y,X] = act(w * x + end->row_bias + end->add), without the matrix of patches. end->beta is not looked at; end->add is like y, with
  *  ld_add = Y*X. @return false without memory or a fast kernel: nothing is done then. */
 bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
+/** gx = (fresh ? 0 : gx) + gradient; gw likewise. @return as above; LBI_CONV_BROKEN: memory ran out when part of gx had been written. */
+typedef enum lbi_conv_done { LBI_CONV_NOT_DONE = 0, LBI_CONV_DONE, LBI_CONV_BROKEN } lbi_conv_done;
+lbi_conv_done lbi_conv_input(const lbi_conv *p, int64_t images, const float *g, const float *w, float *gx, bool fresh);
+bool lbi_conv_kernel(const lbi_conv *p, int64_t images, const float *x, const float *g, float *gw, bool fresh);
 #endif
 
-/** Depthwise forward of one channel with bias and activation, at the speed of loads. work: lbi_depth_space numbers (-1: the kernel is too large). */
-int64_t lbi_depth_space(const lbi_conv *p);
-void lbi_depth_plane(const lbi_conv *p, const lb_real *in, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work);
-
-/* Depthwise, one channel [H,W] with one kernel [kh,kw]: forward sets, backward adds. */
+/* Depthwise as it is defined, one channel [H,W] with one kernel [kh,kw]: forward sets, backward adds. */
 void lbi_depthwise(const lbi_conv *p, const lb_real *in, const lb_real *kernel, lb_real *out);
 void lbi_depthwise_input(const lbi_conv *p, const lb_real *g, const lb_real *kernel, lb_real *gin);
 void lbi_depthwise_kernel(const lbi_conv *p, const lb_real *in, const lb_real *g, double *gkernel);

@@ -73,12 +73,12 @@ static void pad_channel(const run *r, const float *image, int64_t c, float *padd
 }
 
 /* Rubbish between the rows goes; bias, addition and activation come. */
-static void leave(const run *r, const float *wide, int64_t ld, float *y, const lbi_tile_end *e, int64_t rows) {
+static void leave(const run *r, float *wide, int64_t ld, float *y, const lbi_tile_end *e, int64_t rows) {
     for (int64_t q = 0; q < r->o; q++)
         for (int64_t i = 0; i < rows; i++) {
             float *to = y + q * r->p->y * r->p->x + i * r->p->x;
+            if (e->add) lbi_add_row(wide + q * ld + i * r->pad.pitch, e->add + q * e->ld_add + i * r->p->x, r->p->x); /* first: add may be y */
             lbi_copy_row(to, wide + q * ld + i * r->pad.pitch, r->p->x);
-            if (e->add) lbi_add_row(to, e->add + q * e->ld_add + i * r->p->x, r->p->x);
             lbi_act_plane(r->act, to, r->p->x, e->row_bias ? e->row_bias[q] : 0);
         }
 }

@@ -81,6 +81,47 @@ TARGET static void tile_at(int64_t k, const float *a, const float *b, const int3
     else tile_rows(1, false, k, a, b, at, c, ldc, rows, cols, e);
 }
 
+INLINE void lines_of(const int rows, const int vectors, int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int cols) {
+    __m256 sum[MR][2];
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[i][v] = _mm256_setzero_ps();
+    for (int64_t p = 0; p < k; p++, b += NR) {
+        __m256 b0 = _mm256_load_ps(b), b1 = vectors > 1 ? _mm256_load_ps(b + 8) : b0;
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) {
+            __m256 x = _mm256_broadcast_ss(line[i] + p);
+            sum[i][0] = _mm256_fmadd_ps(x, b0, sum[i][0]);
+            if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(x, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *to = c + i * ldc + 8 * v;
+            __m256i mask = mask_of(cols - 8 * v);
+            _mm256_maskstore_ps(to, mask, _mm256_add_ps(sum[i][v], _mm256_maskload_ps(to, mask)));
+        }
+}
+
+INLINE void lines_rows(const int vectors, int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int rows, int cols) {
+    switch (rows) {
+    case 6: lines_of(6, vectors, k, line, b, c, ldc, cols); break;
+    case 5: lines_of(5, vectors, k, line, b, c, ldc, cols); break;
+    case 4: lines_of(4, vectors, k, line, b, c, ldc, cols); break;
+    case 3: lines_of(3, vectors, k, line, b, c, ldc, cols); break;
+    case 2: lines_of(2, vectors, k, line, b, c, ldc, cols); break;
+    default: lines_of(1, vectors, k, line, b, c, ldc, cols); break;
+    }
+}
+
+TARGET static void tile_lines(int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int rows, int cols) {
+    if (cols > 8) lines_rows(2, k, line, b, c, ldc, rows, cols);
+    else lines_rows(1, k, line, b, c, ldc, rows, cols);
+}
+
 /* Eight lines of eight numbers -> eight columns, stored `width` apart. */
 INLINE void turn_8x8(float *to, int width, const float *from, int64_t ld) {
     __m256 r[8], t[8];
@@ -126,5 +167,5 @@ TARGET void lbi_across_avx2(float *to, int width, const float *from, int64_t ld,
         for (int j = 0; j < width; j++) to[p * width + j] = j < count ? from[j * ld + p] : 0;
 }
 
-const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .across = lbi_across_avx2};
+const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx2};
 #endif

@@ -84,5 +84,58 @@ TARGET static void tile_at(int64_t k, const float *a, const float *b, const int3
     else tile_rows(1, k, a, b, at, c, ldc, rows, cols, e);
 }
 
-const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .across = lbi_across_avx2};
+INLINE void lines_of(const int rows, const int vectors, int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int cols) {
+    __m512 sum[MR][2];
+    __mmask16 mask[2];
+    for (int v = 0; v < vectors; v++) {
+        int left = cols - 16 * v;
+        mask[v] = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) sum[i][v] = _mm512_setzero_ps();
+    for (int64_t p = 0; p < k; p++, b += NR) {
+        __m512 b0 = _mm512_load_ps(b), b1 = vectors > 1 ? _mm512_load_ps(b + 16) : b0;
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++) {
+            __m512 x = _mm512_set1_ps(line[i][p]);
+            sum[i][0] = _mm512_fmadd_ps(x, b0, sum[i][0]);
+            if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
+        }
+    }
+#pragma GCC unroll 14
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            float *to = c + i * ldc + 16 * v;
+            _mm512_mask_storeu_ps(to, mask[v], _mm512_add_ps(sum[i][v], _mm512_maskz_loadu_ps(mask[v], to)));
+        }
+}
+
+INLINE void lines_rows(const int vectors, int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int rows, int cols) {
+    switch (rows) {
+    case 14: lines_of(14, vectors, k, line, b, c, ldc, cols); break;
+    case 13: lines_of(13, vectors, k, line, b, c, ldc, cols); break;
+    case 12: lines_of(12, vectors, k, line, b, c, ldc, cols); break;
+    case 11: lines_of(11, vectors, k, line, b, c, ldc, cols); break;
+    case 10: lines_of(10, vectors, k, line, b, c, ldc, cols); break;
+    case 9: lines_of(9, vectors, k, line, b, c, ldc, cols); break;
+    case 8: lines_of(8, vectors, k, line, b, c, ldc, cols); break;
+    case 7: lines_of(7, vectors, k, line, b, c, ldc, cols); break;
+    case 6: lines_of(6, vectors, k, line, b, c, ldc, cols); break;
+    case 5: lines_of(5, vectors, k, line, b, c, ldc, cols); break;
+    case 4: lines_of(4, vectors, k, line, b, c, ldc, cols); break;
+    case 3: lines_of(3, vectors, k, line, b, c, ldc, cols); break;
+    case 2: lines_of(2, vectors, k, line, b, c, ldc, cols); break;
+    default: lines_of(1, vectors, k, line, b, c, ldc, cols); break;
+    }
+}
+
+TARGET static void tile_lines(int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int rows, int cols) {
+    if (cols > 16) lines_rows(2, k, line, b, c, ldc, rows, cols);
+    else lines_rows(1, k, line, b, c, ldc, rows, cols);
+}
+
+const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx2};
 #endif

@@ -25,6 +25,8 @@ typedef struct lbi_gemm_kernel {
     void (*tile)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *end);
     /* The same with row p of B at b + at[p], on no boundary and cols numbers long: pictures need no copy for that. */
     void (*tile_at)(int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *end);
+    /* The transposed of that: c[i][j] += sum over p of line[i][p] * b[p][j], b packed as [k][nr]: the gradient of kernels. */
+    void (*tile_lines)(int64_t k, const float *const *line, const float *b, float *c, int64_t ldc, int rows, int cols);
     /* Panel of `width` from count <= width lines of k numbers each, lines ld apart: to[p * width + j] = from[j * ld + p]. Lanes
      * from count on become 0. May write up to 7 numbers beyond to[k * width]. */
     void (*across)(float *to, int width, const float *from, int64_t ld, int count, int64_t k);

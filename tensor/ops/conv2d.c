@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
-#include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
@@ -57,17 +57,20 @@ static void image_forward(const lbi_conv *p, const lb_real *x, const lb_real *w,
     }
 }
 
+/* Work memory of a plane for each thread; NULL: the plain loops do it. */
+static lb_real *depth_work(lb_call *c, const lbi_depth *d, bool planned, int threads) { return planned && lbi_cpu() != LBI_CPU_REF ? lb_scratch(c, (size_t)(d->space * threads) * sizeof(lb_real)) : NULL; }
+
 static void depthwise_forward(lb_call *c, const lbi_conv *p) {
     const options *o = c->params;
-    int64_t planes = c->in[0]->shape[0] * p->c, space = lbi_cpu() == LBI_CPU_REF ? -1 : lbi_depth_space(p);
+    lbi_depth d;
     int threads = omp_get_max_threads();
-    lb_real *work = space > 0 ? lb_scratch(c, (size_t)(space * threads) * sizeof *work) : NULL;
-    if (space > 0 && !work) return;
+    int64_t planes = c->in[0]->shape[0] * p->c;
+    lb_real *work = depth_work(c, &d, lbi_depth_plan(&d, p), threads);
 #pragma omp parallel for num_threads(threads) if (planes * p->y * p->x > 16384)
     for (int64_t i = 0; i < planes; i++) {
         const lb_real *x = lb_r(c->in[0]) + i * p->h * p->w, *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw;
         lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = c->in[2] ? lb_r(c->in[2])[i % p->c] : 0;
-        if (work) lbi_depth_plane(p, x, kernel, o->act, bias, y, work + omp_get_thread_num() * space);
+        if (work) lbi_depth_forward(&d, x, kernel, o->act, bias, y, work + omp_get_thread_num() * d.space);
         else {
             lbi_depthwise(p, x, kernel, y);
             lbi_act_plane(o->act, y, p->y * p->x, bias);
@@ -101,23 +104,40 @@ static void forward(lb_call *c) {
 
 /* ---- backward ---- */
 
-static void depthwise_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
-    int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
-    if (c->gin[0])
-#pragma omp parallel for
-        for (int64_t i = 0; i < images * p->c; i++) {
-            lb_real *to = lb_r(c->gin[0]) + i * in;
-            if (c->fresh[0]) memset(to, 0, (size_t)in * sizeof *to);
-            lbi_depthwise_input(p, g + i * out, lb_r(c->in[1]) + i % p->c * k, to);
+static void depthwise_input(lb_call *c, const lbi_conv *p, const lb_real *g) {
+    lbi_depth d;
+    int threads = omp_get_max_threads();
+    int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
+    lb_real *work = depth_work(c, &d, lbi_depth_plan_back(&d, p), threads);
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < c->in[0]->shape[0] * p->c; i++) {
+        const lb_real *kernel = lb_r(c->in[1]) + i % p->c * k;
+        lb_real *to = lb_r(c->gin[0]) + i * in;
+        if (work) {
+            lbi_depth_input(&d, g + i * out, kernel, to, c->fresh[0], work + omp_get_thread_num() * d.space);
+            continue;
         }
-    if (!c->gin[1]) return;
+        if (c->fresh[0]) memset(to, 0, (size_t)in * sizeof *to);
+        lbi_depthwise_input(p, g + i * out, kernel, to);
+    }
+}
+
+static void depthwise_kernel(lb_call *c, const lbi_conv *p, const lb_real *g) {
+    lbi_depth d;
+    int threads = omp_get_max_threads();
+    int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
+    lb_real *work = depth_work(c, &d, lbi_depth_plan(&d, p), threads);
     double *sums = lb_scratch(c, (size_t)(p->c * k) * sizeof *sums);
     if (!sums) return;
-#pragma omp parallel for
+#pragma omp parallel for num_threads(threads)
     for (int64_t ch = 0; ch < p->c; ch++) {
         double *sum = sums + ch * k;
         for (int64_t j = 0; j < k; j++) sum[j] = 0;
-        for (int64_t n = 0; n < images; n++) lbi_depthwise_kernel(p, lb_r(c->in[0]) + (n * p->c + ch) * in, g + (n * p->c + ch) * out, sum);
+        for (int64_t n = 0; n < images; n++) {
+            const lb_real *x = lb_r(c->in[0]) + (n * p->c + ch) * in, *from = g + (n * p->c + ch) * out;
+            if (work) lbi_depth_kernel(&d, x, from, sum, work + omp_get_thread_num() * d.space);
+            else lbi_depthwise_kernel(p, x, from, sum);
+        }
         for (int64_t j = 0; j < k; j++) lb_r(c->gin[1])[ch * k + j] = (lb_real)sum[j] + (c->fresh[1] ? 0 : lb_r(c->gin[1])[ch * k + j]);
     }
 }
@@ -146,18 +166,18 @@ static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w
 
 /* Each thread sums the weight's gradient over its own run of images; the sums are added in thread order, so a number of threads
  * gives one result. */
-static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
+static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g, bool input, bool weights) {
     int64_t images = c->in[0]->shape[0], in = p->c * p->h * p->w, out = p->o * p->y * p->x, kernel = lb_numel(c->in[1]);
     int threads = images > 1 ? omp_get_max_threads() : 1;
     size_t each = pointwise(p) ? 0 : (size_t)(p->c / p->groups * p->kh * p->kw * p->y * p->x);
     lb_real *col = each ? lb_scratch(c, each * sizeof *col * (size_t)threads) : NULL;
-    lb_real *part = c->gin[1] ? lb_scratch(c, (size_t)kernel * sizeof *part * (size_t)threads) : NULL;
-    if ((each && !col) || (c->gin[1] && !part)) return;
+    lb_real *part = weights ? lb_scratch(c, (size_t)kernel * sizeof *part * (size_t)threads) : NULL;
+    if ((each && !col) || (weights && !part)) return;
     if (part) memset(part, 0, (size_t)kernel * sizeof *part * (size_t)threads);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < images; i++) {
         size_t me = (size_t)omp_get_thread_num();
-        image_backward(p, lb_r(c->in[0]) + i * in, lb_r(c->in[1]), g + i * out, c->gin[0] ? lb_r(c->gin[0]) + i * in : NULL, c->fresh[0], part ? part + me * (size_t)kernel : NULL, each ? col + each * me : NULL);
+        image_backward(p, lb_r(c->in[0]) + i * in, lb_r(c->in[1]), g + i * out, input ? lb_r(c->gin[0]) + i * in : NULL, c->fresh[0], part ? part + me * (size_t)kernel : NULL, each ? col + each * me : NULL);
     }
     for (int64_t j = 0; part && c->fresh[1] && j < kernel; j++) lb_r(c->gin[1])[j] = 0;
     for (int t = 0; part && t < threads; t++)
@@ -184,8 +204,19 @@ static void backward(lb_call *c) {
                 for (int64_t j = 0; j < n; j++) sum += g[(i * p.o + ch) * n + j];
             lb_r(c->gin[2])[ch] = (lb_real)sum + (c->fresh[2] ? 0 : lb_r(c->gin[2])[ch]);
         }
-    if (depthwise(&p)) depthwise_backward(c, &p, g);
-    else dense_backward(c, &p, g);
+    if (!depthwise(&p)) {
+        bool input = c->gin[0] != NULL, weights = c->gin[1] != NULL;
+#ifndef LB_DOUBLE
+        lbi_conv_done done = input ? lbi_conv_input(&p, images, g, lb_r(c->in[1]), lb_r(c->gin[0]), c->fresh[0]) : LBI_CONV_DONE;
+        if (done == LBI_CONV_BROKEN) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for a part of the gradient");
+        input = done == LBI_CONV_NOT_DONE;
+        if (weights) weights = !lbi_conv_kernel(&p, images, lb_r(c->in[0]), g, lb_r(c->gin[1]), c->fresh[1]);
+#endif
+        if (input || weights) dense_backward(c, &p, g, input, weights);
+    } else {
+        if (c->gin[0]) depthwise_input(c, &p, g);
+        if (c->gin[1]) depthwise_kernel(c, &p, g);
+    }
 }
 
 static void reference(lb_call *c) {

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Depthwise convolution, a plane at a time. Private to tensor/. All are pure and may run on any thread. */
+#ifndef LB_TENSOR_KERNELS_CONV_DEPTH_H
+#define LB_TENSOR_KERNELS_CONV_DEPTH_H
+#include "tensor/kernels/conv_pad.h"
+
+enum { LBI_DEPTH_TAPS = 512 };
+
+/* What is the same for all planes of a call. */
+typedef struct lbi_depth {
+    lbi_conv p;
+    lbi_pad pad;
+    int64_t taps, flat, wide;
+    int64_t space; /* numbers of work memory a plane needs */
+    int64_t stride_h, stride_w, from_h, from_w; /* of the input's gradient: the convolution's stride and the size of g */
+    int32_t at[LBI_DEPTH_TAPS];
+} lbi_depth;
+
+/** @return false: the kernel is too large for it. */
+bool lbi_depth_plan(lbi_depth *d, const lbi_conv *p);
+/** The plan for lbi_depth_input, from the convolution's own p. */
+bool lbi_depth_plan_back(lbi_depth *d, const lbi_conv *p);
+
+/** out [Y,X] = act(kernel * in + bias). */
+void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work);
+/** gin [H,W] = (fresh ? 0 : gin) + what g [Y,X] brings to it. */
+void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *kernel, lb_real *gin, bool fresh, lb_real *work);
+/** gkernel [kh*kw] += what g brings to it; with the plan of lbi_depth_plan. */
+void lbi_depth_kernel(const lbi_depth *d, const lb_real *in, const lb_real *g, double *gkernel, lb_real *work);
+
+#endif
