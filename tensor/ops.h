@@ -47,6 +47,11 @@ typedef struct lb_attention_spec {
     bool merge;          /* y is [N,L,H E], heads side by side, rather than [N,H,L,E] */
 } lb_attention_spec;
 
+/* The same along depth, height, width. Zero stride, dilation, groups mean 1. */
+typedef struct lb_conv3d_spec {
+    int64_t stride[3], before[3], after[3], dilation[3], groups;
+} lb_conv3d_spec;
+
 #define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
 #define ALSO(name, ...) LB_API lb_tensor *lb_##name(__VA_ARGS__);
 #include "tensor/ops.def"

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y[n,o,i,j] = act(b[o] + sum_{c,u,v} x[n,c, i sh + u dh - pt, j sw + v dw - pl] w[o,c,u,v]), channels in groups; what lies outside is 0.
- * 1x1: one product an image, no copy. Depthwise: direct. Else: patches as columns, then a product. Images over threads. */
+ * 1x1: one product an image, no copy. Depthwise: direct. Else: patches as columns, then a product. Images over threads.
+ * conv1d and the transposed convolutions call these functions too (tensor/convs.h). */
 #include <omp.h>
 #include <string.h>
 #include "base/cpu.h"
+#include "tensor/convs.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    lb_conv_spec spec;
-    lb_act act;
-} options;
+typedef lbi_conv_options options;
 
 static int64_t one(int64_t x) { return x ? x : 1; }
 
@@ -196,14 +195,7 @@ static void backward(lb_call *c) {
         lbi_act_back(o->act, through, g, lb_r(c->out[0]), all);
         g = through;
     }
-    if (c->in[2] && c->gin[2])
-#pragma omp parallel for
-        for (int64_t ch = 0; ch < p.o; ch++) {
-            double sum = 0;
-            for (int64_t i = 0; i < images; i++)
-                for (int64_t j = 0; j < n; j++) sum += g[(i * p.o + ch) * n + j];
-            lb_r(c->gin[2])[ch] = (lb_real)sum + (c->fresh[2] ? 0 : lb_r(c->gin[2])[ch]);
-        }
+    if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, g, images, p.o, n);
     if (!depthwise(&p)) {
         bool input = c->gin[0] != NULL, weights = c->gin[1] != NULL;
 #ifndef LB_DOUBLE
