@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/norm.h"
+#include <math.h>
 #include "tensor/kernels/levels.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -85,4 +86,54 @@ LBI_LEVELS void lbi_plane_back(lb_act act, lb_real *gx, const lb_real *g, const 
     else if (act == LB_ACT_RELU6) back(LB_ACT_RELU6, gx, g, y, x, n, a, b, c, fresh);
     else if (act == LB_ACT_NONE) back(LB_ACT_NONE, gx, g, y, x, n, a, b, c, fresh);
     else back(act, gx, g, y, x, n, a, b, c, fresh);
+}
+
+/* ---- rows ---- */
+
+LBI_LEVELS void lbi_row_norm(lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict gamma, const lb_real *restrict beta, int64_t k, double eps, lb_real *mean, lb_real *rstd) {
+    double sum = 0, square = 0;
+    lbi_plane_sum(x, k, &sum);
+    lb_real m = (lb_real)(sum / (double)k);
+    lbi_plane_square(x, k, m, &square);
+    lb_real r = (lb_real)(1 / sqrt(square / (double)k + eps));
+    *mean = m;
+    *rstd = r;
+    if (gamma && beta)
+        for (int64_t j = 0; j < k; j++) y[j] = (x[j] - m) * r * gamma[j] + beta[j];
+    else
+        for (int64_t j = 0; j < k; j++) y[j] = (x[j] - m) * r * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0);
+}
+
+/* With a constant `has` the compiler keeps one branch. */
+INLINE void norm_back(bool has, lb_real *restrict gx, const lb_real *restrict g, const lb_real *restrict x, const lb_real *restrict gamma, int64_t k, lb_real mean, lb_real rstd, bool fresh) {
+    double a = 0, b = 0;
+    for (int64_t i = 0; i < k; i += BLOCK) {
+        int64_t end = i + BLOCK < k ? i + BLOCK : k;
+        lb_real s = 0, d = 0;
+#pragma omp simd reduction(+ : s, d)
+        for (int64_t j = i; j < end; j++) {
+            lb_real h = has ? g[j] * gamma[j] : g[j];
+            s += h;
+            d += h * ((x[j] - mean) * rstd);
+        }
+        a += (double)s;
+        b += (double)d;
+    }
+    lb_real ma = (lb_real)(a / (double)k), mb = (lb_real)(b / (double)k);
+    if (fresh)
+        for (int64_t j = 0; j < k; j++) gx[j] = rstd * ((has ? g[j] * gamma[j] : g[j]) - ma - (x[j] - mean) * rstd * mb);
+    else
+        for (int64_t j = 0; j < k; j++) gx[j] += rstd * ((has ? g[j] * gamma[j] : g[j]) - ma - (x[j] - mean) * rstd * mb);
+}
+
+LBI_LEVELS void lbi_row_norm_back(lb_real *gx, const lb_real *g, const lb_real *x, const lb_real *gamma, int64_t k, lb_real mean, lb_real rstd, bool fresh) {
+    if (gamma) norm_back(true, gx, g, x, gamma, k, mean, rstd, fresh);
+    else norm_back(false, gx, g, x, gamma, k, mean, rstd, fresh);
+}
+
+LBI_LEVELS void lbi_row_norm_sums(lb_real *restrict dgamma, lb_real *restrict dbeta, const lb_real *restrict g, const lb_real *restrict x, int64_t k, lb_real mean, lb_real rstd) {
+    if (dgamma)
+        for (int64_t j = 0; j < k; j++) dgamma[j] += g[j] * ((x[j] - mean) * rstd);
+    if (dbeta)
+        for (int64_t j = 0; j < k; j++) dbeta[j] += g[j];
 }

@@ -14,4 +14,12 @@ void lbi_plane_back_sums(lb_act act, const lb_real *g, const lb_real *y, const l
 /** gx = (fresh ? 0 : gx) + a g' + b x + c. */
 void lbi_plane_back(lb_act act, lb_real *gx, const lb_real *g, const lb_real *y, const lb_real *x, int64_t n, lb_real a, lb_real b, lb_real c, bool fresh);
 
+/* Layer norm on one row of k numbers. gamma, beta may be NULL (1, 0). */
+/** y = (x - mean) rstd gamma + beta; *mean and *rstd (1 / sqrt(biased variance + eps)) as found. */
+void lbi_row_norm(lb_real *y, const lb_real *x, const lb_real *gamma, const lb_real *beta, int64_t k, double eps, lb_real *mean, lb_real *rstd);
+/** gx = (fresh ? 0 : gx) + rstd (h - mean(h) - xh mean(h xh)), h = g gamma, xh = (x - mean) rstd. */
+void lbi_row_norm_back(lb_real *gx, const lb_real *g, const lb_real *x, const lb_real *gamma, int64_t k, lb_real mean, lb_real rstd, bool fresh);
+/** dgamma += g xh, dbeta += g; either may be NULL. */
+void lbi_row_norm_sums(lb_real *dgamma, lb_real *dbeta, const lb_real *g, const lb_real *x, int64_t k, lb_real mean, lb_real rstd);
+
 #endif

@@ -1,72 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = (x - mean) rstd gamma + beta over the last axis, rstd = 1 / sqrt(biased variance + eps). With h = g gamma, xh = (x - mean) rstd:
- * dx = rstd (h - mean(h) - xh mean(h xh)), dgamma = sum g xh, dbeta = sum g. Sums in double. */
-#include <math.h>
-#include "tensor/op.h"
+ * dx = rstd (h - mean(h) - xh mean(h xh)), dgamma = sum g xh, dbeta = sum g. Sums of up to 4096 numbers in the maths type, of
+ * those in double. */
+#include <string.h>
+#include "tensor/kernels/norm.h"
+#include "tensor/loops.h"
 #include "tensor/ops.h"
 
 typedef struct options {
     double eps;
 } options;
 
-static void forward(lb_call *c) {
-    const options *o = c->params;
+static int64_t rows_of(const lb_call *c) {
     const lb_tensor *x = c->in[0];
-    int64_t k = x->shape[x->rank - 1], n = k ? lb_numel(x) / k : 0;
+    int64_t k = x->shape[x->rank - 1];
+    return k ? lb_numel(x) / k : 0;
+}
+
+static void forward_rows(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    const options *o = c->params;
+    int64_t k = c->in[0]->shape[c->in[0]->rank - 1];
     const lb_real *gamma = c->in[1] ? lb_r(c->in[1]) : NULL, *beta = c->in[2] ? lb_r(c->in[2]) : NULL;
-#pragma omp parallel for if (n * k > 32768)
-    for (int64_t i = 0; i < n; i++) {
-        const lb_real *row = lb_r(x) + i * k;
-        lb_real *y = lb_r(c->out[0]) + i * k;
-        double sum = 0, square = 0;
-        for (int64_t j = 0; j < k; j++) sum += row[j];
-        double mean = sum / (double)k;
-        for (int64_t j = 0; j < k; j++) square += (row[j] - mean) * (row[j] - mean);
-        lb_real m = (lb_real)mean, r = (lb_real)(1 / sqrt(square / (double)k + o->eps));
-        lb_r(c->out[1])[i] = m;
-        lb_r(c->out[2])[i] = r;
-        for (int64_t j = 0; j < k; j++) y[j] = (row[j] - m) * r * (gamma ? gamma[j] : 1) + (beta ? beta[j] : 0);
+    for (int64_t i = first; i < last; i++) lbi_row_norm(lb_r(c->out[0]) + i * k, lb_r(c->in[0]) + i * k, gamma, beta, k, o->eps, lb_r(c->out[1]) + i, lb_r(c->out[2]) + i);
+}
+
+static void forward(lb_call *c) { lbi_split(rows_of(c), 4 * c->in[0]->shape[c->in[0]->rank - 1], forward_rows, c); }
+
+/* Rows in pieces: a piece sums its part of dgamma and dbeta, pieces are added in their order, whatever the threads. */
+enum { PIECE = 64 };
+
+typedef struct pieces {
+    lb_call *c;
+    int64_t rows;
+    lb_real *gamma, *beta; /* [pieces][k]; NULL = not asked for */
+} pieces;
+
+static void backward_pieces(const void *ctx, int64_t first, int64_t last) {
+    const pieces *p = ctx;
+    const lb_call *c = p->c;
+    int64_t k = c->in[0]->shape[c->in[0]->rank - 1];
+    const lb_real *gamma = c->in[1] ? lb_r(c->in[1]) : NULL;
+    for (int64_t piece = first; piece < last; piece++) {
+        lb_real *dgamma = p->gamma ? p->gamma + piece * k : NULL, *dbeta = p->beta ? p->beta + piece * k : NULL;
+        if (dgamma) memset(dgamma, 0, (size_t)k * sizeof *dgamma);
+        if (dbeta) memset(dbeta, 0, (size_t)k * sizeof *dbeta);
+        for (int64_t i = piece * PIECE; i < p->rows && i < (piece + 1) * PIECE; i++) {
+            const lb_real *x = lb_r(c->in[0]) + i * k, *g = lb_r(c->gout[0]) + i * k;
+            lb_real m = lb_r(c->out[1])[i], r = lb_r(c->out[2])[i];
+            if (c->gin[0]) lbi_row_norm_back(lb_r(c->gin[0]) + i * k, g, x, gamma, k, m, r, c->fresh[0]);
+            if (dgamma || dbeta) lbi_row_norm_sums(dgamma, dbeta, g, x, k, m, r);
+        }
     }
 }
 
+static void add_pieces(lb_call *c, int input, const lb_real *sums, int64_t count, int64_t k) {
+    lb_tensor all = {.dtype = LB_REAL, .rank = 2, .shape = {count, k}, .stride = {k, 1}};
+    union { const lb_real *in; void *out; } data = {.in = sums};
+    all.data = data.out;
+    lbi_reduce_to(c->gin[input], &all, 1, c->fresh[input]);
+}
+
 static void backward(lb_call *c) {
-    const lb_tensor *x = c->in[0];
-    int64_t k = x->shape[x->rank - 1], n = k ? lb_numel(x) / k : 0;
-    const lb_real *gamma = c->in[1] ? lb_r(c->in[1]) : NULL;
     if (!c->gout[0]) return;
-    if (c->gin[0])
-#pragma omp parallel for if (n * k > 32768)
-        for (int64_t i = 0; i < n; i++) {
-            const lb_real *row = lb_r(x) + i * k, *g = lb_r(c->gout[0]) + i * k;
-            lb_real *gx = lb_r(c->gin[0]) + i * k, m = lb_r(c->out[1])[i], r = lb_r(c->out[2])[i];
-            double a = 0, b = 0;
-            for (int64_t j = 0; j < k; j++) {
-                lb_real h = g[j] * (gamma ? gamma[j] : 1);
-                a += h;
-                b += h * (row[j] - m) * r;
-            }
-            lb_real ma = (lb_real)(a / (double)k), mb = (lb_real)(b / (double)k);
-            for (int64_t j = 0; j < k; j++) gx[j] += r * (g[j] * (gamma ? gamma[j] : 1) - ma - (row[j] - m) * r * mb);
-        }
-    for (int64_t i = 0; i < n; i++) {
-        const lb_real *row = lb_r(x) + i * k, *g = lb_r(c->gout[0]) + i * k;
-        lb_real m = lb_r(c->out[1])[i], r = lb_r(c->out[2])[i];
-        if (c->in[1] && c->gin[1])
-            for (int64_t j = 0; j < k; j++) lb_r(c->gin[1])[j] += g[j] * (row[j] - m) * r;
-        if (c->in[2] && c->gin[2])
-            for (int64_t j = 0; j < k; j++) lb_r(c->gin[2])[j] += g[j];
-    }
+    pieces p = {c, rows_of(c), NULL, NULL};
+    int64_t k = c->in[0]->shape[c->in[0]->rank - 1], count = (p.rows + PIECE - 1) / PIECE;
+    bool gamma = c->in[1] && c->gin[1], beta = c->in[2] && c->gin[2];
+    if (gamma && !(p.gamma = lb_scratch(c, (size_t)(count * k + 1) * sizeof *p.gamma))) return;
+    if (beta && !(p.beta = lb_scratch(c, (size_t)(count * k + 1) * sizeof *p.beta))) return;
+    lbi_split(count, 8 * PIECE * k, backward_pieces, &p);
+    if (gamma) add_pieces(c, 1, p.gamma, count, k);
+    if (beta) add_pieces(c, 2, p.beta, count, k);
 }
 
 static const options usual = {1e-5}, large = {0.1};
 static const lb_op_case cases[] = {
     {.name = "affine", .rank = {2, 1, 1}, .shape = {{3, 6}, {6}, {6}}, .params = &usual},
     {.name = "plain", .rank = {3, -1, -1}, .shape = {{2, 3, 5}}, .params = &large},
+    {.name = "many rows", .rank = {2, 1, 1}, .shape = {{150, 37}, {37}, {37}}, .params = &usual},
     {.name = "no rows", .rank = {2, 1, 1}, .shape = {{0, 6}, {6}, {6}}, .params = &usual},
 };
 
 LB_OP(layer_norm) = {.id = "layer_norm", .title = "layer normalisation over the last axis", .source = "Ba, Kiros, Hinton, arXiv:1607.06450; torch.nn.functional.layer_norm",
-                     .sig = "x[...,K] gamma[K]? beta[K]? -> y[...,K] mean[...] rstd[...]", .results = 1, .math = "y = gamma (x - mean) / sqrt(var + eps) + beta",
+                     .sig = "x[...,K] gamma[K]? beta[K]? -> y[...,K] mean[...] rstd[...]", .results = 1, .math = "y = gamma (x - mean) / sqrt(var + eps) + beta", .flags = LB_OP_SETS,
                      .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2), .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_layer_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps) {

@@ -44,7 +44,7 @@ static bool shape(lb_call *c) {
 }
 
 /* Indices u with 0 <= at + u * step < size: [*first, *last). */
-static void window(int64_t at, int64_t step, int64_t size, int64_t kernel, int64_t *first, int64_t *last) {
+static inline void window(int64_t at, int64_t step, int64_t size, int64_t kernel, int64_t *first, int64_t *last) {
     *first = at < 0 ? (-at + step - 1) / step : 0;
     *last = at >= size ? 0 : (size - 1 - at) / step + 1;
     if (*last > kernel) *last = kernel;
@@ -82,6 +82,24 @@ static void forward(lb_call *c) {
     for (int64_t i = 0; i < planes; i++) forward_plane(&p, lb_r(c->in[0]) + i * p.h * p.w, lb_r(c->out[0]) + i * p.y * p.x, lines + p.w * omp_get_thread_num());
 }
 
+/* The place of the window's first maximum. Every element is looked at, backwards, and the last match stays: a search that ends early would
+ * cost more, since the processor cannot foresee its end. */
+static inline int64_t place_of(const lbi_conv *p, const lb_real *x, lb_real most, int64_t top, int64_t left, const int64_t u[2], const int64_t v[2]) {
+    int64_t at = -1;
+    for (int64_t i = u[1] - 1; i >= u[0]; i--)
+        for (int64_t j = v[1] - 1; j >= v[0]; j--) {
+            int64_t here = (top + i * p->dh) * p->w + left + j * p->dw;
+            at = x[here] == most ? here : at;
+        }
+    if (most == most) return at;
+    for (int64_t i = u[1] - 1; i >= u[0]; i--)
+        for (int64_t j = v[1] - 1; j >= v[0]; j--) {
+            int64_t here = (top + i * p->dh) * p->w + left + j * p->dw;
+            at = x[here] != x[here] ? here : at;
+        }
+    return at;
+}
+
 static void backward_planes(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
     lbi_conv p = plan_of(c);
@@ -89,19 +107,16 @@ static void backward_planes(const void *ctx, int64_t first, int64_t last) {
         const lb_real *x = lb_r(c->in[0]) + i * p.h * p.w, *y = lb_r(c->out[0]) + i * p.y * p.x, *g = lb_r(c->gout[0]) + i * p.y * p.x;
         lb_real *gx = lb_r(c->gin[0]) + i * p.h * p.w;
         if (c->fresh[0]) memset(gx, 0, (size_t)(p.h * p.w) * sizeof *gx);
-        for (int64_t r = 0; r < p.y; r++)
+        for (int64_t r = 0; r < p.y; r++) {
+            int64_t u[2], v[2], top = r * p.sh - p.pt;
+            window(top, p.dh, p.h, p.kh, &u[0], &u[1]);
             for (int64_t q = 0; q < p.x; q++) {
-                int64_t u0, u1, v0, v1, top = r * p.sh - p.pt, left = q * p.sw - p.pl, at = -1;
-                window(top, p.dh, p.h, p.kh, &u0, &u1);
-                window(left, p.dw, p.w, p.kw, &v0, &v1);
-                lb_real most = y[r * p.x + q];
-                for (int64_t u = u0; u < u1 && at < 0; u++)
-                    for (int64_t v = v0; v < v1 && at < 0; v++) {
-                        int64_t here = (top + u * p.dh) * p.w + left + v * p.dw;
-                        if (x[here] == most || (most != most && x[here] != x[here])) at = here;
-                    }
+                int64_t left = q * p.sw - p.pl;
+                window(left, p.dw, p.w, p.kw, &v[0], &v[1]);
+                int64_t at = place_of(&p, x, y[r * p.x + q], top, left, u, v);
                 if (at >= 0) gx[at] += g[r * p.x + q];
             }
+        }
     }
 }
 
