@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/attend.h"
 #include <math.h>
+#include <omp.h>
 #include "base/rng.h"
 #include "tensor/kernels/attend.h"
 #include "tensor/kernels/gemm.h"
@@ -219,6 +220,27 @@ lbi_attend_units lbi_attend_units_of(const lbi_attend *a) {
         heads = heads || a->to_relative->shape[0] < a->h;
     }
     return (lbi_attend_units){(samples ? 1 : a->n) * (heads ? 1 : a->g), !samples, !heads};
+}
+
+lbi_attend_span lbi_attend_unit(const lbi_attend *a, const lbi_attend_units *units, int64_t u) {
+    lbi_attend_span x = {0, a->n, 0, a->h};
+    if (units->by_sample) {
+        x.n0 = units->by_head ? u / a->g : u;
+        x.n1 = x.n0 + 1;
+    }
+    if (units->by_head) {
+        x.h0 = u % a->g * (a->h / a->g);
+        x.h1 = x.h0 + a->h / a->g;
+    }
+    return x;
+}
+
+lb_real *lbi_attend_grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row) { return lb_r(g) + ((n * g->shape[1] + h) * g->shape[2] + row) * g->shape[3]; }
+
+int lbi_attend_threads(const lbi_attend *a, int64_t pieces, int64_t width) {
+    double work = (double)(a->n * a->h * a->l) * (double)(a->s * width);
+    int most = omp_get_max_threads();
+    return pieces < 2 || work < 2e5 ? 1 : pieces < most ? (int)pieces : most;
 }
 
 /* ---- the plain definition ---- */

@@ -58,6 +58,15 @@ void lbi_attend_drop(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int6
 /** Adds the gradient ds of a tile of scores to bias and relative, then turns it into that of q k^T: times scale (and slope). */
 void lbi_attend_back_tile(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *ds, const lb_real *slope, int64_t ld);
 lbi_attend_units lbi_attend_units_of(const lbi_attend *a);
+/** The samples and heads of queries of one unit. */
+typedef struct lbi_attend_span {
+    int64_t n0, n1, h0, h1;
+} lbi_attend_span;
+lbi_attend_span lbi_attend_unit(const lbi_attend *a, const lbi_attend_units *units, int64_t u);
+/** Row `row` of map (n, h) of a contiguous gradient [N,H,rows,width]. */
+lb_real *lbi_attend_grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row);
+/** How many threads for so many pieces of work, one when it is small; width: numbers per query and key. */
+int lbi_attend_threads(const lbi_attend *a, int64_t pieces, int64_t width);
 
 /** The plain definition of one row of weights, without dropout: p [S], zeros when every key is hidden. @return log of the sum of
  *  exponentials, +inf then */

@@ -51,6 +51,15 @@ typedef struct lb_attention_spec {
 typedef struct lb_conv3d_spec {
     int64_t stride[3], before[3], after[3], dilation[3], groups;
 } lb_conv3d_spec;
+/* Frequencies of rotary positions (rotary_table); base 0 = 10000. */
+typedef enum lb_rotary_scaling { LB_ROTARY_PLAIN = 0, LB_ROTARY_LINEAR, LB_ROTARY_NTK, LB_ROTARY_LLAMA3 } lb_rotary_scaling;
+typedef struct lb_rotary_spec {
+    int64_t pairs; /* half of the width that is turned */
+    double base;
+    lb_rotary_scaling scaling;
+    double factor, low, high; /* how much longer than trained; the last two for LB_ROTARY_LLAMA3: low_freq_factor, high_freq_factor */
+    int64_t length;           /* LB_ROTARY_LLAMA3: trained length */
+} lb_rotary_spec;
 
 #define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
 #define ALSO(name, ...) LB_API lb_tensor *lb_##name(__VA_ARGS__);

@@ -21,6 +21,8 @@ static inline void *lbi_storage_data(lb_storage *s) { return (char *)s + LBI_HEA
 
 /* Fills strides and counts; LB_E_SHAPE with a message if a size is negative, the rank too high or the bytes too many. */
 LB_MUST_USE lb_status lbi_layout(lb_tensor *x);
+/* Strides for y's shape over the memory of x; false when the counts differ or x would have to be copied. */
+bool lbi_view_strides(lb_tensor *y, const lb_tensor *x);
 /* The same as lb_tensor_new, but the values may be left unset. */
 LB_MUST_USE lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape, bool zero);
 /* Copies the elements of x in logical order to dst, same type. */

@@ -89,6 +89,40 @@ lb_status lbi_layout(lb_tensor *x) {
 
 /* ---- tensors of their own ---- */
 
+bool lbi_view_strides(lb_tensor *y, const lb_tensor *x) {
+    int64_t n = 1, shape[LB_MAX_RANK], stride[LB_MAX_RANK];
+    int rank = 0, from = 0, to = 0;
+    for (int i = 0; i < y->rank; i++)
+        if (y->shape[i] < 0 || !lb_mul_i64(&n, n, y->shape[i])) return false;
+    if (n != lb_numel(x)) return false;
+    for (int i = 0; i < x->rank; i++)
+        if (x->shape[i] != 1) {
+            shape[rank] = x->shape[i];
+            stride[rank++] = x->stride[i];
+        }
+    for (int i = 0; i < y->rank; i++) y->stride[i] = 1;
+    if (n == 0) return true;
+    /* Runs of axes with equal counts: those of x must lie one after another. */
+    while (from < rank) {
+        int from_end = from, to_end = to;
+        int64_t a = shape[from_end++], b = 1;
+        while (a != b) {
+            if (a < b) a *= shape[from_end++];
+            else b *= y->shape[to_end++];
+        }
+        for (int i = from; i + 1 < from_end; i++)
+            if (stride[i] != stride[i + 1] * shape[i + 1]) return false;
+        int64_t step = stride[from_end - 1];
+        for (int i = to_end - 1; i >= to; i--) {
+            y->stride[i] = step;
+            step *= y->shape[i];
+        }
+        from = from_end;
+        to = to_end;
+    }
+    return true;
+}
+
 lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape, bool zero) {
     lb_status st = LB_OK;
     lb_tensor *x = NULL;

@@ -38,12 +38,6 @@ static lb_real *result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, i
     return lb_r(y) + (a->o->merge ? (n * a->l + l) * a->h * a->e + h * a->e : ((n * a->h + h) * a->l + l) * a->e);
 }
 
-/* How many threads, for so many pieces of work. */
-static int threads_for(const lbi_attend *a, int64_t pieces) {
-    double work = (double)(a->n * a->h * a->l) * (double)(a->s * (a->d + a->e));
-    return pieces > 1 && work > 2e5 ? (int)least(pieces, omp_get_max_threads()) : 1;
-}
-
 static bool out_of_sight(const lbi_attend *a, int64_t s0, int64_t cols, int64_t lo, int64_t hi) { return s0 >= a->o->prefix && (s0 + cols <= lo || s0 >= hi); }
 
 /* Brings one row up to date: its sum and largest score so far, the result so far, the new scores, which become weights. */
@@ -96,7 +90,7 @@ static void forward(lb_call *c) {
     lbi_attend a;
     if (!lbi_attend_plan(&a, c, true)) return;
     int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks, tile = least(ROWS, a.l) * least(KEYS, a.s) + 16;
-    int threads = threads_for(&a, pieces);
+    int threads = lbi_attend_threads(&a, pieces, a.d + a.e);
     lb_real *all = lb_scratch(c, (size_t)(tile * threads) * sizeof *all);
     if (!all) return;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
@@ -112,8 +106,6 @@ typedef struct tiles {
     lb_real *p, *ds, *slope; /* slope: NULL without a soft cap */
 } tiles;
 
-static lb_real *grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row) { return lb_r(g) + ((n * g->shape[1] + h) * g->shape[2] + row) * g->shape[3]; }
-
 /* Gradients that one tile brings. g: rows of the gradient of y; delta: rowsum(G y). */
 static void tile_backward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, const lb_real *g, int64_t ld, const lb_real *delta, const tiles *m) {
     lb_call *c = a->call;
@@ -125,10 +117,10 @@ static void tile_backward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0,
     lbi_attend_drop(a, n, h, l0, rows, s0, cols, m->ds, cols);
     for (int64_t i = 0; i < rows; i++) lbi_attend_back(m->ds + i * cols, m->p + i * cols, cols, delta[i]);
     lbi_attend_drop(a, n, h, l0, rows, s0, cols, m->p, cols);
-    if (c->gin[2]) lbi_gemm(true, false, cols, e, rows, m->p, cols, g, ld, 1, grad_row(c->gin[2], n, group, s0), e);
+    if (c->gin[2]) lbi_gemm(true, false, cols, e, rows, m->p, cols, g, ld, 1, lbi_attend_grad_row(c->gin[2], n, group, s0), e);
     lbi_attend_back_tile(a, n, h, l0, rows, s0, cols, m->ds, m->slope, cols);
-    if (c->gin[0]) lbi_gemm(false, a->k.transposed, rows, d, cols, m->ds, cols, lbi_attend_row(&a->k, n, group, s0), a->k.ld, 1, grad_row(c->gin[0], n, h, l0), d);
-    if (c->gin[1]) lbi_gemm(true, a->q.transposed, cols, d, rows, m->ds, cols, lbi_attend_row(&a->q, n, h, l0), a->q.ld, 1, grad_row(c->gin[1], n, group, s0), d);
+    if (c->gin[0]) lbi_gemm(false, a->k.transposed, rows, d, cols, m->ds, cols, lbi_attend_row(&a->k, n, group, s0), a->k.ld, 1, lbi_attend_grad_row(c->gin[0], n, h, l0), d);
+    if (c->gin[1]) lbi_gemm(true, a->q.transposed, cols, d, rows, m->ds, cols, lbi_attend_row(&a->q, n, h, l0), a->q.ld, 1, lbi_attend_grad_row(c->gin[1], n, group, s0), d);
 }
 
 static void map_backward(const lbi_attend *a, int64_t n, int64_t h, const tiles *m) {
@@ -150,18 +142,17 @@ static void backward(lb_call *c) {
     lbi_attend a;
     if (!c->gout[0] || !lbi_attend_plan(&a, c, true)) return;
     lbi_attend_units units = lbi_attend_units_of(&a);
-    int64_t tile = least(ROWS, a.l) * least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2), ratio = a.h / a.g;
-    int threads = threads_for(&a, units.count);
+    int64_t tile = least(ROWS, a.l) * least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2);
+    int threads = lbi_attend_threads(&a, units.count, a.d + a.e);
     lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
     if (!all) return;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t u = 0; u < units.count; u++) {
         lb_real *mine = all + omp_get_thread_num() * each;
         const tiles m = {mine, mine + tile, a.o->softcap > 0 ? mine + 2 * tile : NULL};
-        int64_t n0 = units.by_sample ? (units.by_head ? u / a.g : u) : 0, n1 = units.by_sample ? n0 + 1 : a.n;
-        int64_t h0 = units.by_head ? u % a.g * ratio : 0, h1 = units.by_head ? h0 + ratio : a.h;
-        for (int64_t n = n0; n < n1; n++)
-            for (int64_t h = h0; h < h1; h++) map_backward(&a, n, h, &m);
+        lbi_attend_span span = lbi_attend_unit(&a, &units, u);
+        for (int64_t n = span.n0; n < span.n1; n++)
+            for (int64_t h = span.h0; h < span.h1; h++) map_backward(&a, n, h, &m);
     }
 }
 

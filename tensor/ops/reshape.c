@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = the same elements in another shape, row-major order; dx = g. One size may be -1: what is left over. Shares memory
- * when x is contiguous, else x is copied first. */
+ * where the order of memory allows it, else x is copied first. */
 #include <string.h>
 #include "tensor/loops.h"
 #include "tensor/ops.h"
@@ -62,8 +62,23 @@ LB_OP(reshape) = {.id = "reshape",
                   .cases = cases,
                   .case_count = LB_COUNT(cases)};
 
+/* The same shape with its open size known, over memory that is not contiguous; false when a copy is needed. */
+static bool viewable(const lb_tensor *x, struct reshape *p) {
+    lb_tensor y = {.rank = p->rank};
+    int64_t known = 1, *open = NULL;
+    if (!x || !x->data || lb_is_contiguous(x) || p->rank < 0 || p->rank > LB_MAX_RANK) return false;
+    for (int i = 0; i < p->rank; i++)
+        if (p->shape[i] == -1 && !open) open = &y.shape[i];
+        else known *= y.shape[i] = p->shape[i];
+    if (open && known > 0) *open = lb_numel(x) / known;
+    if (!lbi_view_strides(&y, x)) return false;
+    memcpy(p->shape, y.shape, sizeof p->shape);
+    return true;
+}
+
 lb_tensor *lb_reshape(lb_tape *t, lb_tensor *x, int rank, const int64_t *shape) {
     struct reshape p = {rank, {0}};
     if (rank > 0 && rank <= LB_MAX_RANK) memcpy(p.shape, shape, (size_t)rank * sizeof *shape);
+    if (viewable(x, &p)) return lb_view(t, x, rank, p.shape);
     return lb_apply(t, &lb_op_reshape, &p, sizeof p, 1, &x);
 }

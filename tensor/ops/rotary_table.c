@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cos, sin [...,P] of position f_i, f_i = base^(-i / P), i < P, after the scaling for texts longer than those trained on:
+ * linear: f / factor. NTK: base factor^(P / (P - 1)). Llama 3: waves of more than length / low positions get f / factor, those below
+ * length / high stay, between them the two are mixed by (length / wave - low) / (high - low). */
+#include <math.h>
+#include <string.h>
+#include "tensor/ops.h"
+#include "tensor/op.h"
+
+static bool shape(lb_call *c) {
+    const lb_rotary_spec *p = c->params;
+    const lb_tensor *x = c->in[0];
+    if (p->pairs < 1 || p->base <= 0 || (p->scaling != LB_ROTARY_PLAIN && p->factor <= 0) || x->rank == LB_MAX_RANK) {
+        lb_tape_fail(c->tape, LB_E_ARG, "%lld pairs, base %g, factor %g: expected them above 0", (long long)p->pairs, p->base, p->factor);
+        return false;
+    }
+    for (int k = 0; k < 2; k++) {
+        lb_tensor *y = c->out[k];
+        y->rank = x->rank + 1;
+        memcpy(y->shape, x->shape, sizeof x->shape);
+        y->shape[x->rank] = p->pairs;
+    }
+    return true;
+}
+
+static double frequency(const lb_rotary_spec *p, int64_t i) {
+    double pairs = (double)p->pairs, base = p->base, length = (double)p->length;
+    if (p->scaling == LB_ROTARY_NTK && pairs > 1) base *= pow(p->factor, pairs / (pairs - 1));
+    double f = pow(base, -(double)i / pairs), waves = length * f / (2 * M_PI);
+    if (p->scaling == LB_ROTARY_LINEAR) return f / p->factor;
+    if (p->scaling != LB_ROTARY_LLAMA3 || waves > p->high) return f;
+    if (waves < p->low) return f / p->factor;
+    double share = (waves - p->low) / (p->high - p->low);
+    return (1 - share) * f / p->factor + share * f;
+}
+
+static void forward(lb_call *c) {
+    const lb_rotary_spec *p = c->params;
+    int64_t rows = lb_numel(c->in[0]);
+    for (int64_t k = 0; k < p->pairs; k++) {
+        double f = frequency(p, k);
+        for (int64_t i = 0; i < rows; i++) {
+            double angle = (double)lb_i(c->in[0])[i] * f;
+            lb_r(c->out[0])[i * p->pairs + k] = (lb_real)cos(angle);
+            lb_r(c->out[1])[i * p->pairs + k] = (lb_real)sin(angle);
+        }
+    }
+}
+
+static const lb_rotary_spec plain = {.pairs = 3, .base = 10000}, linear = {.pairs = 2, .base = 100, .scaling = LB_ROTARY_LINEAR, .factor = 4};
+static const lb_rotary_spec ntk = {.pairs = 4, .base = 1000, .scaling = LB_ROTARY_NTK, .factor = 2};
+static const lb_rotary_spec llama = {.pairs = 8, .base = 10000, .scaling = LB_ROTARY_LLAMA3, .factor = 8, .low = 1, .high = 4, .length = 64};
+static const lb_op_case cases[] = {
+    {.name = "plain", .rank = {1}, .shape = {{5}}, .imax = 50, .params = &plain},
+    {.name = "linear", .rank = {2}, .shape = {{2, 3}}, .imax = 50, .params = &linear},
+    {.name = "ntk", .rank = {1}, .shape = {{4}}, .imax = 50, .params = &ntk},
+    {.name = "llama 3", .rank = {1}, .shape = {{6}}, .imax = 100, .params = &llama},
+    {.name = "empty", .rank = {1}, .shape = {{0}}, .imax = 5, .params = &plain},
+};
+
+LB_OP(rotary_table) = {.id = "rotary_table",
+                       .title = "cosines and sines of rotary positions, with the scalings for long texts",
+                       .source = "Su et al., arXiv:2104.09864; scalings as in Hugging Face's modeling_rope_utils",
+                       .sig = "position:i64 -> cos sin",
+                       .math = "cos, sin of position base^(-i/P)",
+                       .results = 2,
+                       .params_size = sizeof(lb_rotary_spec),
+                       .shape = shape,
+                       .forward = forward,
+                       .no_grad = "of whole numbers",
+                       .cases = cases,
+                       .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_rotary_table(lb_tape *t, lb_tensor *position, lb_rotary_spec spec, lb_tensor **sine) {
+    lb_tensor *out[2];
+    if (spec.base == 0) spec.base = 10000;
+    lb_apply_n(t, &lb_op_rotary_table, &spec, sizeof spec, 1, &position, 2, out);
+    *sine = out[1];
+    return out[0];
+}
