@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The typed constructors of all ops, from the one list. What an op computes stands in its file tensor/ops/<id>.c and in
  * `limbeck describe ops NAME`. All: @return a tensor owned by the tape, inert if the tape has failed; shape errors fail the tape
- * with LB_E_SHAPE; thread as the tape. An axis may be negative (-1 = last). */
+ * with LB_E_SHAPE; thread as the tape. An axis may be negative (-1 = last).
+ * Made of ops: tensor/arrange.h (stack, split, tile, roll, windows, ...), tensor/derived.h (einsum, masked and segment sums, order along any
+ * axis, quantiles, ...), tensor/noise.h (random tensors). */
 #ifndef LB_TENSOR_OPS_H
 #define LB_TENSOR_OPS_H
 #include "tensor/tape.h"
