@@ -15,7 +15,7 @@ typedef struct lb_text_tower {
 /** ids, mask i64 [N,L] -> pooled [N,width]. Taps: block.K, tokens. */
 LB_API lb_tensor *lb_text_tower_run(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb_text_tower *c);
 /** Mean of tokens [N,L,C] over the places where mask [N,L] is 1. */
-LB_API lb_tensor *lb_masked_mean(lb_tape *t, lb_tensor *tokens, lb_tensor *mask);
+LB_API lb_tensor *lb_mean_tokens(lb_tape *t, lb_tensor *tokens, lb_tensor *mask);
 
 LB_END
 #endif

@@ -58,7 +58,7 @@ static lb_tensor *layer(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mask
 }
 
 static lb_tensor *pool(lb_tape *t, const config *c, lb_tensor *x, lb_tensor *mask) {
-    if (!lb_tape_ok(t) || strcmp(c->pooling, "mean") == 0) return lb_masked_mean(t, x, mask);
+    if (!lb_tape_ok(t) || strcmp(c->pooling, "mean") == 0) return lb_mean_tokens(t, x, mask);
     if (strcmp(c->pooling, "cls") == 0) return lb_reshape(t, lb_slice(t, x, 1, 0, 1, 1), 2, (int64_t[]){x->shape[0], x->shape[2]});
     lb_tensor *off = lb_reshape(t, lb_add_scalar(t, lb_neg(t, lb_to_real(t, mask)), 1), 3, (int64_t[]){mask->shape[0], mask->shape[1], 1});
     return lb_max(t, lb_masked_fill(t, x, lb_expand(t, off, 3, x->shape), -1e9), 1, false);

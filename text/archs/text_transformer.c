@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/arrange.h"
+#include "tensor/derived.h"
 #include "text/archs.h"
 
 typedef struct config {
@@ -19,11 +21,9 @@ static const lb_param params[] = {
     LB_PARAM(config, embed, 256, 1, 65536, "1", "width of the embedding"),
     LB_PARAM_END};
 
-lb_tensor *lb_masked_mean(lb_tape *t, lb_tensor *tokens, lb_tensor *mask) {
+lb_tensor *lb_mean_tokens(lb_tape *t, lb_tensor *tokens, lb_tensor *mask) {
     if (tokens->rank != 3 || !mask || mask->rank != 2) return tokens;
-    lb_tensor *on = lb_reshape(t, lb_to_real(t, mask), 3, (int64_t[]){mask->shape[0], mask->shape[1], 1});
-    lb_tensor *sum = lb_sum(t, lb_mul(t, tokens, on), 1, false), *count = lb_sum(t, on, 1, false);
-    return lb_div(t, sum, lb_clamp(t, count, 1e-9, 1e18));
+    return lb_masked_mean(t, tokens, lb_unsqueeze(t, mask, -1), LB_AXES(1), false);
 }
 
 lb_tensor *lb_text_tower_run(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb_text_tower *c) {
@@ -41,7 +41,7 @@ lb_tensor *lb_text_tower_run(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb
     }
     x = lb_nn_layer_norm(m, x, "norm", 1e-5);
     lb_nn_tap(m, x, "tokens");
-    return lb_masked_mean(t, x, mask);
+    return lb_mean_tokens(t, x, mask);
 }
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
