@@ -73,10 +73,12 @@ static void *worker(void *arg) {
     return NULL;
 }
 
-/* Signals stay with the threads of the program. If the system gives fewer threads, or none, the results are the same. */
+/* Signals stay with the threads of the program, but for those of a fault, which are the thread's own. If the system gives fewer threads, or none, the results are the same. */
 static void start(lb_flow *f) {
     sigset_t all, before;
+    const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     sigfillset(&all);
+    for (size_t i = 0; i < LB_COUNT(faults); i++) sigdelset(&all, faults[i]);
     bool masked = pthread_sigmask(SIG_SETMASK, &all, &before) == 0;
     while (f->running < f->spec.workers && pthread_create(&f->threads[f->running], NULL, worker, f) == 0) f->running++;
     if (masked) pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -21,6 +21,7 @@ typedef struct runner {
     lb_tape *tape;
     lb_flow *flow;
     int64_t done;     /* rows in the file */
+    bool trial;       /* nothing is written */
     double wait, compute, write; /* seconds */
     double flushed;   /* when last */
     char note[160];
@@ -127,6 +128,7 @@ static lb_status run_part(runner *r, encode_batch *b, int64_t from, int64_t to) 
     lb_status st = LB_OK;
     lb_tensor *out[ENCODE_TAPS] = {0}, *own[ENCODE_TAPS] = {0};
     double start = lb_now();
+    encode_flight_batch(r->job.flight, b->first + from, b->first + to);
     LB_TRY(encode_inputs(&r->job, b, from, to));
     lb_model_run(r->job.m->model, r->tape, b->count, b->in, s->ntaps, s->taps, out);
     LB_TRY(lb_tape_status(r->tape));
@@ -137,7 +139,8 @@ static lb_status run_part(runner *r, encode_batch *b, int64_t from, int64_t to) 
     }
     double ran = lb_now();
     r->compute += ran - start;
-    for (int64_t i = from; i < to; i++) {
+    encode_flight_batch(r->job.flight, 0, 0);
+    for (int64_t i = from; i < to && !r->trial; i++) {
         if (b->first + i < r->done) continue;
         LB_TRY(write_row(r, b->samples[i], out, i - from));
         r->done++;
@@ -252,6 +255,26 @@ static lb_status copy_rows(runner *r, int64_t first) {
     return LB_OK;
 }
 
+/* ---- after a crash ---- */
+
+/* Each item that was in work then runs alone first, for nothing: should it crash again, it is known which. */
+static lb_status try_suspects(runner *r) {
+    lb_status st = LB_OK;
+    int64_t item;
+    for (int i = 0; (item = encode_flight_suspect(r->job.flight, i)) != -2 && st == LB_OK; i++) {
+        void *sample = NULL;
+        if (item < 0 || item < r->done || encode_flight_crashes(r->job.flight, item) >= ENCODE_CRASHES) continue;
+        if ((st = encode_prepare(&r->job, item, &sample)) != LB_OK) break;
+        encode_sample *one = sample;
+        encode_batch b = {.first = item, .n = 1, .samples = &one};
+        r->trial = true;
+        if (one->status == LB_OK) st = run_part(r, &b, 0, 1);
+        r->trial = false;
+        encode_drop(NULL, one);
+    }
+    return st;
+}
+
 /* ---- the whole ---- */
 
 static lb_status run_all(runner *r) {
@@ -291,17 +314,24 @@ static lb_status count_failed(int64_t *count, const char *path, bool *all) {
 /* The rows of one file: begin or resume, run, commit. */
 static lb_status write_file(runner *r, const char *path) {
     lb_status st = LB_OK;
+    bool finished = false;
     const cli_encode_spec *s = r->job.spec;
     LB_TRY(lb_cache_begin(&r->writer, &r->done, path, &r->print, r->job.n, r->job.keys, s->ntaps, r->job.taps));
     lb_progress_begin(s->progress, s->what ? s->what : "encode", r->job.needs.image ? "pictures" : "items", r->done, r->job.n);
     if (!r->tape) LB_TRY(lb_tape_new(&r->tape));
     lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
+    if (r->done < r->job.n) LB_TRY(encode_flight_open(&r->job.flight, path, r->job.n));
+    else encode_flight_remove(path);
+    LB_TRY(try_suspects(r));
     LB_TRY(run_all(r));
     LB_TRY(lb_cache_commit(&r->writer));
+    finished = true;
     lb_progress_end(s->progress, r->note[0] ? r->note : NULL);
 done:
     lb_flow_close(r->flow);
     r->flow = NULL;
+    encode_flight_close(r->job.flight, finished);
+    r->job.flight = NULL;
     if (st == LB_E_CANCELLED) st = lb_fail(st, "%s: stopped after %lld of %lld items; the same command goes on", path, (long long)r->done, (long long)r->job.n);
     lb_cache_close_part(&r->writer);
     return st;

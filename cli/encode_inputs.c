@@ -47,8 +47,15 @@ lb_status encode_prepare(void *ctx, int64_t i, void **result) {
     encode_sample *s = lb_calloc(1, sizeof *s);
     if (!s) return LB_E_NOMEM;
     const lb_item *item = encode_item(j, i);
-    lb_status st = j->needs.image ? prepare_image(j, item, s) : LB_OK;
-    if (st == LB_OK && j->needs.text) st = prepare_text(j, item, s);
+    lb_status st = LB_OK;
+    if (encode_flight_crashes(j->flight, i) >= ENCODE_CRASHES) {
+        st = lb_fail(LB_E_BUG, "item '%s' was in work at %d crashes of the program: passed over (--retry-failed tries it again)", j->keys[i], ENCODE_CRASHES);
+    } else {
+        int slot = encode_flight_begin(j->flight, i);
+        if (j->needs.image) st = prepare_image(j, item, s);
+        if (st == LB_OK && j->needs.text) st = prepare_text(j, item, s);
+        encode_flight_end(j->flight, slot);
+    }
     if (st == LB_E_NOMEM) { /* no fault of the item */
         encode_drop(ctx, s);
         return st;

@@ -12,6 +12,19 @@ typedef struct encode_needs {
     bool image, text, features;
 } encode_needs;
 
+/* ---- encode_flight.c: items that are being worked on, known after a crash ---- */
+typedef struct encode_flight encode_flight; /* prepare: thread-safe */
+/* Of the feature file `file`, n items. An item in flight at a crash gets one more crash to its name. NULL flights do nothing. */
+LB_MUST_USE lb_status encode_flight_open(encode_flight **out, const char *file, int64_t n);
+void encode_flight_close(encode_flight *f, bool finished);
+void encode_flight_remove(const char *file); /* what a run left that was killed in its last moment */
+int encode_flight_begin(encode_flight *f, int64_t item);   /* @return a slot for encode_flight_end */
+void encode_flight_end(encode_flight *f, int slot);
+void encode_flight_batch(encode_flight *f, int64_t first, int64_t end); /* now in the network; first = end: none */
+int64_t encode_flight_crashes(const encode_flight *f, int64_t item);
+int64_t encode_flight_suspect(const encode_flight *f, int i);           /* item of entry i; -1: no entry; -2: no more */
+enum { ENCODE_CRASHES = 2 }; /* an item in flight at so many is passed over */
+
 typedef struct encode_job {
     cli_model *m;
     const cli_encode_spec *spec;
@@ -21,6 +34,7 @@ typedef struct encode_job {
     int32_t width, height;        /* of a prepared picture */
     lb_tap_spec taps[ENCODE_TAPS];
     int64_t batch;
+    encode_flight *flight;
 } encode_job;
 
 /* One item, decoded and prepared; or why not. */

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/file.h"
 #include "base/hash.h"
 #include "io/cache_private.h"
 
@@ -251,13 +252,16 @@ static bool take(reading *in, void *out, size_t n) {
 
 static lb_status odd(const cache_rows *r) { return lb_fail(LB_E_FORMAT, "%s: a record does not fit the run that it is of; remove the file", cache_part_path(r->part)); }
 
-/* Chunks of a record that was not synced may be lost though the record is not. */
-static lb_status check_chunks(cache_rows *r, reading in, int64_t count, bool *good) {
+/* Chunks of a record that was not synced may be lost though the record is not; those of one that was are there, in a file of that size. */
+static lb_status check_chunks(cache_rows *r, reading in, int64_t count, bool synced, bool *good) {
     lb_status st = LB_OK;
     *good = true;
+    int64_t end = lseek(r->fd, 0, SEEK_END);
     for (int64_t i = 0; i < count && *good && st == LB_OK; i++) {
         chunk_entry k;
-        if (!take(&in, &k, sizeof k) || k.size < 0 || k.size > INT32_MAX) return odd(r);
+        if (!take(&in, &k, sizeof k) || k.size < 0 || k.size > INT32_MAX || k.address < CACHE_DATA) return odd(r);
+        *good = k.address + k.size <= end;
+        if (synced || !*good) continue;
         char *bytes = lb_alloc((size_t)k.size, 1);
         if (!bytes) return LB_E_NOMEM;
         st = cache_pread(r->fd, r->data_path, bytes, k.size, k.address);
@@ -326,7 +330,7 @@ static lb_status apply(cache_rows *r, const cache_record *record, bool synced, b
     group g;
     *good = true;
     if (!take(&in, &g, sizeof g) || g.first != r->count || g.rows < g.first || g.rows > r->n || g.chunks < 0) return odd(r);
-    if (!synced) LB_TRY(check_chunks(r, in, g.chunks, good));
+    LB_TRY(check_chunks(r, in, g.chunks, synced, good));
     if (!*good) goto done;
     LB_TRY(apply_chunks(r, &in, &g));
     LB_TRY(apply_pieces(r, &in, &g));
@@ -394,6 +398,13 @@ static lb_status make_columns(cache_rows *r, int ntaps, const lb_tap_spec *taps)
     return LB_OK;
 }
 
+static lb_status sync_name(const cache_rows *r) {
+    char *folder = lb_path_folder(r->data_path);
+    lb_status st = folder ? lb_sync_folder(folder) : LB_E_NOMEM;
+    lb_free(folder);
+    return st;
+}
+
 lb_status cache_rows_open(cache_rows *r, const char *path, cache_part *part, bool fresh, int64_t n, int ntaps, const lb_tap_spec *taps, int workers) {
     lb_status st = LB_OK;
     r->n = n;
@@ -408,6 +419,7 @@ lb_status cache_rows_open(cache_rows *r, const char *path, cache_part *part, boo
         st = lb_fail(LB_E_IO, "%s: %s", r->data_path, strerror(errno));
         goto done;
     }
+    LB_TRY(sync_name(r)); /* or a power cut might leave a journal that speaks of chunks in a file without a name */
     LB_TRY(cache_pool_open(&r->pool, r->fd, r->data_path, CACHE_DATA, workers));
     LB_TRY(replay(r));
     cache_pool_move(r->pool, r->data_end);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A full disk, Ctrl-C and kill -9: the same command goes on to the same bytes.
-import json, os, random, signal, time
+import json, os, random, shutil, signal, time
+import h5py
 from common import *
 
 
@@ -71,6 +72,28 @@ def full_disk(calm):
         os.remove(path("disk/ballast"))
         works("full disk: with room the same command goes on", run(*CACHE, "--out", "disk/cache"))
         check("full disk: to the same bytes", shards("disk/cache") == calm)
+
+
+def crashing():
+    """A picture at which the program itself crashes: after two crashes it is passed over, the others are as they would be without it."""
+    faults = os.environ["LB_FAULTS"]
+    make_items("odd", 40)
+    lines = read("odd.jsonl").decode().splitlines()
+    shutil.copy(path("odd-pictures/3.png"), path("odd-pictures/crash-me.png"))
+    write("odd.jsonl", "\n".join(lines[:20] + [item(20, "odd-pictures/crash-me.png")] + lines[21:]) + "\n")
+    encode = ("encode", "--model", "teacher-0", "--taps", "image_embed,text.tokens", "--input", "odd.jsonl", "--batch", "8")
+    env = {"LD_PRELOAD": faults, "LB_FAULT_CRASH": "crash-me"}
+    for i in range(2):
+        done = run(*encode, "--out", "crashed.h5", env=env)
+        check(f"crash {i}", done.code == -signal.SIGSEGV, done)
+    works("passed over", run(*encode, "--out", "crashed.h5", env=env), "1 failed", "item-00020", "2 crashes")
+    works("the whole", run(*encode, "--out", "uncrashed.h5"), "0 failed")
+    with h5py.File(path("crashed.h5")) as a, h5py.File(path("uncrashed.h5")) as b:
+        others = [i for i in range(40) if i != 20]
+        check("the others are untouched", (a["status"][:] != 0).nonzero()[0].tolist() == [20] and (a["features/image_embed"][:][others] == b["features/image_embed"][:][others]).all())
+    check("nothing is left over", not os.path.exists(path("crashed.h5.flight")))
+    works("tried again on demand", run(*encode, "--out", "crashed.h5", "--retry-failed"), "0 failed")
+    check("then all is well", read("crashed.h5") == read("uncrashed.h5"))
 
 
 TRAIN = ("train", "long.yaml")

@@ -4,10 +4,10 @@
 import sys
 from common import finish, make_models
 from files import lists, others, recipes, weights, wrong_hash
-from interrupt import caching, training
+from interrupt import caching, crashing, training
 from pictures import pictures, training_pictures
 
-cases = [pictures, training_pictures, lists, recipes, weights, wrong_hash, others, training, caching]
+cases = [pictures, training_pictures, lists, recipes, weights, wrong_hash, others, training, caching, crashing]
 try:
     make_models()
     for case in cases:
