@@ -63,6 +63,50 @@ typedef struct lb_rotary_spec {
     int64_t length;           /* LB_ROTARY_LLAMA3: trained length */
 } lb_rotary_spec;
 
+/* Resizing of the last one to three axes of x [N,C,...]; arrays go from the first of them. All zero but the sizes: PyTorch's nearest. */
+typedef enum lb_resize_mode { LB_RESIZE_NEAREST = 0, LB_RESIZE_LINEAR, LB_RESIZE_CUBIC, LB_RESIZE_AREA } lb_resize_mode;
+/* Where output i looks, s = in / out or 1 / scale: usual = as PyTorch without align_corners: i s for nearest, else half pixel (i + 1/2) s - 1/2. The
+ * others as ONNX defines them; align corners: i (in - 1) / (out - 1). */
+typedef enum lb_coords {
+    LB_COORDS_USUAL = 0,
+    LB_COORDS_HALF_PIXEL,
+    LB_COORDS_ALIGN_CORNERS,
+    LB_COORDS_ASYMMETRIC,
+    LB_COORDS_PYTORCH_HALF_PIXEL,
+    LB_COORDS_HALF_PIXEL_SYMMETRIC,
+    LB_COORDS_TF_CROP, /* tf_crop_and_resize: start + i (end - start) (in - 1) / (out - 1), what lies outside is `outside` */
+} lb_coords;
+/* Rounding of nearest: down, or to the nearest with halves up (with usual coordinates: PyTorch's nearest-exact); ONNX's halves down and up, up. */
+typedef enum lb_rounding { LB_NEAREST_FLOOR = 0, LB_NEAREST_EXACT, LB_NEAREST_ROUND_DOWN, LB_NEAREST_ROUND_UP, LB_NEAREST_CEIL } lb_rounding;
+typedef struct lb_resize_spec {
+    int64_t size[3];      /* 0 = floor(in scale) */
+    double scale[3];      /* 0 = out / in; where given it decides where outputs look, as scale_factor does in PyTorch */
+    lb_resize_mode mode;
+    lb_coords coords;
+    lb_rounding nearest;
+    double cubic_a;       /* 0 = -0.75, antialiased -0.5 */
+    bool antialias;       /* linear and cubic */
+    bool exclude_outside; /* cubic: weights of what lies outside are 0 and the rest sums to 1 */
+    double start[3], end[3], outside; /* of LB_COORDS_TF_CROP; start and end as parts of the size */
+} lb_resize_spec;
+
+/* A window that moves over the last one to three axes; arrays go from the first of them. Zero stride = the window's size, zero dilation = 1. */
+typedef struct lb_window {
+    int64_t size[3], stride[3], before[3], after[3], dilation[3];
+    bool ceil; /* a last window may hang over the end (but not start there) */
+} lb_window;
+static inline lb_window lb_window_of(int64_t size, int64_t stride, int64_t pad) {
+    lb_window w = {{size, size, size}, {stride, stride, stride}, {pad, pad, pad}, {pad, pad, pad}, {1, 1, 1}, false};
+    return w;
+}
+
+/* Reading between the elements of a picture or volume, and what is read outside of it. */
+typedef enum lb_sample { LB_SAMPLE_LINEAR = 0, LB_SAMPLE_NEAREST, LB_SAMPLE_CUBIC } lb_sample;
+typedef enum lb_border { LB_BORDER_ZEROS = 0, LB_BORDER_EDGE, LB_BORDER_REFLECT } lb_border;
+
+/* What a mean over a window is divided by: its elements in x and the padding; in x alone; or all of them, the border's element standing for what is outside. */
+typedef enum lb_avg_border { LB_AVG_COUNT_PAD = 0, LB_AVG_INSIDE, LB_AVG_EDGES } lb_avg_border;
+
 #define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
 #define ALSO(name, ...) LB_API lb_tensor *lb_##name(__VA_ARGS__);
 #include "tensor/ops.def"
