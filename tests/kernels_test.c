@@ -256,7 +256,10 @@ static void one_depthwise(lb_rng *r, const lbi_conv *p) {
         same(gin, gwant, p->h, p->w, p->w, 40 * (double)FLT_EPSILON * (double)(k + 4)); /* y is up to some 10 */
     }
     lbi_depthwise_kernel(p, x, y, right);
-    lbi_depth_kernel(&d, x, y, sums, work);
+    float *lanes = work + d.space - d.taps * LBI_DEPTH_LANES;
+    memset(lanes, 0, (size_t)(d.taps * LBI_DEPTH_LANES) * sizeof *lanes);
+    lbi_depth_kernel(&d, x, y, lanes, work);
+    lbi_depth_kernel_sums(&d, lanes, sums);
     CHECK_DOUBLES(sums, right, k, 1e-4, 1e-4);
     lb_free(x);
     lb_free(w);

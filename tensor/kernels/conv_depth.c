@@ -8,7 +8,7 @@
 #include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/levels.h"
 
-enum { LANES = 64 / (int)sizeof(lb_real), GROUP = 8 };
+enum { LANES = LBI_DEPTH_LANES, GROUP = 8 };
 /* On no boundary: rows start anywhere. Compilers make it one register or several. */
 typedef lb_real vec __attribute__((vector_size(64), aligned(sizeof(lb_real)), may_alias));
 
@@ -36,14 +36,8 @@ LBI_LEVELS static void taps(const lb_real *x, const int32_t *at, const lb_real *
     }
 }
 
-static double sum_of(const vec *v) {
-    double sum = 0;
-    for (int i = 0; i < LANES; i++) sum += (double)(*v)[i];
-    return sum;
-}
-
-/* sums[k] += sum over n of x[n + at[k]] g[n]; g is a whole number of vectors long, zeros at its end. */
-LBI_LEVELS static void dots(const lb_real *x, const int32_t *at, int64_t count, const lb_real *g, int64_t n, double *sums) {
+/* lanes[k] += x[n + at[k]] g[n], lane by lane; g is a whole number of vectors long, zeros at its end. */
+LBI_LEVELS static void dots(const lb_real *x, const int32_t *at, int64_t count, const lb_real *g, int64_t n, vec *lanes) {
     for (int64_t k = 0; k < count; k += GROUP) {
         vec s[GROUP] = {{0}};
         int64_t few = count - k < GROUP ? count - k : GROUP;
@@ -56,7 +50,7 @@ LBI_LEVELS static void dots(const lb_real *x, const int32_t *at, int64_t count, 
         else
             for (int64_t q = 0; q < few; q++)
                 for (int64_t i = 0; i < n; i += LANES) s[q] += *(const vec *)(x + i + at[k + q]) * *(const vec *)(g + i);
-        for (int64_t q = 0; q < few; q++) sums[k + q] += sum_of(&s[q]);
+        for (int64_t q = 0; q < few; q++) lanes[k + q] += s[q];
     }
 }
 
@@ -67,7 +61,7 @@ bool lbi_depth_plan(lbi_depth *d, const lbi_conv *p) {
     d->taps = p->kh * p->kw;
     d->flat = (p->y - 1) * d->pad.pitch + p->x;
     d->wide = (d->flat + LANES - 1) / LANES * LANES + 4 * LANES;
-    d->space = d->pad.channel + d->pad.slack + d->wide;
+    d->space = d->pad.channel + d->pad.slack + d->wide + d->taps * LANES;
     if (d->taps > LBI_DEPTH_TAPS || d->pad.channel > INT32_MAX) return false;
     for (int64_t u = 0; u < p->kh; u++)
         for (int64_t v = 0; v < p->kw; v++) d->at[u * p->kw + v] = (int32_t)lbi_pad_at(p, &d->pad, u, v);
@@ -120,11 +114,19 @@ void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *kernel
     }
 }
 
-void lbi_depth_kernel(const lbi_depth *d, const lb_real *in, const lb_real *g, double *gkernel, lb_real *work) {
+void lbi_depth_kernel(const lbi_depth *d, const lb_real *in, const lb_real *g, lb_real *lanes, lb_real *work) {
     lb_real *wide = work + d->pad.channel + d->pad.slack;
     int64_t n = (d->flat + LANES - 1) / LANES * LANES;
     pad(d, in, work);
     memset(wide, 0, (size_t)n * sizeof *wide);
     for (int64_t i = 0; i < d->p.y; i++) lbi_copy_row(wide + i * d->pad.pitch, g + i * d->p.x, d->p.x);
-    dots(work, d->at, d->taps, wide, n, gkernel);
+    dots(work, d->at, d->taps, wide, n, (vec *)lanes);
+}
+
+void lbi_depth_kernel_sums(const lbi_depth *d, lb_real *lanes, double *gkernel) {
+    for (int64_t k = 0; k < d->taps; k++)
+        for (int i = 0; i < LANES; i++) {
+            gkernel[k] += (double)lanes[k * LANES + i];
+            lanes[k * LANES + i] = 0;
+        }
 }

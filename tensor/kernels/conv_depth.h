@@ -4,14 +4,14 @@
 #define LB_TENSOR_KERNELS_CONV_DEPTH_H
 #include "tensor/kernels/conv_pad.h"
 
-enum { LBI_DEPTH_TAPS = 512 };
+enum { LBI_DEPTH_TAPS = 512, LBI_DEPTH_LANES = 64 / (int)sizeof(lb_real) };
 
 /* What is the same for all planes of a call. */
 typedef struct lbi_depth {
     lbi_conv p;
     lbi_pad pad;
     int64_t taps, flat, wide;
-    int64_t space; /* numbers of work memory a plane needs */
+    int64_t space; /* numbers of work memory a plane needs, lanes at its end included */
     int64_t stride_h, stride_w, from_h, from_w; /* of the input's gradient: the convolution's stride and the size of g */
     int32_t at[LBI_DEPTH_TAPS];
 } lbi_depth;
@@ -25,7 +25,9 @@ bool lbi_depth_plan_back(lbi_depth *d, const lbi_conv *p);
 void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work);
 /** gin [H,W] = (fresh ? 0 : gin) + what g [Y,X] brings to it. */
 void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *kernel, lb_real *gin, bool fresh, lb_real *work);
-/** gkernel [kh*kw] += what g brings to it; with the plan of lbi_depth_plan. */
-void lbi_depth_kernel(const lbi_depth *d, const lb_real *in, const lb_real *g, double *gkernel, lb_real *work);
+/** What g brings to the kernel's gradient, lane by lane: lanes [kh*kw][LBI_DEPTH_LANES], zeros at first. With the plan of lbi_depth_plan. */
+void lbi_depth_kernel(const lbi_depth *d, const lb_real *in, const lb_real *g, lb_real *lanes, lb_real *work);
+/** gkernel [kh*kw] += the lanes' sums; lanes are zeros then. To be called after some 10^5 numbers a lane at the latest, for precision. */
+void lbi_depth_kernel_sums(const lbi_depth *d, lb_real *lanes, double *gkernel);
 
 #endif

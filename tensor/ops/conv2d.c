@@ -121,23 +121,39 @@ static void depthwise_input(lb_call *c, const lbi_conv *p, const lb_real *g) {
     }
 }
 
+/* One channel over all images. Sums of some thousand numbers in the maths type, of those in double. */
+static void channel_kernel(lb_call *c, const lbi_conv *p, const lbi_depth *d, const lb_real *g, int64_t ch, lb_real *work, double *sum) {
+    int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, summed = 0;
+    enum { ENOUGH = 65536 };
+    lb_real *lanes = work ? work + d->space - d->taps * LBI_DEPTH_LANES : NULL;
+    for (int64_t j = 0; j < p->kh * p->kw; j++) sum[j] = 0;
+    if (lanes) memset(lanes, 0, (size_t)(d->taps * LBI_DEPTH_LANES) * sizeof *lanes);
+    for (int64_t n = 0; n < images; n++) {
+        const lb_real *x = lb_r(c->in[0]) + (n * p->c + ch) * in, *from = g + (n * p->c + ch) * out;
+        if (!work) {
+            lbi_depthwise_kernel(p, x, from, sum);
+            continue;
+        }
+        lbi_depth_kernel(d, x, from, lanes, work);
+        summed += out;
+        if (summed < ENOUGH && n + 1 < images) continue;
+        lbi_depth_kernel_sums(d, lanes, sum);
+        summed = 0;
+    }
+}
+
 static void depthwise_kernel(lb_call *c, const lbi_conv *p, const lb_real *g) {
     lbi_depth d;
     int threads = omp_get_max_threads();
-    int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
-    lb_real *work = depth_work(c, &d, lbi_depth_plan(&d, p), threads);
+    int64_t k = p->kh * p->kw;
+    lb_real *work = depth_work(c, &d, lbi_depth_plan(&d, p), threads), *to = lb_r(c->gin[1]);
     double *sums = lb_scratch(c, (size_t)(p->c * k) * sizeof *sums);
     if (!sums) return;
 #pragma omp parallel for num_threads(threads)
     for (int64_t ch = 0; ch < p->c; ch++) {
         double *sum = sums + ch * k;
-        for (int64_t j = 0; j < k; j++) sum[j] = 0;
-        for (int64_t n = 0; n < images; n++) {
-            const lb_real *x = lb_r(c->in[0]) + (n * p->c + ch) * in, *from = g + (n * p->c + ch) * out;
-            if (work) lbi_depth_kernel(&d, x, from, sum, work + omp_get_thread_num() * d.space);
-            else lbi_depthwise_kernel(p, x, from, sum);
-        }
-        for (int64_t j = 0; j < k; j++) lb_r(c->gin[1])[ch * k + j] = (lb_real)sum[j] + (c->fresh[1] ? 0 : lb_r(c->gin[1])[ch * k + j]);
+        channel_kernel(c, p, &d, g, ch, work ? work + omp_get_thread_num() * d.space : NULL, sum);
+        for (int64_t j = 0; j < k; j++) to[ch * k + j] = (lb_real)sum[j] + (c->fresh[1] ? 0 : to[ch * k + j]);
     }
 }
 

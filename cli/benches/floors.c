@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the machine can do at best: multiply-adds in registers at each level, and memory read and copied. Other figures are judged by these
+ * (docs/performance.md). Threads: one, then all. */
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/cpu.h"
+#include "cli/bench.h"
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LEVEL(arch) __attribute__((target(arch), optimize("O3"), noinline))
+#else
+#define LEVEL(arch)
+#endif
+
+enum { SUMS = 24, STEPS = 100000 };
+typedef float wide __attribute__((vector_size(64)));
+typedef float half __attribute__((vector_size(32)));
+
+/* Sums that do not wait for each other; the loop's result is used, so that it is not left out. */
+LEVEL("arch=x86-64-v4") static float adds_avx512(int64_t steps) {
+    wide s[SUMS], x, y;
+    float total = 0;
+    for (int l = 0; l < 16; l++) {
+        x[l] = 0.999f;
+        y[l] = 1e-3f;
+    }
+    for (int i = 0; i < SUMS; i++) s[i] = x * (float)i;
+    for (int64_t k = 0; k < steps; k++)
+#pragma GCC unroll 24
+        for (int i = 0; i < SUMS; i++) s[i] = s[i] * x + y;
+    for (int i = 0; i < SUMS; i++) total += s[i][i % 16];
+    return total;
+}
+
+LEVEL("arch=x86-64-v3") static float adds_avx2(int64_t steps) {
+    half s[12], x, y;
+    float total = 0;
+    for (int l = 0; l < 8; l++) {
+        x[l] = 0.999f;
+        y[l] = 1e-3f;
+    }
+    for (int i = 0; i < 12; i++) s[i] = x * (float)i;
+    for (int64_t k = 0; k < steps; k++)
+#pragma GCC unroll 12
+        for (int i = 0; i < 12; i++) s[i] = s[i] * x + y;
+    for (int i = 0; i < 12; i++) total += s[i][i % 8];
+    return total;
+}
+
+typedef struct state {
+    int threads;
+    bool wide;
+    float *from, *to;
+    int64_t n;
+    float used[64]; /* results, so that compilers keep the work */
+} state;
+
+static lb_status adds(void *ctx) {
+    state *s = ctx;
+#pragma omp parallel num_threads(s->threads)
+    s->used[omp_get_thread_num() % 64] = s->wide ? adds_avx512(STEPS) : adds_avx2(2 * STEPS);
+    return LB_OK;
+}
+
+static lb_status copy(void *ctx) {
+    state *s = ctx;
+#pragma omp parallel for simd num_threads(s->threads)
+    for (int64_t i = 0; i < s->n; i++) s->to[i] = s->from[i] * 1.5f;
+    return LB_OK;
+}
+
+static float sum_of(const float *x, int64_t n) {
+    wide s[4] = {{0}}, v;
+    float total = 0;
+    for (int64_t i = 0; i + 64 <= n; i += 64)
+        for (int k = 0; k < 4; k++) {
+            memcpy(&v, x + i + 16 * k, sizeof v);
+            s[k] += v;
+        }
+    for (int k = 0; k < 4; k++) total += s[k][0];
+    return total;
+}
+
+static lb_status read_all(void *ctx) {
+    state *s = ctx;
+#pragma omp parallel num_threads(s->threads)
+    {
+        int64_t each = s->n / s->threads, me = omp_get_thread_num();
+        s->used[me % 64] = sum_of(s->from + me * each, each);
+    }
+    return LB_OK;
+}
+
+static lb_status figure(cli_bench *b, const char *what, state *s, lb_status (*once)(void *), double units, const char *unit) {
+    char name[64];
+    double seconds = 0;
+    snprintf(name, sizeof name, "floor-%s-%dthread%s", what, s->threads, s->threads == 1 ? "" : "s");
+    if (!cli_bench_wants(b, name)) return LB_OK;
+    lb_status st = cli_bench_best(b, &seconds, 6, 1, once, s);
+    return st == LB_OK ? cli_bench_say(b, name, "limbeck", units / seconds, unit) : st;
+}
+
+static lb_status run(cli_bench *b) {
+    lb_status st = LB_OK;
+    state s = {.n = 32 << 20};
+    lb_tensor *from = NULL, *to = NULL;
+    LB_TRY(lb_tensor_new(&from, LB_F32, 1, &s.n));
+    LB_TRY(lb_tensor_new(&to, LB_F32, 1, &s.n));
+    s.from = from->data;
+    s.to = to->data;
+    for (int64_t i = 0; i < s.n; i++) s.from[i] = s.to[i] = 1;
+    for (int round = 0; round < (b->cli->threads > 1 ? 2 : 1); round++) {
+        s.threads = round ? b->cli->threads : 1;
+        s.wide = true;
+        if (lbi_cpu() >= LBI_CPU_AVX512) LB_TRY(figure(b, "adds-avx512", &s, adds, 1e-9 * 2 * 16 * SUMS * (double)STEPS * s.threads, "GFLOP/s"));
+        s.wide = false;
+        if (lbi_cpu() >= LBI_CPU_AVX2) LB_TRY(figure(b, "adds-avx2", &s, adds, 1e-9 * 2 * 8 * 12 * 2 * (double)STEPS * s.threads, "GFLOP/s"));
+        LB_TRY(figure(b, "memory-read", &s, read_all, 4e-9 * (double)s.n, "GB/s"));
+        LB_TRY(figure(b, "memory-copy", &s, copy, 8e-9 * (double)s.n, "GB/s"));
+    }
+done:
+    lb_tensor_free(from);
+    lb_tensor_free(to);
+    return st;
+}
+
+LB_BENCH(floors) = {.id = "floors", .title = "what the machine can do at best: multiply-adds and memory", .source = "", .run = run};
