@@ -36,6 +36,8 @@ bool cli_was_usage(void);
 LB_MUST_USE lb_status cli_flush(void);
 /** Prints one JSON object as a line on stdout (with --json) . */
 LB_MUST_USE lb_status cli_json(const lb_value *v);
+/** Writes indented JSON with a line end into a file, by rename. */
+LB_MUST_USE lb_status cli_json_file(const char *path, const lb_value *v);
 /** Prints a line on stdout. LB_E_IO when stdout is closed. */
 LB_MUST_USE lb_status cli_print(const char *fmt, ...) LB_PRINTF(1, 2);
 

@@ -164,7 +164,6 @@ static lb_status check_files(const cli_pretrained *m, const char *folder) {
 
 static lb_status write_beside(const cli_pretrained *m, const char *folder) {
     lb_status st = LB_OK;
-    lb_buf text = {0};
     lb_value *v = lb_value_map();
     char *config = lb_path_join(folder, "config.json"), *source = lb_path_join(folder, "source.json");
     if (!config || !source) {
@@ -177,11 +176,9 @@ static lb_status write_beside(const cli_pretrained *m, const char *folder) {
     lb_map_text(v, "version", m->version);
     lb_map_text(v, "sha256", m->sha256);
     lb_map_text(v, "licence", m->licence);
-    LB_TRY(lb_json_write(&text, v, 2));
-    LB_TRY(lb_file_write(source, text.data, text.size));
+    LB_TRY(cli_json_file(source, v));
 done:
     lb_value_free(v);
-    lb_buf_free(&text);
     lb_free(config);
     lb_free(source);
     return st;

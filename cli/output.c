@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/file.h"
 #include "cli/cli.h"
 
 static bool usage_error;
@@ -35,6 +36,16 @@ lb_status cli_json(const lb_value *v) {
     LB_TRY(lb_json_write(&text, v, 0));
     st = fwrite(text.data, 1, text.size, stdout) != text.size || putchar('\n') == EOF || fflush(stdout) != 0 ? out_failed() : LB_OK;
 done:
+    lb_buf_free(&text);
+    return st;
+}
+
+lb_status cli_json_file(const char *path, const lb_value *v) {
+    lb_buf text = {0};
+    lb_status st = lb_json_write(&text, v, 2);
+    lb_buf_text(&text, "\n");
+    if (st == LB_OK) st = lb_buf_status(&text);
+    if (st == LB_OK) st = lb_file_write(path, text.data, text.size);
     lb_buf_free(&text);
     return st;
 }

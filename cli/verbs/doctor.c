@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `limbeck doctor`: the machine, and what was found on it. */
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 #include "base/cpu.h"
 #include "base/file.h"
 #include "base/threads.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "lb_version.h"
 
 typedef struct part {
@@ -22,25 +22,13 @@ static const part parts[] = {
     {"python3 for fetch", "/usr/bin/python3", "python3-pip"},
 };
 
-static void cpu_model(char *dst, size_t cap) {
-    lb_buf text = {0};
-    dst[0] = 0;
-    if (lb_file_read(&text, "/proc/cpuinfo", 0) == LB_OK) {
-        const char *at = strstr(lb_buf_str(&text), "model name");
-        at = at ? strchr(at, ':') : NULL;
-        if (at) snprintf(dst, cap, "%.*s", (int)strcspn(at + 2, "\n"), at + 2);
-    }
-    lb_error_clear();
-    lb_buf_free(&text);
-}
-
 static lb_status run(lb_cli *cli, void *options) {
     (void)options;
     lb_status st = LB_OK;
     char model[128];
     char *home = lb_home();
     lb_value *all = lb_value_map(), *found = lb_value_list();
-    cpu_model(model, sizeof model);
+    cli_cpu_name(model, sizeof model);
     double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024 * 1024);
     lb_map_text(all, "version", LB_VERSION);
     lb_map_text(all, "cpu", model);

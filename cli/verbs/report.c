@@ -25,46 +25,54 @@ static const lb_param params[] = {
     CLI_ITEMS_PARAMS(options),
     LB_PARAM_END};
 
-static lb_status add_facts(lb_value *sections, lb_value *summary, const lb_text_list *facts) {
-    lb_value *section = lb_value_map(), *table = lb_value_map(), *rows = lb_value_list(), *columns = lb_value_list();
-    time_t now = time(NULL);
-    struct tm day;
-    char date[32] = "", key[128];
-    lb_status st = LB_OK;
-    if (gmtime_r(&now, &day)) strftime(date, sizeof date, "%Y-%m-%d", &day);
-    const char *own[][2] = {{"program", "limbeck " LB_VERSION}, {"made on", date}};
-    lb_list_text(columns, "fact");
-    lb_list_text(columns, "");
-    for (int64_t i = 0; i < facts->count + (int64_t)LB_COUNT(own) && st == LB_OK; i++) {
-        lb_value *row = lb_value_list();
-        if (i < facts->count) {
-            const char *word = facts->items[i], *eq = strchr(word, '=');
-            if (!eq || eq == word || (size_t)(eq - word) >= sizeof key) st = cli_usage("--fact wants KEY=VALUE, got '%s'", word);
-            else {
-                snprintf(key, sizeof key, "%.*s", (int)(eq - word), word);
-                lb_map_text(summary, key, eq + 1);
-                lb_list_text(row, key);
-                lb_list_text(row, eq + 1);
-            }
-        } else {
-            lb_list_text(row, own[i - facts->count][0]);
-            lb_list_text(row, own[i - facts->count][1]);
-        }
-        lb_list_put(rows, row);
-    }
-    lb_map_put(table, "columns", columns);
-    lb_map_put(table, "rows", rows);
-    lb_map_put(section, "table", table);
-    lb_list_put(sections, section);
-    return st;
+static void add_fact(lb_value *facts, const char *name, const char *text) {
+    lb_value *fact = lb_value_list();
+    lb_list_text(fact, name);
+    lb_list_text(fact, text);
+    lb_list_put(facts, fact);
 }
 
-static lb_status write_json(const char *path, const lb_value *v) {
-    lb_buf text = {0};
-    lb_status st = lb_json_write(&text, v, 2);
-    lb_buf_text(&text, "\n");
-    if (st == LB_OK) st = lb_file_write(path, text.data, text.size);
-    lb_buf_free(&text);
+/* Given with --fact: on the page and in the summary. */
+static lb_status given_facts(lb_value *facts, lb_value *summary, const lb_text_list *given) {
+    char key[128];
+    for (int64_t i = 0; i < given->count; i++) {
+        const char *word = given->items[i], *eq = strchr(word, '=');
+        if (!eq || eq == word || (size_t)(eq - word) >= sizeof key) return cli_usage("--fact wants KEY=VALUE, got '%s'", word);
+        snprintf(key, sizeof key, "%.*s", (int)(eq - word), word);
+        lb_map_text(summary, key, eq + 1);
+        add_fact(facts, key, eq + 1);
+    }
+    return LB_OK;
+}
+
+/* "AMD EPYC, 2 threads", each machine once, in the order of the runs. */
+static void machines(lb_buf *out, int count, const cli_run *runs) {
+    for (int i = 0; i < count; i++) {
+        char one[192];
+        const char *name = lb_get_text(runs[i].summary, "machine", NULL);
+        if (!name) continue;
+        snprintf(one, sizeof one, "%s, %lld threads", name, (long long)lb_get_int(runs[i].summary, "threads", 0));
+        if (!strstr(lb_buf_str(out), one)) lb_buf_format(out, "%s%s", out->size ? "; " : "", one);
+    }
+}
+
+static lb_status add_facts(lb_value *page, lb_value *summary, const lb_text_list *given, int count, const cli_run *runs) {
+    lb_value *facts = lb_value_list();
+    lb_buf where = {0};
+    char date[32] = "", items[32];
+    time_t now = time(NULL);
+    struct tm day;
+    if (gmtime_r(&now, &day)) strftime(date, sizeof date, "%Y-%m-%d", &day);
+    lb_status st = given_facts(facts, summary, given);
+    snprintf(items, sizeof items, "%lld", (long long)lb_get_int(runs[0].summary, "eval_items", 0));
+    machines(&where, count, runs);
+    add_fact(facts, "test items", items);
+    if (where.size) add_fact(facts, "trained on", lb_buf_str(&where));
+    add_fact(facts, "program", "limbeck " LB_VERSION);
+    add_fact(facts, "date", date);
+    if (st == LB_OK) st = lb_buf_status(&where);
+    lb_buf_free(&where);
+    lb_map_put(page, "facts", facts);
     return st;
 }
 
@@ -80,13 +88,13 @@ static lb_status run(lb_cli *cli, void *opts) {
     LB_TRY(cli_report_sections(sections, cli->nwords, runs));
     LB_TRY(cli_report_summary(summary, cli->nwords, runs));
     if (o->grid) LB_TRY(cli_report_grids(sections, o->grid, &o->items, o->queries));
-    LB_TRY(add_facts(sections, summary, &o->fact));
+    LB_TRY(add_facts(page, summary, &o->fact, cli->nwords, runs));
     lb_map_text(page, "title", o->title);
     lb_map_put(page, "sections", sections);
     sections = NULL;
     LB_TRY(lb_report_html(&html, page));
     if (o->out) LB_TRY(lb_file_write(o->out, html.data, html.size));
-    if (o->summary) LB_TRY(write_json(o->summary, summary));
+    if (o->summary) LB_TRY(cli_json_file(o->summary, summary));
     if (cli->json)
         for (int i = 0; i < cli->nwords; i++) LB_TRY(cli_json(runs[i].summary));
     else if (o->out) LB_TRY(cli_print("%s: %d runs, %.0f kB", o->out, cli->nwords, (double)html.size / 1e3));

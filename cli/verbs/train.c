@@ -3,8 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "cli/machine.h"
 #include "cli/recipe.h"
 #include "cli/scores.h"
+#include "lb_version.h"
 
 typedef struct options {
     lb_text_list set;
@@ -74,16 +76,9 @@ done:
 }
 
 static lb_status write_json(const char *folder, const char *name, const lb_value *v) {
-    lb_status st = LB_OK;
-    lb_buf text = {0};
     char *path = lb_path_join(folder, name);
-    if (!path) return LB_E_NOMEM;
-    LB_TRY(lb_json_write(&text, v, 2));
-    lb_buf_text(&text, "\n");
-    LB_TRY(lb_file_write(path, text.data, text.size));
-done:
+    lb_status st = path ? cli_json_file(path, v) : LB_E_NOMEM;
     lb_free(path);
-    lb_buf_free(&text);
     return st;
 }
 
@@ -174,6 +169,7 @@ static lb_status say_finished(const lb_cli *cli, const char *folder) {
 static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, const lb_train_result *result, const char *folder) {
     lb_status st = LB_OK;
     double key = 0;
+    char machine[128];
     lb_value *v = lb_value_map(), *scores = lb_value_map();
     LB_TRY(save_model(r, folder)); /* whatever scoring meets, the student is there */
     LB_TRY(evaluate(e, r->student, result->steps, scores, &key));
@@ -190,6 +186,9 @@ static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, cons
     lb_map_text(v, "trained_from", r->fingerprint);
     lb_map_text(v, "eval_split", r->eval.split);
     lb_map_int(v, "eval_items", e->count);
+    lb_map_text(v, "program", "limbeck " LB_VERSION);
+    lb_map_text(v, "machine", cli_cpu_name(machine, sizeof machine));
+    lb_map_int(v, "threads", cli->threads);
     lb_map_put(v, "scores", scores);
     scores = NULL;
     LB_TRY(write_json(folder, "summary.json", v));
