@@ -87,7 +87,7 @@ static lb_status train(network *n, network *teacher, lb_tape *t, const float *x,
             lb_component_run(t, method, kd, cfg, 3, names, given, &out);
             loss = out.at[0];
         } else {
-            loss = lb_cross_entropy(t, logits(n, t, in, false), want, -1, 0);
+            loss = lb_cross_entropy(t, logits(n, t, in, false), want, NULL, 1, -1, 0, LB_MEAN);
         }
         lb_backward(t, loss);
         LB_TRY(lb_tape_status(t));

@@ -234,7 +234,7 @@ static void record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *
 static bool wants_grad(const lb_tape *t, const lb_call *c) {
     if (t->mode != LB_TAPE_GRAD || !c->op->backward) return false;
     for (int i = 0; i < c->nin; i++)
-        if (c->in[i] && c->in[i]->requires_grad && c->in[i]->dtype == LB_REAL) return true;
+        if (c->in[i] && c->in[i]->requires_grad && c->in[i]->dtype == LB_REAL && !(c->op->constant >> i & 1)) return true;
     return false;
 }
 

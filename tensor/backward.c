@@ -71,7 +71,7 @@ static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c) {
     for (int i = 0; i < node->nin; i++) {
         lb_tensor *x = node->source[i];
         bool again = false;
-        if (!carries(t, x)) continue;
+        if (!carries(t, x) || (node->op->constant >> i & 1)) continue;
         for (int j = 0; j < node->nin; j++) again = again || (j != i && node->source[j] == x);
         lb_tensor **g = slot(x);
         if (!*g) {

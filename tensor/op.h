@@ -65,13 +65,14 @@ struct lb_op {
     int results;       /* results on the right side; the rest are saved extras. 0 means 1 */
     uint32_t flags;
     uint32_t reads;    /* LB_READS_IN | LB_READS_OUT */
+    uint32_t constant; /* bit i: input i has no gradient, whatever asks for one (class weights, teachers, masks) */
     /* Fills out[i]->dtype/rank/shape; inputs have passed the signature. Optional when every letter on the right is bound on
      * the left. Fails through lb_tape_fail and returns false. */
     bool (*shape)(lb_call *c);
     void (*forward)(lb_call *c);
     void (*backward)(lb_call *c); /* NULL needs no_grad */
     void (*reference)(lb_call *c); /* naive, sums in double; NULL when forward is already that */
-    lb_row rows[3]; /* element-wise ops: value and slopes, for the generic functions of tensor/ops/elementwise.h */
+    lb_row rows[4]; /* element-wise ops and losses: value and slopes, for the generic functions of tensor/ops/elementwise.h and losses.h */
     double (*flops)(const lb_call *c);
     const char *no_grad; /* why there is no gradient */
     const lb_op_case *cases;

@@ -2,7 +2,7 @@
 /* The tape: define-by-run reverse-mode differentiation. A step is: ops, lb_backward, optimiser, lb_tape_reset.
  *
  *   lb_tensor *logits = lb_linear(t, x, w, b, LB_ACT_NONE);
- *   lb_tensor *loss = lb_cross_entropy(t, logits, labels);
+ *   lb_tensor *loss = lb_cross_entropy(t, logits, labels, NULL, 1, -100, 0, LB_MEAN);
  *   lb_backward(t, loss);
  *   status = lb_tape_status(t);          // one check per step
  *   ...optimiser...

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "tensor/kernels/levels.h"
 #include "tensor/parts.h"
 
 static const struct {
@@ -362,6 +363,23 @@ static int64_t offset_of(const lb_tensor *x, int64_t flat) {
         flat /= x->shape[i];
     }
     return at;
+}
+
+/* x - x is 0 for finite numbers, else NaN. */
+LBI_LEVELS static bool finite_row(const lb_real *x, int64_t n) {
+    int bad = 0;
+#pragma omp simd reduction(| : bad)
+    for (int64_t i = 0; i < n; i++) bad |= x[i] - x[i] != 0;
+    return !bad;
+}
+
+bool lb_all_finite(const lb_tensor *x) {
+    int64_t n = lb_numel(x);
+    if (!x->data || (x->dtype != LB_F32 && x->dtype != LB_F64 && x->dtype != LB_F16 && x->dtype != LB_BF16)) return true;
+    if (x->dtype == LB_REAL && lb_is_contiguous(x)) return finite_row(x->data, n);
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(lb_get_at(x, i))) return false;
+    return true;
 }
 
 double lb_get_at(const lb_tensor *x, int64_t flat) {

@@ -85,6 +85,8 @@ LB_API bool lb_same_shape(const lb_tensor *a, const lb_tensor *b);
 LB_API const char *lb_shape_text(char *dst, size_t cap, int rank, const int64_t *shape);
 /** Converts n contiguous elements between any two types (real to integer truncates). Threads: pure. */
 LB_API void lb_convert(void *dst, lb_dtype to, const void *src, lb_dtype from, int64_t n);
+/** No NaN and no infinity; integers are finite. True for a tensor without data. */
+LB_API bool lb_all_finite(const lb_tensor *x);
 /** One element by flat logical index, as double; strides respected. For tests and printing. */
 LB_API double lb_get_at(const lb_tensor *x, int64_t flat);
 

@@ -53,8 +53,7 @@ static lb_tensor *rkd_distance(state *s) { return component(s, "rkd", "distance"
 static lb_tensor *rkd_angle(state *s) { return component(s, "rkd", "angle", "{}", (const char *[]){"student", "teacher"}, s->in, 2); }
 
 static lb_tensor *token_mse(state *s) {
-    lb_tape *t = s->tape;
-    return lb_mean_all(t, lb_square(t, lb_sub(t, lb_layer_norm(t, s->in[0], NULL, NULL, 1e-5), s->in[1])));
+    return lb_layer_norm_mse(s->tape, s->in[0], s->in[1], 1e-5);
 }
 
 static lb_tensor *attention(state *s) { return lb_sum_all(s->tape, lb_attention(s->tape, s->in[0], s->in[0], s->in[0], (lb_attention_spec){.scale = 0.125})); }

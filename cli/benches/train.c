@@ -31,7 +31,7 @@ static lb_status once(void *ctx) {
     lb_store_zero_grad(s->model->store);
     lb_tape_set_training(s->tape, true, &s->rng);
     lb_model_run(s->model, s->tape, 1, (lb_named[]){{"image", s->image}}, 1, (const char *[]){"logits"}, &out);
-    lb_backward(s->tape, lb_cross_entropy(s->tape, out, s->label, -100, 0));
+    lb_backward(s->tape, lb_cross_entropy(s->tape, out, s->label, NULL, 1, -100, 0, LB_MEAN));
     lb_status st = lb_tape_status(s->tape);
     lb_tape_reset(s->tape);
     return st == LB_OK ? lb_optim_step(s->optim, s->step++, NULL) : st;

@@ -2,7 +2,6 @@
 /* A student's vector pulled to its teacher's: squared error (FitNets, Romero et al., arXiv:1412.6550, eq. (3)), cosine, smooth L1. The teacher is
  * constant; widths must agree (the trainer puts a linear map between when they do not). */
 #include "distill/method.h"
-#include "distill/parts/parts.h"
 
 static bool check(lb_tape *t, const lb_args *a) {
     return lb_check(t, lb_numel(a->in[0]) > 0, "student is empty") && lb_check_finite(t, a->in[0], "student") && lb_check_finite(t, a->in[1], "teacher");
@@ -18,13 +17,13 @@ static void cosine(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) 
 static void mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
     if (!check(t, a)) return;
-    lb_out(out, 0, lb_mean_all(t, lb_square(t, lb_sub(t, a->in[0], lb_detach(t, a->in[1])))));
+    lb_out(out, 0, lb_mse(t, a->in[0], lb_detach(t, a->in[1]), LB_MEAN));
 }
 
 static void smooth_l1(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
     if (!check(t, a)) return;
-    lb_out(out, 0, lb_part_smooth_l1(t, a->in[0], lb_detach(t, a->in[1])));
+    lb_out(out, 0, lb_smooth_l1(t, a->in[0], lb_detach(t, a->in[1]), 1, LB_MEAN));
 }
 
 #define BOTH "student[N,D] teacher[N,D] -> loss[]"

@@ -2,7 +2,6 @@
 /* Contrast of a batch of pairs: InfoNCE (van den Oord et al., arXiv:1807.03748, eq. (4)), symmetric as in CLIP (Radford et al.,
  * arXiv:2103.00020, fig. 3): l = scale <i_a, t_b>, loss = (CE(rows, diagonal) + CE(columns, diagonal)) / 2. Vectors are L2-normalised here. */
 #include "distill/method.h"
-#include "distill/parts/parts.h"
 
 typedef struct options {
     double temperature;
@@ -10,25 +9,13 @@ typedef struct options {
 
 static const lb_param params[] = {LB_PARAM(options, temperature, 0.07, LB_ABOVE_0, LB_NO_MAX, "1", "divides the cosines when logit_scale is not given"), LB_PARAM_END};
 
-static lb_tensor *scores(lb_tape *t, const options *o, const lb_args *a) {
-    if (!lb_check(t, lb_numel(a->in[0]) > 0, "image_embed is empty") || !lb_check_finite(t, a->in[0], "image_embed") || !lb_check_finite(t, a->in[1], "text_embed")) return lb_inert(t);
-    lb_tensor *cosines = lb_matmul(t, lb_normalize(t, a->in[0], 1e-12), lb_normalize(t, a->in[1], 1e-12), false, true);
-    return a->in[2] ? lb_mul(t, cosines, a->in[2]) : lb_scale(t, cosines, 1 / o->temperature);
+static void contrast(lb_tape *t, const options *o, const lb_args *a, lb_outs *out, bool both_ways) {
+    if (!lb_check(t, lb_numel(a->in[0]) > 0, "image_embed is empty") || !lb_check_finite(t, a->in[0], "image_embed") || !lb_check_finite(t, a->in[1], "text_embed")) return;
+    lb_out(out, 0, lb_info_nce(t, a->in[0], a->in[1], a->in[2], o->temperature, both_ways));
 }
 
-static lb_tensor *diagonal_label(lb_tape *t, const lb_args *a) { return lb_arange(t, a->in[0]->shape[0]); }
-
-static void symmetric(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    lb_tensor *l = scores(t, cfg, a), *label = diagonal_label(t, a);
-    if (!lb_tape_ok(t)) return;
-    lb_tensor *rows = lb_part_contrast(t, l, label), *columns = lb_part_contrast(t, lb_transpose(t, l, 0, 1), label);
-    lb_out(out, 0, lb_scale(t, lb_add(t, rows, columns), 0.5));
-}
-
-static void one_way(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    lb_tensor *l = scores(t, cfg, a);
-    if (lb_tape_ok(t)) lb_out(out, 0, lb_part_contrast(t, l, diagonal_label(t, a)));
-}
+static void symmetric(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { contrast(t, cfg, a, out, true); }
+static void one_way(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { contrast(t, cfg, a, out, false); }
 
 #define PAIR "image_embed[N,D] text_embed[N,D] logit_scale[]? -> loss[]"
 static const lb_component components[] = {

@@ -37,6 +37,7 @@ static bool check_mask(lb_tape *t, const lb_tensor *mask) {
 /* Rows that count: no NaN, no +inf, not all -inf. */
 static bool check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask, const char *name) {
     if (!lb_tape_ok(t) || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return lb_tape_ok(t);
+    if (lb_all_finite(x)) return true;
     int64_t k = x->shape[x->rank - 1], rows = lb_numel(x) / k;
     for (int64_t r = 0; r < rows; r++) {
         bool finite = false;
@@ -55,87 +56,33 @@ static bool check_sizes(lb_tape *t, const lb_tensor *x, const char *name) { retu
 
 /* ---- divergences ---- */
 
-typedef struct pair {
-    lb_tensor *log_p, *log_q, *dead; /* logs are 0 where dead */
-} pair;
-
-/* masked: 1 where a position does not count, NULL = all count. */
-static pair log_pair(lb_tape *t, const options *o, lb_tensor *student, lb_tensor *teacher, lb_tensor *masked) {
-    pair r;
-    teacher = lb_detach(t, teacher);
-    if (masked) {
-        student = lb_masked_fill(t, student, masked, 0);
-        teacher = lb_masked_fill(t, teacher, masked, 0);
-    }
-    lb_tensor *none = lb_scalar(t, -INFINITY);
-    r.dead = lb_maximum(t, lb_eq(t, lb_detach(t, student), none), lb_eq(t, teacher, none));
-    r.log_p = lb_masked_fill(t, lb_log_softmax(t, lb_scale(t, teacher, 1 / o->temperature), -1), r.dead, 0);
-    r.log_q = lb_masked_fill(t, lb_log_softmax(t, lb_scale(t, student, 1 / o->temperature), -1), r.dead, 0);
-    return r;
-}
-
-static lb_tensor *sum_alive(lb_tape *t, const pair *r, lb_tensor *terms) { return lb_sum(t, lb_masked_fill(t, terms, r->dead, 0), -1, false); }
-
-/* KL(exp a || exp b) per position. */
-static lb_tensor *divergence(lb_tape *t, const pair *r, lb_tensor *a, lb_tensor *b) { return sum_alive(t, r, lb_mul(t, lb_exp(t, a), lb_sub(t, a, b))); }
-
-/* log(share exp a + (1 - share) exp b) */
-static lb_tensor *log_mix(lb_tape *t, double share, lb_tensor *a, lb_tensor *b) { return lb_logaddexp(t, lb_add_scalar(t, a, log(share)), lb_add_scalar(t, b, log(1 - share))); }
-
-static lb_tensor *forward_terms(lb_tape *t, const options *o, const pair *r) {
-    if (o->subtract_entropy) return divergence(t, r, r->log_p, r->log_q);
-    return lb_neg(t, sum_alive(t, r, lb_mul(t, lb_exp(t, r->log_p), r->log_q)));
-}
-
-static lb_tensor *reverse_terms(lb_tape *t, const options *o, const pair *r) {
-    (void)o;
-    return divergence(t, r, r->log_q, r->log_p);
-}
-
-static lb_tensor *jsd_terms(lb_tape *t, const options *o, const pair *r) {
-    lb_tensor *m = log_mix(t, o->beta, r->log_p, r->log_q);
-    return lb_add(t, lb_scale(t, divergence(t, r, r->log_p, m), o->beta), lb_scale(t, divergence(t, r, r->log_q, m), 1 - o->beta));
-}
-
-static lb_tensor *variation_terms(lb_tape *t, const options *o, const pair *r) {
-    (void)o;
-    return lb_scale(t, sum_alive(t, r, lb_abs(t, lb_sub(t, lb_exp(t, r->log_p), lb_exp(t, r->log_q)))), 0.5);
-}
-
-static lb_tensor *skew_forward_terms(lb_tape *t, const options *o, const pair *r) {
-    lb_tensor *m = log_mix(t, o->skew, r->log_p, r->log_q);
-    if (o->subtract_entropy) return divergence(t, r, r->log_p, m);
-    return lb_neg(t, sum_alive(t, r, lb_mul(t, lb_exp(t, r->log_p), m)));
-}
-
-static lb_tensor *skew_reverse_terms(lb_tape *t, const options *o, const pair *r) { return divergence(t, r, r->log_q, log_mix(t, o->skew, r->log_q, r->log_p)); }
-
-typedef lb_tensor *terms_fn(lb_tape *t, const options *o, const pair *r);
-
-static void token_divergence(lb_tape *t, const options *o, const lb_args *a, lb_outs *out, terms_fn *terms) {
-    lb_tensor *student = a->in[0], *teacher = a->in[1], *mask = a->in[2];
+static void token_divergence(lb_tape *t, const options *o, const lb_args *a, lb_outs *out, lb_divergence_kind kind, double share) {
+    lb_tensor *student = a->in[0], *teacher = lb_detach(t, a->in[1]), *mask = a->in[2];
     if (!check_sizes(t, student, "student_logits") || !check_mask(t, mask) || !check_logits(t, student, mask, "student_logits") || !check_logits(t, teacher, mask, "teacher_logits")) return;
-    lb_tensor *masked = lb_reshape(t, lb_part_not(t, mask), 3, (int64_t[]){mask->shape[0], mask->shape[1], 1});
-    pair r = log_pair(t, o, student, teacher, masked);
-    lb_out(out, 0, lb_scale(t, lb_part_weighted_mean(t, terms(t, o, &r), mask), o->temperature * o->temperature));
+    lb_tensor *mean = lb_divergence(t, student, teacher, mask, kind, o->temperature, share, -1, LB_MEAN);
+    lb_out(out, 0, lb_scale(t, mean, o->temperature * o->temperature));
 }
 
-static void forward_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, forward_terms); }
-static void reverse_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, reverse_terms); }
-static void total_variation(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, variation_terms); }
-static void skew_forward_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, skew_forward_terms); }
-static void skew_reverse_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, skew_reverse_terms); }
+static void forward_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    token_divergence(t, o, a, out, o->subtract_entropy ? LB_KL_FORWARD : LB_SOFT_CROSS, 0);
+}
+
+static void reverse_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, LB_KL_REVERSE, 0); }
+static void total_variation(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, LB_TOTAL_VARIATION, 0); }
+
+static void skew_forward_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    token_divergence(t, o, a, out, o->subtract_entropy ? LB_SKEW_FORWARD : LB_SKEW_CROSS, o->skew);
+}
+
+static void skew_reverse_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { token_divergence(t, cfg, a, out, LB_SKEW_REVERSE, ((const options *)cfg)->skew); }
 
 /* At beta 0 and 1 one side has no weight and the other equals the mixture: 0 in value and gradient. */
-static lb_tensor *nothing(lb_tape *t, const options *o, const pair *r) {
-    (void)o;
-    return lb_scale(t, lb_detach(t, sum_alive(t, r, r->log_q)), 0);
-}
-
 static void jsd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     if (!lb_check(t, o->beta <= 1, "beta of jsd is %g, 0 to 1 is wanted", o->beta)) return;
-    token_divergence(t, o, a, out, o->beta == 0 || o->beta == 1 ? nothing : jsd_terms);
+    token_divergence(t, o, a, out, LB_JENSEN_SHANNON, o->beta);
 }
 
 static void vanilla_kd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
@@ -146,8 +93,8 @@ static void vanilla_kd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *o
         int64_t label = (int64_t)lb_get_at(labels, b);
         if (!lb_check(t, lb_get_at(student, b * student->shape[1] + label) > -INFINITY, "student_logits: the label's logit of row %lld is -inf", (long long)b)) return;
     }
-    pair r = log_pair(t, o, student, teacher, NULL);
-    lb_tensor *soft = lb_mean_all(t, divergence(t, &r, r.log_p, r.log_q)), *hard = lb_cross_entropy(t, student, labels, INT64_MIN, 0);
+    lb_tensor *soft = o->alpha > 0 ? lb_divergence(t, student, lb_detach(t, teacher), NULL, LB_KL_FORWARD, o->temperature, 0, -1, LB_MEAN) : lb_scalar(t, 0);
+    lb_tensor *hard = o->alpha < 1 ? lb_cross_entropy(t, student, labels, NULL, 1, INT64_MIN, 0, LB_MEAN) : lb_scalar(t, 0);
     lb_out(out, 0, lb_add(t, lb_scale(t, hard, 1 - o->alpha), lb_scale(t, soft, o->alpha * o->temperature * o->temperature)));
 }
 

@@ -4,7 +4,6 @@
  * angle, eq. (8)-(9): Huber of cosines <e_ij, e_kj> over all triples, e_ij = (x_i - x_j) / ||x_i - x_j||.
  * As in lenscas/RKD: means over all N x N and N x N x N entries (zeros of the diagonals included), squared distances clamped at 1e-12. */
 #include "distill/method.h"
-#include "distill/parts/parts.h"
 
 typedef struct options {
     double weight_distance, weight_angle;
@@ -19,41 +18,20 @@ static bool check(lb_tape *t, const lb_args *a) {
     return lb_check(t, a->in[0]->shape[0] >= 2, "relations want at least 2 rows, student has %lld", (long long)a->in[0]->shape[0]) && lb_check_finite(t, a->in[0], "student") && lb_check_finite(t, a->in[1], "teacher");
 }
 
-/* Divided by the mean of the positive ones; all equal rows: zeros. */
-static lb_tensor *relative(lb_tape *t, lb_tensor *d) {
-    lb_tensor *positive = lb_gt(t, lb_detach(t, d), lb_scalar(t, 1.1e-6)); /* above the root of the clamp */
-    lb_tensor *count = lb_clamp(t, lb_sum_all(t, positive), 1, 1e300), *mean = lb_div(t, lb_sum_all(t, lb_mul(t, d, positive)), count);
-    return lb_div(t, d, lb_clamp(t, mean, 1e-12, 1e300));
-}
-
-static lb_tensor *distance_loss(lb_tape *t, const lb_args *a) {
-    lb_tensor *s = relative(t, lb_part_distances(t, a->in[0], 1e-12)), *z = relative(t, lb_part_distances(t, lb_detach(t, a->in[1]), 1e-12));
-    return lb_part_smooth_l1(t, s, lb_detach(t, z));
-}
-
-static lb_tensor *cosines(lb_tape *t, lb_tensor *x) {
-    int64_t n = x->shape[0], d = x->shape[1];
-    lb_tensor *difference = lb_sub(t, lb_reshape(t, x, 3, (int64_t[]){1, n, d}), lb_reshape(t, x, 3, (int64_t[]){n, 1, d})); /* [j,i]: x_i - x_j */
-    lb_tensor *e = lb_normalize(t, difference, 1e-12);
-    return lb_matmul(t, e, e, false, true);
-}
-
-static lb_tensor *angle_loss(lb_tape *t, const lb_args *a) { return lb_part_smooth_l1(t, cosines(t, a->in[0]), lb_detach(t, cosines(t, lb_detach(t, a->in[1])))); }
-
 static void distance(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
-    if (check(t, a)) lb_out(out, 0, distance_loss(t, a));
+    if (check(t, a)) lb_out(out, 0, lb_rkd_distance(t, a->in[0], lb_detach(t, a->in[1])));
 }
 
 static void angle(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
-    if (check(t, a)) lb_out(out, 0, angle_loss(t, a));
+    if (check(t, a)) lb_out(out, 0, lb_rkd_angle(t, a->in[0], lb_detach(t, a->in[1])));
 }
 
 static void objective(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     if (!check(t, a)) return;
-    lb_tensor *d = distance_loss(t, a), *g = angle_loss(t, a);
+    lb_tensor *d = lb_rkd_distance(t, a->in[0], lb_detach(t, a->in[1])), *g = lb_rkd_angle(t, a->in[0], lb_detach(t, a->in[1]));
     lb_out(out, 0, lb_add(t, lb_scale(t, d, o->weight_distance), lb_scale(t, g, o->weight_angle)));
     lb_out(out, 1, lb_detach(t, d));
     lb_out(out, 2, lb_detach(t, g));

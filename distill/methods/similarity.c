@@ -3,7 +3,6 @@
  * of b, mean over rows (SEED, Fang et al., arXiv:2101.04731, eq. (4)-(6); CLIP-KD, Yang et al., arXiv:2307.12732, eq. (4) for pictures against texts).
  * a and b may be any two sets, such as pictures and texts whose pairing is not known. Vectors are L2-normalised here; the teacher is constant. */
 #include "distill/method.h"
-#include "distill/parts/parts.h"
 
 typedef struct options {
     double temperature, teacher_temperature;
@@ -16,14 +15,14 @@ static const lb_param params[] = {
     LB_PARAM_FLAG(options, both_ways, 1, "rows of a over b and rows of b over a, halved"),
     LB_PARAM_END};
 
-static lb_tensor *log_rows(lb_tape *t, lb_tensor *a, lb_tensor *b, double temperature) {
+static lb_tensor *scores(lb_tape *t, lb_tensor *a, lb_tensor *b, double temperature) {
     lb_tensor *cosines = lb_matmul(t, lb_normalize(t, a, 1e-12), lb_normalize(t, b, 1e-12), false, true);
-    return lb_log_softmax(t, lb_scale(t, cosines, 1 / temperature), -1);
+    return lb_scale(t, cosines, 1 / temperature);
 }
 
 static lb_tensor *one_way(lb_tape *t, const options *o, lb_tensor *const *in, int a, int b) {
-    lb_tensor *p = lb_detach(t, log_rows(t, lb_detach(t, in[2 + a]), lb_detach(t, in[2 + b]), o->teacher_temperature));
-    return lb_mean_all(t, lb_part_kl(t, p, log_rows(t, in[a], in[b], o->temperature)));
+    lb_tensor *p = lb_detach(t, scores(t, lb_detach(t, in[2 + a]), lb_detach(t, in[2 + b]), o->teacher_temperature));
+    return lb_divergence(t, scores(t, in[a], in[b], o->temperature), p, NULL, LB_KL_FORWARD, 1, 0, -1, LB_MEAN);
 }
 
 static void rows(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {

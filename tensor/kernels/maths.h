@@ -127,6 +127,9 @@ LBI_ALWAYS lb_real lbi_log1p(lb_real x) {
 }
 #endif
 
+/* ln(1 + exp(x)), stable; -lbi_softplus(-x) is the log of the sigmoid. */
+LBI_ALWAYS lb_real lbi_softplus(lb_real x) { return (x > 0 ? x : 0) + lbi_log1p(lbi_exp(x > 0 ? -x : x)); }
+
 /* GELU and its slope, exact and tanh forms (Hendrycks and Gimpel 2016). */
 LBI_ALWAYS lb_real lbi_gelu(lb_real x) { return (lb_real)0.5 * x * (1 + lbi_erf(x * (lb_real)0.70710678118654752440)); }
 LBI_ALWAYS lb_real lbi_gelu_slope(lb_real x) {

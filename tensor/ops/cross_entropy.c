@@ -1,75 +1,152 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mean over rows that are not ignored of -sum_k q_k log softmax(x)_k with q = (1 - s) one-hot(label) + s / K.
- * dx = g (softmax(x) - q) / rows. No row left: 0 (torch gives NaN). */
+/* Of a row of logits x with label l, q = (1 - s) one-hot(l) + s / K and class weights w (1 without):
+ *   row = -(1 - s) w_l log p_l - s / K sum_k w_k log p_k,  p = softmax(x).
+ * Rows whose label is `ignore` count 0. The mean divides by the sum of w_l over the others (as torch does, smoothing or not); no row left: 0 (torch
+ * gives NaN). With A = (1 - s) w_l + s / K sum w: dx_k = g (A p_k - s / K w_k - (1 - s) w_l [k = l]). */
 #include <math.h>
-#include "tensor/kernels/rows.h"
-#include "tensor/ops.h"
+#include <string.h>
+#include "tensor/classes.h"
 
 typedef struct options {
+    int axis;
     int64_t ignore;
     double smoothing;
+    lb_reduction reduction;
 } options;
 
 static bool shape(lb_call *c) {
-    c->out[0]->dtype = c->out[1]->dtype = LB_REAL;
-    c->out[0]->rank = 0;
-    c->out[1]->rank = 2;
-    c->out[1]->shape[0] = c->in[0]->shape[0];
-    c->out[1]->shape[1] = c->in[0]->shape[1];
+    options o = *(const options *)c->params;
+    const lb_tensor *label = c->in[1];
+    if (!lbi_class_shape(c, c->in[0], &o.axis, c->out[1])) return false;
+    if (c->in[2] && c->in[2]->shape[0] != c->in[0]->shape[o.axis]) {
+        lb_tape_fail(c->tape, LB_E_SHAPE, "%lld weights for %lld classes", (long long)c->in[2]->shape[0], (long long)c->in[0]->shape[o.axis]);
+        return false;
+    }
+    if (!lb_same_shape(label, c->out[1])) {
+        lb_tape_fail(c->tape, LB_E_SHAPE, "labels are wanted in the shape of the logits without axis %d", o.axis);
+        return false;
+    }
+    lbi_class_loss_shape(c->out[0], c->out[1], o.reduction);
     return true;
 }
 
-static int64_t used_rows(const lb_call *c) {
+/* What both directions know of a call. */
+typedef struct job {
+    const options *o;
+    const int64_t *label;
+    const lb_real *weight; /* NULL = 1 */
+    double weights, even;  /* sum of them; s / K */
+    lb_real *logsum;
+    double *loss;          /* of each row */
+    const lb_tensor *g;
+    double factor;
+} job;
+
+static lbi_axes rows_of(const lb_call *c) {
+    int axis = ((const options *)c->params)->axis, rank = c->in[0]->rank;
+    return lbi_axes_of(c->in[0], axis < 0 ? axis + rank : axis);
+}
+
+static job job_of(const lb_call *c) {
+    lbi_axes r = rows_of(c);
+    job j = {.o = c->params, .label = lb_i(c->in[1]), .weight = c->in[2] ? lb_r(c->in[2]) : NULL, .weights = (double)r.n, .logsum = lb_r(c->out[1])};
+    j.even = j.o->smoothing / (double)r.n;
+    if (j.weight) j.weights = lbi_sum_row(j.weight, r.n);
+    j.factor = lbi_class_factor(c->in[1], j.o->reduction);
+    if (j.o->reduction != LB_MEAN) return j;
+    double sum = 0;
+    for (int64_t i = 0, n = lb_numel(c->in[1]); i < n; i++)
+        if (j.label[i] != j.o->ignore) sum += j.weight ? (double)j.weight[j.label[i]] : 1;
+    j.factor = sum != 0 ? 1 / sum : 0;
+    return j;
+}
+
+static bool labels_fit(lb_call *c) {
     const options *o = c->params;
-    int64_t used = 0;
-    for (int64_t i = 0; i < c->in[0]->shape[0]; i++) used += lb_i(c->in[1])[i] != o->ignore;
-    return used;
+    int64_t k = rows_of(c).n;
+    for (int64_t i = 0, n = lb_numel(c->in[1]); i < n; i++) {
+        int64_t label = lb_i(c->in[1])[i];
+        if (label == o->ignore || (label >= 0 && label < k)) continue;
+        lb_tape_fail(c->tape, LB_E_ARG, "label %lld of row %lld is outside 0..%lld", (long long)label, (long long)i, (long long)k - 1);
+        return false;
+    }
+    return true;
+}
+
+typedef struct walk {
+    const job *j;
+    int64_t k;
+} walk;
+
+static void value(const void *ctx, int64_t row, const lb_real *const *x, lb_real *const *y) {
+    const walk *w = ctx;
+    const job *j = w->j;
+    int64_t label = j->label[row];
+    double logsum = lbi_logsum_row(x[0], w->k, 1), s = j->o->smoothing;
+    j->logsum[row] = (lb_real)logsum;
+    j->loss[row] = 0;
+    if (label == j->o->ignore) return;
+    j->loss[row] = (1 - s) * (j->weight ? (double)j->weight[label] : 1) * (logsum - (double)x[0][label]);
+    if (s > 0) j->loss[row] += j->even * (j->weights * logsum - (j->weight ? lbi_dot_row(x[0], j->weight, w->k) : lbi_sum_row(x[0], w->k)));
 }
 
 static void forward(lb_call *c) {
-    const options *o = c->params;
-    int64_t n = c->in[0]->shape[0], k = c->in[0]->shape[1], used = used_rows(c);
-    double total = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * k;
-        int64_t label = lb_i(c->in[1])[i];
-        double log_sum = lbi_softmax_row(lb_r(c->out[1]) + i * k, x, k), mean = 0;
-        if (label == o->ignore) continue;
-        if (label < 0 || label >= k) {
-            lb_tape_fail(c->tape, LB_E_ARG, "cross_entropy: label %lld of row %lld is outside 0..%lld", (long long)label, (long long)i, (long long)k - 1);
-            return;
-        }
-        if (o->smoothing > 0)
-            for (int64_t j = 0; j < k; j++) mean += (double)x[j] / (double)k;
-        total += log_sum - (1 - o->smoothing) * (double)x[label] - o->smoothing * mean;
+    if (!labels_fit(c)) return;
+    job j = job_of(c);
+    lbi_axes r = rows_of(c);
+    int64_t n = lbi_class_count(&r);
+    j.loss = lb_scratch(c, (size_t)(n + 1) * sizeof *j.loss);
+    if (!j.loss) return;
+    lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .run = value, .ctx = &(walk){&j, r.n}});
+    lbi_class_finish(c->out[0], j.loss, n, j.o->reduction, j.factor);
+}
+
+static void slope(const void *ctx, int64_t row, const lb_real *const *x, lb_real *const *y) {
+    const walk *w = ctx;
+    const job *j = w->j;
+    int64_t label = j->label[row];
+    if (label == j->o->ignore) {
+        memset(y[0], 0, (size_t)w->k * sizeof(lb_real));
+        return;
     }
-    lb_r(c->out[0])[0] = used ? (lb_real)(total / (double)used) : 0;
+    double g = j->factor * lbi_class_gradient(j->g, row), s = j->o->smoothing;
+    double own = (1 - s) * (j->weight ? (double)j->weight[label] : 1);
+    lb_real a = (lb_real)(g * (own + j->even * j->weights)), even = (lb_real)(g * j->even);
+    lbi_soft_row(y[0], x[0], w->k, 1, j->logsum[row], a, j->weight ? 0 : -even);
+    for (int64_t i = 0; j->weight && s > 0 && i < w->k; i++) y[0][i] -= even * j->weight[i];
+    y[0][label] -= (lb_real)(g * own);
 }
 
 static void backward(lb_call *c) {
-    const options *o = c->params;
-    int64_t n = c->in[0]->shape[0], k = c->in[0]->shape[1], used = used_rows(c);
-    if (!c->gin[0] || !c->gout[0] || used == 0) return;
-    lb_real g = lb_r(c->gout[0])[0] / (lb_real)used, even = (lb_real)(o->smoothing / (double)k);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t label = lb_i(c->in[1])[i];
-        if (label == o->ignore) continue;
-        const lb_real *p = lb_r(c->out[1]) + i * k;
-        lb_real *gx = lb_r(c->gin[0]) + i * k;
-        for (int64_t j = 0; j < k; j++) gx[j] += g * (p[j] - even);
-        gx[label] -= g * (lb_real)(1 - o->smoothing);
-    }
+    if (!c->gin[0] || !c->gout[0]) return;
+    job j = job_of(c);
+    lbi_axes r = rows_of(c);
+    j.g = c->gout[0];
+    lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .y = {c->gin[0]}, .fresh = {c->fresh[0]}, .run = slope, .ctx = &(walk){&j, r.n}});
 }
 
-static const options plain = {-100, 0}, smooth = {1, 0.1};
+static void positive(void *const *data, const int64_t *numel) {
+    for (int64_t i = 0; i < numel[2]; i++) ((lb_real *)data[2])[i] = (lb_real)(0.5 + fabs((double)((lb_real *)data[2])[i]));
+}
+
+static const options plain = {1, -100, 0, LB_MEAN}, smooth = {1, 1, 0.1, LB_MEAN}, each = {1, -100, 0.2, LB_NONE}, last = {-1, 2, 0, LB_SUM}, batch = {-1, 0, 0.1, LB_BATCH_MEAN}, weighted = {1, 1, 0.1, LB_MEAN};
 static const lb_op_case cases[] = {
-    {.name = "plain", .rank = {2, 1}, .shape = {{4, 5}, {4}}, .imax = 5, .params = &plain},
-    {.name = "smoothed, class 1 ignored", .rank = {2, 1}, .shape = {{6, 3}, {6}}, .imax = 3, .params = &smooth},
+    {.name = "plain", .rank = {2, 1, -1}, .shape = {{4, 5}, {4}}, .imax = 5, .params = &plain},
+    {.name = "smoothed, class 1 ignored", .rank = {2, 1, -1}, .shape = {{6, 3}, {6}}, .imax = 3, .params = &smooth},
+    {.name = "weighted", .rank = {2, 1, 1}, .shape = {{6, 3}, {6}, {3}}, .imax = 3, .params = &weighted, .fill = positive},
+    {.name = "planes, each", .rank = {4, 3, 1}, .shape = {{2, 3, 3, 4}, {2, 3, 4}, {3}}, .imax = 3, .params = &each, .fill = positive},
+    {.name = "planes of many", .rank = {3, 2, -1}, .shape = {{2, 5, 19}, {2, 19}}, .imax = 5, .params = &plain},
+    {.name = "last axis, sum", .rank = {3, 2, -1}, .shape = {{2, 3, 4}, {2, 3}}, .imax = 4, .params = &last},
+    {.name = "last axis, batch", .rank = {3, 2, -1}, .shape = {{2, 3, 4}, {2, 3}}, .imax = 4, .params = &batch},
+    {.name = "one row", .rank = {1, 0, -1}, .shape = {{4}}, .imax = 4, .params = &last},
+    {.name = "no rows", .rank = {2, 1, -1}, .shape = {{0, 5}, {0}}, .imax = 5, .params = &plain},
+    {.name = "large", .rank = {2, 1, -1}, .shape = {{130, 1003}, {130}}, .imax = 1003, .params = &plain},
 };
 
-LB_OP(cross_entropy) = {.id = "cross_entropy", .title = "cross entropy of logits against labels, mean over rows", .source = "torch.nn.functional.cross_entropy", .sig = "x[N,K] label[N]:i64 -> loss[] p[N,K]", .results = 1,
-                        .math = "mean of -sum q log softmax(x)", .reads = LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_IN(0), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(cross_entropy) = {.id = "cross_entropy", .title = "cross entropy of logits against labels", .source = "torch.nn.functional.cross_entropy", .sig = "logits label:i64 weight[K]? -> loss logsum", .results = 1,
+                        .math = "-sum q log softmax(x)", .flags = LB_OP_SETS, .constant = 1u << 2, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward,
+                        .cases = cases, .case_count = LB_COUNT(cases)};
 
-lb_tensor *lb_cross_entropy(lb_tape *t, lb_tensor *logits, lb_tensor *labels, int64_t ignore, double smoothing) {
-    return lb_apply(t, &lb_op_cross_entropy, &(options){ignore, smoothing}, sizeof(options), 2, (lb_tensor *[]){logits, labels});
+lb_tensor *lb_cross_entropy(lb_tape *t, lb_tensor *logits, lb_tensor *labels, lb_tensor *weight, int axis, int64_t ignore, double smoothing, lb_reduction reduction) {
+    return lb_apply(t, &lb_op_cross_entropy, &(options){axis, ignore, smoothing, reduction}, sizeof(options), 3, (lb_tensor *[]){logits, labels, weight});
 }

@@ -3,7 +3,7 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    return (x < 0 ? x : 0) - lbi_log1p(lbi_exp(-LBI_M(fabs)(x)));
+    return -lbi_softplus(-x);
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
