@@ -224,7 +224,7 @@ bool lbi_is_utf8(const char *s, size_t n) {
 const char *lbi_kind_of(const char *path) {
     static const struct {
         const char *kind, *endings;
-    } kinds[] = {{"image", " jpg jpeg jpe jfif png apng webp gif bmp tif tiff ppm pgm pbm pnm heic heif avif jp2 "},
+    } kinds[] = {{"image", " jpg jpeg jpe jfif png apng webp gif bmp tif tiff heic heif avif nii dib "},
                  {"video", " mp4 m4v mov mkv webm avi mpg mpeg wmv ts mts 3gp ogv flv "},
                  {"audio", " wav flac mp3 ogg oga opus m4a aac wma aif aiff "},
                  {"text", " txt text "}};

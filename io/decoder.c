@@ -4,9 +4,29 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "io/decoder_private.h"
 #include "io/image.h"
 
-enum { SHOWN = 8 };
+enum { SHOWN = 8, DEFAULT_PIXELS = 178956970 };
+
+lb_status lbi_check_pixels(const char *what, int64_t width, int64_t height, int64_t frames, const lb_decode_options *o) {
+    int64_t limit = o && o->max_pixels ? o->max_pixels : DEFAULT_PIXELS, pixels;
+    if (o && (o->frame < 0 || o->frame >= frames)) return lb_fail(LB_E_ARG, "frame %lld of %lld asked of %s", (long long)o->frame, (long long)frames, what);
+    if (width < 1 || height < 1 || width > INT32_MAX || height > INT32_MAX)
+        return lb_fail(LB_E_FORMAT, "%s declares %lld x %lld pixels", what, (long long)width, (long long)height);
+    if (!lb_mul_i64(&pixels, width, height) || pixels > limit)
+        return lb_fail(LB_E_LIMIT, "%s declares %lld x %lld pixels, the limit is %lld in all", what, (long long)width, (long long)height, (long long)limit);
+    return LB_OK;
+}
+
+lb_status lbi_finish(lb_image *out, lb_image *take_own, int orientation) {
+    if (orientation <= 1) {
+        *out = *take_own;
+        *take_own = (lb_image){0};
+        return LB_OK;
+    }
+    return lb_image_orient(out, take_own, orientation);
+}
 
 /* Is `ending` one of the words of `list`? ASCII case ignored. */
 static bool is_word(const char *list, const char *ending) {
@@ -58,7 +78,7 @@ lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, c
     lb_status st = lb_decoder_for(&d, data, size, name);
     if (st != LB_OK) return st;
     const char *shown = name ? name : "data";
-    if (strcmp(d->kind, "image") != 0) return lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", shown, d->kind);
+    if (!d->decode) return lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", shown, d->kind);
     lb_decode_options eight = o ? *o : (lb_decode_options){0};
     eight.keep_depth = false;
     lb_image own = {0};

@@ -11,16 +11,21 @@ typedef struct lb_decode_options {
     bool keep_orientation; /* true: leave the EXIF orientation unapplied */
     bool partial;         /* truncated file: give what was decoded instead of LB_E_FORMAT */
     bool keep_depth;      /* 16-bit stays 16-bit; else reduced to 8 as stated in io/image.h */
+    int32_t at_least;     /* fast mode, 0 = off: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (scaled inverse DCT) while its shorter side
+                             stays at least this; pixels differ from decoding whole and shrinking, so the mode belongs into fingerprints */
+    int64_t frame;        /* of an animation or a volume, from 0; LB_E_ARG beyond the last */
+    int axis;             /* of a volume: slices across k (0), j (1) or i (2) */
 } lb_decode_options;
 
 typedef struct lb_decoder {
     LB_HEAD;
-    const char *kind;    /* "image" */
+    const char *kind;    /* "image", "volume"; "video" and "audio" are read through io/video.h and io/audio.h */
     const char *endings; /* "jpg jpeg" */
     /* From the first bytes: is this mine? 0..100. The file's name is never trusted. */
     int (*probe)(const uint8_t *head, size_t size);
     lb_status (*info)(lb_media_info *out, const uint8_t *data, size_t size);
-    /* Decodes the whole file in memory, in its own channels and depth. On failure *out is untouched. NULL options = defaults. */
+    /* Decodes the whole file in memory, in its own channels and depth. On failure *out is untouched. NULL options = defaults.
+     * A NULL slot: the kind has no picture of its own. */
     lb_status (*decode)(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o);
 } lb_decoder;
 #define LB_DECODER(name) const lb_decoder lb_decoder_##name
@@ -33,6 +38,7 @@ LB_API LB_MUST_USE lb_status lb_decoder_for(const lb_decoder **out, const uint8_
 LB_API LB_MUST_USE lb_status lb_image_read_rgb(lb_image *out, const char *path, const lb_decode_options *o);
 /** The same from memory; `name` is for messages. */
 LB_API LB_MUST_USE lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, const char *name, const lb_decode_options *o);
+/** What the file says of itself, pixels not decoded. */
 LB_API LB_MUST_USE lb_status lb_media_probe(lb_media_info *out, const char *path);
 
 LB_END

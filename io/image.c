@@ -10,6 +10,18 @@ void lb_image_free(lb_image *img) {
     *img = (lb_image){0};
 }
 
+void lb_audio_free(lb_audio *a) {
+    if (!a) return;
+    lb_free(a->samples);
+    *a = (lb_audio){0};
+}
+
+void lb_volume_free(lb_volume *v) {
+    if (!v) return;
+    lb_free(v->values);
+    *v = (lb_volume){0};
+}
+
 static size_t pixel_bytes(const lb_image *img) {
     return (size_t)img->channels * (size_t)(img->bits / 8);
 }

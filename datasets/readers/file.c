@@ -32,8 +32,8 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
     if (!kind) return lb_fail(LB_E_UNSUPPORTED, "%s: is no picture, video or sound that Limbeck knows", path);
     if (!lbi_is_utf8(path, strlen(path))) return lb_fail(LB_E_FORMAT, "%s: a name that is not UTF-8 cannot be a key", path);
     lb_item item = {.key = (char *)path};
-    *(strcmp(kind, "image") == 0 ? &item.image : strcmp(kind, "video") == 0 ? &item.video : &item.audio) = (char *)path;
+    *(strcmp(kind, "video") == 0 ? &item.video : strcmp(kind, "audio") == 0 ? &item.audio : &item.image) = (char *)path; /* a volume: its slices */
     return lb_items_add(items, &item);
 }
 
-LB_READER(file) = {.id = "file", .title = "one picture, video or sound; its key is its path as written", .source = "", .fields = "image audio video", .probe = probe, .read = read};
+LB_READER(file) = {.id = "file", .title = "one picture, volume, video or sound; its key is its path as written", .source = "", .fields = "image audio video", .probe = probe, .read = read};

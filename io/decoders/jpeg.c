@@ -4,11 +4,11 @@
 #include <string.h>
 #include <jpeglib.h>
 #include <jerror.h>
-#include "io/decoder.h"
+#include "io/decoder_private.h"
 #include "io/exif.h"
 #include "io/image.h"
 
-enum { DEFAULT_PIXELS = 178956970, MAX_SCANS = 500 };
+enum { MAX_SCANS = 500 };
 
 /* Everything that must survive a longjmp lives here. */
 typedef struct job {
@@ -97,9 +97,8 @@ static void from_cmyk(uint8_t *rgb, const uint8_t *cmyk, size_t n) {
 
 static lb_status header(job *j) {
     if (jpeg_read_header(&j->c, TRUE) == JPEG_SUSPENDED) return truncated(j);
-    int64_t limit = j->o.max_pixels ? j->o.max_pixels : DEFAULT_PIXELS, pixels = (int64_t)j->c.image_width * j->c.image_height;
-    if (pixels > limit)
-        return lb_fail(LB_E_LIMIT, "JPEG declares %u x %u pixels, the limit is %lld in all", j->c.image_width, j->c.image_height, (long long)limit);
+    lb_status st = lbi_check_pixels("JPEG", j->c.image_width, j->c.image_height, 1, &j->o);
+    if (st != LB_OK) return st;
     switch (j->c.num_components) {
     case 1: j->c.out_color_space = JCS_GRAYSCALE; break;
     case 3: j->c.out_color_space = JCS_RGB; break;
@@ -123,16 +122,25 @@ static lb_status rows(job *j) {
     return LB_OK;
 }
 
+/* The smallest of 1/1, 1/2, 1/4, 1/8 that keeps the shorter side. */
+static void shrink(job *j) {
+    JDIMENSION side = j->c.image_width < j->c.image_height ? j->c.image_width : j->c.image_height;
+    j->c.scale_num = j->c.scale_denom = 1;
+    while (j->o.at_least > 0 && j->c.scale_denom < 8 && (side + 2 * j->c.scale_denom - 1) / (2 * j->c.scale_denom) >= (JDIMENSION)j->o.at_least) j->c.scale_denom *= 2;
+    j->c.dct_method = JDCT_ISLOW;
+    j->c.do_fancy_upsampling = TRUE;
+    jpeg_calc_output_dimensions(&j->c);
+}
+
 /* Everything between create and destroy; may leave through a longjmp to the caller. */
 static lb_status run(job *j) {
     lb_status st = header(j);
     if (st != LB_OK) return st;
-    st = lb_image_new(&j->img, (int32_t)j->c.image_width, (int32_t)j->c.image_height, j->c.num_components == 1 ? 1 : 3, 8);
+    shrink(j);
+    st = lb_image_new(&j->img, (int32_t)j->c.output_width, (int32_t)j->c.output_height, j->c.num_components == 1 ? 1 : 3, 8);
     if (st != LB_OK) return st;
     if (j->o.partial) memset(j->img.pixels, 0, (size_t)j->img.width * (size_t)j->img.height * (size_t)j->img.channels);
     if (j->c.num_components == 4 && !(j->line = lb_alloc((size_t)j->img.width, 4))) return LB_E_NOMEM;
-    j->c.dct_method = JDCT_ISLOW;
-    j->c.do_fancy_upsampling = TRUE;
     if (!jpeg_start_decompress(&j->c)) return truncated(j);
     return rows(j);
 }
@@ -187,12 +195,7 @@ static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const l
     if (o) j->o = *o;
     lb_status st = LB_OK;
     LB_TRY(guarded(j, run, data, size));
-    int orientation = j->o.keep_orientation ? 1 : read_segments(data, size).orientation;
-    if (orientation > 1) LB_TRY(lb_image_orient(out, &j->img, orientation));
-    else {
-        *out = j->img;
-        j->img.pixels = NULL;
-    }
+    LB_TRY(lbi_finish(out, &j->img, j->o.keep_orientation ? 1 : read_segments(data, size).orientation));
 done:
     jpeg_destroy_decompress(&j->c);
     lb_image_free(&j->img);

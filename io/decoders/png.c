@@ -3,11 +3,11 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
-#include "io/decoder.h"
+#include "io/decoder_private.h"
 #include "io/exif.h"
 #include "io/image.h"
 
-enum { DEFAULT_PIXELS = 178956970, DEFLATE_RATIO = 1032 };
+enum { DEFLATE_RATIO = 1032 };
 static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 
 /* Everything that must survive a longjmp lives here. */
@@ -83,8 +83,8 @@ static int orientation_of(const uint8_t *p, size_t size) {
 /* Limits before anything is allocated: declared pixels, and more data than deflate could possibly expand to (1032:1). */
 static lb_status check_size(const job *j) {
     uint32_t w = png_get_image_width(j->png, j->info), h = png_get_image_height(j->png, j->info);
-    int64_t limit = j->o.max_pixels ? j->o.max_pixels : DEFAULT_PIXELS;
-    if ((int64_t)w * h > limit) return lb_fail(LB_E_LIMIT, "PNG declares %u x %u pixels, the limit is %lld in all", w, h, (long long)limit);
+    lb_status st = lbi_check_pixels("PNG", w, h, 1, &j->o);
+    if (st != LB_OK) return st;
     uint64_t bytes = ((uint64_t)w * png_get_channels(j->png, j->info) * png_get_bit_depth(j->png, j->info) + 7) / 8 * h;
     if (!j->o.partial && bytes / DEFLATE_RATIO > j->size) return lb_fail(LB_E_FORMAT, "PNG is truncated: %zu bytes cannot hold %u x %u pixels", j->size, w, h);
     return LB_OK;
@@ -164,12 +164,7 @@ static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const l
     LB_TRY(begin(j, data, size));
     LB_TRY(guarded(j, run));
     if (j->img.bits == 16 && !j->o.keep_depth) LB_TRY(reduce(&j->img, j->clipped));
-    int orientation = j->o.keep_orientation ? 1 : orientation_of(data, size);
-    if (orientation > 1) LB_TRY(lb_image_orient(out, &j->img, orientation));
-    else {
-        *out = j->img;
-        j->img.pixels = NULL;
-    }
+    LB_TRY(lbi_finish(out, &j->img, j->o.keep_orientation ? 1 : orientation_of(data, size)));
 done:
     end(j);
     return st;

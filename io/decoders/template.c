@@ -3,7 +3,7 @@
  * nothing in the file is trusted. This one: binary greyscale PGM with 8 bits (netpbm's "P5"). */
 #include <stdio.h>
 #include <string.h>
-#include "io/decoder.h"
+#include "io/decoder_private.h"
 
 enum { HEADER = 64 };
 
@@ -34,8 +34,8 @@ static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const l
     lb_image img = {0};
     lb_status st = header(&width, &height, &begin, data, size);
     if (st) return st;
-    int64_t pixels = (int64_t)width * height, most = o && o->max_pixels ? o->max_pixels : 178956970;
-    if (pixels > most) return lb_fail(LB_E_LIMIT, "%d x %d pixels, at most %lld wanted", width, height, (long long)most);
+    int64_t pixels = (int64_t)width * height;
+    if ((st = lbi_check_pixels("PGM", width, height, 1, o))) return st;
     if (size < begin || size - begin < (size_t)pixels) return lb_fail(LB_E_FORMAT, "picture is cut off: %zu of %lld pixels", size < begin ? 0 : size - begin, (long long)pixels);
     if ((st = lb_image_new(&img, width, height, 1, 8))) return st;
     memcpy(img.pixels, data + begin, (size_t)pixels);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes the pictures of the suite `image` and records what Pillow makes of them.
-Run with Pillow 13.0.0 and NumPy:  python3 make.py
-decode.txt: file width height offset; pixels (convert("RGB") after ImageOps.exif_transpose) in decode.bin
+Run with Pillow 13.0.0, pillow-heif 1.8.1 and NumPy:  python3 make.py
+decode.txt: file width height offset [partial | frame-N | near-N: largest difference]; pixels (convert("RGB") after ImageOps.exif_transpose) in decode.bin
 resize.txt: filter channels width height offset WIDTH HEIGHT offset; pixels in resize.bin"""
 import io, os, struct, zlib
 import numpy as np
@@ -148,12 +148,77 @@ def truncated():
     yield "cut-restart.jpg", data[:len(data) // 2]
 
 
+def saved(img, kind, **kw):
+    b = io.BytesIO()
+    img.save(b, kind, **kw)
+    return b.getvalue()
+
+
+def bitmap(a, bits, masks=b""):
+    """BMP with 16 bits a pixel, 5-5-5 or by masks."""
+    h, w = a.shape
+    rows = b"".join(r.astype("<u2").tobytes() + b"\0" * (-2 * w % 4) for r in a[::-1])
+    at = 54 + len(masks)
+    return b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) + struct.pack("<IiiHHIIiiII", 40, w, h, 1, bits, 3 if masks else 0, len(rows), 2835, 2835, 0, 0) + masks + rows
+
+
+def through_other_libraries(rgb, rgba, grey):
+    """WebP, BMP, TIFF, GIF. (name, bytes, frame)"""
+    picture, clear, flat = Image.fromarray(rgb), Image.fromarray(rgba), Image.fromarray(grey)
+    yield "lossy.webp", saved(picture, "WEBP", quality=80), 0
+    yield "lossless.webp", saved(picture, "WEBP", lossless=True), 0
+    yield "lossy-alpha.webp", saved(clear, "WEBP", quality=70), 0
+    yield "lossless-alpha.webp", saved(clear, "WEBP", lossless=True, exact=True), 0
+    yield "exif-6.webp", saved(picture, "WEBP", quality=80, exif=b"Exif\0\0" + exif(6, True)), 0
+    turns = [picture, picture.transpose(0), picture.transpose(1)]
+    moving = saved(turns[0], "WEBP", save_all=True, append_images=turns[1:], duration=[40, 80, 30], lossless=True)
+    for k in range(3):
+        yield "moving.webp", moving, k
+    for mode, name in (("1", "1"), ("P", "palette"), ("L", "grey"), ("RGB", "rgb"), ("RGBA", "rgba")):
+        yield name + ".bmp", saved(clear.convert(mode) if mode != "P" else picture.quantize(17), "BMP"), 0
+    levels = np.arange(29 * 19, dtype=np.uint32).reshape(19, 29) * 0x1F3D & 0xFFFF
+    yield "555.bmp", bitmap(levels & 0x7FFF, 16), 0
+    yield "565.bmp", bitmap(levels, 16, struct.pack("<III", 0xF800, 0x7E0, 0x1F)), 0
+    for mode, name, way in (("1", "1", "raw"), ("L", "grey", "tiff_lzw"), ("P", "palette", "packbits"), ("RGB", "rgb", "tiff_adobe_deflate"), ("RGBA", "rgba", "tiff_lzw"), ("LA", "grey-alpha", "raw")):
+        yield name + ".tif", saved(clear.convert(mode) if mode != "P" else picture.quantize(17), "TIFF", compression=way), 0
+    yield "grey-16.tif", saved(Image.fromarray((grey.astype(np.uint16) * 3)), "TIFF"), 0
+    yield "exif-8.tif", saved(picture, "TIFF", tiffinfo={0x0112: 8}), 0
+    pages = saved(turns[0], "TIFF", save_all=True, append_images=turns[1:], compression="tiff_lzw")
+    for k in range(3):
+        yield "pages.tif", pages, k
+    yield "plain.gif", saved(picture.quantize(31), "GIF"), 0
+    yield "interlaced.gif", saved(flat, "GIF", interlace=1), 0
+    holes = picture.quantize(15)
+    yield "clear.gif", saved(holes, "GIF", transparency=3), 0
+    moving = saved(turns[0].quantize(31), "GIF", save_all=True, append_images=[t.quantize(31) for t in turns[1:]], duration=[40, 80, 30], loop=0)
+    for k in range(3):
+        yield "moving.gif", moving, k
+
+
+def high_efficiency(rgb, rgba):
+    """HEIC and AVIF. (name, bytes, largest difference): RGB kept as RGB is equal; YCbCr at full size differs by rounding; where chroma is halved,
+    libheif 1.15 repeats it and Pillow's library interpolates it, which shows at the red block's edge."""
+    import pillow_heif
+    pillow_heif.register_heif_opener()
+    smooth = Image.fromarray(rgb).resize((64, 48), 2)
+    exact = dict(quality=-1, chroma=444, matrix_coefficients=0)
+    yield "lossless.heic", saved(Image.fromarray(rgb), "HEIF", **exact), 0
+    yield "lossless-alpha.heic", saved(Image.fromarray(rgba), "HEIF", **exact), 0
+    yield "lossy.heic", saved(smooth, "HEIF", quality=80), 64
+    yield "lossless.avif", saved(Image.fromarray(rgb), "AVIF", quality=100, subsampling="4:4:4"), 1
+    yield "lossless-alpha.avif", saved(Image.fromarray(rgba), "AVIF", quality=100, subsampling="4:4:4"), 1
+    yield "lossy.avif", saved(smooth, "AVIF", quality=80), 64
+
+
 def main():
+    global rng
     index, pixels = [], b""
 
-    def record(name, tag=""):
+    def record(name, tag="", frame=0):
         nonlocal pixels
-        im = ImageOps.exif_transpose(Image.open(os.path.join(here, name))).convert("RGB")
+        im = Image.open(os.path.join(here, name))
+        im.seek(frame)
+        im = ImageOps.exif_transpose(im).convert("RGB")
         index.append("%s %d %d %d%s" % (name, im.width, im.height, len(pixels), tag))
         pixels += im.tobytes()
 
@@ -164,6 +229,15 @@ def main():
     for name, data in truncated():
         put(name, data)
         record(name, " partial")
+    keep, rng = rng, np.random.default_rng(11)
+    shown = scene(29, 19, 3), scene(29, 19, 4), scene(29, 19, 1)[..., 0]
+    rng = keep
+    for name, data, near in high_efficiency(*shown[:2]):
+        put(name, data)
+        record(name, " near-%d" % near)
+    for name, data, frame in through_other_libraries(*shown):
+        put(name, data)
+        record(name, " frame-%d" % frame if frame else "", frame)
     put("decode.txt", ("\n".join(index) + "\n").encode())
     put("decode.bin", pixels)
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+#include "io/av.h"
+#include "io/exif.h"
+
+enum { MAX_PAGES = 10000, WIDTH = 256, HEIGHT = 257, BITS = 258, COMPRESSION = 259, SAMPLES = 277 };
+
+static uint32_t word(const uint8_t *p, bool little, int bytes) {
+    uint32_t x = 0;
+    for (int i = 0; i < bytes; i++) x |= (uint32_t)p[i] << (8 * (little ? i : bytes - 1 - i));
+    return x;
+}
+
+/* A whole number of an entry: in place, or the first of an array that lies elsewhere. Types 1 BYTE, 3 SHORT, 4 LONG (TIFF 6.0, section 2). */
+static uint32_t number(const uint8_t *data, size_t size, const uint8_t *entry, bool little) {
+    uint32_t type = word(entry + 2, little, 2), count = word(entry + 4, little, 4);
+    int bytes = type == 1 ? 1 : type == 3 ? 2 : type == 4 ? 4 : 0;
+    if (!bytes) return 0;
+    if (count <= 4u / (uint32_t)bytes) return word(entry + 8, little, bytes);
+    uint32_t at = word(entry + 8, little, 4);
+    return at <= size && size - at >= (size_t)bytes ? word(data + at, little, bytes) : 0;
+}
+
+static void take(lb_media_info *m, uint32_t tag, uint32_t v) {
+    static const char *const ways[] = {[1] = "raw", [2] = "CCITT", [3] = "fax 3", [4] = "fax 4", [5] = "LZW", [6] = "old JPEG", [7] = "JPEG", [8] = "deflate"};
+    if (tag == WIDTH) m->width = (int32_t)v;
+    if (tag == HEIGHT) m->height = (int32_t)v;
+    if (tag == BITS) m->bits = v > 8 ? 16 : 8;
+    if (tag == SAMPLES) m->channels = (int32_t)v;
+    if (tag == COMPRESSION) snprintf(m->note, sizeof m->note, "%s", v < LB_COUNT(ways) && ways[v] ? ways[v] : v == 32773 ? "PackBits" : v == 32946 ? "deflate" : "");
+}
+
+/* Walks the chain of directories; each is one page. Gives where directory `page` begins, 0 if there is none. */
+static lb_status walk(lb_media_info *out, size_t *directory, const uint8_t *data, size_t size, int64_t page) {
+    if (size < 8) return lb_fail(LB_E_FORMAT, "TIFF is truncated: data ends in the header");
+    bool little = data[0] == 'I';
+    lb_media_info m = {.kind = "image", .codec = "tiff", .channels = 1, .bits = 8};
+    *directory = 0;
+    for (size_t at = word(data + 4, little, 4); at;) {
+        if (at > size - 2 || m.frames == MAX_PAGES) break; /* cut, or a ring */
+        size_t n = word(data + at, little, 2);
+        if (size - at - 2 < 12 * n) break;
+        if (m.frames == page) *directory = at;
+        for (size_t i = 0; i < n && m.frames == page; i++) {
+            const uint8_t *entry = data + at + 2 + 12 * i;
+            take(&m, word(entry, little, 2), number(data, size, entry, little));
+        }
+        m.frames++;
+        at += 2 + 12 * n;
+        if (size - at < 4) break;
+        at = word(data + at, little, 4);
+    }
+    if (m.frames == 0 || (*directory && (m.width < 1 || m.height < 1))) return lb_fail(LB_E_FORMAT, "TIFF is truncated or damaged: no directory with a size");
+    int orientation = lbi_exif_orientation(data, size);
+    m.orientation = orientation ? orientation : 1;
+    *out = m;
+    return LB_OK;
+}
+
+static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
+    size_t directory;
+    return walk(out, &directory, data, size, 0);
+}
+
+/* FFmpeg decodes the first page; another one becomes the first by the offset in the header. */
+static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) {
+    lb_media_info i;
+    size_t directory;
+    lb_status st = walk(&i, &directory, data, size, o ? o->frame : 0);
+    if (st != LB_OK) return st;
+    uint8_t header[LBI_AV_HEADER];
+    memcpy(header, data, sizeof header);
+    for (size_t k = 0; k < 4; k++) header[4 + k] = (uint8_t)(directory >> 8 * (data[0] == 'I' ? k : 3 - k));
+    return lbi_av_decode_still(out, AV_CODEC_ID_TIFF, data, size, header, o, &i);
+}
+
+static int probe(const uint8_t *head, size_t size) {
+    return size >= 8 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0) ? 90 : 0;
+}
+
+LB_DECODER(tiff) = {.id = "tiff", .title = "TIFF: grey, palette, RGB, 8 and 16 bits, several pages", .source = "TIFF 6.0, through FFmpeg", .kind = "image",
+                    .endings = "tif tiff", .probe = probe, .info = info, .decode = decode};
