@@ -57,7 +57,7 @@ lb_tensor *lb_flatten(lb_tape *t, lb_tensor *x, int first, int last) {
 
 enum { GROUP = LB_OP_MAX_IN };
 
-/* Groups of eight are joined, then the groups: what is joined already has the new axis. */
+/* Groups of as many as an op takes are joined, then the groups: what is joined already has the new axis. */
 static lb_tensor *join(lb_tape *t, int n, lb_tensor *const *x, int axis, bool fresh) {
     lb_tensor *part[GROUP];
     int size = (n + GROUP - 1) / GROUP, count = 0;

@@ -9,7 +9,7 @@
 #include "tensor/tape.h"
 LB_BEGIN
 
-#define LB_OP_MAX_IN 8
+#define LB_OP_MAX_IN 10
 #define LB_OP_MAX_OUT 4
 
 typedef struct lb_op lb_op;
@@ -43,7 +43,7 @@ enum {
 
 /* Bits of lb_op.reads: what backward reads. The tape keeps only that. */
 #define LB_READS_IN(i) (1u << (i))
-#define LB_READS_OUT(i) (1u << (8 + (i)))
+#define LB_READS_OUT(i) (1u << (16 + (i)))
 
 /* A case worth testing, as data: the harness makes the inputs, compares forward with reference, backward with central
  * differences, every kernel level with ref, and times it. */

@@ -57,6 +57,7 @@ typedef struct lb_attention_spec {
 typedef struct lb_conv3d_spec {
     int64_t stride[3], before[3], after[3], dilation[3], groups;
 } lb_conv3d_spec;
+
 /* Frequencies of rotary positions (rotary_table); base 0 = 10000. */
 typedef enum lb_rotary_scaling { LB_ROTARY_PLAIN = 0, LB_ROTARY_LINEAR, LB_ROTARY_NTK, LB_ROTARY_LLAMA3 } lb_rotary_scaling;
 typedef struct lb_rotary_spec {
@@ -110,6 +111,16 @@ typedef enum lb_border { LB_BORDER_ZEROS = 0, LB_BORDER_EDGE, LB_BORDER_REFLECT 
 
 /* What a mean over a window is divided by: its elements in x and the padding; in x alone; or all of them, the border's element standing for what is outside. */
 typedef enum lb_avg_border { LB_AVG_COUNT_PAD = 0, LB_AVG_INSIDE, LB_AVG_EDGES } lb_avg_border;
+
+/* What a scan may have beside its inputs (selective_scan, ssd); NULL = without. */
+typedef struct lb_scan_spec {
+    lb_tensor *d;     /* skip: y += d x; [C] or [H] */
+    lb_tensor *z;     /* selective_scan: y *= silu(z) */
+    lb_tensor *bias;  /* of the steps, before softplus; [C] or [H] */
+    lb_tensor *state; /* to begin with: [N,C,S] or [N,H,P,S] */
+    bool softplus;    /* steps are softplus(delta + bias) */
+    double lo, hi;    /* ssd: limits of the steps, after softplus; hi = 0: none */
+} lb_scan_spec;
 
 #define OP(id, ...) LB_API lb_tensor *lb_##id(__VA_ARGS__);
 #define ALSO(name, ...) LB_API lb_tensor *lb_##name(__VA_ARGS__);

@@ -64,15 +64,15 @@ static void backward(lb_call *c) {
 
 static const struct concat last = {-1}, first = {0};
 static const lb_op_case cases[] = {
-    {.name = "last", .rank = {2, 2, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {3, 2}}, .params = &last},
-    {.name = "first", .rank = {2, 2, 2, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {1, 5}, {0, 5}}, .params = &first},
-    {.name = "one", .rank = {1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{4}}, .params = &first},
+    {.name = "last", .rank = {2, 2, -1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {3, 2}}, .params = &last},
+    {.name = "first", .rank = {2, 2, 2, -1, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {1, 5}, {0, 5}}, .params = &first},
+    {.name = "one", .rank = {1, -1, -1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{4}}, .params = &first},
 };
 
 LB_OP(concat) = {.id = "concat",
                  .title = "one after another along an axis",
                  .source = "NumPy concatenate",
-                 .sig = "a b? c? d? e? f? g? h? -> y",
+                 .sig = "a b? c? d? e? f? g? h? i? j? -> y",
                  .math = "y = [a, b, ...]",
                  .params_size = sizeof(struct concat),
                  .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,

@@ -2,19 +2,17 @@
 """Makes sequence.json: what PyTorch computes, in float64, for the small cases of the ops on sequences.
 
     LB_OPS_DUMP=/tmp/inputs.json build/tests/test-ops recorded
-    python3 make_sequence.py /tmp/inputs.json > sequence.json        (made with torch 2.15 and
-                                                                                 transformers 5 on CPU)
+    python3 make_sequence.py /tmp/inputs.json > sequence.json        (made with torch 2.15 on CPU)
 
 Inputs and weights come from the dump; results are PyTorch's, gradients those of sum(weight * result). Parameters of a case are
 repeated here on purpose: they are the other side's reading of what the case means.
 """
 import json
+import math
 import sys
 
 import torch
 import torch.nn.functional as F
-from transformers.models.bloom.modeling_bloom import build_alibi_tensor
-from transformers.models.t5.modeling_t5 import T5Attention
 
 torch.set_default_dtype(torch.float64)
 
@@ -94,14 +92,93 @@ def sinusoid(width, base, halves, closed):
 
 
 def relative_bucket(buckets, most, both):
-    return lambda r: T5Attention._relative_position_bucket(r - 100, both, buckets, most)
+    """T5Attention._relative_position_bucket of Hugging Face's transformers, restated; its logarithms are float32."""
+    def f(r):
+        r, n = r - 100, buckets // 2 if both else buckets
+        first = (r > 0) * n if both else r * 0
+        r = r.abs() if both else -r.clamp(max=0)
+        far = n // 2 + (torch.log(r.float() / (n // 2)) / math.log(most / (n // 2)) * (n - n // 2)).long()
+        return first + torch.where(r < n // 2, r, far.clamp(max=n - 1))
+    return f
 
 
 def alibi(heads, queries, keys):
-    def f():
-        slope = build_alibi_tensor(torch.ones(1, 2), heads, torch.float64)[:, 0, 1]
-        return -slope[:, None] * (torch.arange(queries + keys - 1) - keys + 1).abs()
+    """get_slopes of the paper's code."""
+    def slopes(n):
+        if math.log2(n).is_integer():
+            return [2.0 ** (-8 * (i + 1) / n) for i in range(n)]
+        near = 2 ** math.floor(math.log2(n))
+        return slopes(near) + slopes(2 * near)[::2][:n - near]
+    return lambda: -torch.tensor(slopes(heads))[:, None] * (torch.arange(queries + keys - 1) - keys + 1).abs()
+
+
+def selective_scan(softplus=True):
+    """selective_scan_ref of state-spaces/mamba, tokens before channels."""
+    def f(u, delta, a, b, c, d=None, z=None, bias=None, state=None):
+        n, l, ch = u.shape
+        delta = delta if bias is None else delta + bias
+        delta = F.softplus(delta) if softplus else delta
+        b, c = (x.repeat_interleave(ch // x.shape[2], 2) for x in (b, c))
+        h = torch.zeros(n, ch, a.shape[1]) if state is None else state
+        ys = []
+        for t in range(l):
+            h = torch.exp(delta[:, t, :, None] * a) * h + delta[:, t, :, None] * b[:, t] * u[:, t, :, None]
+            ys.append((h * c[:, t]).sum(-1))
+        y = torch.stack(ys, 1) if l else u * 0
+        y = y if d is None else y + d * u
+        return (y if z is None else y * F.silu(z)), h
     return f
+
+
+def ssd(softplus=True, limits=None):
+    """The matrix form of the paper, section 5: one map for all steps."""
+    def f(x, dt, a, b, c, d=None, bias=None, state=None):
+        n, l, h, p = x.shape
+        dt = dt if bias is None else dt + bias
+        dt = F.softplus(dt) if softplus else dt
+        dt = dt if limits is None else dt.clamp(*limits)
+        b, c = (v.repeat_interleave(h // v.shape[2], 2) for v in (b, c))
+        sums = (dt * a).cumsum(1)
+        apart = (sums[:, :, None] - sums[:, None]).masked_fill(~torch.ones(l, l, dtype=bool).tril()[..., None], -torch.inf)
+        y = torch.einsum('nthi,nshi,ntsh,nsh,nshp->nthp', c, b, apart.exp(), dt, x)
+        last = torch.einsum('nsh,nsh,nshp,nshi->nhpi', (sums[:, -1:] - sums).exp(), dt, x, b)
+        if state is not None:
+            y = y + torch.einsum('nthi,nth,nhpi->nthp', c, sums.exp(), state)
+            last = last + (sums[:, -1].exp()[..., None, None] * state if l else state)
+        return (y if d is None else y + d[:, None] * x), last
+    return f
+
+
+def causal_conv1d(silu):
+    def f(x, w, b=None, state=None):
+        k = w.shape[1]
+        whole = torch.cat([x.new_zeros(x.shape[0], k - 1, x.shape[2]) if state is None else state, x], 1)
+        y = F.conv1d(whole.mT, w[:, None], b, groups=len(w)).mT if x.shape[1] else x * 0
+        return (F.silu(y) if silu else y), whole[:, whole.shape[1] - k + 1:]
+    return f
+
+
+def recurrent(kind, reverse=False):
+    """torch.nn.GRU and LSTM with the unit matrix as W_ih, so that their input is gx."""
+    def f(gx, w, b=None, state=None, cell=None):
+        n, l, width = gx.shape
+        h = w.shape[1]
+        net = getattr(torch.nn, kind)(width, h, batch_first=True)
+        state, cell = (torch.zeros(n, h) if v is None else v for v in (state, cell))
+        start = (state[None], cell[None]) if kind == 'LSTM' else state[None]
+        if l == 0:
+            return (torch.zeros(n, 0, h), state, cell)[:2 + (kind == 'LSTM')]
+        values = {'weight_ih_l0': torch.eye(width), 'weight_hh_l0': w, 'bias_ih_l0': torch.zeros(width), 'bias_hh_l0': torch.zeros(width) if b is None else b}
+        y, last = torch.func.functional_call(net, values, (gx.flip(1) if reverse else gx, start))
+        return (y.flip(1) if reverse else y,) + tuple(v[0] for v in (last if kind == 'LSTM' else (last,)))
+    return f
+
+
+def grouped_linear(x, ids, w, b=None):
+    some = (ids >= 0)[..., None] * 1.0
+    i = ids.clamp(min=0)
+    y = torch.einsum('...k,...mk->...m', x, w[i])
+    return some * (y if b is None else y + b[i])
 
 
 # op -> case -> function of the inputs; '*' = every other case
@@ -110,6 +187,12 @@ OPS = {
                   'more queries than keys': attention(0.7, True), 'band': attention(0.6, window=3), 'causal, shifted': attention(0.6, True, shift=-2), 'soft cap': attention(1.5, True, cap=2),
                   'dropout': None, '*': attention()},
     'attention_map': {'causal, relative': attention_map(scale=0.7, causal=True), 'soft cap, band': attention_map(scale=1.5, cap=2, window=2), '*': attention_map()},
+    'causal_conv1d': {'plain': causal_conv1d(False), 'kernel of one': causal_conv1d(False), '*': causal_conv1d(True)},
+    'grouped_linear': {'*': grouped_linear},
+    'gru': {'reverse': recurrent('GRU', True), '*': recurrent('GRU')},
+    'lstm': {'reverse': recurrent('LSTM', True), 'no steps': recurrent('LSTM'), '*': recurrent('LSTM')},
+    'selective_scan': {'groups': selective_scan(False), '*': selective_scan()},
+    'ssd': {'groups': ssd(False), 'limited steps': ssd(True, (0.3, 1.2)), 'no steps': None, '*': ssd()},
     'alibi': {'eight heads': alibi(8, 3, 3), 'six heads, more keys': alibi(6, 2, 5), 'one': alibi(1, 1, 1)},
     'relative_bucket': {'past alone': relative_bucket(16, 50, False), '*': relative_bucket(32, 128, True)},
     'rotary': {'interleaved, part': rotary(True), '*': rotary(False)},
