@@ -28,6 +28,13 @@ fi
 say "items"
 $limbeck list $data > $out/items.jsonl
 
+# A run's zero-shot score beside its summary, where the report looks for it.
+zeroshot() { folder=$1; shift
+  [ -e "$folder/zeroshot.json" ] && return 0
+  $limbeck eval zeroshot --model "$folder/model" $data --split test --json "$@" > "$folder/zeroshot.part"
+  mv "$folder/zeroshot.part" "$folder/zeroshot.json"
+}
+
 # Trains unless the run is finished; a stopped run goes on.
 run() { folder=$1; recipe=$2; shift 2
   [ -e "$folder/summary.json" ] && return 0
@@ -47,6 +54,9 @@ if [ $source = pretrained ]; then
   tokenizer=minilm-l6
   say "joint head over the frozen features"
   run $out/teacher recipes/demo/teacher.yaml seed=0
+  $limbeck list $data --labels --quiet > $out/labels.jsonl
+  $limbeck encode --model minilm-l6 --input $out/labels.jsonl --taps embedding --out $out/cache/labels.h5
+  zeroshot $out/teacher --features image_features=$out/cache/pictures:pooled text_features=$out/cache/labels.h5:embedding
   $limbeck cache run --model $out/teacher/model --features image_features=$out/cache/pictures:pooled --taps image_embed --out $out/cache/teacher-pictures $data
   $limbeck cache run --model $out/teacher/model --features text_features=$out/cache/texts:embedding --taps text_embed --out $out/cache/teacher-texts $data
   [ -z "${DEMO_GLOSSES:-}" ] || $limbeck cache run --model $out/teacher/model --features text_features=$out/cache/texts-glosses:embedding --taps text_embed --out $out/cache/teacher-texts-glosses $more
@@ -55,6 +65,7 @@ else
   /usr/bin/python3 scripts/vocab.py < $out/items.jsonl > $tokenizer
   say "a larger teacher, trained on the pairs"
   run $out/teacher recipes/demo/teacher-trained.yaml seed=0 tokenizer=$tokenizer
+  zeroshot $out/teacher
   $limbeck cache run --model $out/teacher/model $data --taps image_embed --out $out/cache/teacher-pictures
   $limbeck cache run --model $out/teacher/model $data --taps text_embed --out $out/cache/teacher-texts
 fi
@@ -64,7 +75,7 @@ runs=$out/teacher
 for seed in $seeds; do
   for kind in $kinds; do
     run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps} $([ $kind != distilled-glosses ] || echo data.options.limit=$DEMO_GLOSSES)
-    [ -e $out/$kind-$seed/zeroshot.json ] || $limbeck eval zeroshot --model $out/$kind-$seed/model $data --split test --json > $out/$kind-$seed/zeroshot.json
+    zeroshot $out/$kind-$seed
     runs="$runs $out/$kind-$seed"
   done
 done

@@ -170,7 +170,7 @@ lb_status lb_make_folders(const char *path) {
     char *copy = lb_strdup(path);
     if (!copy) return LB_E_NOMEM;
     for (char *p = copy; *p; p++) {
-        if (p == copy || (p[1] != '/' && p[1] != 0)) continue;
+        if (p[1] != '/' && p[1] != 0) continue;
         if (*p == '/') continue;
         char kept = p[1];
         p[1] = 0;

@@ -9,6 +9,7 @@
  *       LB_PARAM_TEXT(struct kd, mode, "code", "code|paper", "which form of eq. (3)"),
  *       LB_PARAM_END };
  *
+ * LB_PARAM_WORD is a text without a default that help shows as that word ("--out FILE").
  * Field names use '_'; users may write '-' or '_'. */
 #ifndef LB_BASE_PARAM_H
 #define LB_BASE_PARAM_H
@@ -61,6 +62,9 @@ typedef struct lb_param {
 #define LB_PARAM_TEXT(T, field, default_, choices_, text_)                                                             \
     {.name = #field, .type = _Generic(((T *)0)->field, const char * : LB_T_TEXT), .offset = offsetof(T, field),        \
      .def_text = (default_), .choices = (choices_), .unit = "TEXT", .text = (text_)}
+#define LB_PARAM_WORD(T, field, word_, text_)                                                                          \
+    {.name = #field, .type = _Generic(((T *)0)->field, const char * : LB_T_TEXT), .offset = offsetof(T, field),        \
+     .unit = (word_), .text = (text_)}
 #define LB_PARAM_LIST(T, field, word_, text_)                                                                          \
     {.name = #field, .type = _Generic(((T *)0)->field, lb_text_list : LB_T_LIST), .offset = offsetof(T, field),        \
      .unit = (word_), .text = (text_)}

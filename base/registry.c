@@ -157,7 +157,7 @@ static void describe_param(lb_buf *out, const lb_param *p) {
 void lb_family_describe(const lb_family *f, const lb_head *member, lb_buf *out) {
     char name[NAME_MAX_LEN + 1];
     lb_buf_format(out, "# %s\n\n%s\n", lb_public_name(name, sizeof name, member->id), member->title);
-    if (member->source) lb_buf_format(out, "\nSource: %s\n", member->source);
+    if (member->source && *member->source) lb_buf_format(out, "\nSource: %s\n", member->source);
     if (member->params && member->params->name) {
         lb_buf_text(out, "\n| parameter | type | default | range | unit | meaning |\n|---|---|---|---|---|---|\n");
         for (const lb_param *p = member->params; p->name; p++) describe_param(out, p);

@@ -21,5 +21,9 @@ typedef struct cli_items {
 /** Lists the inputs (usage error when there are none), says problems on stderr (at most `problems` lines; the rest is counted), and picks
  *  the split: *indices is new (lb_free). */
 LB_MUST_USE lb_status cli_items_open(lb_items **out, int64_t **indices, int64_t *count, const cli_items *options, int64_t problems);
+/** Words of --option, "KEY=VALUE" each, as a new map. Another word is a usage error. */
+LB_MUST_USE lb_status cli_key_values(lb_value **out, const lb_text_list *words);
+/** The distinct labels of items in byte order: *out is new (lb_free), its texts are the items'. LB_E_ARG names an item without one. */
+LB_MUST_USE lb_status cli_items_labels(char ***out, int64_t *count, const lb_items *items, const int64_t *indices, int64_t n);
 
 #endif

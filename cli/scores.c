@@ -33,10 +33,10 @@ int64_t cli_token_parameters(lb_model *m) {
     return n;
 }
 
-static lb_status copy_file(const char *folder, const char *from, const char *name) {
+static lb_status copy_file(const char *folder, const char *from, const char *name, const char *as) {
     lb_status st = LB_OK;
     lb_buf bytes = {0};
-    char *a = lb_path_join(from, name), *b = lb_path_join(folder, name);
+    char *a = lb_path_join(from, name), *b = lb_path_join(folder, as);
     if (!a || !b) st = LB_E_NOMEM;
     else if (lb_file_exists(a)) {
         LB_TRY(lb_file_read(&bytes, a, 0));
@@ -54,11 +54,12 @@ lb_status cli_copy_tokenizer(const char *folder, const char *from) {
     lb_status st = LB_OK;
     if (!lb_is_folder(from)) {
         char *parent = lb_path_folder(from);
-        st = parent ? copy_file(folder, parent, lb_path_name(from)) : LB_E_NOMEM;
+        const char *as = lb_ends_with(from, ".txt") ? "vocab.txt" : lb_ends_with(from, ".json") ? "tokenizer.json" : lb_path_name(from);
+        st = parent ? copy_file(folder, parent, lb_path_name(from), as) : LB_E_NOMEM;
         lb_free(parent);
         return st;
     }
-    for (size_t i = 0; i < LB_COUNT(names) && st == LB_OK; i++) st = copy_file(folder, from, names[i]);
+    for (size_t i = 0; i < LB_COUNT(names) && st == LB_OK; i++) st = copy_file(folder, from, names[i], names[i]);
     return st;
 }
 

@@ -8,7 +8,7 @@
 LB_MUST_USE lb_status cli_score_retrieval(lb_value *out, const float *image, const float *text, int64_t n, int64_t width);
 /** Parameters of token tables (embedding of the vocabulary), which size limits leave out. */
 int64_t cli_token_parameters(lb_model *m);
-/** Copies the files a tokenizer is read from. */
+/** Copies the files a tokenizer is read from; a single file gets the name that a model folder has for it. */
 LB_MUST_USE lb_status cli_copy_tokenizer(const char *folder, const char *from);
 /** Wires checkpoints to safetensors (io/weights.h). */
 void cli_checkpoints(void);

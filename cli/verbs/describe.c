@@ -75,19 +75,34 @@ done:
     return st;
 }
 
+static lb_status list_families(const lb_cli *cli) {
+    lb_status st = LB_OK;
+    for (int i = 0; i < cli_family_count && st == LB_OK; i++) {
+        const lb_family *f = cli_families[i];
+        if (!cli->json) {
+            st = cli_print("%-12s %3d  %s", f->name, f->count, f->text);
+            continue;
+        }
+        lb_value *v = lb_value_map();
+        lb_map_text(v, "family", f->name);
+        lb_map_int(v, "members", f->count);
+        lb_map_text(v, "text", f->text);
+        st = cli_json(v);
+        lb_value_free(v);
+    }
+    return st;
+}
+
 static lb_status run(lb_cli *cli, void *options) {
     (void)options;
     lb_status st = LB_OK;
     const lb_family *f = NULL;
     const lb_head *m = NULL;
-    if (cli->nwords == 0) {
-        for (int i = 0; i < cli_family_count; i++) LB_TRY(cli_print("%-12s %3d  %s", cli_families[i]->name, cli_families[i]->count, cli_families[i]->text));
-        goto done;
-    }
+    if (cli->nwords == 0) return list_families(cli);
     LB_TRY(find_family(&f, cli->words[0]));
     if (cli->nwords == 1) st = list_members(cli, f);
     else {
-        LB_TRY(lb_family_find(&m, f, cli->words[1]));
+        if (lb_family_find(&m, f, cli->words[1]) != LB_OK) LB_TRY(cli_usage("%s", lb_error_text()));
         st = say_member(cli, f, m);
     }
 done:

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/threads.h"
 #include "cli/cli.h"
+#include "cli/fetch.h"
 #include "cli/machine.h"
 #include "lb_version.h"
 
@@ -22,11 +23,24 @@ static const part parts[] = {
     {"python3 for fetch", "/usr/bin/python3", "python3-pip"},
 };
 
+/* "efficientnet-lite0, minilm-l6": those that `fetch` brought. */
+static void fetched(lb_value *all, lb_buf *text) {
+    lb_value *names = lb_value_list();
+    for (int i = 0; i < cli_pretrained_count; i++) {
+        if (!cli_fetched(&cli_pretrained_models[i])) continue;
+        lb_list_text(names, cli_pretrained_models[i].name);
+        lb_buf_format(text, "%s%s", text->size ? ", " : "", cli_pretrained_models[i].name);
+    }
+    lb_error_clear();
+    lb_map_put(all, "models", names);
+}
+
 static lb_status run(lb_cli *cli, void *options) {
     (void)options;
     lb_status st = LB_OK;
     char model[128];
     char *home = lb_home();
+    lb_buf models = {0};
     lb_value *all = lb_value_map(), *found = lb_value_list();
     cli_cpu_name(model, sizeof model);
     double gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024 * 1024);
@@ -37,11 +51,12 @@ static lb_status run(lb_cli *cli, void *options) {
     lb_map_text(all, "kernels", lbi_cpu_name(lbi_cpu()));
     lb_map_real(all, "memory_gib", gib);
     lb_map_text(all, "home", home);
+    fetched(all, &models);
     if (!cli->json) {
         LB_TRY(cli_print("limbeck %s", LB_VERSION));
-        LB_TRY(cli_print("processor  %s, %d usable, %d threads, kernels for %s", model, lb_cpu_count(), cli->threads, lbi_cpu_name(lbi_cpu())));
-        LB_TRY(cli_print("memory     %.1f GiB", gib));
-        LB_TRY(cli_print("models in  %s", home ? home : "?"));
+        LB_TRY(cli_print("processor          %s, %d usable, %d threads, kernels for %s", model, lb_cpu_count(), cli->threads, lbi_cpu_name(lbi_cpu())));
+        LB_TRY(cli_print("memory             %.1f GiB", gib));
+        LB_TRY(cli_print("models             %s in %s", models.size ? lb_buf_str(&models) : "none (limbeck fetch --list)", home ? home : "?"));
     }
     for (size_t i = 0; i < LB_COUNT(parts); i++) {
         bool there = lb_file_exists(parts[i].path);
@@ -59,6 +74,7 @@ static lb_status run(lb_cli *cli, void *options) {
 done:
     lb_value_free(found);
     lb_value_free(all);
+    lb_buf_free(&models);
     lb_free(home);
     return st;
 }

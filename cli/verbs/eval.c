@@ -17,11 +17,11 @@ typedef struct options {
 } options;
 
 static const lb_param params[] = {
-    LB_PARAM_TEXT(options, model, NULL, NULL, "fetched name, model folder or run folder"),
+    LB_PARAM_WORD(options, model, "NAME|PATH", "fetched name, model folder or run folder"),
     CLI_ITEMS_PARAMS(options),
     LB_PARAM_LIST(options, features, "NAME=FILE:TAP", "a model's inputs that are cached features, joined by key"),
-    LB_PARAM_TEXT(options, image, NULL, NULL, "FILE:TAP with the pictures' rows, in place of a model (retrieval)"),
-    LB_PARAM_TEXT(options, text, NULL, NULL, "FILE:TAP with the texts' rows; equal keys belong together"),
+    LB_PARAM_WORD(options, image, "FILE:TAP", "the pictures' rows, in place of a model (retrieval)"),
+    LB_PARAM_WORD(options, text, "FILE:TAP", "the texts' rows; equal keys belong together"),
     LB_PARAM_TEXT(options, image_tap, "image_embed", NULL, "tap of pictures"),
     LB_PARAM_TEXT(options, text_tap, "text_embed", NULL, "tap of texts"),
     LB_PARAM_LIST(options, template, "TEXT", "zero-shot text of a class, {} stands for its label; repeat for several; default {}"),
@@ -166,16 +166,26 @@ done:
     return st;
 }
 
+/* Features of texts stand first: those a source of texts alone takes. */
+static int text_features(const session *s) {
+    int n = 0;
+    while (n < s->nfeatures && s->features[n].of_text) n++;
+    return n;
+}
+
 static cli_source_spec source_spec(const session *s, const lb_items *items, bool text_only) {
     return (cli_source_spec){.items = items, .image = s->model->has_image && !text_only ? &s->model->image : NULL, .tokenizer = s->model->tokenizer, .max_tokens = s->model->max_tokens,
-                             .nfeatures = text_only ? 0 : s->nfeatures, .features = (cli_feature *)(uintptr_t)s->features, .memory = 0, .workers = 1};
+                             .nfeatures = text_only ? text_features(s) : s->nfeatures, .features = (cli_feature *)(uintptr_t)s->features, .memory = 0, .workers = 1};
 }
+
+static int texts_first(const void *a, const void *b) { return (int)((const cli_feature *)b)->of_text - (int)((const cli_feature *)a)->of_text; }
 
 static lb_status session_open(session *s, const options *o) {
     lb_status st = LB_OK;
     LB_TRY(cli_model_open(&s->model, o->model));
     LB_TRY(cli_items_open(&s->items, &s->index, &s->count, &o->items, 5));
     LB_TRY(open_features(s, &o->features));
+    qsort(s->features, (size_t)s->nfeatures, sizeof *s->features, texts_first);
     cli_source_spec spec = source_spec(s, s->items, false);
     LB_TRY(cli_source_open(&s->source, &spec));
 done:
@@ -207,35 +217,13 @@ done:
 
 /* ---- zero-shot: the items' labels put into templates ---- */
 
-static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-static lb_status distinct_labels(char ***out, int64_t *count, const session *s) {
-    char **all = lb_calloc((size_t)s->count + 1, sizeof *all);
-    int64_t n = 0, kept = 0;
-    if (!all) return LB_E_NOMEM;
-    for (int64_t i = 0; i < s->count; i++) {
-        if (!s->items->at[s->index[i]].label) {
-            lb_status st = lb_fail(LB_E_ARG, "eval zeroshot: item %s has no label", s->items->at[s->index[i]].key);
-            lb_free(all);
-            return st;
-        }
-        all[n++] = s->items->at[s->index[i]].label;
-    }
-    qsort(all, (size_t)n, sizeof *all, by_text);
-    for (int64_t i = 0; i < n; i++)
-        if (i == 0 || strcmp(all[i], all[kept - 1]) != 0) all[kept++] = all[i];
-    *out = all;
-    *count = kept;
-    return LB_OK;
-}
-
 static void put_label(lb_buf *out, const char *template, const char *label) {
     const char *at = strstr(template, "{}");
     lb_buf_add(out, template, at ? (size_t)(at - template) : strlen(template));
     if (at) lb_buf_format(out, "%s%s", label, at + 2);
 }
 
-/* Embeds every (class, template) text as if it were an item. */
+/* Embeds every (class, template) text as if it were an item of that key. */
 static lb_status embed_classes(float **out, int64_t *width, session *s, const options *o, char **labels, int64_t classes, int64_t *templates) {
     static char *plain[] = {(char *)(uintptr_t)"{}"};
     char **forms = o->template.count ? o->template.items : plain;
@@ -279,11 +267,11 @@ static lb_status zeroshot_of_model(lb_value *out, const options *o) {
     float *image = NULL, *class = NULL;
     int64_t *label = NULL, classes = 0, templates = 0, wi = 0, wt = 0;
     LB_TRY(session_open(&s, o));
-    if (!s.model->tokenizer) {
-        st = lb_fail(LB_E_UNSUPPORTED, "eval zeroshot: %s takes no text (no tokenizer beside it)", o->model);
+    if (!s.model->tokenizer && text_features(&s) == 0) {
+        st = lb_fail(LB_E_UNSUPPORTED, "eval zeroshot: %s takes no text (no tokenizer beside it, and no --features text...=FILE:TAP with the classes' rows)", o->model);
         goto done;
     }
-    LB_TRY(distinct_labels(&labels, &classes, &s));
+    LB_TRY(cli_items_labels(&labels, &classes, s.items, s.index, s.count));
     LB_TRY(cli_source_embed(s.source, s.model->model, s.index, s.count, true, false, o->image_tap, &image, &wi));
     LB_TRY(embed_classes(&class, &wt, &s, o, labels, classes, &templates));
     if (!(label = lb_alloc((size_t)s.count, sizeof *label))) {
@@ -343,4 +331,5 @@ done:
 
 LB_VERB(eval) = {.id = "eval", .title = "scores of a model over items, or of feature files", .source = "", .params = params, .params_size = sizeof(options),
                  .usage = "eval retrieval|zeroshot --model MODEL --input ... | eval retrieval --image FILE:TAP --text FILE:TAP", .min_words = 1, .max_words = 1,
-                 .help = "retrieval: R@1/5/10, median rank, both ways, with 95% intervals. zeroshot: the items' labels as texts; top-1, top-5, mean class recall.", .run = run};
+                 .help = "retrieval: R@1/5/10, median rank, both ways, with 95% intervals. zeroshot: the items' labels as texts; top-1, top-5, mean class recall.\n"
+                         "A model over cached features takes the classes' rows by their texts: limbeck list --labels makes their list for `limbeck encode`.", .run = run};

@@ -17,7 +17,7 @@ typedef struct options {
 static const lb_param params[] = {
     {.name = "float", .type = LB_T_BOOL, .offset = offsetof(options, float_only), .max = 1, .unit = "", .text = "float32 alone"},
     {.name = "double", .type = LB_T_BOOL, .offset = offsetof(options, double_only), .max = 1, .unit = "", .text = "float64 alone"},
-    LB_PARAM_TEXT(options, dump, NULL, NULL, "writes what was computed (in float64, unless --float) to this HDF5 file"),
+    LB_PARAM_WORD(options, dump, "X.h5", "writes what was computed (in float64, unless --float) to this HDF5 file"),
     LB_PARAM_END};
 
 typedef struct golden {

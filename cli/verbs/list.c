@@ -7,14 +7,14 @@
 
 typedef struct options {
     cli_items items;
-    bool check;
+    bool check, labels;
 } options;
 
 static const lb_param params[] = {
     CLI_ITEMS_PARAMS(options),
     LB_PARAM_FLAG(options, check, 0, "decode every picture and say which cannot be read"),
-    LB_PARAM_END,
-};
+    LB_PARAM_FLAG(options, labels, 0, "not the items, but each of their labels once, as an item whose key and text it is"),
+    LB_PARAM_END};
 
 static int by_text(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -94,13 +94,29 @@ done:
     return st;
 }
 
+static lb_status print_labels(const lb_items *items, const int64_t *rows, int64_t n) {
+    char **labels = NULL;
+    int64_t count = 0;
+    lb_status st = cli_items_labels(&labels, &count, items, rows, n);
+    for (int64_t i = 0; st == LB_OK && i < count; i++) {
+        lb_value *v = lb_value_map();
+        lb_map_text(v, "key", labels[i]);
+        lb_map_text(v, "text", labels[i]);
+        st = cli_json(v);
+        lb_value_free(v);
+    }
+    lb_free(labels);
+    return st;
+}
+
 static lb_status run(lb_cli *cli, void *opts) {
     const options *o = opts;
     lb_status st = LB_OK;
     lb_items *items = NULL;
     int64_t *rows = NULL, n = 0;
     LB_TRY(cli_items_open(&items, &rows, &n, &o->items, INT64_MAX));
-    for (int64_t i = 0; i < n; i++) {
+    if (o->labels) LB_TRY(print_labels(items, rows, n));
+    for (int64_t i = 0; i < n && !o->labels; i++) {
         lb_value *v = lb_item_value(&items->at[rows[i]]);
         st = cli_json(v);
         lb_value_free(v);

@@ -16,12 +16,12 @@ typedef struct options {
 } options;
 
 static const lb_param params[] = {
-    LB_PARAM_TEXT(options, out, NULL, NULL, "the page, X.html"),
-    LB_PARAM_TEXT(options, summary, NULL, NULL, "also the scores by recipe as JSON: mean and std of R@1, R@5, R@10"),
+    LB_PARAM_WORD(options, out, "X.html", "the page"),
+    LB_PARAM_WORD(options, summary, "X.json", "also the scores by recipe as JSON: mean and std of R@1, R@5, R@10"),
     LB_PARAM_TEXT(options, title, "Limbeck report", NULL, "title of the page"),
     LB_PARAM_LIST(options, fact, "KEY=VALUE", "something to state on the page and in the summary; repeat for several"),
-    LB_PARAM_TEXT(options, grid, NULL, NULL, "a model whose first hits are shown as pictures, over the items"),
-    LB_PARAM(options, queries, 12, 1, 1000, "N", "rows of each grid"),
+    LB_PARAM_WORD(options, grid, "MODEL", "a model whose first hits are shown as pictures, over the items"),
+    LB_PARAM(options, queries, 12, 1, 1000, "rows", "rows of each grid"),
     CLI_ITEMS_PARAMS(options),
     LB_PARAM_END};
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `limbeck synth NAME --out FOLDER`: made data. */
-#include <stdio.h>
-#include <string.h>
-#include "cli/cli.h"
+#include "cli/items.h"
 #include "datasets/synth.h"
 
 typedef struct options {
@@ -12,7 +10,7 @@ typedef struct options {
 } options;
 
 static const lb_param params[] = {
-    LB_PARAM_TEXT(options, out, NULL, NULL, "folder of the set"),
+    LB_PARAM_WORD(options, out, "FOLDER", "folder of the set"),
     LB_PARAM_LIST(options, option, "KEY=VALUE", "a parameter of the set (limbeck describe synths NAME)"),
     LB_PARAM(options, damage, 0, 0, 1, "1", "share of the pictures that are spoiled: cut off, empty, or no picture"),
     LB_PARAM_END};
@@ -22,15 +20,13 @@ static lb_status run(lb_cli *cli, void *opts) {
     lb_status st = LB_OK;
     const lb_head *found = NULL;
     int64_t count = 0;
-    lb_value *set = lb_value_map();
+    lb_value *set = NULL;
     if (!o->out) LB_TRY(cli_usage("synth wants --out FOLDER"));
     if (lb_family_find(&found, &lb_synths, cli->words[0]) != LB_OK) LB_TRY(cli_usage("%s", lb_error_text()));
-    for (int64_t i = 0; i < o->option.count; i++) {
-        char key[64];
-        const char *eq = strchr(o->option.items[i], '=');
-        if (!eq || (size_t)(eq - o->option.items[i]) >= sizeof key) LB_TRY(cli_usage("--option wants key=value, got '%s'", o->option.items[i]));
-        snprintf(key, sizeof key, "%.*s", (int)(eq - o->option.items[i]), o->option.items[i]);
-        LB_TRY(lb_value_set(set, key, eq + 1));
+    LB_TRY(cli_key_values(&set, &o->option));
+    for (int64_t i = 0; i < set->count; i++) {
+        const lb_param *row = NULL;
+        if (lb_param_get(&row, found->params, set->keys[i]) != LB_OK) LB_TRY(cli_usage("%s: %s", cli->words[0], lb_error_text()));
     }
     LB_TRY(lb_synth_make((const lb_synth *)found, o->out, set, cli->seed, o->damage, &cli->progress, &count));
     if (cli->json) {
@@ -45,5 +41,5 @@ done:
     return st;
 }
 
-LB_VERB(synth) = {.id = "synth", .title = "made data sets: pictures with captions, labels and exact masks; texts", .source = "", .params = params, .params_size = sizeof(options), .usage = "synth NAME --out FOLDER [--option KEY=VALUE...]",
+LB_VERB(synth) = {.id = "synth", .title = "made data sets: pictures with captions, labels and exact masks; texts", .source = "", .params = params, .params_size = sizeof(options), .usage = "synth NAME --out FOLDER [--option KEY=VALUE...] [--damage RATE]",
                   .help = "The same seed gives the same bytes on every machine. limbeck describe synths lists the sets.", .min_words = 1, .max_words = 1, .run = run};

@@ -16,7 +16,7 @@ typedef struct options {
 
 static const lb_param params[] = {
     LB_PARAM_LIST(options, set, "KEY=VALUE", "overrides a key of the recipe: train.steps=100"),
-    LB_PARAM_TEXT(options, out, NULL, NULL, "run folder; default runs/<name>"),
+    LB_PARAM_WORD(options, out, "FOLDER", "run folder; default runs/<name>"),
     LB_PARAM_FLAG(options, dry_run, 0, "prints the plan and stops"),
     LB_PARAM_FLAG(options, resume, 0, "goes on from the folder's last checkpoint, as it does without this word"),
     LB_PARAM_FLAG(options, restart, 0, "throws the folder's checkpoints away and begins anew"),
