@@ -1,61 +1,179 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AdamW: Loshchilov and Hutter, arXiv:1711.05101; Adam: Kingma and Ba, arXiv:1412.6980; formulas and defaults as torch.optim. */
 #include "nn/optim.h"
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "nn/optim_private.h"
+
+#define RULES "adafactor|adagrad|adam|adamw|lamb|lion|rmsprop|sgd"
+#define SCHEDULES "constant|cosine|cosine-restarts|exponential|inverse-sqrt|linear|one-cycle|polynomial|step|wsd"
 
 const lb_param lb_optim_params[] = {
-    LB_PARAM_TEXT(lb_optim_config, name, "adamw", "adamw|adam|sgd", "optimiser"),
+    LB_PARAM_TEXT(lb_optim_config, name, "adamw", RULES, "optimiser"),
     LB_PARAM(lb_optim_config, lr, 1e-3, 0, 1e3, "1", "learning rate after warm-up"),
-    LB_PARAM(lb_optim_config, weight_decay, 0.01, 0, 1e3, "1", "adamw: decoupled, on matrices and kernels only; adam, sgd: added to their gradient"),
-    LB_PARAM(lb_optim_config, beta1, 0.9, 0, 0.999999, "1", "decay of the first moment"),
+    LB_PARAM(lb_optim_config, weight_decay, 0.01, 0, 1e3, "1", "adamw, lamb, lion, adafactor: decoupled, on matrices and kernels only; others: added to their gradient"),
+    LB_PARAM(lb_optim_config, beta1, 0.9, 0, 0.999999, "1", "decay of the first moment; adafactor: 0 = none is kept"),
     LB_PARAM(lb_optim_config, beta2, 0.999, 0, 0.9999999, "1", "decay of the second moment"),
     LB_PARAM(lb_optim_config, eps, 1e-8, 0, 1, "1", "added to the root of the second moment"),
-    LB_PARAM(lb_optim_config, momentum, 0, 0, 0.999999, "1", "sgd"),
+    LB_PARAM(lb_optim_config, momentum, 0, 0, 0.999999, "1", "sgd, rmsprop"),
     LB_PARAM(lb_optim_config, clip_norm, 0, 0, LB_NO_MAX, "1", "largest global gradient norm; 0 = none"),
-    LB_PARAM_TEXT(lb_optim_config, schedule, "constant", "constant|cosine|linear|step|exponential", "course of the learning rate after warm-up"),
+    LB_PARAM(lb_optim_config, clip_value, 0, 0, LB_NO_MAX, "1", "largest size of one gradient; 0 = none"),
+    LB_PARAM_TEXT(lb_optim_config, schedule, "constant", SCHEDULES, "course of the learning rate after warm-up"),
     LB_PARAM(lb_optim_config, warmup, 0, 0, 1e12, "steps", "linear growth of the learning rate from 0"),
-    LB_PARAM(lb_optim_config, final_lr, 0, 0, 1, "1", "cosine, linear: learning rate at the end, as a share of lr"),
-    LB_PARAM(lb_optim_config, gamma, 0.1, 0, 1, "1", "step, exponential: factor"),
-    LB_PARAM(lb_optim_config, step_size, 1000, 1, 1e12, "steps", "step: steps between factors"),
+    LB_PARAM(lb_optim_config, final_lr, 0, 0, 1, "1", "learning rate at the end, as a share of lr"),
+    LB_PARAM(lb_optim_config, gamma, 0.1, 0, 100, "1", "step, exponential: factor; polynomial: power; cosine-restarts: growth of the cycle"),
+    LB_PARAM(lb_optim_config, step_size, 1000, 1, 1e12, "steps", "step: steps between factors; cosine-restarts: steps of the first cycle"),
+    LB_PARAM(lb_optim_config, peak, 0.3, 0, 1, "1", "one-cycle: share of the steps before the highest rate; wsd: before the decline"),
+    LB_PARAM(lb_optim_config, start_lr, 0.04, 0, 1, "1", "one-cycle: first rate, as a share of lr"),
     LB_PARAM_FLAG(lb_optim_config, nesterov, 0, "sgd: Nesterov momentum"),
+    LB_PARAM_FLAG(lb_optim_config, scale_parameter, 0, "adafactor: the rate is a share of a parameter's size"),
+    LB_PARAM(lb_optim_config, lookahead, 0, 0, 1e6, "steps", "steps between looks of slow weights; 0 = none"),
+    LB_PARAM(lb_optim_config, lookahead_rate, 0.5, 0, 1, "1", "how far slow weights follow"),
+    LB_PARAM_TEXT(lb_optim_config, only, "", NULL, "patterns of the parameters that are trained; empty = all"),
+    LB_PARAM_TEXT(lb_optim_config, groups, "", NULL, "\"head.*: lr 10; *.bias|*.norm*: decay 0; stem.*: frozen\""),
     LB_PARAM_END};
 
-#ifdef LB_DOUBLE
-#define ROOT sqrt
-#else
-#define ROOT sqrtf
-#endif
+/* ---- groups ---- */
+
+enum { GROUPS = 32 };
+
+typedef struct group {
+    char pattern[160];
+    double lr; /* factor */
+    double decay; /* own weight decay; below 0 = that of the config */
+    bool frozen;
+} group;
 
 struct lb_optim {
     lb_optim_config config;
+    const lbi_rule *rule;
+    const lbi_schedule *schedule;
     lb_store *store, *state;
     int64_t total;
+    double scale;
+    group groups[GROUPS];
+    int group_count;
 };
 
-static bool listed(const char *const *all, const char *name) {
-    while (*all && strcmp(*all, name ? name : "") != 0) all++;
-    return *all != NULL;
+/* '*' stands for any text. */
+static bool fits_one(const char *pattern, size_t length, const char *name) {
+    const char *end = pattern + length, *star = NULL, *from = NULL;
+    while (*name) {
+        if (pattern < end && *pattern == '*') {
+            star = ++pattern;
+            from = name;
+        } else if (pattern < end && *pattern == *name) {
+            pattern++;
+            name++;
+        } else if (star) {
+            pattern = star;
+            name = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (pattern < end && *pattern == '*') pattern++;
+    return pattern == end;
 }
 
+/* Patterns joined by '|'. */
+static bool fits(const char *patterns, const char *name) {
+    while (*patterns) {
+        size_t n = strcspn(patterns, "|");
+        if (fits_one(patterns, n, name)) return true;
+        patterns += n + (patterns[n] == '|');
+    }
+    return false;
+}
+
+static const char *skip_space(const char *s, const char *end) {
+    while (s < end && isspace((unsigned char)*s)) s++;
+    return s;
+}
+
+/* One word and, for lr and decay, its number. @return behind it, NULL when it is neither */
+static const char *read_setting(group *g, const char *s, const char *end) {
+    char word[16] = "", *after = NULL;
+    size_t n = 0;
+    while (s + n < end && !isspace((unsigned char)s[n]) && s[n] != ',') n++;
+    if (n == 0 || n >= sizeof word) return NULL;
+    memcpy(word, s, n);
+    s = skip_space(s + n, end);
+    if (strcmp(word, "frozen") == 0) {
+        g->frozen = true;
+        return s;
+    }
+    double *to = strcmp(word, "lr") == 0 ? &g->lr : strcmp(word, "decay") == 0 ? &g->decay : NULL;
+    if (!to) return NULL;
+    *to = strtod(s, &after);
+    return after > s && after <= end && *to >= 0 && isfinite(*to) ? after : NULL;
+}
+
+/* "pattern: settings" from s to end. */
+static lb_status read_group(lb_optim *o, const char *s, const char *end) {
+    const char *colon = memchr(s, ':', (size_t)(end - s));
+    group *g = &o->groups[o->group_count];
+    *g = (group){.lr = 1, .decay = -1};
+    size_t n = colon ? (size_t)(colon - s) : 0;
+    while (n > 0 && isspace((unsigned char)s[n - 1])) n--;
+    if (n == 0 || n >= sizeof g->pattern) return lb_fail(LB_E_ARG, "optimiser groups: '%.*s' is no \"pattern: lr NUMBER, decay NUMBER, frozen\"", (int)(end - s), s);
+    if (++o->group_count > GROUPS - 1) return lb_fail(LB_E_ARG, "optimiser groups: at most %d", GROUPS - 1);
+    memcpy(g->pattern, s, n);
+    for (const char *at = skip_space(colon + 1, end); at < end; at = skip_space(at, end)) {
+        if (*at == ',') {
+            at++;
+            continue;
+        }
+        const char *next = read_setting(g, at, end);
+        if (!next) return lb_fail(LB_E_ARG, "optimiser groups: '%.*s': lr NUMBER, decay NUMBER or frozen wanted", (int)(end - at), at);
+        at = next;
+    }
+    return LB_OK;
+}
+
+static lb_status read_groups(lb_optim *o, const char *s) {
+    while (s && *s) {
+        const char *end = s + strcspn(s, ";"), *start = skip_space(s, end);
+        if (start < end) {
+            lb_status st = read_group(o, start, end);
+            if (st != LB_OK) return st;
+        }
+        s = *end ? end + 1 : end;
+    }
+    return LB_OK;
+}
+
+static const group *group_of(const lb_optim *o, const char *name) {
+    for (int i = 0; i < o->group_count; i++)
+        if (fits(o->groups[i].pattern, name)) return &o->groups[i];
+    return NULL;
+}
+
+/* ---- life ---- */
+
 lb_status lb_optim_new(lb_optim **out, const lb_optim_config *config, lb_store *store, int64_t total_steps) {
-    static const char *const names[] = {"adamw", "adam", "sgd", NULL}, *const schedules[] = {"constant", "cosine", "linear", "step", "exponential", NULL};
-    if (!listed(names, config->name)) return lb_fail(LB_E_ARG, "optimiser '%s': adamw, adam or sgd wanted", config->name ? config->name : "");
-    if (!listed(schedules, config->schedule))
-        return lb_fail(LB_E_ARG, "schedule '%s': constant, cosine, linear, step or exponential wanted", config->schedule ? config->schedule : "");
+    lb_status st = LB_OK;
+    const lbi_rule *rule = lbi_rule_find(config->name);
+    const lbi_schedule *schedule = lbi_schedule_find(config->schedule);
+    if (!rule) return lb_fail(LB_E_ARG, "optimiser '%s': one of %s wanted", config->name ? config->name : "", RULES);
+    if (!schedule) return lb_fail(LB_E_ARG, "schedule '%s': one of %s wanted", config->schedule ? config->schedule : "", SCHEDULES);
     lb_optim *o = lb_calloc(1, sizeof *o);
     if (!o) return LB_E_NOMEM;
     o->config = *config;
+    o->rule = rule;
+    o->schedule = schedule;
     o->store = store;
     o->total = total_steps;
-    lb_status st = lb_store_new(&o->state);
-    if (st != LB_OK) {
-        lb_free(o);
-        return st;
-    }
+    o->scale = 1;
+    LB_TRY(read_groups(o, config->groups));
+    LB_TRY(lb_store_new(&o->state));
     *out = o;
-    return LB_OK;
+    o = NULL;
+done:
+    lb_optim_free(o);
+    return st;
 }
 
 void lb_optim_free(lb_optim *o) {
@@ -65,116 +183,87 @@ void lb_optim_free(lb_optim *o) {
 }
 
 lb_store *lb_optim_state(lb_optim *o) { return o->state; }
+void lb_optim_scale_gradients(lb_optim *o, double scale) { o->scale = scale; }
 
 double lb_optim_lr(const lb_optim *o, int64_t step) {
     const lb_optim_config *c = &o->config;
     if (step < c->warmup) return c->lr * (double)(step + 1) / (double)c->warmup;
-    int64_t after = step - c->warmup, span = o->total - c->warmup;
-    double share = span > 0 ? fmin(1, (double)after / (double)span) : 1;
-    if (strcmp(c->schedule, "cosine") == 0) return c->lr * (c->final_lr + (1 - c->final_lr) * 0.5 * (1 + cos(3.14159265358979323846 * share)));
-    if (strcmp(c->schedule, "linear") == 0) return c->lr * (1 + (c->final_lr - 1) * share);
-    if (strcmp(c->schedule, "step") == 0) return c->lr * pow(c->gamma, (double)(after / c->step_size));
-    if (strcmp(c->schedule, "exponential") == 0) return c->lr * pow(c->gamma, (double)after);
-    return c->lr;
+    return c->lr * o->schedule->rate(c, step - c->warmup, o->total - c->warmup);
 }
 
-/* ---- one parameter ---- */
+double lb_ema_decay(double decay, int64_t updates) { return fmin(decay, (1 + (double)updates) / (10 + (double)updates)); }
+double lb_swa_decay(int64_t averaged) { return (double)averaged / ((double)averaged + 1); }
 
-typedef struct update {
-    double lr, scale; /* scale: what gradients are multiplied with (clipping) */
-    double bias1, bias2;
-    bool decoupled;
-} update;
+/* ---- a step ---- */
 
-static void adam(lb_real *x, const lb_real *g, lb_real *m, lb_real *v, int64_t n, const lb_optim_config *c, const update *u, double decay) {
-    lb_real b1 = (lb_real)c->beta1, b2 = (lb_real)c->beta2, scale = (lb_real)u->scale, keep = u->decoupled ? (lb_real)(1 - u->lr * decay) : 1;
-    lb_real add = u->decoupled ? 0 : (lb_real)decay, rate = (lb_real)(u->lr / u->bias1), root = (lb_real)(1 / sqrt(u->bias2)), eps = (lb_real)c->eps;
-#pragma omp parallel for simd if (n > 65536)
-    for (int64_t i = 0; i < n; i++) {
-        lb_real grad = g[i] * scale + add * x[i];
-        m[i] = b1 * m[i] + (1 - b1) * grad;
-        v[i] = b2 * v[i] + (1 - b2) * grad * grad;
-        x[i] = x[i] * keep - rate * m[i] / (ROOT(v[i]) * root + eps);
-    }
+static bool trained(const lb_optim *o, const lb_param_tensor *p) {
+    if (p->buffer || !p->x->requires_grad || !p->x->grad || !p->x->grad->data) return false;
+    if (o->config.only && *o->config.only && !fits(o->config.only, p->name)) return false;
+    const group *g = group_of(o, p->name);
+    return !g || !g->frozen;
 }
 
-static void sgd(lb_real *x, const lb_real *g, lb_real *m, int64_t n, const lb_optim_config *c, const update *u, double decay, bool first) {
-    lb_real mu = (lb_real)c->momentum, lr = (lb_real)u->lr, scale = (lb_real)u->scale, add = (lb_real)decay;
-#pragma omp parallel for simd if (n > 65536)
-    for (int64_t i = 0; i < n; i++) {
-        lb_real grad = g[i] * scale + add * x[i];
-        if (m) {
-            m[i] = first ? grad : mu * m[i] + grad;
-            grad = c->nesterov ? grad + mu * m[i] : m[i];
-        }
-        x[i] -= lr * grad;
-    }
-}
-
-static lb_status state_of(lb_real **out, lb_optim *o, const char *kind, const lb_param_tensor *p, bool *fresh) {
-    char name[320];
-    lb_param_tensor *s = NULL;
-    snprintf(name, sizeof name, "%s.%s", kind, p->name);
-    *fresh = lb_store_find(o->state, name) == NULL;
-    lb_status st = lb_store_add(&s, o->state, name, p->x->rank, p->x->shape, LB_INIT_ZEROS, 0);
-    if (st == LB_OK) *out = s->x->data;
-    return st;
-}
-
-/* Steps a parameter has taken: its own, since parameters may be frozen or added between steps. */
-static lb_status count_step(double *out, lb_optim *o, const lb_param_tensor *p) {
-    char name[320];
-    lb_param_tensor *s = NULL;
-    snprintf(name, sizeof name, "step.%s", p->name);
-    lb_status st = lb_store_add(&s, o->state, name, 0, NULL, LB_INIT_ZEROS, 0);
-    if (st == LB_OK) *out = (double)(*(lb_real *)s->x->data += 1);
-    return st;
-}
-
-static lb_status step_one(lb_optim *o, const lb_param_tensor *p, update u) {
-    const lb_optim_config *c = &o->config;
-    lb_status st = LB_OK;
-    lb_real *m = NULL, *v = NULL;
-    bool fresh = false;
-    bool decoupled = strcmp(c->name, "adamw") == 0;
-    double steps, decay = p->decay || !decoupled ? c->weight_decay : 0;
+/* Sum of squares after scale and clip_value; not finite when a gradient is not. */
+static double squares(const lb_optim *o, const lb_param_tensor *p) {
+    const lb_real *g = p->x->grad->data;
     int64_t n = lb_numel(p->x);
-    if (strcmp(c->name, "sgd") == 0) {
-        if (c->momentum > 0) LB_TRY(state_of(&m, o, "momentum", p, &fresh));
-        sgd(p->x->data, p->x->grad->data, m, n, c, &u, decay, fresh);
-        goto done;
+    double sum = 0, most = o->config.clip_value > 0 ? o->config.clip_value : (double)INFINITY, scale = o->scale;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t k = 0; k < n; k++) {
+        double x = (double)g[k] * scale;
+        x = x > most && x <= DBL_MAX ? most : x < -most && x >= -DBL_MAX ? -most : x;
+        sum += x * x;
     }
-    LB_TRY(count_step(&steps, o, p));
-    LB_TRY(state_of(&m, o, "exp_avg", p, &fresh));
-    LB_TRY(state_of(&v, o, "exp_avg_sq", p, &fresh));
-    u.bias1 = 1 - pow(c->beta1, steps);
-    u.bias2 = 1 - pow(c->beta2, steps);
-    u.decoupled = decoupled;
-    adam(p->x->data, p->x->grad->data, m, v, n, c, &u, decay);
+    return sum;
+}
+
+/* Slow weights go a part of the way to the fast ones, which start again from there. */
+static lb_status look_ahead(const lbi_update *u, int64_t every, double rate) {
+    lb_status st = LB_OK;
+    lb_real *slow = NULL, *count = NULL, *x = u->p->x->data;
+    int64_t n = lb_numel(u->p->x);
+    LB_TRY(lbi_state(&count, u, "look", 0, NULL, NULL));
+    LB_TRY(lbi_state(&slow, u, "slow", u->p->x->rank, u->p->x->shape, NULL));
+    *count += 1;
+    if ((int64_t)*count % every != 0) goto done;
+    *count = 0;
+    for (int64_t i = 0; i < n; i++) x[i] = slow[i] += (lb_real)rate * (x[i] - slow[i]);
 done:
     return st;
 }
 
-static bool trained(const lb_param_tensor *p) { return !p->buffer && p->x->requires_grad && p->x->grad && p->x->grad->data; }
+static lb_status step_one(lb_optim *o, const lb_param_tensor *p, double lr, double clip) {
+    lb_status st = LB_OK;
+    const lb_optim_config *c = &o->config;
+    const group *g = group_of(o, p->name);
+    lbi_update u = {.c = c, .state = o->state, .p = p, .lr = lr * (g ? g->lr : 1), .scale = o->scale * clip, .clip_value = c->clip_value * clip};
+    u.decay = g && g->decay >= 0 ? g->decay : p->decay || !o->rule->decoupled ? c->weight_decay : 0;
+    if (c->lookahead > 0) {
+        lb_real *slow = NULL;
+        bool fresh = false;
+        LB_TRY(lbi_state(&slow, &u, "slow", p->x->rank, p->x->shape, &fresh)); /* where the fast weights started */
+        if (fresh) memcpy(slow, p->x->data, (size_t)lb_numel(p->x) * sizeof *slow);
+    }
+    LB_TRY(o->rule->step(&u));
+    if (c->lookahead > 0) LB_TRY(look_ahead(&u, c->lookahead, c->lookahead_rate));
+done:
+    return st;
+}
 
 lb_status lb_optim_step(lb_optim *o, int64_t step, double *norm) {
     lb_status st = LB_OK;
     double total = 0;
     for (int64_t i = 0; i < lb_store_count(o->store); i++) {
         const lb_param_tensor *p = lb_store_at(o->store, i);
-        if (!trained(p)) continue;
-        const lb_real *g = p->x->grad->data;
-        int64_t n = lb_numel(p->x);
-        double sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t k = 0; k < n; k++) sum += (double)g[k] * (double)g[k];
+        if (!trained(o, p)) continue;
+        double sum = squares(o, p);
         if (!isfinite(sum)) return lb_fail(LB_E_NUMERIC, "the gradient of parameter '%s' is not finite at step %lld", p->name, (long long)step);
         total += sum;
     }
     total = sqrt(total);
     if (norm) *norm = total;
-    update u = {.lr = lb_optim_lr(o, step), .scale = o->config.clip_norm > 0 && total > o->config.clip_norm ? o->config.clip_norm / (total + 1e-6) : 1};
+    double clip = o->config.clip_norm > 0 && total > o->config.clip_norm ? o->config.clip_norm / (total + 1e-6) : 1;
     for (int64_t i = 0; i < lb_store_count(o->store) && st == LB_OK; i++)
-        if (trained(lb_store_at(o->store, i))) st = step_one(o, lb_store_at(o->store, i), u);
+        if (trained(o, lb_store_at(o->store, i))) st = step_one(o, lb_store_at(o->store, i), lb_optim_lr(o, step), clip);
     return st;
 }
