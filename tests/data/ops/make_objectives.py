@@ -115,6 +115,47 @@ def norm_mse(eps):
     return lambda x, t: F.mse_loss(F.layer_norm(x, x.shape[-1:], eps=eps), t) if x.numel() else (x * 0).sum()
 
 
+def symmetric(function):
+    return lambda x: function((x + x.transpose(-1, -2)) / 2)
+
+
+def signs(v, axis):
+    """-1 or 1, so that the largest component along the axis is positive."""
+    at = v.abs().argmax(axis, keepdim=True)
+    return torch.sign(torch.gather(v, axis, at)).detach()
+
+
+def eigh(x):
+    w, v = torch.linalg.eigh(x)
+    return w, v * signs(v, -2)
+
+
+def svd(x):
+    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+    sign = signs(u, -2)
+    return u * sign, s, vh * sign.transpose(-1, -2)
+
+
+def qr(x):
+    q, r = torch.linalg.qr(x)
+    sign = torch.sign(torch.diagonal(r, dim1=-2, dim2=-1)).detach()
+    return q * sign[..., None, :], r * sign[..., None]
+
+
+def power(p, least=0):
+    def f(x):
+        w, v = torch.linalg.eigh(x)
+        return (v * w.clamp(min=least)[..., None, :] ** p) @ v.transpose(-1, -2)
+    return symmetric(f)
+
+
+def triangular(upper, transposed):
+    def f(t, x):
+        t = torch.triu(t) if upper else torch.tril(t)
+        return torch.linalg.solve(t.transpose(-1, -2) if transposed else t, x)
+    return f
+
+
 # op -> case -> function of the inputs; '*' = every other case
 OPS = {
     'mse': pair(F.mse_loss),
@@ -148,6 +189,16 @@ OPS = {
     'rkd_angle': {'*': rkd_angle},
     'info_nce': {'further negatives': info_nce(0.3, False), '*': info_nce(0.5, True)},
     'siglip': {'*': siglip},
+    'eigh': {'empty': lambda x: (x.sum(-1), x * 1), '*': symmetric(eigh)},
+    'svd': {'empty': lambda x: (x * 1, x.sum(-1), x * 1), '*': svd},
+    'cholesky': {'*': symmetric(torch.linalg.cholesky)},
+    'triangular_solve': {'lower': triangular(False, False), 'upper batch': triangular(True, False), 'lower transposed': triangular(False, True), 'upper transposed': triangular(True, True), 'empty': lambda t, x: x * t.sum()},
+    'solve': {'empty': lambda a, x: x * a.sum(), '*': torch.linalg.solve},
+    'inverse': {'*': torch.linalg.inv},
+    'log_det': {'*': lambda x: (torch.linalg.slogdet(x)[1], torch.linalg.slogdet(x)[0].detach())},
+    'pinv': {'*': torch.linalg.pinv},
+    'qr': {'empty': lambda x: (x * 1, x * 1), '*': qr},
+    'sym_power': {'root': power(0.5), 'whitening, batch': power(-0.5, 0.1), 'square': symmetric(lambda x: x @ x), 'empty': lambda x: x * 1},
     'layer_norm_mse': {'tokens': norm_mse(0.1), '*': norm_mse(1e-5)},
 }
 
