@@ -190,12 +190,6 @@ static void show(const lb_value *v) {
     lb_buf_free(&text);
 }
 
-static struct tally *tally_of(const char *name) {
-    for (size_t k = 0; k < LB_COUNT(tally); k++)
-        if (strcmp(tally[k].name, name) == 0) return &tally[k];
-    return NULL;
-}
-
 static void group(const char *name) {
     char path[64];
     lb_value *cases = NULL;
@@ -212,7 +206,6 @@ static void group(const char *name) {
             const torch_op *op = torch_find(id);
             recorded r = {0};
             check_begin("%s/%s/%lld", name, id, (long long)k);
-            if (CHECK(tally_of(id))) tally_of(id)->cases++;
             readable = read_case(&r, v, &from);
             if (readable && CHECK(op) && (LB_REAL == LB_F64 || !lb_get_bool(v, "wide", false))) run_case(op, v, &r);
             if (check_failed()) show(v);
@@ -225,36 +218,47 @@ static void group(const char *name) {
     lb_buf_free(&data);
 }
 
+static const char *const groups[] = {"elementwise", "reduce", "arrange", "order", "layers", "losses"};
+
 static void cases(void) {
-    static const char *const groups[] = {"elementwise", "reduce", "arrange", "order", "layers", "losses"};
     for (size_t k = 0; k < LB_COUNT(groups); k++) group(groups[k]);
 }
 
-static void recorded_elsewhere(void) {
-    static const char *const files[] = {"expected", "objectives", "sequence"};
-    for (size_t k = 0; k < LB_COUNT(files); k++) {
-        char path[64];
-        lb_value *all = NULL;
-        snprintf(path, sizeof path, "ops/%s.json", files[k]);
-        if (!CHECK_OK(lb_json_read(&all, check_data(path)))) continue;
-        for (int64_t i = 0; i < all->count; i++) {
-            struct tally *one = tally_of(lb_get_text(all->items[i], "op", ""));
-            if (one) one->elsewhere = true;
-        }
-        lb_value_free(all);
+static struct tally *tally_of(const char *name) {
+    for (size_t k = 0; k < LB_COUNT(tally); k++)
+        if (strcmp(tally[k].name, name) == 0) return &tally[k];
+    return NULL;
+}
+
+/* Counts the cases of one of the files; here = of this suite. */
+static void tally_file(const char *folder, const char *name, bool here) {
+    char path[64];
+    lb_value *all = NULL;
+    snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    if (!CHECK_OK(lb_json_read(&all, check_data(path)))) return;
+    for (int64_t i = 0; i < all->count; i++) {
+        struct tally *one = tally_of(lb_get_text(all->items[i], "op", ""));
+        if (one && here) one->cases++;
+        else if (one) one->elsewhere = true;
+        else CHECK(!here); /* a case of no op */
     }
+    lb_value_free(all);
 }
 
 /* Every op has cases here, or values from outside in tests/data/ops, or a reason why not. */
 static void coverage(void) {
+    static const char *const others[] = {"expected", "objectives", "sequence"};
     int all = 0;
-    recorded_elsewhere();
+    for (size_t k = 0; k < LB_COUNT(groups); k++) tally_file("torch", groups[k], true);
+    for (size_t k = 0; k < LB_COUNT(others); k++) tally_file("ops", others[k], false);
     for (size_t k = 0; k < LB_COUNT(tally); k++) {
         const struct tally *one = &tally[k];
         const char *why = torch_left_out(one->name);
         all += one->cases;
         check_begin("coverage/%s", one->name);
-        if (why ? !CHECK_INT(one->cases, 0) : !CHECK(one->cases >= FEWEST_OF_ONE || (one->cases == 0 && (one->elsewhere || one->also))))
+        bool found = one->cases > 0 || one->elsewhere;
+        if (!found && torch_awaited(one->name)) check_skip("no values from outside yet: see tests/data/torch/make.py");
+        else if (why ? !CHECK_INT(one->cases, 0) : !CHECK(one->cases >= FEWEST_OF_ONE || (one->cases == 0 && (found || one->also))))
             printf("     %s has %d cases: see tests/data/torch/make.py and tests/torch_ops.c\n", one->name, one->cases);
         printf("%s %d%s", one->name, one->cases, k + 1 < LB_COUNT(tally) ? ", " : "\n");
         check_end();
