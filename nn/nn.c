@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "nn/adapt.h"
 #include "nn/nn.h"
 
 enum { DEPTH_MAX = 32, NAME_MAX_ = 256, TAPS_MAX = 128 };
@@ -15,6 +16,7 @@ struct lb_nn {
     lb_tape *tape;
     lb_store *store;
     bool declaring;
+    const lb_lora *lora;
     char prefix[NAME_MAX_], tap_prefix[32];
     int depth;
     size_t prefix_at[DEPTH_MAX];
@@ -148,3 +150,42 @@ static lb_tensor *get(lb_nn *m, const char *name, int rank, const int64_t *shape
 lb_tensor *lb_nn_param(lb_nn *m, const char *name, int rank, const int64_t *shape, lb_init init, double arg) { return get(m, name, rank, shape, init, arg, false); }
 
 lb_tensor *lb_nn_buffer(lb_nn *m, const char *name, int rank, const int64_t *shape, double value) { return get(m, name, rank, shape, LB_INIT_CONSTANT, value, true); }
+
+void lb_nn_set_lora(lb_nn *m, const lb_lora *lora) { m->lora = lora; }
+const lb_lora *lb_nn_get_lora(const lb_nn *m) { return m->lora; }
+
+/* ---- parts made again in the backward pass ---- */
+
+typedef struct piece {
+    lb_nn_part part;
+    lb_nn *m; /* the first run's; gone by the second */
+    lb_store *store;
+    const lb_lora *lora;
+    char prefix[NAME_MAX_];
+    uint64_t context[];
+} piece;
+
+static lb_tensor *run_piece(lb_tape *t, const void *context, int n, lb_tensor *const *in) {
+    const piece *p = context;
+    lb_nn *m = NULL;
+    if (!lb_tape_again(t)) return p->part(p->m, p->context, n, in);
+    lb_status st = lb_nn_new(&m, t, p->store, false);
+    if (st != LB_OK) return lb_tape_fail_status(t, st);
+    memcpy(m->prefix, p->prefix, sizeof m->prefix);
+    m->lora = p->lora;
+    lb_tensor *y = p->part(m, p->context, n, in);
+    lb_nn_free(m);
+    return y;
+}
+
+lb_tensor *lb_nn_recompute(lb_nn *m, lb_nn_part part, const void *context, size_t size, int n, lb_tensor *const *in) {
+    if (lb_tape_get_mode(m->tape) != LB_TAPE_GRAD || lb_tape_again(m->tape)) return part(m, context, n, in);
+    piece *p = lb_alloc(1, sizeof *p + size + 8);
+    if (!p) return lb_tape_fail_status(m->tape, LB_E_NOMEM);
+    *p = (piece){.part = part, .m = m, .store = m->store, .lora = m->lora};
+    memcpy(p->prefix, m->prefix, sizeof p->prefix);
+    if (size > 0) memcpy(p->context, context, size);
+    lb_tensor *y = lb_recompute(m->tape, run_piece, p, sizeof *p + size, n, in);
+    lb_free(p);
+    return y;
+}

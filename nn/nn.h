@@ -30,6 +30,8 @@ typedef enum lb_init {
     LB_INIT_KAIMING_FAN_OUT, /* normal, std = sqrt(2 / fan_out): convolutions before ReLU */
     LB_INIT_XAVIER_UNIFORM,  /* bound = sqrt(6 / (fan_in + fan_out)) */
     LB_INIT_CONSTANT,        /* arg */
+    LB_INIT_LOG_INDEX,       /* log(1 + place along the last axis): A_log of Mamba */
+    LB_INIT_SCAN_STEP,       /* softplus^-1 of exp(uniform from log 0.001 to log 0.1), at least 1e-4: bias of Mamba's steps */
 } lb_init;
 
 typedef struct lb_param_tensor {
@@ -114,6 +116,9 @@ typedef struct lb_attention_names { const char *q, *k, *v, *out; } lb_attention_
 /** Multi-head attention of x [N,L,C] to y [N,S,C'] (y NULL = itself) with four linears of the given names;
  *  mask [N,S] i64, 1 = attend, or NULL. */
 LB_API lb_tensor *lb_nn_attention(lb_nn *m, lb_tensor *x, lb_tensor *y, lb_tensor *mask, int64_t heads, const lb_attention_names *names);
+
+/* More: nn/attention.h (all of attention and transformer blocks), nn/sequence.h (GRU, LSTM, Mamba), nn/moe.h, nn/swin.h, nn/adapt.h (LoRA, adapters,
+ * gradient checkpointing), nn/flat.h (whole stores as vectors). */
 
 /* Transformer encoder block. names: pre-LN x + attn(norm1 x), x + mlp(norm2 x), parameters norm1, attn.{q,k,v,out}_proj, norm2,
  * mlp.fc1, mlp.fc2. */

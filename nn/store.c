@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/rng.h"
 #include "nn/nn.h"
+#include "nn/parts.h"
 
 struct lb_store {
     lb_param_tensor **at;
@@ -119,6 +120,11 @@ static double truncated(lb_rng *r) {
     }
 }
 
+static double scan_step(lb_rng *r) {
+    double step = fmax(exp(log(0.001) + lb_rng_uniform(r) * (log(0.1) - log(0.001))), 1e-4);
+    return step + log(-expm1(-step));
+}
+
 static void fill(lb_param_tensor *p, lb_rng *r) {
     double in, out, arg = p->init_arg;
     lb_real *x = p->x->data;
@@ -133,7 +139,9 @@ static void fill(lb_param_tensor *p, lb_rng *r) {
     case LB_INIT_XAVIER_UNIFORM: arg = sqrt(6 / (in + out)); break;
     case LB_INIT_NORMAL:
     case LB_INIT_TRUNC_NORMAL:
-    case LB_INIT_UNIFORM: break;
+    case LB_INIT_UNIFORM:
+    case LB_INIT_LOG_INDEX:
+    case LB_INIT_SCAN_STEP: break;
     }
     for (int64_t i = 0; i < n; i++) switch (p->init) {
         case LB_INIT_ZEROS:
@@ -145,14 +153,18 @@ static void fill(lb_param_tensor *p, lb_rng *r) {
         case LB_INIT_UNIFORM:
         case LB_INIT_KAIMING_UNIFORM:
         case LB_INIT_XAVIER_UNIFORM: x[i] = (lb_real)(arg * (2 * lb_rng_uniform(r) - 1)); break;
+        case LB_INIT_LOG_INDEX: x[i] = (lb_real)log((double)(1 + i % p->x->shape[p->x->rank - 1])); break;
+        case LB_INIT_SCAN_STEP: x[i] = (lb_real)scan_step(r); break;
         }
 }
 
+void lbi_store_fill(lb_param_tensor *p, uint64_t seed) {
+    lb_rng r = lb_rng_of(seed, 0, p->name);
+    fill(p, &r);
+}
+
 lb_status lb_store_init(lb_store *s, uint64_t seed) {
-    for (int64_t i = 0; i < s->count; i++) {
-        lb_rng r = lb_rng_of(seed, 0, s->at[i]->name);
-        fill(s->at[i], &r);
-    }
+    for (int64_t i = 0; i < s->count; i++) lbi_store_fill(s->at[i], seed);
     return LB_OK;
 }
 

@@ -26,7 +26,7 @@ static lb_status grow_sigs(lb_tape *t) {
     return LB_OK;
 }
 
-static const lbi_opsig *sig_of(lb_tape *t, const lb_op *op) {
+const lbi_opsig *lbi_sig_of(lb_tape *t, const lb_op *op) {
     lbi_opsig *s = t->sig_cap ? t->sigs[slot_of(t->sigs, t->sig_cap, op)] : NULL;
     if (s) return s;
     lb_status st = 2 * t->sig_count >= t->sig_cap ? grow_sigs(t) : LB_OK;
@@ -199,8 +199,7 @@ static void use(lb_tape *t, lb_tensor *x) {
     if (h) h->uses++;
 }
 
-/* Notes the call for the backward pass and holds on to what that will read. */
-static void record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *const *source, size_t params_size) {
+void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *const *source, size_t params_size) {
     lb_node *node = lbi_arena_take(&t->arena, sizeof *node);
     void *params = node && params_size ? lbi_arena_take(&t->arena, params_size) : NULL;
     if (!node || (params_size && !params)) {
@@ -253,7 +252,7 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
     if (c->op->flops) t->flops += c->op->flops(c);
     if (t->check_nan && t->code == LB_OK) check_nan(t, c, s->results);
     if (t->trace) lbi_trace(c, "", start);
-    if (grad && t->code == LB_OK) record(t, s, c, source, params_size);
+    if (grad && t->code == LB_OK) lbi_record(t, s, c, source, params_size);
     for (int i = 0; copied && i < c->nin; i++)
         if ((copied & 1u << i) && ((lbi_held *)c->in[i])->uses == 0) lbi_drop(t, (lbi_held *)c->in[i]);
     for (int k = s->results; k < s->nout; k++)
@@ -272,7 +271,7 @@ void lb_apply_n(lb_tape *t, const lb_op *op, const void *params, size_t params_s
     c.params = params;
     c.nin = nin;
     for (int i = 0; i < nin && i < LB_OP_MAX_IN; i++) c.in[i] = in[i];
-    const lbi_opsig *s = sig_of(t, op);
+    const lbi_opsig *s = lbi_sig_of(t, op);
     if (!s) return;
     c.nout = s->nout;
     t->call = &c;

@@ -22,7 +22,7 @@ static lb_tensor *new_grad(lb_tape *t, lb_tensor *x, bool zero) {
     return st == LB_OK && lbi_held_fill(t, h, zero) ? &h->x : NULL;
 }
 
-static void free_grad(lb_tape *t, lb_tensor *g) {
+void lbi_grad_free(lb_tape *t, lb_tensor *g) {
     lbi_held *h = lbi_held_of(t, g);
     if (h) lbi_drop(t, h);
 }
@@ -89,10 +89,10 @@ static void finish_gout(lb_tape *t, lb_tensor *y) {
     lbi_held *h = (lbi_held *)y;
     if (!h->g) return;
     if (y->kept) {
-        free_grad(t, y->grad);
+        lbi_grad_free(t, y->grad);
         y->grad = h->g;
     } else {
-        free_grad(t, h->g);
+        lbi_grad_free(t, h->g);
     }
     h->g = NULL;
 }
@@ -145,12 +145,13 @@ static void backward_of(lb_tape *t, lb_node *node) {
     t->call = NULL;
 }
 
-void lb_backward_from(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain) {
+void lbi_backward_to(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain, const lb_node *stop) {
+    bool before = t->in_backward;
     if (t->code != LB_OK || t->mode == LB_TAPE_SHAPES) return;
     for (int i = 0; i < n; i++)
         if (!seed(t, outputs[i], weights ? weights[i] : NULL)) return;
     t->in_backward = true;
-    for (lb_node *node = t->last; node && t->code == LB_OK; node = node->older) {
+    for (lb_node *node = t->last; node != stop && t->code == LB_OK; node = node->older) {
         bool reached = false;
         for (int k = 0; k < node->results; k++) reached = reached || ((lbi_held *)node->out[k])->g;
         if (!reached) continue;
@@ -158,8 +159,10 @@ void lb_backward_from(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *c
         for (int k = 0; k < node->results; k++) finish_gout(t, node->out[k]);
         if (!retain && !node->done) release(t, node);
     }
-    t->in_backward = false;
+    t->in_backward = before;
 }
+
+void lb_backward_from(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain) { lbi_backward_to(t, n, outputs, weights, retain, NULL); }
 
 void lb_backward(lb_tape *t, lb_tensor *loss) {
     lb_backward_from(t, 1, &loss, NULL, false);

@@ -12,6 +12,10 @@ lb_tensor *lb_trace(lb_tape *t, lb_tensor *x) {
     return lb_sum(t, lb_diagonal(t, x), -1, false);
 }
 
+lb_tensor *lb_activate(lb_tape *t, lb_tensor *x, lb_act act) {
+    return lbi_act_op(t, x, act);
+}
+
 lb_tensor *lb_glu(lb_tape *t, lb_tensor *x, int axis, lb_act act) {
     lb_tensor *half[2];
     int at = x && axis < 0 ? axis + x->rank : axis;

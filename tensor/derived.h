@@ -9,6 +9,8 @@ LB_BEGIN
 LB_API lb_tensor *lb_outer(lb_tape *t, lb_tensor *a, lb_tensor *b);
 /** Sum of the diagonal: [...,N,N] -> [...]. */
 LB_API lb_tensor *lb_trace(lb_tape *t, lb_tensor *x);
+/** The activation as an op of its own. */
+LB_API lb_tensor *lb_activate(lb_tape *t, lb_tensor *x, lb_act act);
 /** x halved along the axis into a and b: a act(b). Sigmoid: GLU (Dauphin et al., arXiv:1612.08083); GELU: GEGLU, SiLU: SwiGLU, ReLU: ReGLU
  *  (Shazeer, arXiv:2002.05202). */
 LB_API lb_tensor *lb_glu(lb_tape *t, lb_tensor *x, int axis, lb_act act);

@@ -134,7 +134,7 @@ struct lb_tape {
     /* the call that runs now, for messages */
     const lb_call *call;
     const lbi_opsig *call_sig;
-    bool in_backward;
+    bool in_backward, again; /* again: lb_tape_again */
     int64_t calls;
     double flops;
 };
@@ -155,6 +155,14 @@ void lbi_unuse(lb_tape *t, lbi_held *h);
 /* Shares the storage of x, if it is of this tape. */
 void lbi_share(lb_tape *t, lbi_held *h, const lb_tensor *x);
 void lbi_scratch_free(lb_tape *t);
+/* The op's compiled signature; NULL with the tape failed. */
+const lbi_opsig *lbi_sig_of(lb_tape *t, const lb_op *op);
+/* Notes the call for the backward pass, its params copied, and holds on to what that will read. */
+void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *const *source, size_t params_size);
+/* The backward pass over the calls that came after `stop` (NULL = all). */
+void lbi_backward_to(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain, const lb_node *stop);
+/* Gives back the memory of a gradient, if the tape owns it. */
+void lbi_grad_free(lb_tape *t, lb_tensor *g);
 /* LB_TRACE=ops: one line of a call with shapes and the time since start; what: "" or "backward_". */
 void lbi_trace(const lb_call *c, const char *what, double start);
 bool lbi_all_finite(const lb_tensor *x, int64_t *bad);

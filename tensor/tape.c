@@ -43,6 +43,7 @@ void lb_tape_reset(lb_tape *t) {
     t->last = NULL;
     t->last_id = 0;
     t->scratch = NULL;
+    t->again = false;
     t->code = LB_OK;
     t->message[0] = 0;
 }

@@ -81,6 +81,18 @@ LB_API lb_tensor *lb_scope_end(lb_tape *t, lb_scope s, lb_tensor *result);
 /** The same with several results. */
 LB_API void lb_scope_end_n(lb_tape *t, lb_scope s, int n, lb_tensor *const *results);
 
+/** A part of a graph as a function of its inputs (NULL among them where an input is absent). */
+typedef lb_tensor *(*lb_part)(lb_tape *t, const void *context, int n, lb_tensor *const *in);
+/** part(context, in), of which only inputs and result are kept: the backward pass runs it again for its inside (gradient checkpointing). So
+ *  memory between is paid for with a second forward pass. The second run has the same generator and training flag as the first; it sees the
+ *  inputs as leaves, so it must reach other tensors that carry a gradient only when they are leaves (parameters).
+ *  @param context `size` bytes, copied; what it points to must live until the backward pass
+ *  @param n       up to 10 inputs
+ *  @return        its result, numbers. Without recording the part simply runs. */
+LB_API lb_tensor *lb_recompute(lb_tape *t, lb_part part, const void *context, size_t size, int n, lb_tensor *const *in);
+/** Is a part running for the second time? Then running statistics and the like must not be updated again. */
+LB_API bool lb_tape_again(const lb_tape *t);
+
 /** Contiguous values of a tensor as doubles/int64 (n = lb_numel); for reading results. LB_E_ARG for an inert one. */
 LB_API LB_MUST_USE lb_status lb_read_f64(const lb_tensor *x, double *out, int64_t n);
 LB_API LB_MUST_USE lb_status lb_read_i64(const lb_tensor *x, int64_t *out, int64_t n);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Vision transformer: Dosovitskiy et al., arXiv:2010.11929. Names, fused qkv and epsilon as in timm's VisionTransformer, so its published
  * weights load (class token, learned positions, norm before blocks' parts and at the end). */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "nn/attention.h"
 #include "vision/archs.h"
 
 typedef struct config {
     int64_t size, patch, width, depth, heads, mlp, embed, classes;
     double dropout;
+    bool recompute;
     const char *pool;
 } config;
 
@@ -22,33 +23,17 @@ static const lb_param params[] = {
     LB_PARAM(config, embed, 256, 0, 65536, "1", "width of the L2-normalised projection that is the embedding; 0 = none, the embedding is pooled"),
     LB_PARAM(config, classes, 0, 0, 10000000, "1", "classes of the head; 0 = no logits"),
     LB_PARAM(config, dropout, 0, 0, 0.9, "1", "dropout behind attention and map"),
+    LB_PARAM_FLAG(config, recompute, 0, "blocks are computed again in the backward pass: less memory for a second forward pass"),
     LB_PARAM_TEXT(config, pool, "cls", "cls|mean", "pooled is the class token, or the mean over the patches"),
     LB_PARAM_END};
 
 static const double eps = 1e-6;
 
-/* [N,L,C] -> [N,L,C] with one fused map to q, k, v: rows 0..C-1 of qkv.weight are q, then k, v. */
-static lb_tensor *attention(lb_nn *m, lb_tensor *x, int64_t heads) {
-    lb_tape *t = lb_nn_tape(m);
-    lb_tensor *qkv = lb_nn_linear(m, x, "qkv", x->rank == 3 ? 3 * x->shape[2] : 3, LB_ACT_NONE), *part[3];
-    if (!lb_tape_ok(t)) return qkv;
-    int64_t n = x->shape[0], l = x->shape[1], c = x->shape[2], d = c / heads;
-    qkv = lb_permute(t, lb_reshape(t, qkv, 5, (int64_t[]){n, l, 3, heads, d}), (int[]){2, 0, 3, 1, 4});
-    for (int i = 0; i < 3; i++) part[i] = lb_reshape(t, lb_slice(t, qkv, 0, i, i + 1, 1), 4, (int64_t[]){n, heads, l, d});
-    return lb_nn_linear(m, lb_attention(t, part[0], part[1], part[2], (lb_attention_spec){.merge = true}), "proj", c, LB_ACT_NONE);
-}
-
 static lb_tensor *block(lb_nn *m, lb_tensor *x, const config *c, int i) {
-    lb_tape *t = lb_nn_tape(m);
     lb_nn_in(m, "blocks.%d", i);
-    lb_tensor *y = lb_nn_layer_norm(m, x, "norm1", eps);
-    lb_nn_in(m, "attn");
-    y = lb_nn_out(m, attention(m, y, c->heads));
-    x = lb_add(t, x, lb_nn_dropout(m, y, c->dropout));
-    y = lb_nn_linear(m, lb_nn_layer_norm(m, x, "norm2", eps), "mlp.fc1", c->mlp, LB_ACT_GELU);
-    x = lb_add(t, x, lb_nn_dropout(m, lb_nn_linear(m, y, "mlp.fc2", c->width, LB_ACT_NONE), c->dropout));
-    lb_nn_tap(m, x, "block.%d", i);
-    return lb_nn_out(m, x);
+    lb_tensor *y = lb_nn_block(m, x, &(lb_block_spec){.self = {.heads = c->heads}, .mlp = {.width = c->mlp, .act = LB_ACT_GELU}, .eps = eps, .dropout = c->dropout, .recompute = c->recompute, .names = &lb_names_timm});
+    lb_nn_tap(m, y, "block.%d", i);
+    return lb_nn_out(m, y);
 }
 
 /* image [N,3,S,S] -> tokens [N,1+P,C]: class token, then patches row by row, with positions. */

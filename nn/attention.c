@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/attention.h"
+#include <math.h>
+#include <stdio.h>
+#include "nn/parts.h"
+
+lb_tensor *lb_nn_rms_norm(lb_nn *m, lb_tensor *x, const char *name, double eps) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t c = lbi_size(x, 0);
+    lb_tensor *weight = lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0);
+    lb_tensor *by = lb_rsqrt(t, lb_add_scalar(t, lb_mean(t, lb_square(t, x), -1, true), eps));
+    return lb_mul(t, lb_mul(t, x, by), weight);
+}
+
+lb_tensor *lb_nn_norm(lb_nn *m, lb_tensor *x, const char *name, lb_norm_kind kind, double eps) {
+    int64_t c = lbi_size(x, 0);
+    switch (kind) {
+    case LB_NORM_LAYER: return lb_nn_layer_norm(m, x, name, eps);
+    case LB_NORM_RMS: return lb_nn_rms_norm(m, x, name, eps);
+    case LB_NORM_LAYER_NO_BIAS: return lb_layer_norm(lb_nn_tape(m), x, lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0), NULL, eps);
+    case LB_NORM_NONE: return x;
+    }
+    return x;
+}
+
+/* ---- queries, keys, values ---- */
+
+typedef struct heads {
+    int64_t h, g, d; /* heads of queries, of keys; width of one */
+} heads;
+
+static const char *or_else(const char *name, const char *usual) { return name ? name : usual; }
+
+/* Rows from..to-1 of the fused parameters of torch.nn.MultiheadAttention, applied to x. */
+static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, int64_t rows, int64_t from, int64_t to) {
+    char name[128];
+    lb_tape *t = lb_nn_tape(m);
+    snprintf(name, sizeof name, "%s_weight", s->names->in_proj);
+    lb_tensor *w = lb_nn_param(m, name, 2, (int64_t[]){rows, lbi_size(x, 0)}, LB_INIT_XAVIER_UNIFORM, 0), *b = NULL;
+    snprintf(name, sizeof name, "%s_bias", s->names->in_proj);
+    if (!s->no_bias) b = lb_slice(t, lb_nn_param(m, name, 1, &rows, LB_INIT_ZEROS, 0), 0, from, to, 1);
+    return lb_linear(t, x, lb_slice(t, w, 0, from, to, 1), b, LB_ACT_NONE);
+}
+
+/* q from x, k and v from y: [.,.,width] each. */
+static void project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *s, const heads *n, lb_tensor *out[3]) {
+    lb_tape *t = lb_nn_tape(m);
+    const lb_attend_names *names = s->names;
+    int64_t q = n->h * n->d, kv = n->g * n->d;
+    if (names->in_proj && x != y) {
+        out[0] = in_proj(m, x, s, q + 2 * kv, 0, q);
+        out[1] = in_proj(m, y, s, q + 2 * kv, q, q + kv);
+        out[2] = in_proj(m, y, s, q + 2 * kv, q + kv, q + 2 * kv);
+    } else if (names->qkv || names->in_proj) {
+        lb_tensor *all = names->in_proj ? in_proj(m, x, s, q + 2 * kv, 0, q + 2 * kv) : lbi_linear(m, x, names->qkv, q + 2 * kv, LB_ACT_NONE, !s->no_bias);
+        out[0] = lb_slice(t, all, -1, 0, q, 1);
+        out[1] = lb_slice(t, all, -1, q, q + kv, 1);
+        out[2] = lb_slice(t, all, -1, q + kv, q + 2 * kv, 1);
+    } else {
+        out[0] = lbi_linear(m, x, or_else(names->q, "q_proj"), q, LB_ACT_NONE, !s->no_bias);
+        lb_tensor *both = names->kv ? lbi_linear(m, y, names->kv, 2 * kv, LB_ACT_NONE, !s->no_bias) : NULL;
+        out[1] = both ? lb_slice(t, both, -1, 0, kv, 1) : lbi_linear(m, y, or_else(names->k, "k_proj"), kv, LB_ACT_NONE, !s->no_bias);
+        out[2] = both ? lb_slice(t, both, -1, kv, 2 * kv, 1) : lbi_linear(m, y, or_else(names->v, "v_proj"), kv, LB_ACT_NONE, !s->no_bias);
+    }
+}
+
+/* Keys and values behind the cached ones, which are not part of the graph. */
+static void from_cache(lb_nn *m, lb_kv_cache *cache, lb_tensor **k, lb_tensor **v) {
+    lb_tape *t = lb_nn_tape(m);
+    if (!lb_tape_ok(t) || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return;
+    if ((*k)->requires_grad || (*v)->requires_grad) {
+        lb_tape_fail(t, LB_E_ARG, "attention: a cache of keys and values is for runs without gradient");
+        return;
+    }
+    lb_status st = lb_kv_cache_append(cache, *k, *v);
+    if (st != LB_OK) lb_tape_fail_status(t, st);
+    *k = lb_kv_cache_keys(cache);
+    *v = lb_kv_cache_values(cache);
+}
+
+/* Prefix [1 or N,G,P,w] in front of x [N,G,S,w]. */
+static lb_tensor *prepend(lb_tape *t, lb_tensor *prefix, lb_tensor *x) {
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    if (prefix->rank == 4 && prefix->shape[0] == 1) prefix = lb_expand(t, prefix, 4, (int64_t[]){x->shape[0], prefix->shape[1], prefix->shape[2], prefix->shape[3]});
+    return lb_concat(t, 2, (lb_tensor *[]){prefix, x}, 2);
+}
+
+/* To four axes, with the keys of the prefix seen. */
+static lb_tensor *whole_mask(lb_tape *t, lb_tensor *mask, int64_t prefix) {
+    if (!mask || !lb_tape_ok(t)) return mask;
+    const int64_t *s = mask->shape;
+    if (mask->rank == 2) mask = lb_reshape(t, mask, 4, (int64_t[]){s[0], 1, 1, s[1]});
+    else if (mask->rank == 3) mask = lb_reshape(t, mask, 4, (int64_t[]){s[0], 1, s[1], s[2]});
+    return prefix > 0 ? lb_pad(t, mask, (int64_t[]){0, 0, 0, prefix}, (int64_t[]){0, 0, 0, 0}, 1) : mask;
+}
+
+/* The weights kept, then applied: y [N,L,H d]. */
+static lb_tensor *with_map(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, const lb_attention_spec *spec, lb_tensor **map) {
+    lb_tensor *p = *map = lb_attention_map(t, q, k, *spec);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    int64_t n = p->shape[0], h = p->shape[1], l = p->shape[2], s = p->shape[3], g = v->shape[1], d = v->shape[3];
+    p = lb_reshape(t, spec->dropout > 0 ? lb_dropout(t, p, spec->dropout) : p, 4, (int64_t[]){n, g, h / g * l, s});
+    lb_tensor *y = lb_reshape(t, lb_matmul(t, p, v, false, false), 4, (int64_t[]){n, h, l, d});
+    return lb_reshape(t, lb_permute(t, y, (int[]){0, 2, 1, 3}), 3, (int64_t[]){n, l, h * d});
+}
+
+static bool sizes(lb_nn *m, const lb_tensor *x, const lb_attend_spec *s, heads *n) {
+    int64_t c = lbi_size(x, 0);
+    *n = (heads){s->heads, s->kv_heads ? s->kv_heads : s->heads, s->head_width};
+    if (!lb_tape_ok(lb_nn_tape(m))) return false;
+    if (x->rank != 3 || n->h < 1 || n->g < 1 || n->h % n->g || (n->d == 0 && c % n->h)) {
+        lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "attention: width %lld is no multiple of %lld heads, these none of %lld heads of keys, or x has not three axes", (long long)c, (long long)n->h, (long long)n->g);
+        return false;
+    }
+    if (n->d == 0) n->d = c / n->h;
+    return true;
+}
+
+lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *spec) {
+    static const lb_attend_names usual = {0};
+    lb_tape *t = lb_nn_tape(m);
+    lb_attend_spec s = *spec;
+    heads n;
+    lb_tensor *part[3];
+    if (!s.names) s.names = &usual;
+    if (!y) y = x;
+    if (!sizes(m, x, &s, &n)) return lb_inert(t);
+    project(m, x, y, &s, &n, part);
+    for (int i = 0; i < 3; i++) {
+        const char *norm = i == 0 ? s.names->q_norm : i == 1 ? s.names->k_norm : NULL;
+        int64_t count = i == 0 ? n.h : n.g;
+        if (!lb_tape_ok(t)) return lb_inert(t);
+        part[i] = lb_reshape(t, part[i], 4, (int64_t[]){part[i]->shape[0], part[i]->shape[1], count, n.d});
+        if (norm) part[i] = lb_nn_norm(m, part[i], norm, s.head_norm, s.eps > 0 ? s.eps : 1e-6);
+        part[i] = lb_permute(t, part[i], (int[]){0, 2, 1, 3});
+        if (s.cos && i < (s.turn_queries_only ? 1 : 2)) part[i] = lb_rotary(t, part[i], s.cos, s.sin, s.interleaved);
+    }
+    if (s.cache) from_cache(m, s.cache, &part[1], &part[2]);
+    if (s.prefix_k) {
+        part[1] = prepend(t, s.prefix_k, part[1]);
+        part[2] = prepend(t, s.prefix_v, part[2]);
+    }
+    int64_t prefix = s.prefix_k ? lbi_size(s.prefix_k, 1) : 0;
+    const lb_attention_spec a = {.bias = s.bias, .mask = whole_mask(t, s.mask, prefix), .relative = s.relative, .scale = s.scale, .softcap = s.softcap, .dropout = s.dropout, .window = s.window, .prefix = prefix, .causal = s.causal, .merge = true};
+    lb_tensor *z = s.map ? with_map(t, part[0], part[1], part[2], &a, s.map) : lb_attention(t, part[0], part[1], part[2], a);
+    return lbi_linear(m, z, or_else(s.names->out, s.names->in_proj ? "out_proj" : s.names->qkv ? "proj" : "out_proj"), s.out_width ? s.out_width : lbi_size(x, 0), LB_ACT_NONE, !s.no_out_bias);
+}
+
+lb_tensor *lb_nn_attention(lb_nn *m, lb_tensor *x, lb_tensor *y, lb_tensor *mask, int64_t count, const lb_attention_names *names) {
+    const lb_attend_names n = {.q = names ? names->q : NULL, .k = names ? names->k : NULL, .v = names ? names->v : NULL, .out = names ? names->out : NULL};
+    return lb_nn_attend(m, x, y, &(lb_attend_spec){.heads = count, .mask = mask, .names = &n});
+}
+
+/* ---- other forms ---- */
+
+/* [N,L,H d] -> [N,H,d,L]: views. */
+static lb_tensor *channels_of(lb_tape *t, lb_tensor *x, int64_t count) {
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    x = lb_reshape(t, x, 4, (int64_t[]){x->shape[0], x->shape[1], count, x->shape[2] / count});
+    return lb_permute(t, x, (int[]){0, 2, 3, 1});
+}
+
+lb_tensor *lb_nn_channel_attention(lb_nn *m, lb_tensor *x, int64_t count) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t c = lbi_size(x, 0);
+    lb_tensor *part[3], *qkv = lb_nn_linear(m, x, "qkv", 3 * c, LB_ACT_NONE);
+    lb_tensor *temperature = lb_nn_param(m, "temperature", 3, (int64_t[]){count, 1, 1}, LB_INIT_ONES, 0);
+    for (int i = 0; i < 3; i++) {
+        part[i] = channels_of(t, lb_slice(t, qkv, -1, i * c, (i + 1) * c, 1), count);
+        if (i < 2) part[i] = lb_normalize(t, part[i], 1e-12);
+    }
+    lb_tensor *y = lb_attention(t, lb_mul(t, part[0], temperature), part[1], part[2], (lb_attention_spec){.scale = 1});
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    y = lb_reshape(t, lb_permute(t, y, (int[]){0, 3, 1, 2}), 3, (int64_t[]){x->shape[0], x->shape[1], c});
+    return lb_nn_linear(m, y, "proj", c, LB_ACT_NONE);
+}
+
+lb_tensor *lb_nn_slot_attention(lb_nn *m, lb_tensor *q, lb_tensor *k, lb_tensor *v, double scale, double eps, lb_tensor **map) {
+    lb_tape *t = lb_nn_tape(m);
+    double width = (double)lbi_size(q, 0);
+    lb_tensor *p = lb_scale(t, lb_matmul(t, q, k, false, true), scale != 0 ? scale : 1 / sqrt(width > 0 ? width : 1));
+    p = lb_add_scalar(t, lb_softmax(t, p, -2), eps);
+    if (map) *map = p;
+    return lb_matmul(t, lb_div(t, p, lb_sum(t, p, -1, true)), v, false, false);
+}

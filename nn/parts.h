@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What files of nn share. Private to nn/. */
+#ifndef LB_NN_PARTS_H
+#define LB_NN_PARTS_H
+#include "nn/nn.h"
+LB_BEGIN
+
+/* Size of an axis from the end; 0 on a failed tape, where layers do nothing. */
+static inline int64_t lbi_size(const lb_tensor *x, int from_end) { return x->rank > from_end ? x->shape[x->rank - 1 - from_end] : 0; }
+/* Parameter <name>.<part>. */
+lb_tensor *lbi_named(lb_nn *m, const char *name, const char *part, int rank, const int64_t *shape, lb_init init, double arg);
+/* lb_nn_linear with or without bias. */
+lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias);
+/* nn/adapt.c: does the linear of that name have a low-rank addition? y with it. */
+bool lbi_lora_chosen(const lb_nn *m, const char *name);
+lb_tensor *lbi_lora_add(lb_nn *m, lb_tensor *y, lb_tensor *x, const char *name, int64_t out);
+/* Draws the values of a parameter from its initialiser, by (seed, name). */
+void lbi_store_fill(lb_param_tensor *p, uint64_t seed);
+
+LB_END
+#endif
