@@ -20,7 +20,7 @@ LB_API LB_MUST_USE lb_status lb_flat_axpy(lb_store *s, const char *prefix, lb_fl
 LB_API double lb_flat_dot(const double *x, const double *y, int64_t n);
 
 /** The parameter of that name with another shape of the same rank: what both shapes have stays, the rest is drawn from its initialiser by (seed, name). Its
- *  gradient is dropped; optimisers start it anew. LB_E_NOTFOUND, LB_E_SHAPE. */
+ *  gradient is dropped; lb_optim_restart for the optimiser's state. LB_E_NOTFOUND, LB_E_SHAPE. */
 LB_API LB_MUST_USE lb_status lb_store_resize(lb_store *s, const char *name, const int64_t *shape, uint64_t seed);
 /** values = values of `from` for each name both have with equal shapes; averages of two stores: lb_store_ema. @return how many */
 LB_API int64_t lb_store_copy(lb_store *s, lb_store *from);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "nn/optim_private.h"
+#include "nn/parts.h"
 
 #define RULES "adafactor|adagrad|adam|adamw|lamb|lion|rmsprop|sgd"
 #define SCHEDULES "constant|cosine|cosine-restarts|exponential|inverse-sqrt|linear|one-cycle|polynomial|step|wsd"
@@ -248,6 +249,13 @@ static lb_status step_one(lb_optim *o, const lb_param_tensor *p, double lr, doub
     if (c->lookahead > 0) LB_TRY(look_ahead(&u, c->lookahead, c->lookahead_rate));
 done:
     return st;
+}
+
+void lb_optim_restart(lb_optim *o, const char *prefix) {
+    for (int64_t i = lb_store_count(o->state) - 1; i >= 0; i--) {
+        const char *name = strchr(lb_store_at(o->state, i)->name, '.'); /* "exp_avg.<param>" */
+        if (name && (!prefix || strncmp(name + 1, prefix, strlen(prefix)) == 0)) lbi_store_remove(o->state, i);
+    }
 }
 
 lb_status lb_optim_step(lb_optim *o, int64_t step, double *norm) {

@@ -49,6 +49,9 @@ LB_API double lb_optim_lr(const lb_optim *o, int64_t step);
 LB_API LB_MUST_USE lb_status lb_optim_step(lb_optim *o, int64_t step, double *norm);
 /** Gradients count as multiplied with this from now on (1 / batches that were added up, 1 / loss scale), before clipping. */
 LB_API void lb_optim_scale_gradients(lb_optim *o, double scale);
+/** Forgets all state of the parameters whose names start with prefix (NULL = all): they begin anew. Needed where a parameter has changed its shape
+ *  (lb_store_resize). */
+LB_API void lb_optim_restart(lb_optim *o, const char *prefix);
 /** Its state ("exp_avg.<param>", ...) as a store owned by the optimiser; a loaded one must have the same names and shapes. */
 LB_API lb_store *lb_optim_state(lb_optim *o);
 

@@ -14,6 +14,8 @@ lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_
 /* nn/adapt.c: does the linear of that name have a low-rank addition? y with it. */
 bool lbi_lora_chosen(const lb_nn *m, const char *name);
 lb_tensor *lbi_lora_add(lb_nn *m, lb_tensor *y, lb_tensor *x, const char *name, int64_t out);
+/* Takes the i-th parameter out of the store; those behind move up. */
+void lbi_store_remove(lb_store *s, int64_t i);
 /* Draws the values of a parameter from its initialiser, by (seed, name). */
 void lbi_store_fill(lb_param_tensor *p, uint64_t seed);
 

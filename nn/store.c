@@ -103,6 +103,13 @@ lb_status lb_store_add(lb_param_tensor **out, lb_store *s, const char *name, int
     return LB_OK;
 }
 
+void lbi_store_remove(lb_store *s, int64_t i) {
+    free_param(s->at[i]);
+    memmove(s->at + i, s->at + i + 1, (size_t)(--s->count - i) * sizeof *s->at);
+    memset(s->slots, 0, (size_t)s->slot_count * sizeof *s->slots);
+    for (int64_t k = 0; k < s->count; k++) *slot_of(s, s->at[k]->name) = k + 1;
+}
+
 /* ---- initialisers ---- */
 
 /* Of a linear [out,in] or a kernel [out,in/groups,k...]: what one output sums, and how often an input counts. */

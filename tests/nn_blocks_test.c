@@ -11,6 +11,7 @@
 #include "nn/attention.h"
 #include "nn/flat.h"
 #include "nn/moe.h"
+#include "nn/optim.h"
 #include "nn/sequence.h"
 #include "nn/swin.h"
 #include "tests/check.h"
@@ -412,6 +413,33 @@ static void parameters_grow(void) {
     lb_store_free(other);
 }
 
+/* A parameter that has grown begins anew: Adam's first step is the rate, whatever came before (up to eps = 1e-8 of the gradient). */
+static void optimisers_begin_anew(void) {
+    lb_store *s = NULL;
+    lb_optim *o = NULL;
+    if (!CHECK_OK(lb_store_new(&s))) return;
+    add(s, "body.w", 1, (int64_t[]){2}, 0);
+    lb_param_tensor *p = add(s, "head.w", 1, (int64_t[]){2}, 0);
+    const lb_optim_config c = {.name = "adam", .schedule = "constant", .lr = 0.5, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    if (!CHECK_OK(lb_optim_new(&o, &c, s, 0))) return;
+    for (int step = 0; step < 3; step++) {
+        if (step == 2) {
+            CHECK_OK(lb_store_resize(s, "head.w", (int64_t[]){3}, 1));
+            lb_optim_restart(o, "head.");
+        }
+        int64_t n = lb_flat_size(s, NULL);
+        const double g[] = {1, 2, 4, -8, 16};
+        CHECK_OK(lb_flat_set(s, NULL, LB_FLAT_GRADS, g, n));
+        double before = lb_get_at(p->x, 1);
+        if (!CHECK_OK(lb_optim_step(o, step, NULL))) break;
+        CHECK_NEAR(lb_get_at(p->x, 1), before + 0.5, 1e-8);
+    }
+    CHECK_NEAR(lb_get_at(lb_store_find(lb_optim_state(o), "step.head.w")->x, 0), 1, 0);
+    CHECK_NEAR(lb_get_at(lb_store_find(lb_optim_state(o), "step.body.w")->x, 0), 3, 0);
+    lb_optim_free(o);
+    lb_store_free(s);
+}
+
 /* Merged, a network without additions gives what it gave with them; taken out again, the weights are as before. */
 static void lora_merges(void) {
     lb_store *s = NULL;
@@ -463,6 +491,7 @@ int main(int argc, char **argv) {
         {"recomputes", recomputes},
         {"flat vectors", flat_vectors},
         {"parameters grow", parameters_grow},
+        {"optimisers begin anew", optimisers_begin_anew},
         {"lora merges", lora_merges},
         {"drops paths", drops_paths},
         {0}});
