@@ -2,7 +2,7 @@
 #include "tensor/extreme.h"
 #include "tensor/ops/elementwise.h"
 
-enum { LANES = 16, COLUMNS = 64 };
+enum { LANES = 32, COLUMNS = 64 }; /* fewer lanes are taken apart by the compiler before it makes vectors of them */
 
 typedef struct job {
     const lb_real *x;
@@ -18,22 +18,37 @@ LBI_INLINE bool wins(lb_real v, lb_real best, bool smallest) {
 }
 
 LBI_INLINE lb_real best_of_line(const lb_real *x, int64_t n, bool smallest) {
-    lb_real lane[LANES], best = x[0];
+    const lb_real worst = smallest ? (lb_real)INFINITY : -(lb_real)INFINITY;
+    lb_real lane[LANES], best = worst;
+    int32_t nan[LANES] = {0}, any = 0;
     int64_t k = 0;
-    for (int i = 0; i < LANES; i++) lane[i] = x[0];
+    for (int i = 0; i < LANES; i++) lane[i] = worst;
     for (; k + LANES <= n; k += LANES)
-        for (int i = 0; i < LANES; i++) lane[i] = wins(x[k + i], lane[i], smallest) ? x[k + i] : lane[i];
-    for (; k < n; k++) best = wins(x[k], best, smallest) ? x[k] : best;
-    for (int i = 0; i < LANES; i++) best = wins(lane[i], best, smallest) ? lane[i] : best;
-    return best;
+        for (int i = 0; i < LANES; i++) {
+            lb_real v = x[k + i];
+            lane[i] = (smallest ? v < lane[i] : v > lane[i]) ? v : lane[i];
+            nan[i] |= v != v;
+        }
+    for (; k < n; k++) {
+        best = (smallest ? x[k] < best : x[k] > best) ? x[k] : best;
+        any |= x[k] != x[k];
+    }
+    for (int i = 0; i < LANES; i++) {
+        best = (smallest ? lane[i] < best : lane[i] > best) ? lane[i] : best;
+        any |= nan[i];
+    }
+    return any ? (lb_real)NAN : best;
 }
 
+/* Blocks are asked as a whole whether they hold it. */
 LBI_INLINE int64_t first_place(const lb_real *x, int64_t n, lb_real best) {
     int64_t k = 0;
-    if (best != best)
-        while (x[k] == x[k]) k++;
-    else
-        while (x[k] != best) k++;
+    for (; k + COLUMNS <= n; k += COLUMNS) {
+        int32_t found = 0;
+        for (int i = 0; i < COLUMNS; i++) found |= x[k + i] == best || (best != best && x[k + i] != x[k + i]);
+        if (found) break;
+    }
+    while (k < n - 1 && x[k] != best && (best == best || x[k] == x[k])) k++;
     return k;
 }
 

@@ -279,12 +279,16 @@ typedef struct scaled {
 LBI_LEVELS static void add_row(const void *ctx, int64_t n, char *const *p, const int64_t *s) {
     const scaled *f = ctx;
     const int64_t one = (int64_t)sizeof(lb_real);
-    lb_real *to = (lb_real *)p[0], k = f->factor;
+    lb_real *restrict to = (lb_real *)p[0], k = f->factor;
     const lb_real *g = (const lb_real *)p[1];
     if (s[0] == one && s[1] == one && f->fresh)
         for (int64_t i = 0; i < n; i++) to[i] = k * g[i];
     else if (s[0] == one && s[1] == one)
         for (int64_t i = 0; i < n; i++) to[i] += k * g[i];
+    else if (s[0] == one && s[1] == 0 && f->fresh)
+        for (int64_t i = 0; i < n; i++) to[i] = k * *g;
+    else if (s[0] == one && s[1] == 0)
+        for (int64_t i = 0; i < n; i++) to[i] += k * *g;
     else if (f->fresh)
         for (int64_t i = 0; i < n; i++) *(lb_real *)(p[0] + i * s[0]) = k * *(const lb_real *)(p[1] + i * s[1]);
     else

@@ -21,8 +21,12 @@ lbi_places lbi_places_of(const lb_tensor *x, const lb_tensor *index, const lb_ca
 void lbi_places_take(const lbi_places *p, lb_real *to, const lb_real *from, bool add);
 /* to[.., index, ..] += from[.., k, ..]; x-shaped from index-shaped, in the order of k. */
 void lbi_places_add(const lbi_places *p, lb_real *to, const lb_real *from);
-/* owner (x-shaped) = the last k whose index names a place, else -1. */
-void lbi_places_owner(const lbi_places *p, int64_t *owner);
+/* The same with = for +=: of several to one place the last stays. */
+void lbi_places_put(const lbi_places *p, lb_real *to, const lb_real *from);
+/* to[.., index, ..] = 0 */
+void lbi_places_clear(const lbi_places *p, lb_real *to);
+/* to[.., k, ..] += from[.., index, ..] where k is the last to name that place; owner: work of the shape of x. */
+void lbi_places_take_last(const lbi_places *p, lb_real *to, const lb_real *from, int64_t *owner);
 
 LB_END
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/rows.h"
 #include <string.h>
+#include "tensor/kernels/levels.h"
 #include "tensor/loops.h"
 
 enum { BLOCK = 256 }; /* elements of a row that one thread adds */
@@ -27,7 +28,14 @@ bool lbi_rows_shape(lb_call *c) {
     return true;
 }
 
+LBI_LEVELS static bool all_in_range(const int64_t *index, int64_t n, int64_t count) {
+    int64_t outside = 0;
+    for (int64_t i = 0; i < n; i++) outside |= index[i] < 0 || index[i] >= count;
+    return !outside;
+}
+
 bool lbi_in_range(lb_call *c, const lb_tensor *id, int64_t count) {
+    if (all_in_range(lb_i(id), lb_numel(id), count)) return true;
     for (int64_t i = 0, n = lb_numel(id); i < n; i++) {
         int64_t k = lb_i(id)[i];
         if (k >= 0 && k < count) continue;
@@ -70,14 +78,14 @@ typedef struct adding {
 } adding;
 
 /* Blocks of columns are split over threads, rows are added in order. */
-static void add_blocks(const void *ctx, int64_t first, int64_t last) {
+LBI_LEVELS static void add_blocks(const void *ctx, int64_t first, int64_t last) {
     const adding *j = ctx;
     const lbi_rowset *r = j->r;
     int64_t blocks = (r->width + BLOCK - 1) / BLOCK;
     for (int64_t b = first; b < last; b++) {
         int64_t o = b / blocks, at = b % blocks * BLOCK, width = r->width - at < BLOCK ? r->width - at : BLOCK;
         for (int64_t i = 0; i < r->m; i++) {
-            lb_real *to = j->to + (o * r->n + r->index[i]) * r->width + at;
+            lb_real *restrict to = j->to + (o * r->n + r->index[i]) * r->width + at;
             const lb_real *from = j->from + (o * r->m + i) * r->width + at;
             for (int64_t k = 0; k < width; k++) to[k] += from[k];
         }

@@ -6,7 +6,7 @@
 #define LB_TENSOR_KERNELS_LEVELS_H
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define LBI_LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), optimize("O3")))
+#define LBI_LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), optimize("O3,fp-contract=fast")))
 #else
 #define LBI_LEVELS
 #endif

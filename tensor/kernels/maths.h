@@ -23,6 +23,9 @@ LBI_VECTOR float sinhf(float);
 LBI_VECTOR float coshf(float);
 LBI_VECTOR float expm1f(float);
 LBI_VECTOR float log2f(float);
+LBI_VECTOR float logf(float);
+LBI_VECTOR float log1pf(float);
+LBI_VECTOR float tanhf(float);
 LBI_VECTOR float powf(float, float);
 LBI_VECTOR float atan2f(float, float);
 #endif
@@ -53,12 +56,12 @@ LBI_ALWAYS lb_real lbi_exp(lb_real x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int32_t e = bits - 0x4b400000, half = e >> 1; /* n, in two factors, since 2^128 is no float */
-    uint32_t first = (uint32_t)(half + 127) << 23, second = (uint32_t)(e - half + 127) << 23;
-    float scale, rest;
-    memcpy(&scale, &first, sizeof scale);
-    memcpy(&rest, &second, sizeof rest);
-    float y = p * scale * rest;
+    /* p times 2^n: n is added to the exponent; what the rounding left above it falls off. */
+    uint32_t sum;
+    memcpy(&sum, &p, sizeof sum);
+    sum += (uint32_t)bits << 23;
+    float y;
+    memcpy(&y, &sum, sizeof y);
     y = x < -87.3f ? 0.0f : y;
     y = x > 88.7f ? INFINITY : y;
     return x != x ? x : y;
@@ -80,6 +83,11 @@ LBI_ALWAYS lb_real lbi_erf(lb_real x) {
     q = q * z - 1.42647390514189e-02f;
     return c * p / q;
 }
+#ifdef LBI_VECTOR
+LBI_ALWAYS lb_real lbi_tanh(lb_real x) { return tanhf(x); }
+LBI_ALWAYS lb_real lbi_log(lb_real x) { return logf(x); }
+LBI_ALWAYS lb_real lbi_log1p(lb_real x) { return log1pf(x); }
+#else
 /* Cephes tanhf: an odd polynomial below 0.625, 1 - 2 / (exp(2 |x|) + 1) above. */
 LBI_ALWAYS lb_real lbi_tanh(lb_real x) {
     float a = x < 0 ? -x : x, z = x * x;
@@ -125,6 +133,7 @@ LBI_ALWAYS lb_real lbi_log1p(lb_real x) {
     y = d == 0 ? x : y;
     return u > 3.4028234e38f ? x : y;
 }
+#endif
 #endif
 
 /* ln(1 + exp(x)), stable; -lbi_softplus(-x) is the log of the sigmoid. */

@@ -3,7 +3,7 @@
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 
-enum { LANES = 16, COLUMNS = 64 };
+enum { LANES = 32, COLUMNS = 64 }; /* fewer lanes are taken apart by the compiler before it makes vectors of them */
 
 /* NaN is passed over: it comes out through the sum. */
 LBI_ALWAYS lb_real largest(const lb_real *x, int64_t n) {
@@ -55,7 +55,7 @@ LBI_LEVELS static void log_row(lb_real *y, const lb_real *x, int64_t k) {
 
 /* ---- lines that lie side by side ---- */
 
-LBI_LEVELS static void columns(lb_real *y, const lb_real *x, lbi_axes a, int64_t width, bool logarithm) {
+LBI_LEVELS static void columns(lb_real *restrict y, const lb_real *x, lbi_axes a, int64_t width, bool logarithm) {
     lb_real top[COLUMNS], by[COLUMNS];
     double sum[COLUMNS] = {0};
     for (int64_t i = 0; i < width; i++) top[i] = -INFINITY;
@@ -75,35 +75,72 @@ LBI_LEVELS static void columns(lb_real *y, const lb_real *x, lbi_axes a, int64_t
         }
 }
 
+/* log sum exp of up to 64 lines side by side, without keeping the exponentials. */
+LBI_LEVELS static void log_sums(lb_real *y, const lb_real *x, lbi_axes a, int64_t width) {
+    lb_real top[COLUMNS];
+    double sum[COLUMNS] = {0};
+    for (int64_t i = 0; i < width; i++) top[i] = -INFINITY;
+    for (int64_t k = 0; k < a.n; k++)
+        for (int64_t i = 0; i < width; i++) top[i] = x[k * a.inner + i] > top[i] ? x[k * a.inner + i] : top[i];
+    for (int64_t i = 0; i < width; i++) top[i] = top[i] <= LB_REAL_MAX && top[i] >= -LB_REAL_MAX ? top[i] : 0;
+    for (int64_t k = 0; k < a.n; k++)
+        for (int64_t i = 0; i < width; i++) sum[i] += (double)lbi_exp(x[k * a.inner + i] - top[i]);
+    for (int64_t i = 0; i < width; i++) y[i] = top[i] + (lb_real)log(sum[i]);
+}
+
+LBI_LEVELS static lb_real log_sum(const lb_real *x, int64_t n) {
+    enum { PIECE = 256 };
+    lb_real e[PIECE], top = largest(x, n), shift = top <= LB_REAL_MAX && top >= -LB_REAL_MAX ? top : 0;
+    double sum = 0;
+    for (int64_t at = 0; at < n; at += PIECE) {
+        int64_t m = n - at < PIECE ? n - at : PIECE;
+        for (int64_t k = 0; k < m; k++) e[k] = lbi_exp(x[at + k] - shift);
+        sum += sum_of(e, NULL, m);
+    }
+    return shift + (lb_real)log(sum);
+}
+
 typedef struct slopes {
     const lb_real *y, *g;
     lb_real *gx;
     bool logarithm, fresh;
 } slopes;
 
-LBI_LEVELS static void columns_back(slopes s, lbi_axes a, int64_t width) {
+/* What kind it is is known where this is inlined. */
+LBI_ALWAYS void back_of(slopes s, lbi_axes a, int64_t width, bool logarithm, bool fresh) {
     double sum[COLUMNS] = {0};
-    lb_real all[COLUMNS];
+    lb_real all[COLUMNS], *restrict gx = s.gx;
     for (int64_t k = 0; k < a.n; k++)
         for (int64_t i = 0; i < width; i++) {
             int64_t e = k * a.inner + i;
-            sum[i] += s.logarithm ? (double)s.g[e] : (double)s.g[e] * (double)s.y[e];
+            sum[i] += logarithm ? (double)s.g[e] : (double)s.g[e] * (double)s.y[e];
         }
     for (int64_t i = 0; i < width; i++) all[i] = (lb_real)sum[i];
     for (int64_t k = 0; k < a.n; k++)
         for (int64_t i = 0; i < width; i++) {
             int64_t e = k * a.inner + i;
-            lb_real d = s.logarithm ? s.g[e] - lbi_exp(s.y[e]) * all[i] : s.y[e] * (s.g[e] - all[i]);
-            s.gx[e] = (s.fresh ? 0 : s.gx[e]) + d;
+            lb_real d = logarithm ? s.g[e] - lbi_exp(s.y[e]) * all[i] : s.y[e] * (s.g[e] - all[i]);
+            gx[e] = (fresh ? 0 : gx[e]) + d;
         }
 }
 
+LBI_LEVELS static void columns_back(slopes s, lbi_axes a, int64_t width) {
+    if (s.logarithm && s.fresh) back_of(s, a, width, true, true);
+    else if (s.logarithm) back_of(s, a, width, true, false);
+    else if (s.fresh) back_of(s, a, width, false, true);
+    else back_of(s, a, width, false, false);
+}
+
 LBI_LEVELS static void row_back(slopes s, int64_t n) {
-    lb_real all = (lb_real)sum_of(s.g, s.logarithm ? NULL : s.y, n);
-    if (s.logarithm)
-        for (int64_t i = 0; i < n; i++) s.gx[i] = (s.fresh ? 0 : s.gx[i]) + (s.g[i] - lbi_exp(s.y[i]) * all);
+    lb_real all = (lb_real)sum_of(s.g, s.logarithm ? NULL : s.y, n), *restrict gx = s.gx;
+    if (s.logarithm && s.fresh)
+        for (int64_t i = 0; i < n; i++) gx[i] = s.g[i] - lbi_exp(s.y[i]) * all;
+    else if (s.logarithm)
+        for (int64_t i = 0; i < n; i++) gx[i] += s.g[i] - lbi_exp(s.y[i]) * all;
+    else if (s.fresh)
+        for (int64_t i = 0; i < n; i++) gx[i] = s.y[i] * (s.g[i] - all);
     else
-        for (int64_t i = 0; i < n; i++) s.gx[i] = (s.fresh ? 0 : s.gx[i]) + s.y[i] * (s.g[i] - all);
+        for (int64_t i = 0; i < n; i++) gx[i] += s.y[i] * (s.g[i] - all);
 }
 
 /* ---- a call ---- */
@@ -175,4 +212,27 @@ void lbi_softmax_backward(lb_call *c) {
 
 void lbi_log_softmax_backward(lb_call *c) {
     split(c, true, backward_items);
+}
+
+typedef struct lines {
+    lb_real *y;
+    const lb_real *x;
+    lbi_axes a;
+} lines;
+
+static void log_sum_items(const void *ctx, int64_t first, int64_t last) {
+    const lines *l = ctx;
+    int64_t blocks = (l->a.inner + COLUMNS - 1) / COLUMNS;
+    for (int64_t i = first; i < last; i++) {
+        int64_t o = i / blocks, at = i % blocks * COLUMNS;
+        const lb_real *x = l->x + o * l->a.n * l->a.inner + at;
+        lb_real *y = l->y + o * l->a.inner + at;
+        if (l->a.inner == 1) *y = log_sum(x, l->a.n);
+        else log_sums(y, x, l->a, l->a.inner - at < COLUMNS ? l->a.inner - at : COLUMNS);
+    }
+}
+
+void lbi_logsumexp(lb_real *y, const lb_real *x, lbi_axes a) {
+    lines l = {y, x, a};
+    lbi_split(a.outer * ((a.inner + COLUMNS - 1) / COLUMNS), a.n * 4 * (a.inner < COLUMNS ? a.inner : COLUMNS), log_sum_items, &l);
 }

@@ -34,7 +34,7 @@ typedef struct lbi_back {
 
 /* p: y, x */
 LBI_INLINE void lbi_unary_row(const void *params, int64_t n, char *const *p, const int64_t *s, lbi_value1 value) {
-    lb_real *y = (lb_real *)p[0];
+    lb_real *restrict y = (lb_real *)p[0]; /* nothing else, parameters neither, lies there */
     if (s[1] == LBI_STEP) {
         const lb_real *x = (const lb_real *)p[1];
         for (int64_t i = 0; i < n; i++) y[i] = value(x[i], params);
@@ -46,7 +46,7 @@ LBI_INLINE void lbi_unary_row(const void *params, int64_t n, char *const *p, con
 /* p: gradient of x, gradient of y, x, y. The first, second and last are contiguous. */
 LBI_INLINE void lbi_unary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope) {
     const lbi_back *b = ctx;
-    lb_real *gx = (lb_real *)p[0];
+    lb_real *restrict gx = (lb_real *)p[0];
     const lb_real *gy = (const lb_real *)p[1], *x = (const lb_real *)p[2], *y = (const lb_real *)p[3];
     if (s[2] != LBI_STEP)
         for (int64_t i = 0; i < n; i++)
@@ -59,7 +59,7 @@ LBI_INLINE void lbi_unary_back_row(const void *ctx, int64_t n, char *const *p, c
 
 /* p: y, a, b */
 LBI_INLINE void lbi_binary_row(const void *params, int64_t n, char *const *p, const int64_t *s, lbi_value2 value) {
-    lb_real *y = (lb_real *)p[0];
+    lb_real *restrict y = (lb_real *)p[0];
     const lb_real *a = (const lb_real *)p[1], *b = (const lb_real *)p[2];
     if (s[1] == LBI_STEP && s[2] == LBI_STEP) {
         for (int64_t i = 0; i < n; i++) y[i] = value(a[i], b[i], params);
@@ -79,7 +79,7 @@ LBI_INLINE void lbi_binary_row(const void *params, int64_t n, char *const *p, co
 LBI_INLINE void lbi_binary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_value2 slope) {
     const void *params = ((const lbi_back *)ctx)->params;
     bool fresh = ((const lbi_back *)ctx)->fresh;
-    lb_real *to = (lb_real *)p[0];
+    lb_real *restrict to = (lb_real *)p[0];
     const lb_real *g = (const lb_real *)p[1], *a = (const lb_real *)p[2], *b = (const lb_real *)p[3];
     if (s[2] == LBI_STEP && s[3] == LBI_STEP && fresh) {
         for (int64_t i = 0; i < n; i++) to[i] = g[i] * slope(a[i], b[i], params);

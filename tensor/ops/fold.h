@@ -8,7 +8,7 @@
 #include "tensor/reduce.h"
 LB_BEGIN
 
-enum { LBI_LANES = 16, LBI_COLUMNS = 64 };
+enum { LBI_LANES = 32, LBI_COLUMNS = 64 };
 
 typedef double (*lbi_step)(double so_far, double x, const void *params);
 typedef double (*lbi_merge)(double a, double b);
@@ -75,18 +75,26 @@ LBI_INLINE void lbi_fold_part(const void *fold, int64_t first, int64_t last, dou
     }
 }
 
-/* p: gradient of x, gradient of y, x, y; x and its gradient are contiguous, the others stand still or go along. */
-LBI_INLINE void lbi_fold_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope) {
-    const lbi_back *b = ctx;
-    lb_real *gx = (lb_real *)p[0];
+/* p: gradient of x, gradient of y, x, y; x and its gradient are contiguous, the others stand still or go along. `fresh` is known where
+ * this is inlined, so that the loops are made of vectors. */
+LBI_INLINE void lbi_fold_back_part(const void *params, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope, bool fresh) {
+    lb_real *restrict gx = (lb_real *)p[0];
     const lb_real *g = (const lb_real *)p[1], *x = (const lb_real *)p[2], *y = (const lb_real *)p[3];
     if (s[1] == 0 && s[3] == 0) {
         lb_real one = *g, top = *y;
-        for (int64_t i = 0; i < n; i++) gx[i] = (b->fresh ? 0 : gx[i]) + one * slope(x[i], top, b->params);
+        for (int64_t i = 0; i < n; i++) gx[i] = (fresh ? 0 : gx[i]) + one * slope(x[i], top, params);
+    } else if (s[1] == LBI_STEP && s[3] == LBI_STEP) {
+        for (int64_t i = 0; i < n; i++) gx[i] = (fresh ? 0 : gx[i]) + g[i] * slope(x[i], y[i], params);
     } else {
         for (int64_t i = 0; i < n; i++)
-            gx[i] = (b->fresh ? 0 : gx[i]) + *(const lb_real *)(p[1] + i * s[1]) * slope(x[i], *(const lb_real *)(p[3] + i * s[3]), b->params);
+            gx[i] = (fresh ? 0 : gx[i]) + *(const lb_real *)(p[1] + i * s[1]) * slope(x[i], *(const lb_real *)(p[3] + i * s[3]), params);
     }
+}
+
+LBI_INLINE void lbi_fold_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope) {
+    const lbi_back *b = ctx;
+    if (b->fresh) lbi_fold_back_part(b->params, n, p, s, slope, true);
+    else lbi_fold_back_part(b->params, n, p, s, slope, false);
 }
 
 #define LBI_FOLD(name, start, step, merge, finish)                                                                     \

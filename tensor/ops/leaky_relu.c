@@ -7,13 +7,13 @@ struct leaky_relu {
 };
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    const struct leaky_relu *p = params;
-    return x > 0 ? x : p->slope * x;
+    lb_real low = ((const struct leaky_relu *)params)->slope * x;
+    return x > 0 ? x : low;
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
-    const struct leaky_relu *p = params;
-    return x > 0 ? 1 : p->slope;
+    lb_real low = ((const struct leaky_relu *)params)->slope;
+    return x > 0 ? 1 : low;
 }
 
 LBI_UNARY_ROW(row, value)

@@ -7,8 +7,8 @@ struct nan_to_num {
 };
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    const struct nan_to_num *p = params;
-    return x != x ? p->nan : x == INFINITY ? p->up : x == -INFINITY ? p->down : x;
+    const struct nan_to_num p = *(const struct nan_to_num *)params;
+    return x != x ? p.nan : x == INFINITY ? p.up : x == -INFINITY ? p.down : x;
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {

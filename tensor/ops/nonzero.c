@@ -20,15 +20,14 @@ static bool shape(lb_call *c) {
 
 static void forward(lb_call *c) {
     const lb_tensor *x = c->in[0];
-    int64_t *to = lb_i(c->out[0]);
-    for (int64_t i = 0, n = lb_numel(x); i < n; i++) {
-        int64_t rest = i;
-        if (!lbi_is_true(x, i)) continue;
-        for (int k = x->rank - 1; k >= 0; k--) {
-            to[k] = rest % x->shape[k];
-            rest /= x->shape[k];
+    int64_t *to = lb_i(c->out[0]), at[LB_MAX_RANK] = {0}, width = x->rank > 0 ? x->shape[x->rank - 1] : 1;
+    for (int64_t i = 0, n = lb_numel(x); i < n; i += width) {
+        for (int64_t k = 0; k < width; k++) {
+            if (!lbi_is_true(x, i + k)) continue;
+            for (int d = 0; d < x->rank - 1; d++) *to++ = at[d];
+            if (x->rank > 0) *to++ = k;
         }
-        to += x->rank;
+        for (int d = x->rank - 2; d >= 0 && ++at[d] == x->shape[d]; d--) at[d] = 0;
     }
 }
 

@@ -6,27 +6,26 @@
 
 static void forward(lb_call *c) {
     lbi_places p = lbi_places_of(c->in[0], c->in[1], c);
-    lb_real *y = lb_r(c->out[0]);
-    int64_t n = lb_numel(c->in[0]), *owner = lb_scratch(c, (size_t)n * sizeof *owner);
-    if (!owner || !lbi_in_range(c, c->in[1], p.x.n)) return;
-    lbi_places_owner(&p, owner);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t o = i / p.x.inner / p.x.n, from = (o * p.index.n + owner[i]) * p.x.inner + i % p.x.inner;
-        y[i] = owner[i] < 0 ? lb_r(c->in[0])[i] : lb_r(c->in[2])[from];
-    }
+    if (!lbi_in_range(c, c->in[1], p.x.n)) return;
+    lbi_add_flat(c->out[0], c->in[0], true);
+    lbi_places_put(&p, lb_r(c->out[0]), lb_r(c->in[2]));
 }
 
 static void backward(lb_call *c) {
     lbi_places p = lbi_places_of(c->gout[0], c->in[1], c);
-    const lb_real *g = lb_r(c->gout[0]);
-    int64_t n = lb_numel(c->gout[0]), *owner = lb_scratch(c, (size_t)n * sizeof *owner);
-    if (!owner) return;
-    lbi_places_owner(&p, owner);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t o = i / p.x.inner / p.x.n, from = (o * p.index.n + owner[i]) * p.x.inner + i % p.x.inner;
-        if (owner[i] < 0 && c->gin[0]) lb_r(c->gin[0])[i] += g[i];
-        if (owner[i] >= 0 && c->gin[2]) lb_r(c->gin[2])[from] += g[i];
+    lb_tensor rest = *c->gout[0];
+    size_t n = (size_t)lb_numel(&rest);
+    if (c->gin[0]) {
+        rest.data = c->fresh[0] ? c->gin[0]->data : lb_scratch(c, n * sizeof(lb_real));
+        if (!rest.data) return;
+        lbi_add_flat(&rest, c->gout[0], true);
+        lbi_places_clear(&p, lb_r(&rest));
+        if (!c->fresh[0]) lbi_add_flat(c->gin[0], &rest, false);
     }
+    if (!c->gin[2]) return;
+    int64_t *owner = lb_scratch(c, n * sizeof *owner);
+    if (c->fresh[2]) lbi_fill(c->gin[2], 0);
+    if (owner) lbi_places_take_last(&p, lb_r(c->gin[2]), lb_r(c->gout[0]), owner);
 }
 
 static const int last = -1, first = 0;
@@ -39,7 +38,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(scatter) = {.id = "scatter", .title = "elements put by index along one axis", .source = "torch.scatter; of equal indices the last",
                   .sig = "x index:i64 src -> y", .math = "y = x; y[i,index_ik] = src[i,k]", .params_size = sizeof(int),
-                  .reads = LB_READS_IN(1), .shape = lbi_places_into_shape, .forward = forward, .backward = backward, .cases = cases,
+                  .flags = LB_OP_SETS, .reads = LB_READS_IN(1), .shape = lbi_places_into_shape, .forward = forward, .backward = backward, .cases = cases,
                   .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_scatter(lb_tape *t, lb_tensor *x, lb_tensor *index, lb_tensor *src, int axis) {

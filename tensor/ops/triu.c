@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = x where column - row >= d (lower: <= d), else 0, in the last two axes; dx the same of g. */
+#include "tensor/kernels/levels.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
@@ -16,12 +17,12 @@ typedef struct part {
     bool add;
 } part;
 
-static void keep(const void *ctx, int64_t first, int64_t last) {
+LBI_LEVELS static void keep(const void *ctx, int64_t first, int64_t last) {
     const part *d = ctx;
     for (int64_t i = first; i < last; i++) {
         int64_t edge = i % d->rows + d->p->diagonal + (d->p->lower ? 1 : 0), n = d->columns; /* columns before it are the lower ones */
         const lb_real *from = d->from + i * n;
-        lb_real *to = d->to + i * n;
+        lb_real *restrict to = d->to + i * n;
         edge = edge < 0 ? 0 : edge > n ? n : edge;
         for (int64_t k = 0; k < n; k++) {
             lb_real y = (k < edge) == d->p->lower ? from[k] : 0;

@@ -4,41 +4,17 @@
  * can be. inverse and counts may be NULL. */
 #include <string.h>
 #include "tensor/ops.h"
-#include "tensor/op.h"
+#include "tensor/sorting.h"
 
-/* A whole number in the order of the element: the bits of a float, mirrored below 0; -0 is 0. */
-static int64_t key_of(const lb_tensor *x, int64_t i) {
-    if (x->dtype == LB_I64) return lb_i(x)[i];
-    double v = (double)lb_r(x)[i] + 0.0;
-    int64_t bits;
-    if (v != v) return INT64_MAX;
-    memcpy(&bits, &v, sizeof bits);
-    return bits < 0 ? INT64_MIN - bits : bits;
-}
-
-typedef struct entry {
-    int64_t key, place;
-} entry;
-
-/* Merge sort by key; equal keys keep their order. @return where the result lies: a or b */
-static entry *sort(entry *a, entry *b, int64_t n) {
-    for (int64_t width = 1; width < n; width *= 2) {
-        for (int64_t at = 0; at < n; at += 2 * width) {
-            int64_t middle = at + width < n ? at + width : n, end = at + 2 * width < n ? at + 2 * width : n, i = at, j = middle;
-            for (int64_t k = at; k < end; k++) b[k] = i < middle && (j == end || a[i].key <= a[j].key) ? a[i++] : a[j++];
-        }
-        entry *swap = a;
-        a = b;
-        b = swap;
-    }
-    return a;
+static uint64_t key_of(const lb_tensor *x, int64_t i) {
+    return x->dtype == LB_I64 ? (uint64_t)lb_i(x)[i] ^ (uint64_t)1 << 63 : lbi_sort_key(lb_r(x)[i]);
 }
 
 /* The elements in order; NULL when memory is refused. */
-static const entry *sorted(lb_call *c, int64_t n) {
-    entry *a = lb_scratch(c, (size_t)(2 * n) * sizeof *a);
-    for (int64_t i = 0; a && i < n; i++) a[i] = (entry){key_of(c->in[0], i), i};
-    return a ? sort(a, a + n, n) : NULL;
+static const lbi_keyed *sorted(lb_call *c, int64_t n) {
+    lbi_keyed *a = lb_scratch(c, (size_t)(2 * n) * sizeof *a);
+    for (int64_t i = 0; a && i < n; i++) a[i] = (lbi_keyed){key_of(c->in[0], i), i};
+    return a ? lbi_sort_keyed(a, a + n, n, (int)lb_dtype_size(c->in[0]->dtype)) : NULL;
 }
 
 static bool shape(lb_call *c) {
@@ -49,7 +25,7 @@ static bool shape(lb_call *c) {
         return false;
     }
     if (x->data) {
-        const entry *e = sorted(c, n);
+        const lbi_keyed *e = sorted(c, n);
         if (!e) return false;
         different = n > 0;
         for (int64_t i = 1; i < n; i++) different += e[i].key != e[i - 1].key;
@@ -64,13 +40,13 @@ static bool shape(lb_call *c) {
 
 static void forward(lb_call *c) {
     int64_t n = lb_numel(c->in[0]), at = -1;
-    const entry *e = sorted(c, n);
+    const lbi_keyed *e = sorted(c, n);
     if (!e) return;
     for (int64_t i = 0; i < n; i++) {
         if (i == 0 || e[i].key != e[i - 1].key) {
             at++;
             lb_i(c->out[2])[at] = 0;
-            if (c->in[0]->dtype == LB_I64) lb_i(c->out[0])[at] = e[i].key;
+            if (c->in[0]->dtype == LB_I64) lb_i(c->out[0])[at] = lb_i(c->in[0])[e[i].place];
             else lb_r(c->out[0])[at] = lb_r(c->in[0])[e[i].place];
         }
         lb_i(c->out[1])[e[i].place] = at;
