@@ -40,14 +40,14 @@ LBI_ALWAYS lb_real exponentials(lb_real *y, const lb_real *x, int64_t k, double 
     return top;
 }
 
-LBI_LEVELS double lbi_softmax_row(lb_real *y, const lb_real *x, int64_t k) {
+LBI_LEVELS_FUSED double lbi_softmax_row(lb_real *y, const lb_real *x, int64_t k) {
     double sum = 0;
     lb_real top = exponentials(y, x, k, &sum), by = (lb_real)(1 / sum);
     for (int64_t i = 0; i < k; i++) y[i] *= by;
     return (double)top + log(sum);
 }
 
-LBI_LEVELS static void log_row(lb_real *y, const lb_real *x, int64_t k) {
+LBI_LEVELS_FUSED static void log_row(lb_real *y, const lb_real *x, int64_t k) {
     double sum = 0;
     lb_real top = exponentials(y, x, k, &sum), rest = (lb_real)log(sum);
     for (int64_t i = 0; i < k; i++) y[i] = x[i] - top - rest;
@@ -55,7 +55,7 @@ LBI_LEVELS static void log_row(lb_real *y, const lb_real *x, int64_t k) {
 
 /* ---- lines that lie side by side ---- */
 
-LBI_LEVELS static void columns(lb_real *restrict y, const lb_real *x, lbi_axes a, int64_t width, bool logarithm) {
+LBI_LEVELS_FUSED static void columns(lb_real *restrict y, const lb_real *x, lbi_axes a, int64_t width, bool logarithm) {
     lb_real top[COLUMNS], by[COLUMNS];
     double sum[COLUMNS] = {0};
     for (int64_t i = 0; i < width; i++) top[i] = -INFINITY;
@@ -76,7 +76,7 @@ LBI_LEVELS static void columns(lb_real *restrict y, const lb_real *x, lbi_axes a
 }
 
 /* log sum exp of up to 64 lines side by side, without keeping the exponentials. */
-LBI_LEVELS static void log_sums(lb_real *y, const lb_real *x, lbi_axes a, int64_t width) {
+LBI_LEVELS_FUSED static void log_sums(lb_real *y, const lb_real *x, lbi_axes a, int64_t width) {
     lb_real top[COLUMNS];
     double sum[COLUMNS] = {0};
     for (int64_t i = 0; i < width; i++) top[i] = -INFINITY;
@@ -88,7 +88,7 @@ LBI_LEVELS static void log_sums(lb_real *y, const lb_real *x, lbi_axes a, int64_
     for (int64_t i = 0; i < width; i++) y[i] = top[i] + (lb_real)log(sum[i]);
 }
 
-LBI_LEVELS static lb_real log_sum(const lb_real *x, int64_t n) {
+LBI_LEVELS_FUSED static lb_real log_sum(const lb_real *x, int64_t n) {
     enum { PIECE = 256 };
     lb_real e[PIECE], top = largest(x, n), shift = top <= LB_REAL_MAX && top >= -LB_REAL_MAX ? top : 0;
     double sum = 0;
@@ -124,14 +124,14 @@ LBI_ALWAYS void back_of(slopes s, lbi_axes a, int64_t width, bool logarithm, boo
         }
 }
 
-LBI_LEVELS static void columns_back(slopes s, lbi_axes a, int64_t width) {
+LBI_LEVELS_FUSED static void columns_back(slopes s, lbi_axes a, int64_t width) {
     if (s.logarithm && s.fresh) back_of(s, a, width, true, true);
     else if (s.logarithm) back_of(s, a, width, true, false);
     else if (s.fresh) back_of(s, a, width, false, true);
     else back_of(s, a, width, false, false);
 }
 
-LBI_LEVELS static void row_back(slopes s, int64_t n) {
+LBI_LEVELS_FUSED static void row_back(slopes s, int64_t n) {
     lb_real all = (lb_real)sum_of(s.g, s.logarithm ? NULL : s.y, n), *restrict gx = s.gx;
     if (s.logarithm && s.fresh)
         for (int64_t i = 0; i < n; i++) gx[i] = s.g[i] - lbi_exp(s.y[i]) * all;

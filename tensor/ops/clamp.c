@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = min(max(x, lo), hi); dx = g where lo <= x <= hi (as PyTorch), else 0. NaN stays. */
+/* y = min(max(x, lo), hi); dx = g where lo < x < hi (as PyTorch 2.15; earlier ones let it pass at the bounds), else 0. NaN stays. */
 #include "tensor/ops/elementwise.h"
 
 struct clamp {
@@ -7,13 +7,13 @@ struct clamp {
 };
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    const struct clamp *p = params;
-    return x < p->lo ? p->lo : x > p->hi ? p->hi : x;
+    const struct clamp p = *(const struct clamp *)params;
+    return x < p.lo ? p.lo : x > p.hi ? p.hi : x;
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
-    const struct clamp *p = params;
-    return x >= p->lo && x <= p->hi ? 1 : 0;
+    const struct clamp p = *(const struct clamp *)params;
+    return x > p.lo && x < p.hi ? 1 : 0;
 }
 
 LBI_UNARY_ROW(row, value)

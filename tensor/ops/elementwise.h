@@ -106,7 +106,7 @@ LBI_INLINE void lbi_integer_row(const void *params, int64_t n, char *const *p, c
 /* Row functions of a file's value and slopes, made for each instruction level; to be named in the descriptor's .rows: the value
  * first, then the slope of each input. */
 #define LBI_ROW(name, generic, formula)                                                                               \
-    LBI_LEVELS static void name(const void *ctx, int64_t n, char *const *p, const int64_t *s) {                        \
+    LBI_LEVELS_FUSED static void name(const void *ctx, int64_t n, char *const *p, const int64_t *s) {                        \
         generic(ctx, n, p, s, formula);                                                                                \
     }
 #define LBI_UNARY_ROW(name, value) LBI_ROW(name, lbi_unary_row, value)

@@ -98,7 +98,7 @@ LBI_INLINE void lbi_fold_back_row(const void *ctx, int64_t n, char *const *p, co
 }
 
 #define LBI_FOLD(name, start, step, merge, finish)                                                                     \
-    LBI_LEVELS static void name(const void *fold, int64_t first, int64_t last) {                                       \
+    LBI_LEVELS_FUSED static void name(const void *fold, int64_t first, int64_t last) {                                       \
         lbi_fold_part(fold, first, last, start, step, merge, finish);                                                  \
     }
 #define LBI_FOLD_BACK(name, slope) LBI_ROW(name, lbi_fold_back_row, slope)

@@ -7,13 +7,13 @@ struct hardtanh {
 };
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    const struct hardtanh *p = params;
-    return x < p->lo ? p->lo : x > p->hi ? p->hi : x;
+    const struct hardtanh p = *(const struct hardtanh *)params;
+    return x < p.lo ? p.lo : x > p.hi ? p.hi : x;
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
-    const struct hardtanh *p = params;
-    return x > p->lo && x < p->hi ? 1 : 0;
+    const struct hardtanh p = *(const struct hardtanh *)params;
+    return x > p.lo && x < p.hi ? 1 : 0;
 }
 
 LBI_UNARY_ROW(row, value)

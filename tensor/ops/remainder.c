@@ -13,7 +13,8 @@ LBI_INLINE lb_real slope_a(lb_real a, lb_real b, const void *params) {
 }
 
 LBI_INLINE lb_real slope_b(lb_real a, lb_real b, const void *params) {
-    return -LBI_M(floor)(a / b);
+    lb_real q = a / b, sign = (a < 0) != (b < 0);
+    return q == 0 && a != 0 ? sign : -LBI_M(floor)(q); /* a / b may be too small for a number */
 }
 
 LBI_BINARY_ROW(row, value)
