@@ -17,7 +17,7 @@ LBI_LEVELS static void centre(lb_real *restrict to, const lb_real *restrict x, i
         for (int64_t k = 0; k < d; k++) to[i * d + k] = (lb_real)((double)x[i * d + k] - sum[k]);
 }
 
-LBI_LEVELS static double difference(const lb_real *a, const lb_real *b, int64_t d) {
+LBI_LEVELS double lbi_square_distance(const lb_real *a, const lb_real *b, int64_t d) {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t k = 0; k < d; k++) sum += (double)(a[k] - b[k]) * (double)(a[k] - b[k]);
@@ -37,7 +37,7 @@ static void squares(const void *ctx, int64_t first, int64_t last) {
         lb_real *to = g->square + i * n, own = p[i * n + i];
         for (int64_t j = 0; j < n; j++) to[j] = own + p[j * n + j] - (p[i * n + j] + p[j * n + i]);
         for (int64_t j = 0; j < n; j++)
-            if (to[j] < NEAR * (own + p[j * n + j])) to[j] = i == j ? 0 : (lb_real)difference(g->x + i * g->d, g->x + j * g->d, g->d);
+            if (to[j] < NEAR * (own + p[j * n + j])) to[j] = i == j ? 0 : (lb_real)lbi_square_distance(g->x + i * g->d, g->x + j * g->d, g->d);
     }
 }
 

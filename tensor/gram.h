@@ -14,6 +14,8 @@ typedef struct lbi_gram {
     lb_real *square;  /* [n,n] squared distances, diagonal exactly 0 */
 } lbi_gram;
 
+/* ||a - b||^2 of two rows. */
+double lbi_square_distance(const lb_real *a, const lb_real *b, int64_t d);
 /* In scratch memory of the call. False when the tape has failed. */
 bool lbi_gram_make(lb_call *c, lbi_gram *g, const lb_tensor *x);
 /* Are rows i and j so close that their distance was formed from the difference? */

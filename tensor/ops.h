@@ -26,6 +26,21 @@ typedef struct lb_axes {
 #define LB_AXES(...) ((lb_axes){(int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), {__VA_ARGS__}})
 #define LB_ALL_AXES ((lb_axes){0, {0}})
 
+typedef enum lb_distance_kind { LB_SQUARED = 0, LB_EUCLIDEAN = 1, LB_L1 = 2 } lb_distance_kind;
+typedef enum lb_box_kind { LB_IOU = 0, LB_GIOU = 1, LB_DIOU = 2, LB_CIOU = 3 } lb_box_kind;
+
+/* How numbers are rounded to few bits: tensor/ops/fake_quantise.c. */
+typedef enum lb_quantiser_kind { LB_SYMMETRIC = 0, LB_AFFINE = 1, LB_MINIFLOAT = 2 } lb_quantiser_kind;
+typedef enum lb_grain { LB_PER_TENSOR = 0, LB_PER_CHANNEL = 1, LB_PER_GROUP = 2 } lb_grain;
+typedef struct lb_quantiser {
+    lb_quantiser_kind kind;
+    lb_grain grain;
+    int bits;      /* symmetric: 2 to 16, affine: 1 to 16 */
+    double clip;   /* share of the range that is kept; 1 = all */
+    int64_t group; /* numbers in a group, with LB_PER_GROUP */
+    int exponent, mantissa; /* bits of a minifloat */
+} lb_quantiser;
+
 /* Stride, padding (top, bottom, left, right), dilation and groups of a 2-D convolution or pooling. Zero stride, dilation,
  * groups mean 1. */
 typedef struct lb_conv_spec {

@@ -6,8 +6,10 @@
 #include <string.h>
 #include "base/rng.h"
 #include "base/value.h"
+#include "nn/codebook.h"
 #include "nn/model.h"
 #include "nn/optim.h"
+#include "tensor/quantise.h"
 #include "tests/check.h"
 
 static lb_store *new_store(void) {
@@ -666,6 +668,79 @@ static void averages_of_weights(void) {
     lb_store_free(s);
 }
 
+/* ---- codes ---- */
+
+static lb_tensor *given(int64_t rows, int64_t columns, const double *x) {
+    lb_tensor *y = NULL;
+    if (!CHECK_OK(lb_tensor_new(&y, LB_REAL, 2, (int64_t[]){rows, columns}))) exit(2);
+    for (int64_t i = 0; i < rows * columns; i++) ((lb_real *)y->data)[i] = (lb_real)x[i];
+    return y;
+}
+
+static const double three[] = {1, 0, 0, 2, 0.9, 0.1}, codes[] = {1, 0, 0, 1, 5, 5};
+
+/* The first and third rows are nearest to code 0, the second to code 1. */
+static void codes_of_vectors(void) {
+    lb_tape *t = NULL;
+    lb_tensor *x = given(3, 2, three), *c = given(3, 2, codes);
+    static const double want[] = {1, 0, 0, 1, 1, 0}, gap[] = {0, 0, 0, 1, -0.1, 0.1}, pulled[] = {0.1, -0.1, 0, -1, 0, 0};
+    x->requires_grad = c->requires_grad = true;
+    CHECK_OK(lb_tape_new(&t));
+    lb_quantised q = lb_vector_quantise(t, x, c, false);
+    CHECK_NEAR(lb_number(q.commitment), 1.02 / 6, 1e-12);
+    CHECK_NEAR(lb_number(q.codebook), 1.02 / 6, 1e-12);
+    for (int64_t i = 0; i < 6; i++) CHECK_NEAR(lb_get_at(q.x, i), want[i], 1e-15);
+    lb_backward(t, lb_add(t, lb_add(t, lb_sum_all(t, q.x), lb_scale(t, q.commitment, 6)), lb_scale(t, q.codebook, 60)));
+    CHECK_OK(lb_tape_status(t));
+    for (int64_t i = 0; i < 6; i++) CHECK_NEAR(lb_get_at(x->grad, i), 1 + 2 * gap[i], 1e-12); /* straight through, and the commitment's */
+    for (int64_t i = 0; i < 6; i++) CHECK_NEAR(lb_get_at(c->grad, i), 20 * pulled[i], 1e-12);
+    lb_tape_reset(t);
+    lb_quantised r = lb_residual_quantise(t, x, 2, (lb_tensor *[]){c, c});
+    CHECK_OK(lb_tape_status(t));
+    CHECK_INT(r.index->shape[0], 2);
+    CHECK_NEAR(lb_get_at(r.index, 4), 1, 0); /* what is left of the second row, (0, 1) */
+    CHECK_NEAR(lb_get_at(r.x, 3), 2, 1e-15);
+    lb_tensor_free(x);
+    lb_tensor_free(c);
+    lb_tape_free(t);
+}
+
+static void codebooks_follow(void) {
+    lb_tensor *x = given(3, 2, three), *c = given(3, 2, codes), *sum = given(3, 2, codes), *size = given(3, 1, (double[]){1, 1, 1}), *index = NULL;
+    static const double want[] = {1.45 / 1.5, 0.05 / 1.5, 0, 1.5, 5, 5}, sizes[] = {1.5, 1, 0.5};
+    CHECK_OK(lb_tensor_new(&index, LB_I64, 1, (int64_t[]){3}));
+    ((int64_t *)index->data)[1] = 1;
+    CHECK_OK(lb_codebook_update(c, size, sum, x, index, false, 0.5, 0));
+    for (int64_t i = 0; i < 6; i++) CHECK_NEAR(lb_get_at(c, i), want[i], 1e-14);
+    for (int64_t i = 0; i < 3; i++) CHECK_NEAR(lb_get_at(size, i), sizes[i], 1e-15);
+    for (int64_t i = 0; i < 6; i++) ((lb_real *)c->data)[i] = (lb_real)codes[i];
+    CHECK_OK(lb_codebook_update(c, size, NULL, x, index, true, 0.5, 0));
+    double u = 0.9 / sqrt(0.82), w = 0.1 / sqrt(0.82), length = sqrt((1 + u) * (1 + u) + w * w); /* directions (1, 0) and (u, w) */
+    CHECK_NEAR(lb_get_at(c, 0), 0.5 + 0.5 * (1 + u) / length, 1e-14);
+    CHECK_NEAR(lb_get_at(c, 1), 0.5 * w / length, 1e-14);
+    CHECK_NEAR(lb_get_at(c, 4), 2.5 + 0.5 * sqrt(0.5), 1e-14); /* nothing came: towards itself */
+    ((int64_t *)index->data)[0] = 3;
+    CHECK_FAILS(lb_codebook_update(c, size, NULL, x, index, true, 0.5, 0), LB_E_ARG, "index 3 is outside 0..2");
+    CHECK_FAILS(lb_codebook_update(c, size, NULL, x, index, false, 0.5, 0), LB_E_SHAPE, "do not fit");
+    lb_tensor *all[] = {x, c, sum, size, index};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_tensor_free(all[i]);
+}
+
+static void half_bytes(void) {
+    static const int8_t minus[] = {-8, 7, -1, 0, 3};
+    uint8_t bytes[3];
+    int8_t back[5];
+    lb_pack_int4(bytes, minus, 5);
+    CHECK_INT(bytes[0], 0x78);
+    CHECK_INT(bytes[1], 0x0f);
+    CHECK_INT(bytes[2], 0x03);
+    lb_unpack_int4(back, bytes, 5, true);
+    CHECK(memcmp(back, minus, 5) == 0);
+    lb_unpack_int4(back, bytes, 5, false);
+    CHECK_INT(back[0], 8);
+    CHECK_INT(back[2], 15);
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "nn", (check_test[]){
         {"store finds many", store_finds_many},
@@ -690,5 +765,8 @@ int main(int argc, char **argv) {
         {"optimiser refuses", optimiser_refuses},
         {"optimisers share a step", optimisers_share_a_step},
         {"averages of weights", averages_of_weights},
+        {"codes of vectors", codes_of_vectors},
+        {"codebooks follow", codebooks_follow},
+        {"half bytes", half_bytes},
         {0}});
 }

@@ -156,6 +156,132 @@ def triangular(upper, transposed):
     return f
 
 
+def distance(p, least=0.0):
+    def f(a, b):
+        d = (a[..., :, None, :] - b[..., None, :, :]).abs()
+        return d.sum(-1) if p == 1 else d.pow(2).sum(-1) if p == 2 else d.pow(2).sum(-1).clamp(min=least).sqrt()
+    return f
+
+
+def nearest(k, themselves=True):
+    def f(x, y):
+        d = torch.cdist(x, y, compute_mode='donot_use_mm_for_euclid_dist') ** 2
+        d = d if themselves else d + torch.diag(torch.full((d.shape[-1],), math.inf))
+        value, index = torch.sort(d, dim=-1, stable=True)
+        return value[..., :k], index[..., :k]
+    return f
+
+
+def kmeans(iterations, cosine):
+    def f(x, y):
+        y, count = y.clone(), torch.zeros(len(y), dtype=torch.int64)
+        for _ in range(iterations):
+            at = (x @ y.T).argmax(1) if cosine else torch.cdist(x, y).argmin(1) if len(x) else torch.zeros(0, dtype=torch.int64)
+            count = torch.bincount(at, minlength=len(y))
+            for k in range(len(y)):
+                if count[k]:
+                    mean = x[at == k].mean(0)
+                    y[k] = F.normalize(mean, dim=0) if cosine else mean
+        return y, count
+    return lambda x, y: f(x.detach(), y.detach())
+
+
+def sinkhorn(iterations):
+    def f(x, rows=None, columns=None):
+        y, rows, columns = x.exp(), 1 if rows is None else rows.detach()[:, None], 1 if columns is None else columns.detach()
+        for _ in range(iterations):
+            y = y / y.sum(-1, keepdim=True) * rows
+            y = y / y.sum(-2, keepdim=True) * columns
+        return y
+    return f
+
+
+def assignment(cost):
+    from scipy.optimize import linear_sum_assignment
+    return tuple(torch.tensor(i) for i in linear_sum_assignment(cost.detach().numpy()))
+
+
+def transport(cost, supply, demand):
+    from scipy.optimize import linprog
+    n, m = cost.shape
+    rows = [[1.0 if k // m == i else 0.0 for k in range(n * m)] for i in range(n)]
+    columns = [[1.0 if k % m == j else 0.0 for k in range(n * m)] for j in range(m)]
+    r = linprog(cost.detach().reshape(-1).numpy(), A_eq=rows + columns, b_eq=torch.cat([supply, demand]).detach().numpy(), method='highs')
+    return torch.tensor(r.x).reshape(n, m)
+
+
+def quantise(kind, grain, bits=0, clip=1.0, group=0, exponent=0, mantissa=0):
+    """The formulas of topkld.md (methods), group by group; straight-through by detach."""
+    def one(x):
+        if kind == 'float':
+            bias = 2 ** (exponent - 1) - 1
+            most = 2.0 ** (2 ** exponent - 1 - bias) * (2 - 2.0 ** -mantissa)
+            scale = max(float(x.detach().abs().max()) / most, 1e-12)
+            v = (x / scale).detach()
+            e = torch.floor(torch.log2(v.abs().clamp(min=1e-300))).clamp(min=1 - bias)
+            step = 2.0 ** (e - mantissa)
+            y = (torch.round(v / step) * step).clamp(-most, most) * scale
+            return x + (y - x).detach(), torch.zeros_like(x), scale, 0
+        if kind == 'symmetric':
+            lo, hi, zero = -(2 ** (bits - 1) - 1), 2 ** (bits - 1) - 1, 0
+            scale = max(clip * float(x.detach().abs().max()) / hi, 1e-12)
+        else:
+            lo, hi = 0, 2 ** bits - 1
+            a, b = clip * min(float(x.detach().min()), 0), clip * max(float(x.detach().max()), 0)
+            scale = max((b - a) / hi, 1e-12)
+            zero = min(max(round(-a / scale), 0), hi)
+        code = torch.round(x.detach() / scale) + zero
+        passed = x * ((code >= lo) & (code <= hi))
+        code = code.clamp(lo, hi)
+        y = (code - zero) * scale
+        return passed + (y - passed).detach(), code, scale, zero
+
+    def f(x):
+        if x.numel() == 0:
+            return x * 1, x, torch.ones(1) * 1e-12, torch.zeros(1)
+        rows = x.reshape(1, -1) if grain == 'tensor' else x.reshape(len(x), -1) if grain == 'channel' else x.reshape(-1, group)
+        y, code, scale, zero = zip(*[one(r) for r in rows])
+        return torch.stack(y).reshape(x.shape), torch.stack(code), torch.tensor(scale), torch.tensor(zero)
+    return f
+
+
+def minifloat(dtype, most):
+    def f(x):
+        y = x.detach().float().clamp(-most, most).to(dtype).double()
+        return x + (y - x).detach()
+    return f
+
+
+def boxes(name):
+    def f(a, b):
+        a, b = torch.broadcast_tensors(a, b)
+        lt, rb = torch.maximum(a[..., :2], b[..., :2]), torch.minimum(a[..., 2:], b[..., 2:])
+        size_a, size_b, hull = a[..., 2:] - a[..., :2], b[..., 2:] - b[..., :2], torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
+        inter = (rb - lt).clamp(min=0).prod(-1)
+        union = size_a.prod(-1) + size_b.prod(-1) - inter
+        iou = inter / union
+        diou = iou - ((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2).pow(2).sum(-1) / hull.pow(2).sum(-1)
+        v = 4 / math.pi ** 2 * (torch.atan(size_b[..., 0] / size_b[..., 1]) - torch.atan(size_a[..., 0] / size_a[..., 1])) ** 2
+        return {'iou': iou, 'giou': iou - (hull.prod(-1) - union) / hull.prod(-1), 'diou': diou, 'ciou': diou - v * v / (1 - iou + v)}[name]
+    return f
+
+
+def nms(b, scores):
+    from torchvision.ops import nms as other
+    keep = torch.zeros(len(b), dtype=torch.int64)
+    if len(b):
+        keep[other(b.detach(), scores.detach(), 0.3)] = 1
+    return keep, torch.argsort(scores.detach(), descending=True, stable=True)
+
+
+def dct(kind):
+    def f(x):
+        from scipy.fft import dct as other
+        n = x.shape[-1]
+        return x @ torch.tensor(other([[float(i == j) for j in range(n)] for i in range(n)], kind, norm='ortho'))
+    return f
+
+
 # op -> case -> function of the inputs; '*' = every other case
 OPS = {
     'mse': pair(F.mse_loss),
@@ -199,6 +325,22 @@ OPS = {
     'pinv': {'*': torch.linalg.pinv},
     'qr': {'empty': lambda x: (x * 1, x * 1), '*': qr},
     'sym_power': {'root': power(0.5), 'whitening, batch': power(-0.5, 0.1), 'square': symmetric(lambda x: x @ x), 'empty': lambda x: x * 1},
+    'pairwise': {'squared': distance(2), 'euclidean batch': distance(0), 'euclidean, near': distance(0, 1e-12), 'l1': distance(1), 'empty': distance(0)},
+    'nearest_rows': {'three others': nearest(3, False), '*': nearest(1)},
+    'kmeans': {'cosine': kmeans(3, True), '*': kmeans(4, False)},
+    'sinkhorn': {'to a tolerance': sinkhorn(200), '*': sinkhorn(3)},
+    'assignment': {'*': assignment},
+    'transport': {'*': transport},
+    'fake_quantise': {'affine': quantise('affine', 'tensor', 4), 'symmetric rows, clipped': quantise('symmetric', 'channel', 3, 0.8), 'affine groups': quantise('affine', 'group', 8, 0.9, 3),
+                      'fp4 rows': quantise('float', 'channel', exponent=2, mantissa=1), 'fp8': quantise('float', 'tensor', exponent=4, mantissa=3), 'empty': quantise('affine', 'tensor', 4)},
+    'minifloat': {'e4m3': minifloat(torch.float8_e4m3fn, 448), 'e4m3 near 0': minifloat(torch.float8_e4m3fn, 448), 'e5m2': minifloat(torch.float8_e5m2, 57344), 'f16': minifloat(torch.float16, 65504),
+                  'bf16': minifloat(torch.bfloat16, 3.3e38), 'empty': minifloat(torch.float16, 65504)},
+    'box_iou': {'iou': boxes('iou'), 'giou pairs': boxes('giou'), 'diou': boxes('diou'), 'ciou': boxes('ciou'), 'empty': boxes('iou')},
+    'nms': {'*': nms},
+    'cosine_similarity': {'*': lambda a, b: F.cosine_similarity(a, b, dim=-1)},
+    'triplet': {'plain': lambda a, p, n: F.triplet_margin_loss(a, p, n), 'empty': lambda a, p, n: (a * p * n).sum(),
+                'swapped, each': lambda a, p, n: F.triplet_margin_loss(a.reshape(6, 4), p.reshape(6, 4), n.reshape(6, 4), margin=0.5, swap=True, reduction='none')},
+    'dct': {'inverse': dct(3), 'inverse of a prime': dct(3), 'empty': lambda x: x * 1, '*': dct(2)},
     'layer_norm_mse': {'tokens': norm_mse(0.1), '*': norm_mse(1e-5)},
 }
 
