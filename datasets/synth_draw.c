@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "datasets/synth_draw.h"
 #include <math.h>
+#include <string.h>
 #include <stdlib.h>
 
 const char *const lbi_shape_names[LBI_SHAPES] = {"circle", "square", "triangle", "star", "ring", "cross"};
@@ -18,6 +19,8 @@ lbi_figure lbi_draw_figure(lb_rng *rng, double least, double most) {
     f.angle = 2 * pi * lb_rng_uniform(rng);
     return f;
 }
+
+const char *lbi_article(const char *word) { return strchr("aeiou", word[0]) ? "an" : "a"; }
 
 const char *lbi_size_name(const lbi_figure *f) { return f->radius < 0.17 ? "small" : f->radius > 0.27 ? "large" : ""; }
 

@@ -15,6 +15,8 @@ typedef struct lbi_figure {
 } lbi_figure;
 
 lbi_figure lbi_draw_figure(lb_rng *rng, double least, double most);
+/** "a" or "an". */
+const char *lbi_article(const char *word);
 /** "small", "large" or "" (between), by the radius. */
 const char *lbi_size_name(const lbi_figure *f);
 /** Fills an RGB picture with a texture in pale tones. */

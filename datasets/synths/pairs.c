@@ -29,11 +29,12 @@ static lb_status make(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng
     lbi_figure f[2] = {lbi_draw_figure(rng, 0.1, 0.22), lbi_draw_figure(rng, 0.1, 0.22)};
     f[0].x = 0.25;
     f[1].x = 0.75;
+    const char *colour[2] = {lbi_colour_names[f[0].colour], lbi_colour_names[f[1].colour]};
     LB_TRY(lb_image_new(&img, (int32_t)o->size, (int32_t)o->size, 3, 8));
     lbi_paint_background(&img, texture, rng);
     for (int k = 0; k < 2; k++) lbi_paint_figure(&img, NULL, &f[k], 0);
     snprintf(picture, sizeof picture, "images/%06lld.png", (long long)i);
-    snprintf(text, sizeof text, "a %s %s left of a %s %s, %s background", lbi_colour_names[f[0].colour], lbi_shape_names[f[0].shape], lbi_colour_names[f[1].colour], lbi_shape_names[f[1].shape], lbi_texture_names[texture]);
+    snprintf(text, sizeof text, "%s %s %s left of %s %s %s, %s background", lbi_article(colour[0]), colour[0], lbi_shape_names[f[0].shape], lbi_article(colour[1]), colour[1], lbi_shape_names[f[1].shape], lbi_texture_names[texture]);
     LB_TRY(lb_synth_picture(out, &img, picture));
     lb_value *v = lb_value_map();
     lb_map_text(v, "key", picture);

@@ -24,6 +24,7 @@ static lb_status make(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng
     char picture[48], cut[48], text[128];
     int texture = (int)lb_rng_below(rng, LBI_TEXTURES);
     lbi_figure f = lbi_draw_figure(rng, 0.12, 0.35);
+    const char *size = lbi_size_name(&f);
     bool test = lb_rng_uniform(rng) < o->test;
     LB_TRY(lb_image_new(&img, (int32_t)o->size, (int32_t)o->size, 3, 8));
     LB_TRY(lb_image_new(&mask, (int32_t)o->size, (int32_t)o->size, 1, 8));
@@ -32,7 +33,7 @@ static lb_status make(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng
     lbi_paint_figure(&img, &mask, &f, (uint8_t)(f.shape + 1));
     snprintf(picture, sizeof picture, "images/%06lld.png", (long long)i);
     snprintf(cut, sizeof cut, "masks/%06lld.png", (long long)i);
-    snprintf(text, sizeof text, "a %s%s%s %s on a %s background", lbi_size_name(&f), *lbi_size_name(&f) ? " " : "", lbi_colour_names[f.colour], lbi_shape_names[f.shape], lbi_texture_names[texture]);
+    snprintf(text, sizeof text, "%s %s%s%s %s on a %s background", lbi_article(*size ? size : lbi_colour_names[f.colour]), size, *size ? " " : "", lbi_colour_names[f.colour], lbi_shape_names[f.shape], lbi_texture_names[texture]);
     LB_TRY(lb_synth_picture(out, &img, picture));
     LB_TRY(lb_synth_picture(out, &mask, cut));
     lb_value *v = lb_value_map();
