@@ -124,6 +124,9 @@ static inline lb_window lb_window_of(int64_t size, int64_t stride, int64_t pad) 
 typedef enum lb_sample { LB_SAMPLE_LINEAR = 0, LB_SAMPLE_NEAREST, LB_SAMPLE_CUBIC } lb_sample;
 typedef enum lb_border { LB_BORDER_ZEROS = 0, LB_BORDER_EDGE, LB_BORDER_REFLECT } lb_border;
 
+/* The channels of a block of places taken apart: its elements next to each other for each channel (PyTorch), or its elements outermost. */
+typedef enum lb_block_order { LB_BLOCK_INNER = 0, LB_BLOCK_OUTER } lb_block_order;
+
 /* What a mean over a window is divided by: its elements in x and the padding; in x alone; or all of them, the border's element standing for what is outside. */
 typedef enum lb_avg_border { LB_AVG_COUNT_PAD = 0, LB_AVG_INSIDE, LB_AVG_EDGES } lb_avg_border;
 

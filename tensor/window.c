@@ -22,7 +22,7 @@ void lbi_windows_of(const lb_call *c, const lb_window *w, lbi_window a[3]) {
     }
 }
 
-bool lbi_window_shape(lb_call *c, const lb_window *w, int outs) {
+bool lbi_window_shape(lb_call *c, const lb_window *w) {
     const lb_tensor *x = c->in[0];
     char text[96];
     lbi_window a[3];
@@ -43,13 +43,11 @@ bool lbi_window_shape(lb_call *c, const lb_window *w, int outs) {
                      x->rank - 3 + i, (long long)a[i].before, (long long)a[i].after, (long long)span);
         return false;
     }
-    for (int k = 0; k < outs; k++) {
-        lb_tensor *y = c->out[k];
-        y->rank = x->rank;
-        y->shape[0] = x->shape[0];
-        y->shape[1] = x->shape[1];
-        for (int d = 2; d < x->rank; d++) y->shape[d] = a[5 - x->rank + d - 2].out;
-    }
+    lb_tensor *y = c->out[0];
+    y->rank = x->rank;
+    y->shape[0] = x->shape[0];
+    y->shape[1] = x->shape[1];
+    for (int d = 2; d < x->rank; d++) y->shape[d] = a[5 - x->rank + d - 2].out;
     return true;
 }
 
@@ -71,4 +69,24 @@ bool lbi_window_taps(lb_call *c, lbi_taps *t, const lbi_window *w, lb_avg_border
         if (!lbi_taps_next(c, t)) return false;
     }
     return true;
+}
+
+lbi_cells lbi_cells_of(const lb_tensor *x, const int64_t *size) {
+    lbi_cells o = {{0}};
+    for (int d = 0; x && d < x->rank - 2 && d < 3; d++) o.size[d] = size[d];
+    return o;
+}
+
+bool lbi_cells_shape(lb_call *c, const lbi_cells *cells) {
+    const lb_tensor *x = c->in[0];
+    lb_tensor *y = c->out[0];
+    char text[96];
+    bool fits = x->rank >= 3 && x->rank <= 5;
+    y->rank = x->rank;
+    for (int d = 0; fits && d < x->rank; d++) {
+        y->shape[d] = d < 2 || cells->size[d - 2] == 0 ? x->shape[d] : cells->size[d - 2];
+        fits = d < 2 || (x->shape[d] > 0 && y->shape[d] > 0);
+    }
+    if (!fits) lb_tape_fail(c->tape, LB_E_SHAPE, "x is %s, expected [N,C] and one to three axes more with at least one element", lb_shape_text(text, sizeof text, x->rank, x->shape));
+    return fits;
 }

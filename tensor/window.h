@@ -13,8 +13,8 @@ typedef struct lbi_window {
 
 /* Depth, height, width; axes that x lacks, in front, have size 1 and a window of 1. */
 void lbi_windows_of(const lb_call *c, const lb_window *w, lbi_window a[3]);
-/* Shape of outputs 0 .. outs - 1; fails when a window would hold no element. */
-bool lbi_window_shape(lb_call *c, const lb_window *w, int outs);
+/* Shape of the result; fails when a window would hold no element. */
+bool lbi_window_shape(lb_call *c, const lb_window *w);
 
 /* Those k for which at + k step lies in 0 .. size - 1: [*first, *last). */
 static inline void lbi_inside(int64_t at, int64_t step, int64_t size, int64_t count, int64_t *first, int64_t *last) {
@@ -28,6 +28,14 @@ static inline void lbi_inside(int64_t at, int64_t step, int64_t size, int64_t co
  * (LB_AVG_COUNT_PAD), in the axis (LB_AVG_INSIDE), or by the size, the border's element standing for what is outside (LB_AVG_EDGES);
  * by = 1 when divide is false. */
 bool lbi_window_taps(lb_call *c, lbi_taps *t, const lbi_window *w, lb_avg_border border, bool divide, double factor);
+
+/* Cells that cover axes: sizes of the result, 0 = the axis stays. */
+typedef struct lbi_cells {
+    int64_t size[3];
+} lbi_cells;
+
+lbi_cells lbi_cells_of(const lb_tensor *x, const int64_t *size);
+bool lbi_cells_shape(lb_call *c, const lbi_cells *cells);
 
 LB_END
 #endif

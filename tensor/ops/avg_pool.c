@@ -10,7 +10,7 @@ typedef struct options {
     int64_t divisor;
 } options;
 
-static bool shape(lb_call *c) { return lbi_window_shape(c, &((const options *)c->params)->window, 1); }
+static bool shape(lb_call *c) { return lbi_window_shape(c, &((const options *)c->params)->window); }
 
 static bool tables(lb_call *c, lbi_taps t[3]) {
     const options *o = c->params;

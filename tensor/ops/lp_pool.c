@@ -18,7 +18,7 @@ static bool shape(lb_call *c) {
         lb_tape_fail(c->tape, LB_E_ARG, "the power is %g, expected a number other than 0", o->p);
         return false;
     }
-    return lbi_window_shape(c, &o->window, 1);
+    return lbi_window_shape(c, &o->window);
 }
 
 static bool tables(lb_call *c, lbi_taps t[3]) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = elements start, start + step, ... before stop along one axis, as NumPy's x[start:stop:step] with step > 0: negative bounds
  * count from the end, both are cut to the size; INT64_MAX = to the end. dx = g at those places, 0 elsewhere. Shares memory. */
+#include <math.h>
 #include <string.h>
 #include "tensor/loops.h"
 #include "tensor/ops.h"
@@ -72,4 +73,27 @@ LB_OP(slice) = {.id = "slice",
 lb_tensor *lb_slice(lb_tape *t, lb_tensor *x, int axis, int64_t start, int64_t stop, int64_t step) {
     struct slice p = {axis, start, stop, step};
     return lb_apply(t, &lb_op_slice, &p, sizeof p, 1, &x);
+}
+
+lb_tensor *lb_crop(lb_tape *t, lb_tensor *x, int64_t top, int64_t left, int64_t h, int64_t w) {
+    int64_t rows = x->rank > 1 ? x->shape[x->rank - 2] : 0, columns = x->rank > 1 ? x->shape[x->rank - 1] : 0;
+    if (lb_tape_ok(t) && (top < 0 || left < 0 || h < 0 || w < 0 || top + h > rows || left + w > columns))
+        return lb_tape_fail(t, LB_E_SHAPE, "crop: %lld x %lld from %lld, %lld on is not within %lld x %lld", (long long)h, (long long)w, (long long)top, (long long)left, (long long)rows, (long long)columns);
+    return lb_slice(t, lb_slice(t, x, -2, top, top + h, 1), -1, left, left + w, 1);
+}
+
+/* As torchvision: half a margin is rounded to even, and what is missing is 0. */
+lb_tensor *lb_center_crop(lb_tape *t, lb_tensor *x, int64_t h, int64_t w) {
+    int64_t before[LB_MAX_RANK] = {0}, after[LB_MAX_RANK] = {0}, size[2] = {h, w}, at[2] = {0};
+    bool pads = false;
+    for (int a = 0; a < 2 && x->rank > 1; a++) {
+        int d = x->rank - 2 + a;
+        int64_t lacks = size[a] > x->shape[d] ? size[a] - x->shape[d] : 0;
+        before[d] = lacks / 2;
+        after[d] = lacks - lacks / 2;
+        pads = pads || lacks > 0;
+        at[a] = (int64_t)rint((double)(x->shape[d] + lacks - size[a]) / 2);
+    }
+    if (pads) x = lb_pad(t, x, before, after, 0);
+    return lb_crop(t, x, at[0], at[1], h, w);
 }

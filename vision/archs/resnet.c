@@ -63,7 +63,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
         return;
     }
     lb_tensor *x = conv(m, in[0], "conv1", "bn1", c->width, 7, 2, LB_ACT_RELU);
-    x = lb_max_pool2d(t, x, 3, 3, lb_conv_same(2, 1, 1));
+    x = lb_max_pool(t, x, lb_window_of(3, 2, 1));
     for (int s = 0; s < STAGES; s++)
         for (int64_t i = 0; i < p->blocks[s]; i++) {
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
