@@ -88,6 +88,7 @@ lb_status lbi_av_open(lbi_av *a, const uint8_t *data, size_t size, const char *f
     a->format->format_whitelist = list;
     a->format->max_streams = MAX_STREAMS;
     int code = avformat_open_input(&a->format, NULL, format ? av_find_input_format(format) : NULL, NULL);
+    if (code == AVERROR(EINVAL)) return lb_fail(LB_E_UNSUPPORTED, "no container of video or sound that Limbeck reads"); /* not on the list */
     if (code < 0) return lbi_av_fail(code, a, "opening the container");
     code = avformat_find_stream_info(a->format, NULL);
     if (code < 0) return lbi_av_fail(code, a, "finding streams");

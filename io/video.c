@@ -26,7 +26,7 @@ static lb_status open_container(lb_video *v) {
         if ((int)i != v->stream) v->av.format->streams[i]->discard = AVDISCARD_ALL;
     const AVStream *s = v->av.format->streams[v->stream];
     v->base = s->time_base;
-    v->shown = -1, v->fed = INT64_MIN, v->ending = false;
+    v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = false;
     return lbi_av_decoder(&v->codec, s->codecpar, s->time_base, v->o.threads, v->o.max_pixels);
 }
 
@@ -126,8 +126,10 @@ lb_status lbi_video_step(lb_video *v, bool *end, int64_t wanted) {
     for (;;) {
         int code = avcodec_receive_frame(v->codec, v->frame);
         if (code >= 0) {
+            int64_t told = v->frame->best_effort_timestamp, step = v->frame->pkt_duration > 0 ? v->frame->pkt_duration : 1;
+            v->time = told != AV_NOPTS_VALUE ? told : v->time != AV_NOPTS_VALUE ? v->time + step : 0;
             if (v->count >= 0) {
-                int64_t i = lbi_video_locate(v, v->frame->best_effort_timestamp);
+                int64_t i = lbi_video_locate(v, v->time);
                 if (i >= 0) v->shown = i;
             }
             return LB_OK;
@@ -202,7 +204,7 @@ static lb_status seek(lb_video *v, int64_t k) {
     if (k > 0 && !v->loose && av_seek_frame(v->av.format, v->stream, v->at[k].pts, AVSEEK_FLAG_BACKWARD) >= 0) {
         avcodec_flush_buffers(v->codec);
         for (int64_t i = 0; i < v->count; i++) v->at[i].dropped = false;
-        v->shown = -1, v->fed = INT64_MIN, v->ending = false;
+        v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = false;
         return LB_OK;
     }
     lb_status st = lbi_video_rewind(v);
@@ -217,7 +219,7 @@ static lb_status forward(lb_video *v, int64_t i, bool *missed) {
         bool end = false;
         lb_status st = lbi_video_step(v, &end, wanted);
         if (st != LB_OK) return st;
-        int64_t got = end ? -1 : lbi_video_locate(v, v->frame->best_effort_timestamp);
+        int64_t got = end ? -1 : lbi_video_locate(v, v->time);
         if (got == i) return LB_OK;
         if (end || got > i) {
             *missed = true;
@@ -233,7 +235,7 @@ static lb_status reach(lb_video *v, int64_t i) {
     bool missed = false;
     lb_status st = LB_OK;
     lbi_av_allow(&v->av, v->o.max_reads);
-    if (i == v->shown && v->frame->buf[0] && lbi_video_locate(v, v->frame->best_effort_timestamp) == i) return LB_OK;
+    if (i == v->shown && v->frame->buf[0] && lbi_video_locate(v, v->time) == i) return LB_OK;
     if (v->ending && i > v->shown && v->shown >= 0 && !v->at[i].dropped) behind = false;
     if (behind || far) LB_TRY(seek(v, k));
     LB_TRY(forward(v, i, &missed));
@@ -294,7 +296,7 @@ static lb_status next_any(lb_video_frame *frame, lb_image *img, bool *end, lb_vi
     if (v->given >= v->o.max_frames) return lb_fail(LB_E_LIMIT, "more than %lld frames", (long long)v->o.max_frames);
     if (img && (st = lbi_video_picture(img, v)) != LB_OK) return st;
     const AVFrame *f = v->frame;
-    if (frame) *frame = (lb_video_frame){.index = v->given, .pts = f->best_effort_timestamp, .time_us = lbi_video_us(v, f->best_effort_timestamp),
+    if (frame) *frame = (lb_video_frame){.index = v->given, .pts = v->time, .time_us = lbi_video_us(v, v->time),
                                          .duration_us = lbi_video_us(v, f->pkt_duration), .key = f->key_frame};
     v->given++;
     return LB_OK;

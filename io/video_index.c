@@ -63,8 +63,7 @@ static lb_status decode_all(list *l, lb_video *v) {
         bool end = false;
         lb_status st = lbi_video_step(v, &end, -1);
         if (st != LB_OK || end) return st;
-        lbi_entry e = {.pts = v->frame->best_effort_timestamp, .duration = v->frame->pkt_duration, .key = v->frame->key_frame};
-        if (e.pts == AV_NOPTS_VALUE) return lb_fail(LB_E_UNSUPPORTED, "frames without times");
+        lbi_entry e = {.pts = v->time, .duration = v->frame->pkt_duration, .key = v->frame->key_frame};
         if ((st = add(l, &e, v->o.max_frames)) != LB_OK) return st;
     }
 }

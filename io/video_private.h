@@ -38,6 +38,7 @@ struct lb_video {
     bool loose;    /* packets do not tell the frames' times */
     /* where decoding is */
     int64_t shown;   /* index of the last frame that came out; -1 = none */
+    int64_t time;    /* pts of that frame; where the file tells none: the one before it and its duration */
     int64_t fed;     /* pts of the latest key packet given to the decoder */
     int64_t given;   /* frames given out by lb_video_next since its start */
     int64_t *chosen;
