@@ -2,7 +2,7 @@
 /* LBI_LEVELS before a function: it is made once for each of several instruction levels, and chosen by what the CPU has when the
  * program starts. x86-64-v3 is AVX2 and FMA, x86-64-v4 AVX-512 (System V ABI); names of single CPUs ("haswell") would match that
  * model alone. LBI_LEVELS_FUSED: products go into sums without a rounding between (polynomials of exp and the like are half as long); not
- * where a difference of equal products has to be exactly 0. Private to tensor/. */
+ * where a difference of equal products has to be exactly 0. Private to Limbeck. */
 #ifndef LB_TENSOR_KERNELS_LEVELS_H
 #define LB_TENSOR_KERNELS_LEVELS_H
 
