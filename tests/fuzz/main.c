@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a fuzz target over files and folders, each file as it is, cut short, and with single bytes changed: an ordinary test. With a
- * fuzzing engine this file is left out: LLVMFuzzerTestOneInput is its entry. LB_FUZZ_ROUNDS=N changes each file N times (60). */
+ * fuzzing engine this file is left out: LLVMFuzzerTestOneInput is its entry. LB_FUZZ_ROUNDS=N changes each file N times (60); LB_FUZZ_SEED=N
+ * changes it otherwise. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,8 @@ static int run_folder(const char *path, int *count) {
 int main(int argc, char **argv) {
     int failed = 0, count = 0;
     if (getenv("LB_FUZZ_ROUNDS")) rounds = atoi(getenv("LB_FUZZ_ROUNDS"));
+    if (getenv("LB_FUZZ_SEED")) dice += strtoull(getenv("LB_FUZZ_SEED"), NULL, 10) * 0x9E3779B97F4A7C15u;
+    if (dice == 0) dice = 1;
     int64_t live = lb_alloc_live();
     for (int i = 1; i < argc; i++) {
         if (lb_is_folder(argv[i])) failed += run_folder(argv[i], &count);
