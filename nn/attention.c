@@ -5,11 +5,8 @@
 #include "nn/parts.h"
 
 lb_tensor *lb_nn_rms_norm(lb_nn *m, lb_tensor *x, const char *name, double eps) {
-    lb_tape *t = lb_nn_tape(m);
     int64_t c = lbi_size(x, 0);
-    lb_tensor *weight = lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0);
-    lb_tensor *by = lb_rsqrt(t, lb_add_scalar(t, lb_mean(t, lb_square(t, x), -1, true), eps));
-    return lb_mul(t, lb_mul(t, x, by), weight);
+    return lb_rms_norm(lb_nn_tape(m), x, lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0), eps);
 }
 
 lb_tensor *lb_nn_norm(lb_nn *m, lb_tensor *x, const char *name, lb_norm_kind kind, double eps) {

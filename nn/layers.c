@@ -11,7 +11,7 @@ lb_tensor *lbi_named(lb_nn *m, const char *name, const char *part, int rank, con
     return lb_nn_param(m, full, rank, shape, init, arg);
 }
 
-static lb_tensor *named_buffer(lb_nn *m, const char *name, const char *part, int64_t n, double value) {
+lb_tensor *lbi_named_buffer(lb_nn *m, const char *name, const char *part, int64_t n, double value) {
     char full[128];
     snprintf(full, sizeof full, "%s.%s", name, part);
     return lb_nn_buffer(m, full, 1, &n, value);
@@ -48,7 +48,7 @@ lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps
     lb_tape *t = lb_nn_tape(m);
     int64_t c = x->rank >= 2 ? x->shape[1] : 0;
     lb_tensor *gamma = lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0), *beta = lbi_named(m, name, "bias", 1, &c, LB_INIT_ZEROS, 0);
-    lb_tensor *mean = named_buffer(m, name, "running_mean", c, 0), *var = named_buffer(m, name, "running_var", c, 1);
+    lb_tensor *mean = lbi_named_buffer(m, name, "running_mean", c, 0), *var = lbi_named_buffer(m, name, "running_var", c, 1);
     if (!lb_tape_training(t)) {
         lb_tensor *scale = lb_mul(t, gamma, lb_rsqrt(t, lb_add_scalar(t, var, eps)));
         return lb_channel_affine(t, x, scale, lb_sub(t, beta, lb_mul(t, mean, scale)), act);
@@ -68,7 +68,7 @@ lb_tensor *lb_nn_conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *n
     int64_t groups = spec.groups ? spec.groups : 1, in = lbi_size(x, 2) / groups;
     lb_tensor *w = lbi_named(m, conv, "weight", 4, (int64_t[]){out, in, kernel, kernel}, LB_INIT_KAIMING_UNIFORM, 0);
     lb_tensor *gamma = lbi_named(m, norm, "weight", 1, &out, LB_INIT_ONES, 0), *beta = lbi_named(m, norm, "bias", 1, &out, LB_INIT_ZEROS, 0);
-    lb_tensor *mean = named_buffer(m, norm, "running_mean", out, 0), *var = named_buffer(m, norm, "running_var", out, 1);
+    lb_tensor *mean = lbi_named_buffer(m, norm, "running_mean", out, 0), *var = lbi_named_buffer(m, norm, "running_var", out, 1);
     lb_tensor *scale = lb_mul(t, gamma, lb_rsqrt(t, lb_add_scalar(t, var, eps)));
     w = lb_mul(t, w, lb_reshape(t, scale, 4, (int64_t[]){out, 1, 1, 1}));
     return lb_conv2d(t, x, w, lb_sub(t, beta, lb_mul(t, mean, scale)), spec, act);

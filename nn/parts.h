@@ -7,8 +7,12 @@ LB_BEGIN
 
 /* Size of an axis from the end; 0 on a failed tape, where layers do nothing. */
 static inline int64_t lbi_size(const lb_tensor *x, int from_end) { return x->rank > from_end ? x->shape[x->rank - 1 - from_end] : 0; }
+/* Channels of [N,C,...]; 0 on a failed tape. */
+static inline int64_t lbi_channels(const lb_tensor *x) { return x->rank >= 2 ? x->shape[1] : 0; }
 /* Parameter <name>.<part>. */
 lb_tensor *lbi_named(lb_nn *m, const char *name, const char *part, int rank, const int64_t *shape, lb_init init, double arg);
+/* Buffer <name>.<part> [n]. */
+lb_tensor *lbi_named_buffer(lb_nn *m, const char *name, const char *part, int64_t n, double value);
 /* lb_nn_linear with or without bias. */
 lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias);
 /* nn/adapt.c: does the linear of that name have a low-rank addition? y with it. */

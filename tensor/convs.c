@@ -62,12 +62,6 @@ void lbi_lifted_run(const lb_call *c, const lb_op *op, void (*run)(lb_call *c)) 
 
 /* ---- transposed ---- */
 
-static int64_t inner_of(const lb_tensor *y) {
-    int64_t n = 1;
-    for (int d = 2; d < y->rank; d++) n *= y->shape[d];
-    return n;
-}
-
 /* The convolution that goes from y to x; gradients and results are put in by the caller. */
 static lb_call sister(const lb_call *c, const lb_op *conv, const void *params) {
     lb_call d;
@@ -90,7 +84,7 @@ void lbi_transposed_forward(lb_call *c, const lb_op *conv, const void *params) {
     d.fresh[0] = true;
     if (lb_numel(c->in[0]) > 0) conv->backward(&d);
     else lbi_fill(y, 0);
-    int64_t inner = inner_of(y);
+    int64_t inner = lbi_inner(y);
     for (int64_t i = 0; c->in[2] && i < y->shape[0]; i++)
         lbi_act_rows(LB_ACT_NONE, lb_r(y) + i * y->shape[1] * inner, y->shape[1], inner, lb_r(c->in[2]), true);
 }
@@ -98,7 +92,7 @@ void lbi_transposed_forward(lb_call *c, const lb_op *conv, const void *params) {
 void lbi_transposed_backward(lb_call *c, const lb_op *conv, const void *params) {
     lb_tensor *g = c->gout[0];
     if (!g) return;
-    if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, lb_r(g), g->shape[0], g->shape[1], inner_of(g));
+    if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, lb_r(g), g->shape[0], g->shape[1], lbi_inner(g));
     lb_call d = sister(c, conv, params);
     d.in[0] = g;
     if (c->gin[1]) {

@@ -336,3 +336,14 @@ int lbi_axis(lb_call *c, int axis, int rank) {
     lb_tape_fail(c->tape, LB_E_SHAPE, "axis %d of a tensor of rank %d", axis, rank);
     return -1;
 }
+
+int64_t lbi_inner(const lb_tensor *x) {
+    int64_t n = 1;
+    for (int d = 2; d < x->rank; d++) n *= x->shape[d];
+    return n;
+}
+
+void lbi_like(lb_tensor *y, const lb_tensor *x) {
+    y->rank = x->rank;
+    memcpy(y->shape, x->shape, sizeof x->shape);
+}

@@ -39,6 +39,11 @@ typedef struct lbi_axes {
 } lbi_axes;
 lbi_axes lbi_axes_of(const lb_tensor *x, int axis);
 
+/* Numbers of one plane or volume of x [N,C,...]; 1 for rows. */
+int64_t lbi_inner(const lb_tensor *x);
+/* y gets the rank and sizes of x. */
+void lbi_like(lb_tensor *y, const lb_tensor *x);
+
 /* Axis in 0..rank-1, from -rank..rank-1; fails the tape and returns -1 when it is neither. */
 int lbi_axis(lb_call *c, int axis, int rank);
 

@@ -2,6 +2,8 @@
 /* y[n,c,...] = act(scale[c] x[n,c,...] + shift[c]). Batch norm in evaluation is this with scale = gamma / sqrt(var + eps),
  * shift = beta - mean scale. With g' = g act'(y): dx = scale g', dscale = sum g' x, dshift = sum g'. */
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/norm.h"
+#include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
@@ -17,58 +19,48 @@ static bool shape(lb_call *c) {
         return false;
     }
     c->out[0]->dtype = LB_REAL;
-    c->out[0]->rank = x->rank;
-    for (int d = 0; d < x->rank; d++) c->out[0]->shape[d] = x->shape[d];
+    lbi_like(c->out[0], x);
     return true;
-}
-
-static int64_t inner_of(const lb_tensor *x) {
-    int64_t k = 1;
-    for (int d = 2; d < x->rank; d++) k *= x->shape[d];
-    return k;
 }
 
 static void forward(lb_call *c) {
     const options *o = c->params;
-    int64_t ch = c->in[0]->shape[1], k = inner_of(c->in[0]), n = c->in[0]->shape[0] * ch;
-#pragma omp parallel for if (n * k > 16384)
+    int64_t ch = c->in[0]->shape[1], k = lbi_inner(c->in[0]), n = c->in[0]->shape[0] * ch;
+    bool plane = o->act == LB_ACT_NONE || o->act == LB_ACT_RELU || o->act == LB_ACT_RELU6; /* what lbi_plane_affine does itself */
+#pragma omp parallel for if (n * k > LBI_GRAIN)
     for (int64_t i = 0; i < n; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * k;
-        lb_real *y = lb_r(c->out[0]) + i * k, a = lb_r(c->in[1])[i % ch], b = lb_r(c->in[2])[i % ch];
-        for (int64_t j = 0; j < k; j++) y[j] = a * x[j] + b;
-        lbi_act_plane(o->act, y, k, 0);
+        lb_real *y = lb_r(c->out[0]) + i * k;
+        lbi_plane_affine(o->act, y, lb_r(c->in[0]) + i * k, k, lb_r(c->in[1])[i % ch], lb_r(c->in[2])[i % ch]);
+        if (!plane) lbi_act_plane(o->act, y, k, 0);
     }
 }
 
 static void backward(lb_call *c) {
     const options *o = c->params;
-    int64_t ch = c->in[0]->shape[1], k = inner_of(c->in[0]), n = c->in[0]->shape[0] * ch;
-    if (!c->gout[0] || n * k == 0) return;
-    lb_real *g = lb_scratch(c, (size_t)(n * k) * sizeof *g);
-    if (!g) return;
-    lbi_act_back(o->act, g, lb_r(c->gout[0]), lb_r(c->out[0]), n * k);
-    for (int64_t i = 0; i < n; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * k, *gi = g + i * k;
-        lb_real a = lb_r(c->in[1])[i % ch];
+    int64_t ch = c->in[0]->shape[1], k = lbi_inner(c->in[0]), n = c->in[0]->shape[0];
+    if (!c->gout[0]) return;
+#pragma omp parallel for if (n * ch * k > LBI_GRAIN)
+    for (int64_t q = 0; q < ch; q++) {
         double sum = 0, dot = 0;
-        for (int64_t j = 0; j < k; j++) {
-            sum += (double)gi[j];
-            dot += (double)gi[j] * (double)x[j];
+        for (int64_t i = 0; i < n; i++) {
+            int64_t at = (i * ch + q) * k;
+            const lb_real *x = lb_r(c->in[0]) + at, *y = lb_r(c->out[0]) + at, *g = lb_r(c->gout[0]) + at;
+            if (c->gin[1] || c->gin[2]) lbi_plane_back_sums(o->act, g, y, x, k, 0, 1, &sum, &dot);
+            if (c->gin[0]) lbi_plane_back(o->act, lb_r(c->gin[0]) + at, g, y, x, k, lb_r(c->in[1])[q], 0, 0, c->fresh[0]);
         }
-        if (c->gin[0])
-            for (int64_t j = 0; j < k; j++) lb_r(c->gin[0])[i * k + j] += a * gi[j];
-        if (c->gin[1]) lb_r(c->gin[1])[i % ch] += (lb_real)dot;
-        if (c->gin[2]) lb_r(c->gin[2])[i % ch] += (lb_real)sum;
+        if (c->gin[1]) lb_r(c->gin[1])[q] = (lb_real)(dot + (c->fresh[1] ? 0 : (double)lb_r(c->gin[1])[q]));
+        if (c->gin[2]) lb_r(c->gin[2])[q] = (lb_real)(sum + (c->fresh[2] ? 0 : (double)lb_r(c->gin[2])[q]));
     }
 }
 
 static const options none = {LB_ACT_NONE}, relu = {LB_ACT_RELU};
 static const lb_op_case cases[] = {
     {.name = "pictures", .rank = {4, 1, 1}, .shape = {{2, 3, 2, 3}, {3}, {3}}, .params = &none},
+    {.name = "no pictures", .rank = {4, 1, 1}, .shape = {{0, 3, 2, 3}, {3}, {3}}, .params = &none},
     {.name = "rows, relu", .rank = {2, 1, 1}, .shape = {{5, 3}, {3}, {3}}, .params = &relu},
 };
 
-LB_OP(channel_affine) = {.id = "channel_affine", .title = "scale and shift per channel, with an activation", .source = "", .sig = "x scale[C] shift[C] -> y", .math = "y = act(scale x + shift)", .flags = LB_OP_NONSMOOTH,
+LB_OP(channel_affine) = {.id = "channel_affine", .title = "scale and shift per channel, with an activation", .source = "", .sig = "x scale[C] shift[C] -> y", .math = "y = act(scale x + shift)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
                          .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_channel_affine(lb_tape *t, lb_tensor *x, lb_tensor *scale, lb_tensor *shift, lb_act act) {

@@ -16,12 +16,6 @@ typedef struct options {
 
 enum { WIDTH = 128, RUN = 16 }; /* places of a block; channels summed in the maths type before they go to double */
 
-static int64_t inner_of(const lb_tensor *x) {
-    int64_t k = 1;
-    for (int d = 2; d < x->rank; d++) k *= x->shape[d];
-    return k;
-}
-
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0];
     char text[96];
@@ -31,12 +25,11 @@ static bool shape(lb_call *c) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "x %s and the numbers of weights do not go together", lb_shape_text(text, sizeof text, x->rank, x->shape));
         return false;
     }
-    c->out[0]->rank = x->rank;
-    for (int d = 0; d < x->rank; d++) c->out[0]->shape[d] = x->shape[d];
+    lbi_like(c->out[0], x);
     for (int k = 1; k < 3; k++) {
         c->out[k]->rank = 2;
         c->out[k]->shape[0] = x->shape[0];
-        c->out[k]->shape[1] = inner_of(x);
+        c->out[k]->shape[1] = lbi_inner(x);
     }
     return true;
 }
@@ -70,7 +63,7 @@ LBI_LEVELS static void forward_block(lb_real *y, const lb_real *x, int64_t chann
 
 static void forward(lb_call *c) {
     const options *o = c->params;
-    int64_t channels = c->in[0]->shape[1], inner = inner_of(c->in[0]), blocks = (inner + WIDTH - 1) / WIDTH;
+    int64_t channels = c->in[0]->shape[1], inner = lbi_inner(c->in[0]), blocks = (inner + WIDTH - 1) / WIDTH;
 #pragma omp parallel for if (lb_numel(c->in[0]) > LBI_GRAIN)
     for (int64_t i = 0; i < c->in[0]->shape[0] * blocks; i++) {
         int64_t n = i / blocks, at = i % blocks * WIDTH, width = inner - at < WIDTH ? inner - at : WIDTH, from = n * channels * inner + at;
@@ -123,7 +116,7 @@ LBI_LEVELS static void backward_block(lb_real *gx, bool fresh, double *sums, con
 
 /* Each thread sums over its own run of blocks; the sums are added in thread order. */
 static void backward(lb_call *c) {
-    int64_t channels = c->in[0]->shape[1], inner = inner_of(c->in[0]), blocks = (inner + WIDTH - 1) / WIDTH;
+    int64_t channels = c->in[0]->shape[1], inner = lbi_inner(c->in[0]), blocks = (inner + WIDTH - 1) / WIDTH;
     int threads = lb_numel(c->in[0]) > LBI_GRAIN ? omp_get_max_threads() : 1;
     if (!c->gout[0]) return;
     double *sums = lb_scratch(c, (size_t)(2 * channels * threads) * sizeof *sums);
@@ -145,7 +138,7 @@ static void backward(lb_call *c) {
 
 static void reference(lb_call *c) {
     const options *o = c->params;
-    int64_t channels = c->in[0]->shape[1], inner = inner_of(c->in[0]);
+    int64_t channels = c->in[0]->shape[1], inner = lbi_inner(c->in[0]);
     for (int64_t i = 0; i < c->in[0]->shape[0] * inner; i++) {
         int64_t from = i / inner * channels * inner + i % inner;
         double mean = 0, var = 0;

@@ -15,12 +15,6 @@ typedef struct options {
 
 static int64_t groups_of(const lb_call *c) { return ((const options *)c->params)->groups; }
 
-static int64_t inner_of(const lb_tensor *x) {
-    int64_t k = 1;
-    for (int d = 2; d < x->rank; d++) k *= x->shape[d];
-    return k;
-}
-
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0];
     int64_t groups = groups_of(c);
@@ -31,8 +25,7 @@ static bool shape(lb_call *c) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "x %s, %lld groups and the numbers of weights do not go together", lb_shape_text(text, sizeof text, x->rank, x->shape), (long long)groups);
         return false;
     }
-    c->out[0]->rank = x->rank;
-    for (int d = 0; d < x->rank; d++) c->out[0]->shape[d] = x->shape[d];
+    lbi_like(c->out[0], x);
     for (int k = 1; k < 3; k++) {
         c->out[k]->rank = 2;
         c->out[k]->shape[0] = x->shape[0];
@@ -43,7 +36,7 @@ static bool shape(lb_call *c) {
 
 static void forward(lb_call *c) {
     const options *o = c->params;
-    int64_t ch = c->in[0]->shape[1] / o->groups, k = inner_of(c->in[0]), n = c->in[0]->shape[0] * o->groups, m = ch * k;
+    int64_t ch = c->in[0]->shape[1] / o->groups, k = lbi_inner(c->in[0]), n = c->in[0]->shape[0] * o->groups, m = ch * k;
 #pragma omp parallel for if (n * m > LBI_GRAIN)
     for (int64_t i = 0; i < n; i++) {
         const lb_real *x = lb_r(c->in[0]) + i * m;
@@ -74,7 +67,7 @@ static void add_samples(lb_call *c, int i, const double *part) {
 
 static void backward(lb_call *c) {
     const options *o = c->params;
-    int64_t ch = c->in[0]->shape[1] / o->groups, k = inner_of(c->in[0]), n = c->in[0]->shape[0] * o->groups, m = ch * k;
+    int64_t ch = c->in[0]->shape[1] / o->groups, k = lbi_inner(c->in[0]), n = c->in[0]->shape[0] * o->groups, m = ch * k;
     double *sums = lb_scratch(c, (size_t)(2 * n * ch + 1) * sizeof *sums), *dots = sums + n * ch;
     if (!sums || !c->gout[0]) return;
 #pragma omp parallel for if (n * m > LBI_GRAIN)
@@ -100,7 +93,7 @@ static void backward(lb_call *c) {
 
 static void reference(lb_call *c) {
     const options *o = c->params;
-    int64_t ch = c->in[0]->shape[1] / o->groups, k = inner_of(c->in[0]), n = c->in[0]->shape[0] * o->groups, m = ch * k;
+    int64_t ch = c->in[0]->shape[1] / o->groups, k = lbi_inner(c->in[0]), n = c->in[0]->shape[0] * o->groups, m = ch * k;
     for (int64_t i = 0; i < n; i++) {
         const lb_real *x = lb_r(c->in[0]) + i * m;
         double mean = 0, var = 0;

@@ -14,12 +14,6 @@ typedef struct options {
 
 enum { WIDTH = 128 }; /* places of a block */
 
-static int64_t inner_of(const lb_tensor *x) {
-    int64_t k = 1;
-    for (int d = 2; d < x->rank; d++) k *= x->shape[d];
-    return k;
-}
-
 static bool shape(lb_call *c) {
     const options *o = c->params;
     const lb_tensor *x = c->in[0];
@@ -28,10 +22,7 @@ static bool shape(lb_call *c) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "x is %s, the window %lld channels, expected [N,C,...] and at least one", lb_shape_text(text, sizeof text, x->rank, x->shape), (long long)o->size);
         return false;
     }
-    for (int k = 0; k < 2; k++) {
-        c->out[k]->rank = x->rank;
-        for (int d = 0; d < x->rank; d++) c->out[k]->shape[d] = x->shape[d];
-    }
+    for (int k = 0; k < 2; k++) lbi_like(c->out[k], x);
     return true;
 }
 
@@ -71,7 +62,7 @@ LBI_LEVELS static void backward_block(const options *o, const lb_real *x, const 
 }
 
 static void run(lb_call *c, bool back) {
-    int64_t channels = c->in[0]->shape[1], inner = inner_of(c->in[0]), blocks = (inner + WIDTH - 1) / WIDTH;
+    int64_t channels = c->in[0]->shape[1], inner = lbi_inner(c->in[0]), blocks = (inner + WIDTH - 1) / WIDTH;
     int threads = omp_get_max_threads();
     lb_real *work = back ? lb_scratch(c, (size_t)(channels * WIDTH * threads + 1) * sizeof *work) : NULL;
     if (back && !work) return;
@@ -91,7 +82,7 @@ static void backward(lb_call *c) {
 
 static void reference(lb_call *c) {
     const options *o = c->params;
-    int64_t channels = c->in[0]->shape[1], inner = inner_of(c->in[0]);
+    int64_t channels = c->in[0]->shape[1], inner = lbi_inner(c->in[0]);
     for (int64_t i = 0, n = lb_numel(c->in[0]); i < n; i++) {
         int64_t at = i / inner % channels;
         double sum = 0;

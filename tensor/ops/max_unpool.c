@@ -27,14 +27,8 @@ static bool shape(lb_call *c) {
     return fits;
 }
 
-static int64_t each(const lb_tensor *x) {
-    int64_t n = 1;
-    for (int d = 2; d < x->rank; d++) n *= x->shape[d];
-    return n;
-}
-
 static void forward(lb_call *c) {
-    int64_t planes = lbi_planes(c->in[0]), from = each(c->in[0]), to = each(c->out[0]);
+    int64_t planes = lbi_planes(c->in[0]), from = lbi_inner(c->in[0]), to = lbi_inner(c->out[0]);
     if (!lbi_in_range(c, c->in[1], to)) return;
 #pragma omp parallel for if (planes * (from + to) > LBI_GRAIN)
     for (int64_t p = 0; p < planes; p++) {
@@ -45,7 +39,7 @@ static void forward(lb_call *c) {
 }
 
 static void backward(lb_call *c) {
-    int64_t planes = lbi_planes(c->in[0]), from = each(c->in[0]), to = each(c->out[0]);
+    int64_t planes = lbi_planes(c->in[0]), from = lbi_inner(c->in[0]), to = lbi_inner(c->out[0]);
     if (!c->gin[0] || !c->gout[0]) return;
 #pragma omp parallel for if (planes * from > LBI_GRAIN)
     for (int64_t p = 0; p < planes; p++)

@@ -2,6 +2,7 @@
 /* MobileNetV3: Howard et al., arXiv:1905.02244, tables 1 and 2. Names, epsilon and momentum as in torchvision, so its published weights load. */
 #include <stdio.h>
 #include <string.h>
+#include "nn/picture.h"
 #include "vision/archs.h"
 
 typedef struct config {
@@ -39,48 +40,20 @@ static int64_t multiple_of_8(double wanted) {
 
 static int64_t channels(const config *c, int64_t n) { return multiple_of_8((double)n * c->width); }
 
-static lb_tensor *pooled(lb_tape *t, lb_tensor *x, int rank) {
-    if (x->rank != 4) return x;
-    int64_t n = x->shape[0], c = x->shape[1];
-    x = lb_mean(t, lb_reshape(t, x, 3, (int64_t[]){n, c, -1}), 2, false);
-    return rank == 2 ? x : lb_reshape(t, x, 4, (int64_t[]){n, c, 1, 1});
-}
-
-/* Squeeze and excitation (arXiv:1709.01507), with the hard sigmoid. */
-static lb_tensor *excite(lb_nn *m, lb_tensor *x, int k, int64_t width) {
-    lb_tape *t = lb_nn_tape(m);
-    lb_nn_in(m, "block.%d", k);
-    lb_tensor *s = lb_relu(t, lb_nn_conv2d(m, pooled(t, x, 4), "fc1", multiple_of_8((double)(width / 4)), 1, lb_conv_same(1, 0, 1), true));
-    s = lb_hardsigmoid(t, lb_nn_conv2d(m, s, "fc2", width, 1, lb_conv_same(1, 0, 1), true));
-    return lb_nn_out(m, lb_mul(t, x, s));
-}
-
-static lb_tensor *conv(lb_nn *m, lb_tensor *x, const char *at, int64_t out, int64_t kernel, int64_t stride, int64_t groups, lb_act act) {
+static lb_tensor *conv(lb_nn *m, lb_tensor *x, const char *at, int64_t out, int64_t kernel, int64_t stride, lb_act act) {
     char weight[64], norm[64];
     snprintf(weight, sizeof weight, "%s.0", at);
     snprintf(norm, sizeof norm, "%s.1", at);
-    return lb_nn_conv_bn(m, x, weight, norm, out, kernel, lb_conv_same(stride, kernel / 2, groups), eps, momentum, act);
+    return lb_nn_conv_bn(m, x, weight, norm, out, kernel, lb_conv_same(stride, kernel / 2, 1), eps, momentum, act);
 }
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, const config *c, int i, const stage *s) {
-    int64_t in = x->rank == 4 ? x->shape[1] : 0, inner = channels(c, s->inner), out = channels(c, s->out);
-    lb_act act = s->swish ? LB_ACT_HARDSWISH : LB_ACT_RELU;
-    lb_tensor *y = x;
-    char at[32];
-    int k = 0;
+    int64_t inner = channels(c, s->inner);
+    lb_inverted b = {s->kernel, inner, channels(c, s->out), s->stride, s->squeeze ? multiple_of_8((double)(inner / 4)) : 0, s->swish ? LB_ACT_HARDSWISH : LB_ACT_RELU, eps, momentum};
     lb_nn_in(m, "features.%d", i + 1);
-    if (inner != in) {
-        snprintf(at, sizeof at, "block.%d", k++);
-        y = conv(m, y, at, inner, 1, 1, 1, act);
-    }
-    snprintf(at, sizeof at, "block.%d", k++);
-    y = conv(m, y, at, inner, s->kernel, s->stride, inner, act);
-    if (s->squeeze) y = excite(m, y, k++, inner);
-    snprintf(at, sizeof at, "block.%d", k++);
-    y = conv(m, y, at, out, 1, 1, 1, LB_ACT_NONE);
-    if (s->stride == 1 && in == out) y = lb_add(lb_nn_tape(m), y, x);
-    lb_nn_tap(m, y, "block.%d", i);
-    return lb_nn_out(m, y);
+    x = lb_nn_inverted_residual(m, x, &b);
+    lb_nn_tap(m, x, "block.%d", i);
+    return lb_nn_out(m, x);
 }
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
@@ -90,12 +63,12 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const stage *stages = big ? large : small;
     int count = big ? (int)LB_COUNT(large) : (int)LB_COUNT(small);
     char at[32];
-    lb_tensor *x = conv(m, in[0], "features.0", channels(c, 16), 3, 2, 1, LB_ACT_HARDSWISH);
+    lb_tensor *x = conv(m, in[0], "features.0", channels(c, 16), 3, 2, LB_ACT_HARDSWISH);
     for (int i = 0; i < count; i++) x = block(m, x, c, i, &stages[i]);
     snprintf(at, sizeof at, "features.%d", count + 1);
-    x = conv(m, x, at, 6 * channels(c, stages[count - 1].out), 1, 1, 1, LB_ACT_HARDSWISH);
+    x = conv(m, x, at, 6 * channels(c, stages[count - 1].out), 1, 1, LB_ACT_HARDSWISH);
     lb_nn_tap(m, x, "features");
-    x = pooled(t, x, 2);
+    x = lb_nn_global_pool(m, x);
     lb_nn_tap(m, x, "pooled");
     x = lb_nn_linear(m, x, "classifier.0", channels(c, big ? 1280 : 1024), LB_ACT_HARDSWISH);
     lb_nn_tap(m, x, "embedding");

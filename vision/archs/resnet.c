@@ -3,6 +3,7 @@
  * torchvision, so its published weights load. */
 #include <stdio.h>
 #include <string.h>
+#include "nn/picture.h"
 #include "vision/archs.h"
 
 typedef struct config {
@@ -32,27 +33,6 @@ static const published *size_of(int64_t depth) {
     return NULL;
 }
 
-static lb_tensor *conv(lb_nn *m, lb_tensor *x, const char *name, const char *norm, int64_t out, int64_t kernel, int64_t stride, lb_act act) {
-    return lb_nn_conv_bn(m, x, name, norm, out, kernel, lb_conv_same(stride, kernel / 2, 1), eps, momentum, act);
-}
-
-static lb_tensor *block(lb_nn *m, lb_tensor *x, const published *p, int64_t inner, int64_t stride) {
-    lb_tape *t = lb_nn_tape(m);
-    int64_t out = p->bottleneck ? WIDER * inner : inner;
-    lb_tensor *y = x;
-    bool differs = x->rank == 4 && (stride != 1 || x->shape[1] != out);
-    if (p->bottleneck) {
-        y = conv(m, y, "conv1", "bn1", inner, 1, 1, LB_ACT_RELU);
-        y = conv(m, y, "conv2", "bn2", inner, 3, stride, LB_ACT_RELU);
-        y = conv(m, y, "conv3", "bn3", out, 1, 1, LB_ACT_NONE);
-    } else {
-        y = conv(m, y, "conv1", "bn1", inner, 3, stride, LB_ACT_RELU);
-        y = conv(m, y, "conv2", "bn2", out, 3, 1, LB_ACT_NONE);
-    }
-    if (differs) x = conv(m, x, "downsample.0", "downsample.1", out, 1, stride, LB_ACT_NONE);
-    return lb_relu(t, lb_add(t, y, x));
-}
-
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     const published *p = size_of(c->depth);
@@ -62,17 +42,18 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
         (void)lb_tape_fail(t, LB_E_ARG, "resnet: depth %lld is none of 10, 18, 26, 34, 50, 101, 152", (long long)c->depth);
         return;
     }
-    lb_tensor *x = conv(m, in[0], "conv1", "bn1", c->width, 7, 2, LB_ACT_RELU);
+    lb_tensor *x = lb_nn_conv_bn(m, in[0], "conv1", "bn1", c->width, 7, lb_conv_same(2, 3, 1), eps, momentum, LB_ACT_RELU);
     x = lb_max_pool(t, x, lb_window_of(3, 2, 1));
     for (int s = 0; s < STAGES; s++)
         for (int64_t i = 0; i < p->blocks[s]; i++) {
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
-            x = block(m, x, p, c->width << s, s > 0 && i == 0 ? 2 : 1);
+            int64_t inner = c->width << s, stride = s > 0 && i == 0 ? 2 : 1;
+            x = p->bottleneck ? lb_nn_bottleneck(m, x, inner, WIDER * inner, stride, 1, 1) : lb_nn_basic_block(m, x, inner, stride);
             lb_nn_tap(m, x, "block.%d", k++);
             x = lb_nn_out(m, x);
         }
     lb_nn_tap(m, x, "features");
-    if (x->rank == 4) x = lb_mean(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], x->shape[1], -1}), 2, false);
+    x = lb_nn_global_pool(m, x);
     lb_nn_tap(m, x, "pooled");
     lb_nn_tap(m, x, "embedding");
     lb_nn_tap(m, lb_nn_linear(m, x, "fc", c->classes, LB_ACT_NONE), "logits");

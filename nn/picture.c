@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/picture.h"
+#include <stdio.h>
+#include "nn/parts.h"
+
+static const double usual_eps = 1e-5, usual_momentum = 0.1;
+
+enum { MAPS = 8 }; /* most maps of a pyramid */
+
+lb_tensor *lb_nn_squeeze_excite(lb_nn *m, lb_tensor *x, const char *name, int64_t inner, lb_act gate) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t n = lbi_size(x, 3), c = lbi_channels(x);
+    lb_nn_in(m, "%s", name);
+    lb_tensor *s = lb_reshape(t, lb_nn_global_pool(m, x), 4, (int64_t[]){n, c, 1, 1});
+    s = lb_relu(t, lb_nn_conv2d(m, s, "fc1", inner, 1, lb_conv_same(1, 0, 1), true));
+    s = lb_nn_conv2d(m, s, "fc2", c, 1, lb_conv_same(1, 0, 1), true);
+    s = gate == LB_ACT_HARDSIGMOID ? lb_hardsigmoid(t, s) : lb_sigmoid(t, s);
+    return lb_nn_out(m, lb_mul(t, x, s));
+}
+
+/* ---- residual blocks ---- */
+
+static lb_tensor *conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, lb_act act) {
+    return lb_nn_conv_bn(m, x, conv, norm, out, kernel, spec, usual_eps, usual_momentum, act);
+}
+
+static lb_tensor *add_shortcut(lb_nn *m, lb_tensor *y, lb_tensor *x, int64_t out, int64_t stride) {
+    if (x->rank == 4 && (stride != 1 || x->shape[1] != out)) x = conv_bn(m, x, "downsample.0", "downsample.1", out, 1, lb_conv_same(stride, 0, 1), LB_ACT_NONE);
+    return lb_relu(lb_nn_tape(m), lb_add(lb_nn_tape(m), y, x));
+}
+
+lb_tensor *lb_nn_basic_block(lb_nn *m, lb_tensor *x, int64_t out, int64_t stride) {
+    lb_tensor *y = conv_bn(m, x, "conv1", "bn1", out, 3, lb_conv_same(stride, 1, 1), LB_ACT_RELU);
+    y = conv_bn(m, y, "conv2", "bn2", out, 3, lb_conv_same(1, 1, 1), LB_ACT_NONE);
+    return add_shortcut(m, y, x, out, stride);
+}
+
+lb_tensor *lb_nn_bottleneck(lb_nn *m, lb_tensor *x, int64_t inner, int64_t out, int64_t stride, int64_t groups, int64_t dilation) {
+    lb_conv_spec middle = lb_conv_same(stride, dilation, groups);
+    middle.dilation_h = middle.dilation_w = dilation;
+    lb_tensor *y = conv_bn(m, x, "conv1", "bn1", inner, 1, lb_conv_same(1, 0, 1), LB_ACT_RELU);
+    y = conv_bn(m, y, "conv2", "bn2", inner, 3, middle, LB_ACT_RELU);
+    y = conv_bn(m, y, "conv3", "bn3", out, 1, lb_conv_same(1, 0, 1), LB_ACT_NONE);
+    return add_shortcut(m, y, x, out, stride);
+}
+
+/* ---- inverted residual ---- */
+
+static lb_tensor *inverted_conv(lb_nn *m, lb_tensor *x, int k, const lb_inverted *b, int64_t out, int64_t kernel, int64_t stride, int64_t groups, lb_act act) {
+    char conv[32], norm[32];
+    snprintf(conv, sizeof conv, "block.%d.0", k);
+    snprintf(norm, sizeof norm, "block.%d.1", k);
+    return lb_nn_conv_bn(m, x, conv, norm, out, kernel, lb_conv_same(stride, kernel / 2, groups), b->eps, b->momentum, act);
+}
+
+lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b) {
+    int64_t in = lbi_channels(x);
+    lb_tensor *y = x;
+    char at[32];
+    int k = 0;
+    if (b->inner != in) y = inverted_conv(m, y, k++, b, b->inner, 1, 1, 1, b->act);
+    y = inverted_conv(m, y, k++, b, b->inner, b->kernel, b->stride, b->inner, b->act);
+    if (b->squeeze) {
+        snprintf(at, sizeof at, "block.%d", k++);
+        y = lb_nn_squeeze_excite(m, y, at, b->squeeze, LB_ACT_HARDSIGMOID);
+    }
+    y = inverted_conv(m, y, k, b, b->out, 1, 1, 1, LB_ACT_NONE);
+    return b->stride == 1 && in == b->out ? lb_add(lb_nn_tape(m), y, x) : y;
+}
+
+/* ---- ConvNeXt ---- */
+
+/* A linear layer over the channels of pictures. */
+static lb_tensor *channel_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t in = lbi_channels(x);
+    lb_tensor *w = lbi_named(m, name, "weight", 2, (int64_t[]){out, in}, LB_INIT_KAIMING_UNIFORM, 0);
+    lb_tensor *b = lbi_named(m, name, "bias", 1, &out, LB_INIT_KAIMING_UNIFORM, (double)in);
+    return lb_conv2d(t, x, lb_reshape(t, w, 4, (int64_t[]){out, in, 1, 1}), b, lb_conv_same(1, 0, 1), act);
+}
+
+lb_tensor *lb_nn_convnext_block(lb_nn *m, lb_tensor *x, int64_t kernel, double eps, const lb_convnext_names *names) {
+    static const lb_convnext_names usual = {"block.0", "block.2", "block.3", "block.5", "layer_scale"};
+    static const double small = 1e-6; /* where layer scale starts */
+    lb_tape *t = lb_nn_tape(m);
+    int64_t c = lbi_channels(x), shape[] = {c, 1, 1};
+    int rank = names ? 1 : 3;
+    if (!names) names = &usual;
+    lb_tensor *y = lb_nn_conv2d(m, x, names->depthwise, c, kernel, lb_conv_same(1, kernel / 2, c), true);
+    y = lb_nn_channel_norm(m, y, names->norm, eps);
+    y = channel_linear(m, channel_linear(m, y, names->widen, 4 * c, LB_ACT_GELU), names->narrow, c, LB_ACT_NONE);
+    lb_tensor *scale = lb_nn_param(m, names->scale, rank, shape, LB_INIT_CONSTANT, small);
+    return lb_add(t, x, lb_mul(t, y, lb_reshape(t, scale, 3, shape)));
+}
+
+/* ---- in and out ---- */
+
+lb_tensor *lb_nn_patch_embed(lb_nn *m, lb_tensor *x, const char *name, int64_t width, int64_t patch) {
+    lb_tape *t = lb_nn_tape(m);
+    x = lb_nn_conv2d(m, x, name, width, patch, lb_conv_same(patch, 0, 1), true);
+    if (x->rank != 4) return x;
+    return lb_transpose(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], width, x->shape[2] * x->shape[3]}), 1, 2);
+}
+
+lb_tensor *lb_nn_up_block(lb_nn *m, lb_tensor *x, const char *name, int64_t out, double factor, lb_resize_mode mode, lb_act act) {
+    x = lb_resize(lb_nn_tape(m), x, (lb_resize_spec){.scale = {factor, factor}, .mode = mode});
+    lb_nn_in(m, "%s", name);
+    return lb_nn_out(m, conv_bn(m, x, "conv", "norm", out, 3, lb_conv_same(1, 1, 1), act));
+}
+
+lb_tensor *lb_nn_fcn_head(lb_nn *m, lb_tensor *x, int64_t classes) {
+    x = conv_bn(m, x, "0", "1", lbi_channels(x) / 4, 3, lb_conv_same(1, 1, 1), LB_ACT_RELU);
+    if (lb_tape_training(lb_nn_tape(m))) x = lb_nn_dropout(m, x, 0.1);
+    return lb_nn_conv2d(m, x, "4", classes, 1, lb_conv_same(1, 0, 1), true);
+}
+
+/* x in the size of `like`. */
+static lb_tensor *sized_as(lb_nn *m, lb_tensor *x, const lb_tensor *like, lb_resize_mode mode) { return lb_resize2d(lb_nn_tape(m), x, lbi_size(like, 1), lbi_size(like, 0), mode, false); }
+
+void lb_nn_feature_pyramid(lb_nn *m, int n, lb_tensor *const *x, int64_t width, lb_tensor **out) {
+    lb_tensor *above = NULL;
+    char name[32];
+    for (int i = n - 1; i >= 0; i--) {
+        snprintf(name, sizeof name, "inner_blocks.%d.0", i);
+        lb_tensor *y = lb_nn_conv2d(m, x[i], name, width, 1, lb_conv_same(1, 0, 1), true);
+        above = above ? lb_add(lb_nn_tape(m), y, sized_as(m, above, y, LB_RESIZE_NEAREST)) : y;
+        snprintf(name, sizeof name, "layer_blocks.%d.0", i);
+        out[i] = lb_nn_conv2d(m, above, name, width, 3, lb_conv_same(1, 1, 1), true);
+    }
+}
+
+/* Convolution <name>.conv, norm <name>.batch_norm, relu. */
+static lb_tensor *upernet_conv(lb_nn *m, lb_tensor *x, const char *name, int64_t out, int64_t kernel) {
+    lb_nn_in(m, "%s", name);
+    return lb_nn_out(m, conv_bn(m, x, "conv", "batch_norm", out, kernel, lb_conv_same(1, kernel / 2, 1), LB_ACT_RELU));
+}
+
+static lb_tensor *pyramid_pooling(lb_nn *m, lb_tensor *x, int sides, const int64_t *side, int64_t width) {
+    lb_tape *t = lb_nn_tape(m);
+    lb_tensor *parts[1 + MAPS] = {x};
+    char name[32];
+    for (int i = 0; i < sides; i++) {
+        snprintf(name, sizeof name, "psp_modules.%d.1", i);
+        parts[1 + i] = upernet_conv(m, lb_adaptive_avg_pool(t, x, (int64_t[]){side[i], side[i]}), name, width, 1);
+        parts[1 + i] = sized_as(m, parts[1 + i], x, LB_RESIZE_LINEAR);
+    }
+    return upernet_conv(m, lb_concat(t, 1 + sides, parts, 1), "bottleneck", width, 3);
+}
+
+lb_tensor *lb_nn_upernet_head(lb_nn *m, int n, lb_tensor *const *x, int sides, const int64_t *side, int64_t width, int64_t classes) {
+    lb_tape *t = lb_nn_tape(m);
+    lb_tensor *maps[MAPS];
+    char name[32];
+    if (n < 1 || n > MAPS || sides < 0 || sides > MAPS) return lb_tape_fail(t, LB_E_ARG, "upernet: %d maps, %d sides, expected 1 to %d and none to %d", n, sides, MAPS, MAPS);
+    for (int i = 0; i < n - 1; i++) {
+        snprintf(name, sizeof name, "lateral_convs.%d", i);
+        maps[i] = upernet_conv(m, x[i], name, width, 1);
+    }
+    maps[n - 1] = pyramid_pooling(m, x[n - 1], sides, side, width);
+    for (int i = n - 1; i > 0; i--) maps[i - 1] = lb_add(t, maps[i - 1], sized_as(m, maps[i], maps[i - 1], LB_RESIZE_LINEAR));
+    for (int i = 0; i < n - 1; i++) {
+        snprintf(name, sizeof name, "fpn_convs.%d", i);
+        maps[i] = upernet_conv(m, maps[i], name, width, 3);
+    }
+    for (int i = 1; i < n; i++) maps[i] = sized_as(m, maps[i], maps[0], LB_RESIZE_LINEAR);
+    lb_tensor *y = upernet_conv(m, lb_concat(t, n, maps, 1), "fpn_bottleneck", width, 3);
+    return lb_nn_conv2d(m, y, "classifier", classes, 1, lb_conv_same(1, 0, 1), true);
+}
