@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision train
-losses). Needs torch, torchvision, onnx and onnxruntime; a peer that is missing is left out. Two threads, best of several runs."""
+losses store). Needs torch, torchvision, onnx and onnxruntime, and h5py for store; a peer that is missing is left out. Two threads, best of several runs."""
 import json
 import os
 import sys
@@ -148,7 +148,41 @@ def losses():
     loss("conv3x3-16x64x56", lambda x, w: F.conv2d(x, w, padding=1).sum(), draw(16, 64, 56, 56), draw(64, 64, 3, 3))
 
 
+def store():
+    """h5py as it is used for features: chunks of 1024 rows. `random` and `shuffled` are the same to it: rows by index, sorted."""
+    import h5py
+    import numpy as np
+    x = np.random.default_rng(0).standard_normal((200000, 512), np.float32).astype(np.float16)
+    path = "peers-bench-store.h5"
+    for name, options in (("raw", {}), ("gzip1", {"compression": "gzip", "compression_opts": 1, "shuffle": True})):
+
+        def write():
+            with h5py.File(path, "w") as f:
+                d = f.create_dataset("x", x.shape, "f2", chunks=(1024, 512), **options)
+                for i in range(0, len(x), 1024):
+                    d[i:i + 1024] = x[i:i + 1024]
+            fd = os.open(path, os.O_RDONLY)
+            os.fsync(fd)
+            os.close(fd)
+
+        say(f"h5-write-200k-512-f16-{name}", "h5py", x.nbytes / 1e6 / best(write, 2, 0), "MB/s")
+        say(f"h5-size-200k-512-f16-{name}", "h5py", x.nbytes / os.path.getsize(path), "ratio")
+        order = np.random.default_rng(0)
+        batches = 50 if name == "raw" else 10
+        with h5py.File(path) as f:
+            d = f["x"]
+
+            def read():
+                for _ in range(batches):
+                    d[np.sort(order.choice(len(x), 256, False))]
+
+            rate = batches * 256 / best(read, 2, 0)
+        for kind in ("random", "shuffled"):
+            say(f"h5-{kind}-batch256-{name}", "h5py", rate, "rows/s")
+    os.remove(path)
+
+
 if __name__ == "__main__":
-    for group in (matmul, vision, train, losses):
+    for group in (matmul, vision, train, losses, store):
         if len(sys.argv) < 2 or group.__name__ in sys.argv[1:]:
             group()

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/threads.h"
@@ -17,7 +19,8 @@ typedef struct runner {
     encode_job job;
     lb_fingerprint print;
     lb_cache_writer *writer;
-    lb_cache *before; /* retry: the finished file; NULL otherwise */
+    lb_cache *before; /* retry: the finished file; salvage: a damaged one; NULL otherwise */
+    bool salvage;
     lb_tape *tape;
     lb_flow *flow;
     int64_t done;     /* rows in the file */
@@ -221,37 +224,38 @@ static bool batch_is_good(const runner *r, int64_t first) {
     return true;
 }
 
-static lb_status copy_row(runner *r, int64_t row) {
-    const encode_job *j = &r->job;
-    float *values[ENCODE_TAPS] = {0};
-    int64_t length[ENCODE_TAPS] = {0};
-    lb_status st = LB_OK;
-    for (int t = 0; t < j->spec->ntaps; t++) {
-        int tap = lb_cache_tap_find(r->before, j->taps[t].name);
-        const lb_cache_tap *info = lb_cache_tap_at(r->before, tap);
-        if (info->ragged) {
-            LB_TRY(lb_cache_read_ragged(r->before, tap, row, &values[t], &length[t]));
-            continue;
-        }
-        size_t n = 1;
-        for (int d = 0; d < info->rank; d++) n *= (size_t)info->shape[d];
-        if (!(values[t] = lb_alloc(n, sizeof(float)))) {
-            st = LB_E_NOMEM;
-            goto done;
-        }
-        LB_TRY(lb_cache_read(r->before, tap, 1, &row, values[t]));
-    }
-    st = lb_cache_row(r->writer, (const float *const *)values, length);
-done:
-    for (int t = 0; t < j->spec->ntaps; t++) lb_free(values[t]);
-    return st;
-}
-
-static lb_status copy_rows(runner *r, int64_t first) {
+/* *copied = false: a row of a damaged file could not be read; those before it are written, the batch is run for the others. */
+static lb_status copy_rows(runner *r, int64_t first, bool *copied) {
+    *copied = true;
     for (; r->done < first + r->job.batch && r->done < r->job.n; r->done++) {
-        lb_status st = copy_row(r, r->done);
+        lb_status st = lb_cache_copy_row(r->writer, r->before, r->done);
+        if (st == LB_E_FORMAT && r->salvage) {
+            *copied = false;
+            lb_error_clear();
+            return LB_OK;
+        }
         if (st != LB_OK) return st;
     }
+    return LB_OK;
+}
+
+/* A damaged file that `cache repair` moved aside: of the same run? */
+static lb_status open_damaged(runner *r, const char *path) {
+    lb_cache *c = NULL;
+    lb_status st = lb_cache_open(&c, path);
+    if (st == LB_OK) st = lb_fingerprint_match(lb_cache_fingerprint(c), &r->print, false, path);
+    if (st == LB_OK && lb_cache_rows(c) != r->job.n) st = lb_fail(LB_E_MISMATCH, "%s: %lld items, want %lld", path, (long long)lb_cache_rows(c), (long long)r->job.n);
+    for (int64_t i = 0; st == LB_OK && i < r->job.n; i++)
+        if (strcmp(lb_cache_key(c, i), r->job.keys[i]) != 0) st = lb_fail(LB_E_MISMATCH, "%s: item %lld is '%s', want '%s'", path, (long long)i, lb_cache_key(c, i), r->job.keys[i]);
+    if (st == LB_OK) {
+        r->before = c;
+        r->salvage = true;
+        return LB_OK;
+    }
+    lb_cache_close(c);
+    if (st == LB_E_NOMEM) return st;
+    lb_say(LB_LOG_WARN, "encode", "%s: nothing can be taken over: %s", path, lb_error_text());
+    lb_error_clear();
     return LB_OK;
 }
 
@@ -283,9 +287,9 @@ static lb_status run_all(runner *r) {
     int64_t next = -1; /* the item that the flow gives next */
     if (!(b.samples = lb_calloc((size_t)r->job.batch, sizeof *b.samples))) return LB_E_NOMEM;
     for (int64_t first = r->done / r->job.batch * r->job.batch; first < r->job.n; first += r->job.batch) {
-        if (r->before && batch_is_good(r, first)) {
-            LB_TRY(copy_rows(r, first));
-        } else {
+        bool copied = false;
+        if (r->before && batch_is_good(r, first)) LB_TRY(copy_rows(r, first, &copied));
+        if (!copied) {
             if (next != first) LB_TRY(open_flow(r, first));
             LB_TRY(fill_batch(r, &b, first));
             next = first + b.n;
@@ -315,23 +319,37 @@ static lb_status count_failed(int64_t *count, const char *path, bool *all) {
 static lb_status write_file(runner *r, const char *path) {
     lb_status st = LB_OK;
     bool finished = false;
+    char *damaged = NULL;
     const cli_encode_spec *s = r->job.spec;
     LB_TRY(lb_cache_begin(&r->writer, &r->done, path, &r->print, r->job.n, r->job.keys, s->ntaps, r->job.taps));
     lb_progress_begin(s->progress, s->what ? s->what : "encode", r->job.needs.image ? "pictures" : "items", r->done, r->job.n);
     if (!r->tape) LB_TRY(lb_tape_new(&r->tape));
     lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
+    damaged = lb_format_dup("%s.damaged", path);
+    if (!damaged) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    if (!r->before && r->done < r->job.n && lb_file_exists(damaged)) LB_TRY(open_damaged(r, damaged));
     if (r->done < r->job.n) LB_TRY(encode_flight_open(&r->job.flight, path, r->job.n));
     else encode_flight_remove(path);
     LB_TRY(try_suspects(r));
     LB_TRY(run_all(r));
     LB_TRY(lb_cache_commit(&r->writer));
     finished = true;
+    if (lb_file_exists(damaged) && unlink(damaged) != 0) st = lb_fail(LB_E_IO, "%s: %s", damaged, strerror(errno));
     lb_progress_end(s->progress, r->note[0] ? r->note : NULL);
 done:
     lb_flow_close(r->flow);
     r->flow = NULL;
     encode_flight_close(r->job.flight, finished);
     r->job.flight = NULL;
+    if (r->salvage) {
+        lb_cache_close(r->before);
+        r->before = NULL;
+        r->salvage = false;
+    }
+    lb_free(damaged);
     if (st == LB_E_CANCELLED) st = lb_fail(st, "%s: stopped after %lld of %lld items; the same command goes on", path, (long long)r->done, (long long)r->job.n);
     lb_cache_close_part(&r->writer);
     return st;
@@ -383,6 +401,38 @@ lb_status cli_encode(cli_model *m, const cli_encode_spec *spec, const char *out_
     if (st == LB_OK) st = count_failed(failed_items, out_path, &all);
     lb_tape_free(r.tape);
     lb_cache_close(r.before);
+    lb_free(r.job.keys);
+    return st;
+}
+
+lb_status cli_encode_try(cli_model *m, const cli_encode_spec *spec, double seconds, cli_encode_trial *out) {
+    runner r = {.trial = true};
+    encode_batch b = {0};
+    struct rusage use;
+    int64_t positions = 0;
+    lb_status st = begin(&r, m, spec);
+    double start = lb_now();
+    *out = (cli_encode_trial){0};
+    if (st == LB_OK) st = lb_tape_new(&r.tape);
+    if (st == LB_OK && !(b.samples = lb_calloc((size_t)r.job.batch, sizeof *b.samples))) st = LB_E_NOMEM;
+    if (st != LB_OK) goto done;
+    lb_tape_set_mode(r.tape, LB_TAPE_NO_GRAD);
+    LB_TRY(open_flow(&r, 0));
+    for (int64_t first = 0; first < r.job.n && (first == 0 || lb_now() - start < seconds); first += b.n, free_samples(&b)) {
+        LB_TRY(fill_batch(&r, &b, first));
+        for (int64_t i = 0; i < b.n; i++) positions += b.samples[i]->count;
+        LB_TRY(run_batch(&r, &b));
+        out->items += (double)b.n;
+        if (lb_progress_stopped(spec->progress)) break;
+    }
+    out->seconds = lb_now() - start;
+    out->positions = out->items > 0 ? (double)positions / out->items : 0;
+    if (getrusage(RUSAGE_SELF, &use) == 0) out->memory = (int64_t)use.ru_maxrss << 10;
+done:
+    lb_flow_close(r.flow);
+    free_samples(&b);
+    lb_free(b.samples);
+    lb_tape_free(r.tape);
     lb_free(r.job.keys);
     return st;
 }

@@ -122,100 +122,12 @@ lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o) {
     return st == LB_OK ? p.st : st;
 }
 
-/* ---- what a file holds ---- */
-
-int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, int64_t each) {
-    int64_t bytes = 0;
+int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, double each) {
+    double bytes = 0;
     for (int t = 0; t < ntaps; t++) {
-        int64_t one = (int64_t)lb_dtype_size(taps[t].dtype) * (taps[t].ragged ? each : 1);
-        for (int d = taps[t].ragged ? 1 : 0; d < taps[t].rank; d++) one *= taps[t].shape[d];
+        double one = (double)lb_dtype_size(taps[t].dtype) * (taps[t].ragged ? each : 1);
+        for (int d = taps[t].ragged ? 1 : 0; d < taps[t].rank; d++) one *= (double)taps[t].shape[d];
         bytes += one;
     }
-    return bytes * count;
-}
-
-static void put_taps(lb_value *v, const lb_cache *c) {
-    lb_value *taps = lb_value_map();
-    for (int i = 0; i < lb_cache_taps(c); i++) {
-        const lb_cache_tap *t = lb_cache_tap_at(c, i);
-        lb_value *tap = lb_value_map(), *shape = lb_value_list();
-        for (int d = 0; d < t->rank; d++) lb_list_int(shape, t->ragged && d == 0 ? -1 : t->shape[d]);
-        lb_map_text(tap, "dtype", lb_dtype_name(t->dtype));
-        lb_map_put(tap, "shape", shape);
-        lb_map_put(taps, t->name, tap);
-    }
-    lb_map_put(v, "taps", taps);
-}
-
-static void put_print(lb_value *v, const lb_fingerprint *f) {
-    lb_value *p = lb_value_map();
-    lb_map_text(p, "weights", f->weights);
-    lb_map_text(p, "preprocessing", f->preprocessing);
-    lb_map_text(p, "tokenizer", f->tokenizer);
-    lb_map_text(p, "taps", f->taps);
-    lb_map_text(p, "list", f->list);
-    lb_map_text(p, "program", f->program);
-    lb_map_put(v, "fingerprint", p);
-}
-
-static void put_failures(lb_value *v, const lb_cache *c) {
-    enum { SHOWN = 5 };
-    int64_t by[256] = {0}, failed = 0, shown = 0;
-    lb_value *reasons = lb_value_map(), *first = lb_value_list();
-    for (int64_t i = 0; i < lb_cache_rows(c); i++) {
-        int code = lb_cache_row_status(c, i) & 255;
-        if (!code) continue;
-        by[code]++;
-        failed++;
-        if (shown++ >= SHOWN) continue;
-        lb_value *one = lb_value_map();
-        lb_map_text(one, "key", lb_cache_key(c, i));
-        lb_map_text(one, "message", lb_cache_row_message(c, i));
-        lb_list_put(first, one);
-    }
-    for (int code = 1; code < 256; code++)
-        if (by[code]) lb_map_int(reasons, lb_status_name((lb_status)-code), by[code]);
-    lb_map_int(v, "failed", failed);
-    lb_map_put(v, "reasons", reasons);
-    lb_map_put(v, "first_failures", first);
-}
-
-lb_status cli_features_value(lb_value **out, const char *path) {
-    lb_cache *c = NULL;
-    lb_status st = lb_cache_open(&c, path);
-    if (st != LB_OK) return st;
-    lb_value *v = lb_value_map();
-    lb_map_text(v, "path", path);
-    lb_map_int(v, "items", lb_cache_rows(c));
-    put_failures(v, c);
-    put_taps(v, c);
-    put_print(v, lb_cache_fingerprint(c));
-    lb_cache_close(c);
-    *out = v;
-    return v ? LB_OK : LB_E_NOMEM;
-}
-
-static lb_status for_people(const lb_value *v) {
-    const lb_value *taps = lb_get(v, "taps"), *reasons = lb_get(v, "reasons"), *first = lb_get(v, "first_failures");
-    lb_status st = cli_print("%s: %lld items, %lld failed", lb_get_text(v, "path", ""), (long long)lb_get_int(v, "items", 0), (long long)lb_get_int(v, "failed", 0));
-    for (int64_t i = 0; st == LB_OK && taps && i < taps->count; i++) {
-        lb_buf shape = {0};
-        st = lb_json_write(&shape, lb_get(taps->items[i], "shape"), 0);
-        if (st == LB_OK) st = cli_print("  %-20s %s %s", taps->keys[i], lb_get_text(taps->items[i], "dtype", ""), lb_buf_str(&shape));
-        lb_buf_free(&shape);
-    }
-    for (int64_t i = 0; st == LB_OK && reasons && i < reasons->count; i++) st = cli_print("  failed: %lld %s", (long long)reasons->items[i]->integer, reasons->keys[i]);
-    for (int64_t i = 0; st == LB_OK && first && i < first->count; i++) st = cli_print("    %s: %s", lb_get_text(first->items[i], "key", ""), lb_get_text(first->items[i], "message", ""));
-    return st;
-}
-
-lb_status cli_say_features(const lb_cli *cli, const char *path, double seconds, int64_t *failed) {
-    lb_value *v = NULL;
-    lb_status st = cli_features_value(&v, path);
-    if (st != LB_OK) return st;
-    if (seconds >= 0) lb_map_real(v, "seconds", seconds);
-    *failed = lb_get_int(v, "failed", 0);
-    st = cli->json ? cli_json(v) : for_people(v);
-    lb_value_free(v);
-    return st;
+    return (int64_t)(bytes * (double)count);
 }

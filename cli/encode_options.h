@@ -45,12 +45,11 @@ void cli_encode_close(cli_encode_run *r);
 /** Prints the model's taps with their shapes. */
 LB_MUST_USE lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o);
 /** Bytes of all features of `count` items as stored, a tap of varying length counted with `each` positions an item. */
-int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, int64_t each);
-/** What a feature file or cache folder holds: items, failed by reason, taps, fingerprints. */
-LB_MUST_USE lb_status cli_features_value(lb_value **out, const char *path);
+int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, double each);
+/** What a feature file or cache folder holds: items, failed by reason, taps, fingerprints; ranges: reads all features for their ranges and
+ *  norms. */
+LB_MUST_USE lb_status cli_features_value(lb_value **out, const char *path, bool ranges);
 /** Says it as one JSON object, or for people. *failed counts. */
-LB_MUST_USE lb_status cli_say_features(const lb_cli *cli, const char *path, double seconds, int64_t *failed);
-/** Every fixed-size tap as <folder>/<tap>.npy with keys.jsonl, failed items left out. *count rows. */
-LB_MUST_USE lb_status cli_export_features(const char *from, const char *folder, int64_t *count);
+LB_MUST_USE lb_status cli_say_features(const lb_cli *cli, const char *path, double seconds, bool ranges, int64_t *failed);
 
 #endif

@@ -64,6 +64,12 @@ typedef struct cli_encode_spec {
 /** decode (workers) -> prepare -> batches -> model -> rows of a feature file; failed items keep their row with a reason. Batches are a
  *  function of the list alone. Resumes. *failed counts failed items. */
 LB_MUST_USE lb_status cli_encode(cli_model *m, const cli_encode_spec *spec, const char *out_path, int64_t *failed);
+/** A run of the first items for about that long; nothing is written. */
+typedef struct cli_encode_trial {
+    double items, seconds, positions; /* positions: tokens of an item on the average */
+    int64_t memory;                   /* bytes of the process at its largest */
+} cli_encode_trial;
+LB_MUST_USE lb_status cli_encode_try(cli_model *m, const cli_encode_spec *spec, double seconds, cli_encode_trial *out);
 /** The taps' shapes for these inputs, without running anything. taps[i].name is spec->taps[i]. */
 LB_MUST_USE lb_status cli_encode_plan(cli_model *m, const cli_encode_spec *spec, lb_tap_spec *taps);
 

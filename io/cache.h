@@ -37,6 +37,9 @@ LB_API LB_MUST_USE lb_status lb_cache_begin(lb_cache_writer **out, int64_t *done
 LB_API LB_MUST_USE lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int64_t *length);
 /** Appends a failed item: its row is NaN (0 in i8), status is -code, message kept. */
 LB_API LB_MUST_USE lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *message);
+struct lb_cache;
+/** Appends a row of a cache as it is stored there, a failed one as failed. LB_E_MISMATCH when a tap is not there or stored otherwise. */
+LB_API LB_MUST_USE lb_status lb_cache_copy_row(lb_cache_writer *w, struct lb_cache *c, int64_t row);
 /** Hands all rows so far to the system: they survive the end of this process, not a power cut. Happens by itself within a second while
  *  rows are being added. */
 LB_API LB_MUST_USE lb_status lb_cache_flush(lb_cache_writer *w);
@@ -46,6 +49,8 @@ LB_API LB_MUST_USE lb_status lb_cache_sync(lb_cache_writer *w);
 LB_API LB_MUST_USE lb_status lb_cache_commit(lb_cache_writer **w);
 /** Stops with what is safe left for a resume. Cannot fail. */
 LB_API void lb_cache_close_part(lb_cache_writer **w);
+/** Is another process writing this file now? */
+LB_API bool lb_cache_in_use(const char *path);
 /** Drops writer and part. Cannot fail. */
 LB_API void lb_cache_discard(lb_cache_writer **w);
 
@@ -81,9 +86,40 @@ LB_API LB_MUST_USE lb_status lb_cache_read(lb_cache *c, int tap, int64_t count, 
 /** One row of a ragged tap; *out is a new array of length * inner sizes, freed by the caller. */
 LB_API LB_MUST_USE lb_status lb_cache_read_ragged(lb_cache *c, int tap, int64_t row, float **out, int64_t *length);
 
+/** First size of a row of a ragged tap, without reading it; 0 for a failed one. */
+LB_API LB_MUST_USE lb_status lb_cache_length(lb_cache *c, int tap, int64_t row, int64_t *length);
+
+/* ---- reading for training ---- */
+/** All good rows in an order for training: chunks of a tap shuffled, then rows within each `window` of chunks, so that few chunks are in use at
+ *  a time. A pure function of seed, epoch and the files. rows: [lb_cache_rows]. *count: how many (failed items are left out). */
+LB_API LB_MUST_USE lb_status lb_cache_order(lb_cache *c, int tap, uint64_t seed, int64_t epoch, int64_t window, int64_t *rows, int64_t *count);
+
+typedef struct lb_cache_stream lb_cache_stream; /* one thread at a time; several streams may share a cache */
+typedef struct lb_cache_stream_spec {
+    int ntaps;
+    const int *taps;     /* of one size each */
+    const int64_t *rows; /* [count], borrowed: in this order */
+    int64_t count, batch;
+    int workers;         /* read, check, inflate and convert ahead; 0 = within lb_cache_stream_next */
+    int depth;           /* batches ahead at the most; 0 = 2 * workers */
+} lb_cache_stream_spec;
+typedef struct lb_cache_batch {
+    int64_t first, count; /* places in rows */
+    float **values;       /* [ntaps][count, ...] */
+} lb_cache_batch;
+LB_API LB_MUST_USE lb_status lb_cache_stream_open(lb_cache_stream **out, lb_cache *c, const lb_cache_stream_spec *spec);
+/** The next batch, in order; *out = NULL after the last. Released with lb_cache_batch_free. */
+LB_API LB_MUST_USE lb_status lb_cache_stream_next(lb_cache_stream *s, lb_cache_batch **out);
+LB_API void lb_cache_stream_close(lb_cache_stream *s);
+LB_API void lb_cache_batch_free(lb_cache_batch *b);
+
 /** Checks one file or folder whole: structure, sizes, checksums, NaN in rows that say ok. Calls `problem` for each; returns LB_OK when
  *  reading worked, whatever was found; *problems counts. */
 LB_API LB_MUST_USE lb_status lb_cache_verify(const char *path, void (*problem)(void *ctx, const char *file, const char *text), void *ctx, int64_t *problems);
+
+/** Writes `path`: one feature file whose features are views of those of `from`, a folder of shards, which must stay where they are. h5py and
+ *  limbeck read it as any other. */
+LB_API LB_MUST_USE lb_status lb_cache_link(const char *path, const char *from);
 
 LB_END
 #endif

@@ -207,6 +207,15 @@ static lb_status foreign(cache_part *p) {
     return st;
 }
 
+bool lb_cache_in_use(const char *path) {
+    char *part = lb_format_dup("%s.part", path);
+    int fd = part ? open(part, O_RDWR | O_CLOEXEC) : -1;
+    bool used = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (fd >= 0) close(fd);
+    lb_free(part);
+    return used;
+}
+
 /* Opens and locks; again when the process that held the lock has removed the file meanwhile. */
 static lb_status open_locked(cache_part *p) {
     for (int again = 0; again < 16; again++) {

@@ -44,8 +44,11 @@ struct cache_pool {
 static void shuffle(uint8_t *restrict out, const uint8_t *restrict in, int64_t size, int element) {
     int64_t n = size / element;
     if (element == 2) {
-        for (int64_t i = 0; i < n; i++) out[i] = in[2 * i];
-        for (int64_t i = 0; i < n; i++) out[n + i] = in[2 * i + 1];
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = in[2 * i];
+            out[n + i] = in[2 * i + 1];
+        }
     } else {
         for (int k = 0; k < element; k++)
             for (int64_t i = 0; i < n; i++) out[k * n + i] = in[i * element + k];
@@ -57,6 +60,7 @@ static void unshuffle(uint8_t *restrict out, const uint8_t *restrict in, int64_t
     int64_t n = size / element;
     if (element == 2) {
         const uint8_t *high = in + n;
+#pragma omp simd
         for (int64_t i = 0; i < n; i++) {
             out[2 * i] = in[i];
             out[2 * i + 1] = high[i];
@@ -183,7 +187,7 @@ lb_status cache_pool_open(cache_pool **out, int fd, const char *path, int64_t en
     cache_pool *p = lb_calloc(1, sizeof *p);
     if (!p) return LB_E_NOMEM;
     if (workers < 1) workers = 1;
-    *p = (cache_pool){.fd = fd, .end = end, .depth = 2 * workers + 2, .spare_room = 4 * workers + 8};
+    *p = (cache_pool){.fd = fd, .end = end, .depth = 2 * workers + 8, .spare_room = 4 * workers + 8};
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     p->path = lb_strdup(path);

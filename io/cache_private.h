@@ -2,6 +2,7 @@
 /* Shared by io/cache*.c only: the layout of a feature file (docs/cache-format.md). */
 #ifndef LB_IO_CACHE_PRIVATE_H
 #define LB_IO_CACHE_PRIVATE_H
+#include <pthread.h>
 #include "base/buf.h"
 #include "io/cache.h"
 #include "io/hdf5.h"
@@ -215,6 +216,41 @@ int64_t shard_block_rows(const shard_tap *t, int64_t block);
 LB_MUST_USE lb_status shard_read_block(shard *s, shard_tap *t, int64_t block, void *bytes);
 /* Positions of a block that was checked, read alone; only where !deflate and slabs is 1. */
 LB_MUST_USE lb_status shard_read_rows(shard *s, shard_tap *t, int64_t first, int64_t count, void *bytes);
+
+/* ---- cache_read.c ---- */
+struct cache_block {
+    int shard, tap;
+    int64_t index;
+    char *bytes;        /* NULL while it is being read */
+    size_t size;
+    int users;          /* threads that look at it; it stays while there are any */
+    bool failed;        /* could not be read: gone once its users are */
+    struct cache_block *newer, *older;
+    struct cache_block *next; /* in its slot */
+};
+
+enum { CACHE_SLOTS = 4096 };
+
+struct lb_cache {
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a block was read, or a file is no longer in use */
+    shard *shards;
+    int64_t nshards, open_shards, rows;
+    uint64_t clock;
+    int64_t *index; /* rows by the hash of their key, -1 = free */
+    uint64_t mask;
+    struct cache_block *slots[CACHE_SLOTS], *newest, *oldest;
+    int64_t kept, budget;
+};
+/* The shard of a row and its place in it; NULL when there is no such row. */
+const shard *cache_shard_of(const lb_cache *c, int64_t row, int64_t *inside);
+/* Opens a shard's file; few are open beside those in use. Under the lock. */
+LB_MUST_USE lb_status cache_wake(lb_cache *c, shard *s);
+
+/* ---- cache_values.c ---- */
+void cache_drop_blocks(lb_cache *c);
+/* Appends the row of a tap as it is stored: length (i64, ragged only), scale (f32, i8 only), bytes. */
+LB_MUST_USE lb_status cache_stored_row(lb_cache *c, int tap, int64_t row, lb_buf *out);
 
 /* ---- cache_foreign.c: the same through HDF5 ---- */
 LB_MUST_USE lb_status shard_foreign_open(shard *s);

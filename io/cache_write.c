@@ -247,14 +247,30 @@ static lb_status add_i8(lb_buf *out, const float *x, int64_t n) {
     return LB_OK;
 }
 
+/* Is any number finite and beyond? Compared as bits, which has no branches. */
+static bool beyond(const float *x, int64_t n, float most) {
+    uint32_t limit, any = 0;
+    memcpy(&limit, &most, sizeof limit);
+#pragma omp simd reduction(| : any)
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7fffffff;
+        any |= (uint32_t)(bits > limit) & (uint32_t)(bits < 0x7f800000);
+    }
+    return any != 0;
+}
+
 static lb_status add_half(lb_buf *out, lb_dtype dtype, const float *x, int64_t n) {
     uint16_t half[1024];
     const int64_t room = (int64_t)LB_COUNT(half);
     const float most = dtype == LB_F16 ? 65519.996f : 3.3961e38f; /* beyond, rounding gives infinity */
     for (int64_t i = 0; i < n; i += room) {
         int64_t m = n - i < room ? n - i : room;
-        for (int64_t k = 0; k < m; k++)
-            if (isfinite(x[i + k]) && fabsf(x[i + k]) > most) return lb_fail(LB_E_NUMERIC, "element %lld is %g, which %s cannot hold", (long long)(i + k), (double)x[i + k], lb_dtype_name(dtype));
+        if (beyond(x + i, m, most))
+            for (int64_t k = 0; k < m; k++)
+                if (isfinite(x[i + k]) && fabsf(x[i + k]) > most)
+                    return lb_fail(LB_E_NUMERIC, "element %lld is %g, which %s cannot hold", (long long)(i + k), (double)x[i + k], lb_dtype_name(dtype));
         lb_convert(half, dtype, x + i, LB_F32, m);
         lb_buf_add(out, half, (size_t)m * sizeof *half);
     }
@@ -315,6 +331,30 @@ lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *me
     if (st != LB_OK) return st;
     if (code >= 0 || code < -255) return lb_fail(LB_E_ARG, "%s: a failed item with code %d", w->path, (int)code);
     return keep_up(w, cache_rows_fail(&w->rows, -(int)code, message && message[0] ? message : lb_status_name(code)));
+}
+
+static lb_status stored_tap(const lb_cache_writer *w, const lb_cache *c, int i, int *tap) {
+    const lb_tap_spec *want = &w->taps[i];
+    *tap = lb_cache_tap_find(c, want->name);
+    const lb_cache_tap *have = lb_cache_tap_at(c, *tap);
+    bool same = have && have->dtype == want->dtype && have->ragged == want->ragged && have->rank == want->rank;
+    for (int d = want->ragged ? 1 : 0; same && d < want->rank; d++) same = have->shape[d] == want->shape[d];
+    return same ? LB_OK : lb_fail(LB_E_MISMATCH, "%s: tap '%s' is not stored in the same way where it is taken from", w->path, want->name);
+}
+
+lb_status lb_cache_copy_row(lb_cache_writer *w, lb_cache *c, int64_t row) {
+    int status = lb_cache_row_status(c, row);
+    if (status) return lb_cache_failed_row(w, (lb_status)-status, lb_cache_row_message(c, row));
+    lb_status st = ready(w);
+    if (st != LB_OK) return st;
+    lb_buf_clear(&w->record);
+    for (int i = 0, tap; i < w->ntaps; i++) {
+        st = stored_tap(w, c, i, &tap);
+        if (st == LB_OK) st = cache_stored_row(c, tap, row, &w->record);
+        if (st != LB_OK) return st;
+    }
+    if (w->record.failed) return LB_E_NOMEM;
+    return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record)));
 }
 
 lb_status lb_cache_flush(lb_cache_writer *w) {

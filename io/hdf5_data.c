@@ -159,14 +159,19 @@ hid_t lb_h5_create_list(int rank, const int64_t *chunk) {
     return p;
 }
 
-hid_t lb_h5_new_set(lb_h5 *f, const char *name, hid_t type, int rank, const int64_t *shape, hid_t list) {
+static hid_t new_set_with(lb_h5 *f, const char *name, hid_t type, int rank, const int64_t *shape, hid_t list, hid_t dapl) {
     hsize_t dims[LB_MAX_RANK];
     for (int i = 0; i < rank; i++) dims[i] = (hsize_t)shape[i];
     hid_t space = rank ? H5Screate_simple(rank, dims, NULL) : H5Screate(H5S_SCALAR);
-    hid_t dapl = row_list(), set = -1;
+    hid_t set = -1;
     if (space >= 0 && dapl >= 0 && make_groups(f, name)) set = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, list, dapl);
-    if (dapl >= 0) H5Pclose(dapl);
     if (space >= 0) H5Sclose(space);
+    return set;
+}
+
+hid_t lb_h5_new_set(lb_h5 *f, const char *name, hid_t type, int rank, const int64_t *shape, hid_t list) {
+    hid_t dapl = row_list(), set = new_set_with(f, name, type, rank, shape, list, dapl);
+    if (dapl >= 0) H5Pclose(dapl);
     return set;
 }
 
@@ -271,7 +276,10 @@ done:
 static hid_t packed_texts(lb_h5 *f, const char *dataset, hid_t type, int64_t count) {
     int64_t chunk = TEXTS_AT_ONCE;
     hid_t list = lb_h5_create_list(1, &chunk);
-    hid_t set = list >= 0 && H5Pset_deflate(list, 1) >= 0 ? lb_h5_new_set(f, dataset, type, 1, &count, list) : -1;
+    hid_t dapl = H5Pcreate(H5P_DATASET_ACCESS); /* a chunk is made in several parts: it stays in memory until it is whole */
+    bool ok = list >= 0 && dapl >= 0 && H5Pset_deflate(list, 1) >= 0 && H5Pset_chunk_cache(dapl, 521, 4 << 20, 1.0) >= 0;
+    hid_t set = ok ? new_set_with(f, dataset, type, 1, &count, list, dapl) : -1;
+    if (dapl >= 0) H5Pclose(dapl);
     if (list >= 0) H5Pclose(list);
     return set;
 }

@@ -253,3 +253,36 @@ lb_status lb_h5_graft_adopt(lb_h5_graft *g, const char *dataset, const lb_h5_gra
 done:
     return st;
 }
+
+/* ---- views ---- */
+
+static bool map_view(hid_t list, const char *dataset, int rank, const hsize_t *all, hsize_t first, const lb_h5_view *v) {
+    hsize_t at[LB_MAX_RANK] = {first}, size[LB_MAX_RANK];
+    memcpy(size, all, (size_t)rank * sizeof *size);
+    size[0] = (hsize_t)v->rows;
+    hid_t source = H5Screate_simple(rank, size, NULL), space = H5Screate_simple(rank, all, NULL);
+    bool ok = source >= 0 && space >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, size, NULL) >= 0 && H5Pset_virtual(list, space, v->file, dataset, source) >= 0;
+    if (source >= 0) H5Sclose(source);
+    if (space >= 0) H5Sclose(space);
+    return ok;
+}
+
+lb_status lb_h5_graft_views(lb_h5_graft *g, const char *dataset, lb_dtype dtype, int rank, const int64_t *shape, int64_t count, const lb_h5_view *views) {
+    lb_status st = LB_OK;
+    hsize_t all[LB_MAX_RANK], first = 0;
+    for (int i = 0; i < rank; i++) all[i] = (hsize_t)shape[i];
+    lb_h5_lock();
+    hid_t type = lb_h5_type(dtype), list = lb_h5_create_list(rank, NULL), set = -1;
+    bool ok = type >= 0 && list >= 0;
+    for (int64_t i = 0; i < count && ok; i++) {
+        if (views[i].rows > 0) ok = map_view(list, dataset, rank, all, first, &views[i]);
+        first += (hsize_t)views[i].rows;
+    }
+    if (ok) set = lb_h5_new_set(&g->file, dataset, type, rank, shape, list);
+    if (set < 0) st = lb_h5_fail(LB_E_BUG, g->file.path, "cannot make dataset", dataset);
+    else H5Dclose(set);
+    if (list >= 0) H5Pclose(list);
+    if (type >= 0) H5Tclose(type);
+    lb_h5_unlock();
+    return st == LB_OK && dtype == LB_BF16 ? lb_h5_set_text(&g->file, dataset, "dtype", "bf16") : st;
+}

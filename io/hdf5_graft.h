@@ -24,6 +24,13 @@ typedef struct lb_h5_grafted {
 } lb_h5_grafted;
 LB_MUST_USE lb_status lb_h5_graft_adopt(lb_h5_graft *g, const char *dataset, const lb_h5_grafted *d);
 
+/* A dataset whose rows are those of the same dataset in other files, one after the other. */
+typedef struct lb_h5_view {
+    char *file; /* relative to the new file's folder, or absolute */
+    int64_t rows;
+} lb_h5_view;
+LB_MUST_USE lb_status lb_h5_graft_views(lb_h5_graft *g, const char *dataset, lb_dtype dtype, int rank, const int64_t *shape, int64_t count, const lb_h5_view *views);
+
 /* Ends it: the bytes from `userblock` to 4096, and those from data_end on. They stay until the graft is freed. */
 LB_MUST_USE lb_status lb_h5_graft_close(lb_h5_graft *g, const char **head, size_t *head_size, const char **tail, size_t *tail_size);
 void lb_h5_graft_free(lb_h5_graft *g);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "tensor/half.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/parts.h"
 
@@ -207,34 +208,6 @@ done:
 
 /* ---- element types ---- */
 
-static float float_of_half(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, e = (h >> 10) & 31, m = h & 1023, bits;
-    float f;
-    if (e == 0) {
-        f = ldexpf((float)m, -24);
-        return sign ? -f : f;
-    }
-    bits = e == 31 ? sign | 0x7f800000u | m << 13 : sign | (e + 112) << 23 | m << 13;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-
-/* IEEE 754 binary16, nearest even. */
-static uint16_t half_of_float(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    uint32_t sign = (bits >> 16) & 0x8000, a = bits & 0x7fffffff;
-    if (a > 0x7f800000) return (uint16_t)(sign | 0x7e00 | (a >> 13 & 1023));
-    if (a >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more */
-    if (a < 0x38800000) {                                  /* below 2^-14: units of 2^-24 */
-        float x;
-        memcpy(&x, &a, 4);
-        return (uint16_t)(sign | (uint32_t)rintf(x * 16777216.0f));
-    }
-    uint32_t odd = (a >> 13) & 1;
-    return (uint16_t)(sign | ((a - 0x38000000 + 0xfff + odd) >> 13));
-}
-
 static float float_of_bf16(uint16_t b) {
     uint32_t bits = (uint32_t)b << 16;
     float f;
@@ -269,7 +242,7 @@ static double get_real(const void *p, lb_dtype d, int64_t i) {
     switch (d) {
     case LB_F32: return (double)((const float *)p)[i];
     case LB_F64: return ((const double *)p)[i];
-    case LB_F16: return (double)float_of_half(((const uint16_t *)p)[i]);
+    case LB_F16: return (double)lbi_float_of_half(((const uint16_t *)p)[i]);
     case LB_BF16: return (double)float_of_bf16(((const uint16_t *)p)[i]);
     case LB_I64: return (double)((const int64_t *)p)[i];
     case LB_I32: return (double)((const int32_t *)p)[i];
@@ -309,7 +282,7 @@ static int64_t get_int(const void *p, lb_dtype d, int64_t i) {
 static void put_real(void *p, lb_dtype d, int64_t i, double x) {
     if (d == LB_F64) ((double *)p)[i] = x;
     else if (d == LB_F32) ((float *)p)[i] = (float)x;
-    else if (d == LB_F16) ((uint16_t *)p)[i] = half_of_float(float_to_odd(x));
+    else if (d == LB_F16) ((uint16_t *)p)[i] = lbi_half_of_float(float_to_odd(x));
     else ((uint16_t *)p)[i] = bf16_of_float(float_to_odd(x));
 }
 
@@ -325,11 +298,11 @@ static void put_int(void *p, lb_dtype d, int64_t i, int64_t x) {
 /* The pairs that weights, caches and pixels go through. @return false if the pair is none of them */
 static bool convert_fast(void *dst, lb_dtype to, const void *src, lb_dtype from, int64_t n) {
     if (from == LB_F16 && to == LB_F32)
-        for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = float_of_half(((const uint16_t *)src)[i]);
+        lbi_floats_of_halves(dst, src, n);
     else if (from == LB_BF16 && to == LB_F32)
         for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = float_of_bf16(((const uint16_t *)src)[i]);
     else if (from == LB_F32 && to == LB_F16)
-        for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = half_of_float(((const float *)src)[i]);
+        lbi_halves_of_floats(dst, src, n);
     else if (from == LB_F32 && to == LB_BF16)
         for (int64_t i = 0; i < n; i++) ((uint16_t *)dst)[i] = bf16_of_float(((const float *)src)[i]);
     else if (from == LB_F32 && to == LB_F64)

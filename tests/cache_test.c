@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -484,6 +486,100 @@ static void survives_a_full_disk(void) {
     umount(disk);
 }
 
+/* ---- many readers, and orders for training ---- */
+enum { READERS = 4 };
+
+static void *read_at_random(void *ctx) {
+    lb_cache *c = ctx;
+    static atomic_uint number;
+    lb_rng rng = lb_rng_make(9, atomic_fetch_add(&number, 1));
+    int64_t rows[32], bad = 0;
+    int tap = lb_cache_tap_find(c, "embedding"), tokens = lb_cache_tap_find(c, "tokens");
+    float *x = lb_alloc(32 * 96, sizeof *x);
+    for (int round = 0; round < 60; round++) {
+        for (int i = 0; i < 32; i++) rows[i] = lb_rng_below(&rng, lb_cache_rows(c));
+        bad += lb_cache_read(c, tap, 32, rows, x) != LB_OK;
+        for (int i = 0; i < 32; i++)
+            for (int k = 0; k < 96 && !fails(rows[i]); k += 13) bad += x[i * 96 + k] != value(rows[i], k, EMBEDDING);
+        float *v = NULL;
+        int64_t length = 0;
+        bad += lb_cache_read_ragged(c, tokens, rows[0], &v, &length) != LB_OK || length != (fails(rows[0]) ? 0 : rows[0] % 4);
+        lb_free(v);
+        if (lb_cache_find(c, lb_cache_key(c, rows[1])) != rows[1]) bad++;
+    }
+    lb_free(x);
+    return (void *)(intptr_t)bad;
+}
+
+/* Threads share what is read and wait for nobody; a budget of a few blocks makes them come and go. */
+static void many_readers(void) {
+    const char *path = check_tmp("readers.h5");
+    pthread_t threads[READERS];
+    lb_cache *c = NULL;
+    CHECK_OK(make(path, 20000, &the_print));
+    for (int small = 0; small < 2; small++) {
+        if (!CHECK_OK(lb_cache_open(&c, path))) return;
+        if (small) lb_cache_set_memory(c, 3 << 20);
+        for (int i = 0; i < READERS; i++) CHECK_INT(pthread_create(&threads[i], NULL, read_at_random, c), 0);
+        for (int i = 0; i < READERS; i++) {
+            void *bad = NULL;
+            pthread_join(threads[i], &bad);
+            CHECK_INT((intptr_t)bad, 0);
+        }
+        lb_cache_close(c);
+    }
+}
+
+static void check_stream(lb_cache *c, const int64_t *rows, int64_t count, int workers) {
+    int taps[2] = {lb_cache_tap_find(c, "half"), lb_cache_tap_find(c, "embedding")};
+    lb_cache_stream *s = NULL;
+    lb_cache_batch *b = NULL;
+    int64_t seen = 0;
+    CHECK_OK(lb_cache_stream_open(&s, c, &(lb_cache_stream_spec){.ntaps = 2, .taps = taps, .rows = rows, .count = count, .batch = 37, .workers = workers}));
+    while (CHECK_OK(lb_cache_stream_next(s, &b)) && b) {
+        CHECK_INT(b->first, seen);
+        for (int64_t i = 0; i < b->count; i++) {
+            if (!CHECK_NEAR(b->values[0][i * 33 + 7], value(rows[seen + i], 7, HALF), 0)) break;
+            if (!CHECK_NEAR(b->values[1][i * 96 + 95], value(rows[seen + i], 95, EMBEDDING), 0)) break;
+        }
+        seen += b->count;
+        lb_cache_batch_free(b);
+    }
+    CHECK_INT(seen, count);
+    lb_cache_stream_close(s);
+}
+
+static void orders_for_training(void) {
+    const int64_t n = 9000, good = n - n / 50;
+    const char *path = check_tmp("order.h5");
+    int64_t *a = lb_alloc((size_t)n, sizeof *a), *b = lb_alloc((size_t)n, sizeof *b), count = 0, same = 0, blocks = 0;
+    char *there = lb_calloc((size_t)n, 1);
+    lb_cache *c = NULL;
+    CHECK_OK(make(path, n, &the_print));
+    if (!CHECK_OK(lb_cache_open(&c, path))) return;
+    int tap = lb_cache_tap_find(c, "embedding"); /* 384 bytes a row: chunks of 2730 rows */
+    CHECK_OK(lb_cache_order(c, tap, 5, 3, 1, a, &count));
+    CHECK_INT(count, good);
+    for (int64_t i = 0; i < count; i++) {
+        CHECK(a[i] >= 0 && a[i] < n && !there[a[i]] && !fails(a[i]));
+        there[a[i]] = 1;
+        blocks += i > 0 && a[i] / 2730 != a[i - 1] / 2730; /* a window of one chunk: each is met once */
+    }
+    CHECK_INT(blocks, 3);
+    CHECK_OK(lb_cache_order(c, tap, 5, 3, 1, b, &count));
+    CHECK(memcmp(a, b, (size_t)count * sizeof *a) == 0);
+    CHECK_OK(lb_cache_order(c, tap, 5, 4, 1, b, &count));
+    for (int64_t i = 0; i < count; i++) same += a[i] == b[i];
+    CHECK(same < count / 100);
+    for (int workers = 0; workers < 4; workers += 1 + (workers == 1)) check_stream(c, b, count, workers);
+    lb_cache_set_memory(c, 1 << 20);
+    check_stream(c, b, count, 2);
+    lb_cache_close(c);
+    lb_free(a);
+    lb_free(b);
+    lb_free(there);
+}
+
 /* ---- damage ---- */
 static void keep_last(void *ctx, const char *file, const char *text) { snprintf(ctx, 512, "%s", text); }
 
@@ -624,6 +720,8 @@ int main(int argc, char **argv) {
                                      {"one_writer_at_a_time", one_writer_at_a_time},
                                      {"survives_failing_writes", survives_failing_writes},
                                      {"survives_a_full_disk", survives_a_full_disk},
+                                     {"many_readers", many_readers},
+                                     {"orders_for_training", orders_for_training},
                                      {"finds_every_flipped_bit", finds_every_flipped_bit},
                                      {"tells_damage_when_reading", tells_damage_when_reading},
                                      {"finds_numbers_that_are_not", finds_numbers_that_are_not},

@@ -494,6 +494,24 @@ static void short_floats(void) {
     CHECK_NEAR((double)back[5], 5.9604644775390625e-8, 0);
     CHECK_NEAR((double)back[9], 0.0999755859375, 0);
     CHECK(isinf(back[4]) && signbit(back[12]));
+    /* every half, there and back, in long runs (which go by instructions of their own) as alone */
+    static uint16_t all[65536], again[65536];
+    static float wide[65536];
+    for (int i = 0; i < 65536; i++) all[i] = (uint16_t)i;
+    lb_convert(wide, LB_F32, all, LB_F16, 65536);
+    lb_convert(again, LB_F16, wide, LB_F32, 65536);
+    for (int i = 0; i < 65536; i++) {
+        float one;
+        bool nan = (i & 0x7fff) > 0x7c00;
+        lb_convert(&one, LB_F32, &all[i], LB_F16, 1);
+        if (nan ? !(isnan(one) && isnan(wide[i]) && (again[i] & 0x7fff) > 0x7c00) : memcmp(&one, &wide[i], 4) != 0 || again[i] != i) CHECK_INT(again[i], i);
+    }
+    for (int i = 0; i < 65536; i++) wide[i] = ldexpf((float)(i * 2654435761u % 8388608u) / 8388608.0f + 1, i % 44 - 28); /* roundings everywhere */
+    lb_convert(again, LB_F16, wide, LB_F32, 65536);
+    for (int i = 0; i < 65536; i++) {
+        lb_convert(got, LB_F16, &wide[i], LB_F32, 1);
+        if (got[0] != again[i]) CHECK_INT(again[i], got[0]);
+    }
     const float b[] = {1.0f, 1.00390625f, 1.01171875f, 3.3895314e38f, 3.4e38f, -0.1f};
     const uint16_t bf[] = {0x3f80, 0x3f80, 0x3f82, 0x7f7f, 0x7f80, 0xbdcd};
     lb_convert(got, LB_BF16, b, LB_F32, 6);

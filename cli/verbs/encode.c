@@ -21,7 +21,7 @@ static lb_status run(lb_cli *cli, void *opts) {
     lb_status st = cli_encode_open(&r, cli, &o->items, &o->encode);
     if (st != LB_OK) return st;
     LB_TRY(cli_encode(r.model, &r.spec, o->encode.out, &failed));
-    LB_TRY(cli_say_features(cli, o->encode.out, lb_now() - start, &failed));
+    LB_TRY(cli_say_features(cli, o->encode.out, lb_now() - start, false, &failed));
     if (failed && (o->encode.strict || failed == r.count)) st = lb_fail(LB_E_FORMAT, "%lld of %lld items failed; their reasons are in %s", (long long)failed, (long long)r.count, o->encode.out);
 done:
     cli_encode_close(&r);
