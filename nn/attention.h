@@ -117,6 +117,10 @@ typedef struct lb_block_spec {
 /** One transformer block: x + self(norm x), x + cross(norm x, memory), x + mlp(norm x). @return [N,L,C] */
 LB_API lb_tensor *lb_nn_block(lb_nn *m, lb_tensor *x, const lb_block_spec *spec);
 
+/** depth blocks below the names blocks.0, blocks.1, ...; taps block.K, and the weights of self-attention [N,H,L,L] as attn.K for whoever asks for them
+ *  (not with recompute). */
+LB_API lb_tensor *lb_nn_blocks(lb_nn *m, lb_tensor *x, int64_t depth, const lb_block_spec *spec);
+
 /** Two streams that attend to each other (co-attention, Lu et al., arXiv:1908.02265): each a block below the names `a` and `b` whose memory
  *  is the other stream as it came in. spec: for both; its memory is ignored. mask_a, mask_b [N,L] of the streams, may be NULL. */
 LB_API void lb_nn_co_block(lb_nn *m, lb_tensor **a, lb_tensor **b, lb_tensor *mask_a, lb_tensor *mask_b, const lb_block_spec *spec);

@@ -100,7 +100,11 @@ lb_status lb_nn_want(lb_nn *m, const char *tap) {
     return LB_OK;
 }
 
-bool lb_nn_wants(const lb_nn *m, const char *tap) { return find_want(m, tap) != NULL; }
+bool lb_nn_wants(const lb_nn *m, const char *tap) {
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", m->tap_prefix, tap);
+    return m->seen || find_want(m, name);
+}
 
 void lb_nn_list_taps(lb_nn *m, void (*seen)(void *ctx, const char *tap, const lb_tensor *x), void *ctx) {
     m->seen = seen;

@@ -76,6 +76,7 @@ LB_API lb_tensor *lb_nn_out(lb_nn *m, lb_tensor *y);
 
 /** Asks for a tap before the run; its value is kept. After the run lb_nn_tapped gives it, NULL if the network has none. */
 LB_API LB_MUST_USE lb_status lb_nn_want(lb_nn *m, const char *tap);
+/** Is it asked for, or are all listed? For taps that cost something; the name without what lb_nn_tap_under put before it. */
 LB_API bool lb_nn_wants(const lb_nn *m, const char *tap);
 /** All taps are recorded with their shapes (not kept) when this is set: `--taps list`. */
 LB_API void lb_nn_list_taps(lb_nn *m, void (*seen)(void *ctx, const char *tap, const lb_tensor *x), void *ctx);

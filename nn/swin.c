@@ -88,13 +88,18 @@ lb_tensor *lb_nn_patch_merging(lb_nn *m, lb_tensor *x, double eps) {
     return lb_nn_linear_no_bias(m, lb_nn_layer_norm(m, lb_concat(t, 4, part, -1), "norm", eps), "reduction", 2 * c, LB_ACT_NONE);
 }
 
-lb_tensor *lb_nn_resize_positions(lb_nn *m, lb_tensor *x, int64_t first, int64_t h, int64_t w, int64_t h2, int64_t w2) {
+lb_tensor *lb_nn_resize_positions(lb_nn *m, lb_tensor *x, int64_t first, int64_t h, int64_t w, int64_t h2, int64_t w2, lb_places how) {
     lb_tape *t = lb_nn_tape(m);
     int64_t c = lbi_size(x, 0), rows = lbi_size(x, 1);
     if (!lb_tape_ok(t) || (h == h2 && w == w2)) return x;
     if (x->rank < 2 || rows != first + h * w || h2 < 1 || w2 < 1) return lb_tape_fail(t, LB_E_SHAPE, "positions: %lld rows, expected %lld and a grid %lldx%lld", (long long)rows, (long long)first, (long long)h, (long long)w);
     lb_tensor *grid = lb_reshape(t, lb_slice(t, x, -2, first, INT64_MAX, 1), 4, (int64_t[]){-1, h, w, c});
-    grid = lb_resize2d(t, lb_permute(t, grid, (int[]){0, 3, 1, 2}), h2, w2, LB_RESIZE_CUBIC, false);
+    lb_resize_spec spec = {.size = {h2, w2}, .mode = how == LB_PLACES_LINEAR ? LB_RESIZE_LINEAR : LB_RESIZE_CUBIC, .antialias = how == LB_PLACES_SMOOTH};
+    if (how == LB_PLACES_OFFSET) {
+        spec.scale[0] = ((double)h2 + 0.1) / (double)h;
+        spec.scale[1] = ((double)w2 + 0.1) / (double)w;
+    }
+    grid = lb_resize(t, lb_permute(t, grid, (int[]){0, 3, 1, 2}), spec);
     int64_t shape[LB_MAX_RANK];
     for (int i = 0; i < x->rank; i++) shape[i] = x->shape[i];
     shape[x->rank - 2] = h2 * w2;

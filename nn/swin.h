@@ -18,9 +18,16 @@ LB_API lb_tensor *lb_nn_window_attention(lb_nn *m, lb_tensor *x, const lb_swin_s
 /** Neighbouring 2x2 tokens become one: [N,H,W,C] -> [N,H/2,W/2,2C], sides rounded up; norm [4C], reduction [2C,4C]. */
 LB_API lb_tensor *lb_nn_patch_merging(lb_nn *m, lb_tensor *x, double eps);
 
-/** Learned positions for another grid: rows [..., first + h w, C] whose last h w stand for a grid become [..., first + h2 w2, C] by bicubic
- *  resizing without antialiasing (half pixel centres), as DeiT and DINO do; the same grid gives x itself. */
-LB_API lb_tensor *lb_nn_resize_positions(lb_nn *m, lb_tensor *x, int64_t first, int64_t h, int64_t w, int64_t h2, int64_t w2);
+/* How learned positions are brought to another grid; half pixel centres. */
+typedef enum lb_places {
+    LB_PLACES_CUBIC = 0, /* bicubic without antialiasing: DeiT, DINO, Hugging Face */
+    LB_PLACES_SMOOTH,    /* bicubic with antialiasing: timm, open_clip, DINOv2 with registers */
+    LB_PLACES_OFFSET,    /* bicubic by the factor (new + 0.1) / old: the published DINOv2 */
+    LB_PLACES_LINEAR,    /* bilinear */
+} lb_places;
+/** Learned positions for another grid: rows [..., first + h w, C] whose last h w stand for a grid become [..., first + h2 w2, C]; the same grid
+ *  gives x itself. */
+LB_API lb_tensor *lb_nn_resize_positions(lb_nn *m, lb_tensor *x, int64_t first, int64_t h, int64_t w, int64_t h2, int64_t w2, lb_places how);
 
 LB_END
 #endif

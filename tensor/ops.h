@@ -9,7 +9,7 @@
 #include "tensor/tape.h"
 LB_BEGIN
 
-typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH, LB_ACT_HARDSWISH, LB_ACT_HARDSIGMOID } lb_act;
+typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH, LB_ACT_HARDSWISH, LB_ACT_HARDSIGMOID, LB_ACT_GELU_QUICK } lb_act;
 /* Of a loss: mean over all, sum, one per element or row, sum divided by the first axis. */
 typedef enum lb_reduction { LB_MEAN = 0, LB_SUM = 1, LB_NONE = 2, LB_BATCH_MEAN = 3 } lb_reduction;
 

@@ -92,7 +92,7 @@ static void prefix_and_map(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     out[0] = lb_nn_attend(m, in[0], NULL, &s);
 }
 static void adapter(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_adapter(m, in[0], "adapter", 2, LB_ACT_GELU); }
-static void positions(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_resize_positions(m, in[0], 1, 3, 2, 4, 5); }
+static void positions(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_resize_positions(m, in[0], 1, 3, 2, 4, 5, LB_PLACES_CUBIC); }
 static void co_attention(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     out[0] = in[0];
     out[1] = in[1];

@@ -338,6 +338,7 @@ static const torch_op ops[] = {
     {"gaussian_nll", .run = gaussian_nll},
     {"ge", .two = lb_ge},
     {"gelu", .one = lb_gelu},
+    {"gelu_quick", .one = lb_gelu_quick},
     {"gelu_tanh", .one = lb_gelu_tanh},
     {"gt", .two = lb_gt},
     {"hardsigmoid", .one = lb_hardsigmoid},

@@ -40,6 +40,9 @@ LBI_LEVELS static void apply(lb_act act, lb_real *restrict y, int64_t n, lb_real
     case LB_ACT_HARDSIGMOID:
         for (int64_t i = 0; i < n; i++) y[i] = lbi_hardsigmoid(y[i]);
         break;
+    case LB_ACT_GELU_QUICK:
+        for (int64_t i = 0; i < n; i++) y[i] = y[i] / (1 + lbi_exp((lb_real)-1.702 * y[i]));
+        break;
     }
 }
 
@@ -80,6 +83,7 @@ lb_tensor *lbi_act_op(lb_tape *t, lb_tensor *x, lb_act act) {
     case LB_ACT_TANH: return lb_tanh(t, x);
     case LB_ACT_HARDSWISH: return lb_hardswish(t, x);
     case LB_ACT_HARDSIGMOID: return lb_hardsigmoid(t, x);
+    case LB_ACT_GELU_QUICK: return lb_gelu_quick(t, x);
     }
     return x;
 }

@@ -1,125 +1,198 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Vision transformer: Dosovitskiy et al., arXiv:2010.11929. Names, fused qkv and epsilon as in timm's VisionTransformer, so its published
- * weights load (class token, learned positions, norm before blocks' parts and at the end). */
+/* Vision transformer: Dosovitskiy et al., arXiv:2010.11929; DeiT with its distillation token, Touvron et al., arXiv:2012.12877; DINOv2, Oquab et al.,
+ * arXiv:2304.07193, and its registers, Darcet et al., arXiv:2309.16588. Names, fused qkv and epsilon as in timm's VisionTransformer; weights with the
+ * names of Hugging Face and of the published DINOv2 load too. */
 #include <stdio.h>
 #include <string.h>
-#include "nn/attention.h"
 #include "vision/archs.h"
+#include "vision/vit.h"
 
 typedef struct config {
-    int64_t size, patch, width, depth, heads, mlp, embed, classes;
-    double dropout;
-    bool recompute;
-    const char *pool;
+    lb_vit vit;
+    int64_t embed, classes;
+    const char *pool, *head;
+    bool norm_behind, pooler;
 } config;
 
 static const lb_param params[] = {
-    LB_PARAM(config, size, 64, 1, 4096, "px", "side of the pictures, a multiple of patch"),
-    LB_PARAM(config, patch, 8, 1, 256, "px", "side of a patch"),
-    LB_PARAM(config, width, 192, 1, 65536, "1", "width of the tokens, a multiple of heads"),
-    LB_PARAM(config, depth, 6, 1, 1000, "1", "blocks"),
-    LB_PARAM(config, heads, 3, 1, 1024, "1", "attention heads"),
-    LB_PARAM(config, mlp, 768, 1, 1000000, "1", "inner width of a block's map"),
+    LB_VIT_PARAMS(config, vit, "", 64, 8, 192, 6, 3, 768, 1e-6, "gelu"),
+    LB_VIT_NUMBER(config, vit, "", "registers", registers, LB_T_I64, 0, 0, 1024, "tokens", "learned tokens between the class token and the patches"),
+    LB_VIT_NUMBER(config, vit, "", "prefix_places", prefix_places, LB_T_I64, -1, -1, 2048, "tokens", "so many tokens in front of the patches have positions; -1 = all"),
+    LB_VIT_NUMBER(config, vit, "", "no_class", no_class, LB_T_BOOL, 0, 0, 1, "", "without a class token"),
+    LB_VIT_NUMBER(config, vit, "", "distilled", distilled, LB_T_BOOL, 0, 0, 1, "", "a distillation token behind the class token"),
+    LB_VIT_NUMBER(config, vit, "", "no_patch_bias", no_patch_bias, LB_T_BOOL, 0, 0, 1, "", "patches without bias"),
+    LB_VIT_NUMBER(config, vit, "", "no_qkv_bias", no_qkv_bias, LB_T_BOOL, 0, 0, 1, "", "queries, keys and values without bias"),
+    LB_VIT_NUMBER(config, vit, "", "no_positions", no_positions, LB_T_BOOL, 0, 0, 1, "", "without learned positions"),
+    LB_VIT_NUMBER(config, vit, "", "norm_pre", norm_pre, LB_T_BOOL, 0, 0, 1, "", "a norm before the first block"),
+    LB_VIT_NUMBER(config, vit, "", "gated", gated, LB_T_BOOL, 0, 0, 1, "", "a block's map is SwiGLU"),
+    LB_VIT_NUMBER(config, vit, "", "qk_norm", qk_norm, LB_T_BOOL, 0, 0, 1, "", "norms of each head's queries and keys"),
+    LB_VIT_NUMBER(config, vit, "", "layer_scale", layer_scale, LB_T_F64, 0, 0, 100, "1", "start of the learned factors per channel; 0 = none"),
     LB_PARAM(config, embed, 256, 0, 65536, "1", "width of the L2-normalised projection that is the embedding; 0 = none, the embedding is pooled"),
     LB_PARAM(config, classes, 0, 0, 10000000, "1", "classes of the head; 0 = no logits"),
-    LB_PARAM(config, dropout, 0, 0, 0.9, "1", "dropout behind attention and map"),
-    LB_PARAM_FLAG(config, recompute, 0, "blocks are computed again in the backward pass: less memory for a second forward pass"),
-    LB_PARAM_TEXT(config, pool, "cls", "cls|mean", "pooled is the class token, or the mean over the patches"),
+    LB_PARAM_TEXT(config, pool, "cls", "cls|mean|map", "pooled is the class token, the mean over the patches, or what a learned query attends to"),
+    LB_PARAM_TEXT(config, head, "pooled", "pooled|both|distilled", "logits come from pooled; from class token and mean over the patches; from class and distillation token, averaged"),
+    LB_PARAM_FLAG(config, norm_behind, 0, "the last norm stands behind the pooling"),
+    LB_PARAM_FLAG(config, pooler, 0, "pooled goes through a linear map and tanh"),
     LB_PARAM_END};
 
-static const double eps = 1e-6;
+/* ---- forward ---- */
 
-static lb_tensor *block(lb_nn *m, lb_tensor *x, const config *c, int i) {
-    lb_nn_in(m, "blocks.%d", i);
-    lb_tensor *y = lb_nn_block(m, x, &(lb_block_spec){.self = {.heads = c->heads}, .mlp = {.width = c->mlp, .act = LB_ACT_GELU}, .eps = eps, .dropout = c->dropout, .recompute = c->recompute, .names = &lb_names_timm});
-    lb_nn_tap(m, y, "block.%d", i);
-    return lb_nn_out(m, y);
+static lb_tensor *pool(lb_nn *m, lb_tensor *x, const config *c) {
+    const lb_vit *v = &c->vit;
+    lb_tensor *y = strcmp(c->pool, "mean") == 0 ? lb_vit_mean(m, x, v) : strcmp(c->pool, "map") == 0 ? lb_vit_attention_pool(m, x, v) : lb_vit_token(m, x, 0);
+    if (c->norm_behind) y = lb_nn_layer_norm(m, y, "fc_norm", v->eps);
+    return c->pooler ? lb_nn_linear(m, y, "pooler.dense", v->dim, LB_ACT_TANH) : y;
 }
 
-/* image [N,3,S,S] -> tokens [N,1+P,C]: class token, then patches row by row, with positions. */
-static lb_tensor *patches(lb_nn *m, lb_tensor *image, const config *c) {
+static lb_tensor *logits(lb_nn *m, lb_tensor *x, lb_tensor *pooled, const config *c) {
     lb_tape *t = lb_nn_tape(m);
-    int64_t side = c->size / c->patch, count = side * side, w = c->width;
-    lb_tensor *x = lb_nn_conv2d(m, image, "patch_embed.proj", w, c->patch, lb_conv_same(c->patch, 0, 1), true);
-    lb_tensor *token = lb_nn_param(m, "cls_token", 3, (int64_t[]){1, 1, w}, LB_INIT_NORMAL, 1e-6);
-    lb_tensor *places = lb_nn_param(m, "pos_embed", 3, (int64_t[]){1, count + 1, w}, LB_INIT_TRUNC_NORMAL, 0.02);
-    if (!lb_tape_ok(t)) return x;
-    x = lb_transpose(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], w, count}), 1, 2);
-    token = lb_expand(t, token, 3, (int64_t[]){x->shape[0], 1, w});
-    return lb_add(t, lb_concat(t, 2, (lb_tensor *[]){token, x}, 1), places);
-}
-
-static bool fits(lb_tape *t, const config *c, const lb_tensor *image) {
-    if (!lb_tape_ok(t)) return false;
-    if (c->size % c->patch || c->width % c->heads)
-        lb_tape_fail(t, LB_E_ARG, "vit: size %lld is to be a multiple of patch %lld, width %lld of heads %lld", (long long)c->size, (long long)c->patch, (long long)c->width, (long long)c->heads);
-    else if (image->rank != 4 || image->shape[2] != c->size || image->shape[3] != c->size) {
-        char text[96];
-        lb_tape_fail(t, LB_E_SHAPE, "vit: pictures %s, wanted [N,3,%lld,%lld]", lb_shape_text(text, sizeof text, image->rank, image->shape), (long long)c->size, (long long)c->size);
-    }
-    return lb_tape_ok(t);
+    if (strcmp(c->head, "both") == 0) pooled = lb_concat(t, 2, (lb_tensor *[]){pooled, lb_vit_mean(m, x, &c->vit)}, 1);
+    lb_tensor *y = lb_nn_linear(m, pooled, "head", c->classes, LB_ACT_NONE);
+    if (strcmp(c->head, "distilled") != 0) return y;
+    lb_tensor *z = lb_nn_linear(m, lb_vit_token(m, x, 1), "head_dist", c->classes, LB_ACT_NONE);
+    lb_nn_tap(m, y, "cls_logits");
+    lb_nn_tap(m, z, "distillation_logits");
+    return lb_scale(t, lb_add(t, y, z), 0.5);
 }
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    lb_tape *t = lb_nn_tape(m);
-    if (!fits(t, c, in[0])) return;
-    lb_tensor *x = patches(m, in[0], c);
-    for (int64_t i = 0; i < c->depth; i++) x = block(m, x, c, (int)i);
-    x = lb_nn_layer_norm(m, x, "norm", eps);
+    lb_tensor *x = lb_vit_tower(m, in[0], &c->vit);
+    if (!c->norm_behind) x = lb_nn_layer_norm(m, x, "norm", c->vit.eps);
     lb_nn_tap(m, x, "tokens");
-    if (!lb_tape_ok(t)) return;
-    bool mean = strcmp(c->pool, "mean") == 0;
-    x = mean ? lb_mean(t, lb_slice(t, x, 1, 1, x->shape[1], 1), 1, false) : lb_reshape(t, lb_slice(t, x, 1, 0, 1, 1), 2, (int64_t[]){x->shape[0], c->width});
-    lb_nn_tap(m, x, "pooled");
-    lb_nn_tap(m, c->embed ? lb_normalize(t, lb_nn_linear_no_bias(m, x, "projection", c->embed, LB_ACT_NONE), 1e-12) : x, "embedding");
-    if (c->classes) lb_nn_tap(m, lb_nn_linear(m, x, "head", c->classes, LB_ACT_NONE), "logits");
+    lb_tensor *y = pool(m, x, c);
+    lb_nn_tap(m, y, "pooled");
+    lb_nn_tap(m, c->embed ? lb_normalize(lb_nn_tape(m), lb_nn_linear_no_bias(m, y, "projection", c->embed, LB_ACT_NONE), 1e-12) : y, "embedding");
+    if (c->classes) lb_nn_tap(m, logits(m, x, y, c), "logits");
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
-    const config *c = cfg;
+    const lb_vit *v = &((const config *)cfg)->vit;
     (void)input;
     *rank = 4;
     shape[0] = 1;
-    shape[1] = 3;
-    shape[2] = shape[3] = c->size;
+    shape[1] = v->channels;
+    shape[2] = v->height;
+    shape[3] = v->width ? v->width : v->height;
 }
+
+/* ---- from outside ---- */
+
+static const char *const families[] = {"vit", "deit", "dinov2", "dinov2_with_registers", "vit_msn"};
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    int found = 0;
-    (void)json;
-    for (int64_t i = 0; i < count; i++)
-        found += strcmp(names[i], "cls_token") == 0 || strcmp(names[i], "patch_embed.proj.weight") == 0 || strcmp(names[i], "blocks.0.attn.qkv.weight") == 0;
-    return found == 3 ? 60 : 0;
+    static const char *const plain[] = {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.attn.proj.weight", "blocks.0.norm1.weight"};
+    static const char *const not_plain[] = {"blocks.0.attn.rel_pos_h", "neck.0.weight", "decoder_embed.weight"};
+    for (size_t i = 0; i < LB_COUNT(families); i++)
+        if (lb_config_is(json, families[i])) return 90;
+    return lb_names_found(names, count, (int)LB_COUNT(plain), plain) == (int)LB_COUNT(plain) && lb_names_found(names, count, (int)LB_COUNT(not_plain), not_plain) == 0 ? 60 : 0;
 }
 
-static int64_t size_of(const lb_value *tensors, const char *name, int axis) {
-    for (int64_t i = 0; tensors && i < tensors->count; i++)
-        if (strcmp(tensors->keys[i], name) == 0 && tensors->items[i]->count > axis) return tensors->items[i]->items[axis]->integer;
-    return 0;
+static lb_status set_text(void *cfg, const char *row, const char *value) { return lb_param_set_text(lb_param_find(params, row), cfg, value); }
+
+/* timm: shapes, and what "model_args" of its config.json says. */
+static lb_status from_timm(config *c, const lb_value *json) {
+    const lb_value *args = lb_get(json, "model_args");
+    lb_vit *v = &c->vit;
+    v->height = lb_config_int(args, "img_size", 0, 0);
+    v->width = lb_config_int(args, "img_size", 1, v->height);
+    lb_status st = lb_vit_from_shapes(v, json);
+    bool hub = lb_outside_has(json, "mask_token"), map = lb_outside_has(json, "attn_pool.latent");
+    const char *pool = lb_get_text(args, "global_pool", lb_get_text(json, "global_pool", map ? "map" : "token"));
+    v->heads = lb_config_int(args, "num_heads", 0, v->heads);
+    c->classes = lb_outside_size(json, "head.weight", 0);
+    c->norm_behind = lb_outside_has(json, "fc_norm.weight");
+    if (c->norm_behind || v->no_class) pool = map ? "map" : "avg";
+    if (st == LB_OK) st = set_text(c, "pool", strcmp(pool, "map") == 0 ? "map" : strncmp(pool, "avg", 3) == 0 ? "mean" : "cls");
+    if (st == LB_OK) st = set_text(c, "head", lb_outside_has(json, "head_dist.weight") ? "distilled" : "pooled");
+    if (st == LB_OK) st = set_text(c, "places", !hub ? "smooth" : v->registers ? "smooth" : "offset");
+    if (st == LB_OK) st = lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(args, "act_layer", NULL));
+    if (v->gated && st == LB_OK) st = set_text(c, "act", "silu");
+    if (st != LB_OK || v->heads) return st;
+    return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld is no multiple of 64 and config.json has no model_args.num_heads", (long long)v->dim);
 }
 
-/* Sizes from the weights; heads are 64 wide in every published size. */
+static lb_status from_hugging_face(config *c, const lb_value *json) {
+    bool dino = lb_config_is(json, "dinov2") || lb_config_is(json, "dinov2_with_registers");
+    lb_vit *v = &c->vit;
+    v->height = v->width = 224;
+    v->patch = dino ? 14 : 16;
+    v->dim = 768;
+    v->depth = v->heads = 12;
+    v->eps = lb_config_is(json, "vit_msn") || dino ? 1e-6 : 1e-12;
+    v->mlp = 3072;
+    lb_status st = lb_vit_from_config(v, json, lb_param_find(params, "act"), c);
+    v->distilled = lb_config_is(json, "deit");
+    v->prefix_places = 1 + v->distilled;
+    if (dino) {
+        int64_t inner = (int64_t)((double)v->dim * lb_config_real(json, "mlp_ratio", 4));
+        v->gated = lb_get_bool(json, "use_swiglu_ffn", false);
+        v->mlp = v->gated ? (inner * 2 / 3 + 7) / 8 * 8 : inner;
+        v->layer_scale = lb_config_real(json, "layerscale_value", 1);
+        if (lb_config_is(json, "dinov2_with_registers")) v->registers = lb_config_int(json, "num_register_tokens", 0, 4);
+        if (st == LB_OK && v->registers) st = set_text(c, "places", "smooth");
+        if (st == LB_OK && v->gated) st = set_text(c, "act", "silu");
+    }
+    c->pooler = lb_outside_has(json, "pooler.dense.weight") || lb_outside_has(json, "vit.pooler.dense.weight") || lb_outside_has(json, "deit.pooler.dense.weight");
+    c->classes = lb_outside_size(json, "classifier.weight", 0);
+    if (!c->classes) c->classes = lb_outside_size(json, "cls_classifier.weight", 0);
+    if (st == LB_OK && dino && c->classes) st = set_text(c, "head", "both");
+    if (st == LB_OK && lb_outside_has(json, "distillation_classifier.weight")) st = set_text(c, "head", "distilled");
+    return st;
+}
+
 static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
-    const lb_value *tensors = lb_get(json, "tensors");
-    char name[64];
-    int64_t side = 0, places = size_of(tensors, "pos_embed", 1);
-    c->width = size_of(tensors, "cls_token", 2);
-    c->patch = size_of(tensors, "patch_embed.proj.weight", 2);
-    c->mlp = size_of(tensors, "blocks.0.mlp.fc1.weight", 0);
-    c->classes = size_of(tensors, "head.weight", 0);
     c->embed = 0;
-    while ((side + 1) * (side + 1) < places) side++;
-    c->size = side * c->patch;
-    c->heads = c->width / 64;
-    for (c->depth = 0;; c->depth++) {
-        snprintf(name, sizeof name, "blocks.%lld.attn.qkv.weight", (long long)c->depth);
-        if (!size_of(tensors, name, 0)) break;
-    }
-    if (side * side + 1 == places && c->width && c->width % 64 == 0 && c->patch && c->mlp && c->depth) return LB_OK;
-    return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld (a multiple of 64 is wanted), %lld positions (a square and one), patch %lld, %lld blocks", (long long)c->width, (long long)places, (long long)c->patch, (long long)c->depth);
+    for (size_t i = 0; i < LB_COUNT(families); i++)
+        if (lb_config_is(json, families[i])) return from_hugging_face(c, json);
+    return from_timm(c, json);
 }
 
-LB_ARCH(vit) = {.id = "vit", .title = "vision transformer", .source = "arXiv:2010.11929; names of timm's VisionTransformer", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]",
-                .taps = "embedding[N,E] pooled[N,D] tokens[N,1+P,D] block.K[N,1+P,D] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise};
+static const lb_rename timm[] = {{"attn_pool.in_proj_weight", "attn_pool.q.weight+attn_pool.kv.weight"}, {"attn_pool.in_proj_bias", "attn_pool.q.bias+attn_pool.kv.bias"}, {0}};
+static const lb_rename hugging_face[] = {
+    {"patch_embed.proj", "embeddings.patch_embeddings.projection"},
+    {"cls_token", "embeddings.cls_token"},
+    {"dist_token", "embeddings.distillation_token"},
+    {"reg_token", "embeddings.register_tokens"},
+    {"pos_embed", "embeddings.position_embeddings"},
+    {"norm", "layernorm"},
+    {"pooler", "pooler"},
+    {"head", "/classifier"},
+    {"blocks.*.ls1.gamma", "encoder.layer.*.layer_scale1.lambda1"},
+    {"blocks.*.ls2.gamma", "encoder.layer.*.layer_scale2.lambda1"},
+    {0}};
+static const lb_rename deit[] = {{"head", "/cls_classifier"}, {"head_dist", "/distillation_classifier"}, {0}};
+static const lb_rename dinov2[] = {
+    {"blocks.*.norm1", "encoder.layer.*.norm1"},
+    {"blocks.*.norm2", "encoder.layer.*.norm2"},
+    {"blocks.*.mlp.fc1", "encoder.layer.*.mlp.fc1"},
+    {"blocks.*.mlp.fc2", "encoder.layer.*.mlp.fc2"},
+    {0}};
+static const lb_rename swiglu[] = {{"blocks.*.mlp.fc1", "encoder.layer.*.mlp.weights_in"}, {"blocks.*.mlp.fc2", "encoder.layer.*.mlp.weights_out"}, {0}};
+static const lb_rename published_dinov2[] = {{"reg_token", "register_tokens"}, {"blocks.*.mlp.fc1", "blocks.*.mlp.w12"}, {"blocks.*.mlp.fc2", "blocks.*.mlp.w3"}, {0}};
+static const lb_rename registers_only[] = {{"reg_token", "register_tokens"}, {0}};
+
+static const lb_spelling spellings[] = {
+    {"", {timm}},
+    {"", {registers_only}},
+    {"", {published_dinov2}},
+    {"", {hugging_face, lb_blocks_as_vit}},
+    {"vit.", {hugging_face, lb_blocks_as_vit}},
+    {"", {deit, hugging_face, lb_blocks_as_vit}},
+    {"deit.", {hugging_face, lb_blocks_as_vit}},
+    {"deit.", {deit, hugging_face, lb_blocks_as_vit}},
+    {"", {dinov2, hugging_face, lb_blocks_as_vit}},
+    {"", {swiglu, dinov2, hugging_face, lb_blocks_as_vit}},
+    {"dinov2.", {dinov2, hugging_face, lb_blocks_as_vit}},
+    {"dinov2.", {swiglu, dinov2, hugging_face, lb_blocks_as_vit}},
+    {"dinov2_with_registers.", {dinov2, hugging_face, lb_blocks_as_vit}},
+    {"dinov2_with_registers.", {swiglu, dinov2, hugging_face, lb_blocks_as_vit}},
+};
+
+static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
+
+LB_ARCH(vit) = {.id = "vit", .title = "vision transformer: ViT, DeiT, DINOv2", .source = "arXiv:2010.11929, 2012.12877, 2304.07193, 2309.16588; names of timm's VisionTransformer", .params = params, .params_size = sizeof(config), .kind = "image",
+                .inputs = "image[N,3,H,W]", .taps = "embedding[N,E] pooled[N,D] tokens[N,T+P,D] embeddings[N,T+P,D] block.K[N,T+P,D] attn.K[N,H,T+P,T+P] logits[N,K]", .forward = forward, .example = example,
+                .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
+                .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -82,3 +82,5 @@ def record(r):
     for dims in PAIRS:
         r.case('select', lambda c, a, b: torch.where(c != 0, a, b), r.whole(*dims[0], below=2), r.real(*dims[1]), r.real(*dims[0]))
         r.case('select', lambda c, a, b: torch.where(c != 0, a, b), r.tied(*dims[1]), r.real(*dims[0]), r.real(*dims[1]), fixed=(0,))
+    for x in [r.real(*shape, lo=-5, hi=5) for shape in SHAPES] + [r.real(24, lo=-15, hi=15)]:
+        r.case('gelu_quick', lambda x: x * torch.sigmoid(1.702 * x), x)

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Weights of a file into the parameters of a network, whatever spelling the file has. */
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "cli/models.h"
+
+/* lists of at most a few names each */
+typedef struct listing {
+    lb_buf text;
+    int64_t count;
+} listing;
+
+static void list(listing *l, const char *fmt, const char *a, const char *b, const char *c) {
+    if (++l->count > 8) return;
+    lb_buf_text(&l->text, l->count > 1 ? ", " : "");
+    lb_buf_text(&l->text, a);
+    if (fmt) lb_buf_format(&l->text, fmt, b, c);
+    if (l->count == 8) lb_buf_text(&l->text, ", ...");
+}
+
+/* One spelling of the names: which tensor of the file belongs to each parameter. */
+typedef struct spelling {
+    const lb_arch *arch;
+    int variant;
+} spelling;
+
+static bool outside(char dst[512], const spelling *s, const char *name) {
+    snprintf(dst, 512, "%s", name);
+    return !s->arch->outside_name || s->arch->outside_name(dst, 512, name, s->variant);
+}
+
+/* A parameter may be several tensors of a file, stacked along the first axis, or one transposed: "a+b+c", "^a" (nn/outside.h). */
+enum { TERMS = 8 };
+typedef struct term {
+    const lb_weight *w; /* NULL = missing */
+    bool transposed;
+} term;
+
+/* Splits the outside name and finds each tensor; the missing ones are listed where a list is given. @return how many terms, -1 for too many */
+static int find_terms(term terms[TERMS], const char *name, const lb_weights *w, listing *missing) {
+    char one[512];
+    int n = 0;
+    for (const char *p = name; *p; n++) {
+        if (n == TERMS) return -1;
+        terms[n].transposed = *p == '^';
+        p += terms[n].transposed;
+        size_t size = strcspn(p, "+");
+        snprintf(one, sizeof one, "%.*s", (int)size, p);
+        terms[n].w = lb_weights_find(w, one);
+        if (!terms[n].w && missing) list(missing, NULL, one, NULL, NULL);
+        p += size + (p[size] == '+');
+    }
+    return n;
+}
+
+static bool all_there(const term *terms, int n) {
+    for (int i = 0; i < n; i++)
+        if (!terms[i].w) return false;
+    return n > 0;
+}
+
+static int64_t count_found(lb_model *m, const lb_weights *w, const spelling *s) {
+    int64_t found = 0;
+    char name[512];
+    term terms[TERMS];
+    for (int64_t i = 0; i < lb_store_count(m->store); i++)
+        if (outside(name, s, lb_store_at(m->store, i)->name) && all_there(terms, find_terms(terms, name, w, NULL))) found++;
+    return found;
+}
+
+/* Sizes other than 1, which say nothing: [1,1,C] is [C], a 1x1 kernel a matrix. */
+static int true_shape(int64_t out[LB_MAX_RANK], int rank, const int64_t *shape) {
+    int n = 0;
+    for (int i = 0; i < rank; i++)
+        if (shape[i] != 1) out[n++] = shape[i];
+    return n;
+}
+
+/* Do the terms together have the shape of x? */
+static bool same_shape(const term *terms, int n, const lb_tensor *x) {
+    int64_t want[LB_MAX_RANK], have[LB_MAX_RANK], rows = 0;
+    if (n == 1 && !terms[0].transposed) {
+        int rank = true_shape(want, x->rank, x->shape);
+        return true_shape(have, terms[0].w->rank, terms[0].w->shape) == rank && memcmp(have, want, (size_t)rank * sizeof *want) == 0;
+    }
+    if (n == 1) return x->rank == 2 && terms[0].w->rank == 2 && terms[0].w->shape[0] == x->shape[1] && terms[0].w->shape[1] == x->shape[0];
+    for (int i = 0; i < n; i++) {
+        const lb_weight *w = terms[i].w;
+        if (terms[i].transposed || w->rank != x->rank || w->rank < 1 || memcmp(w->shape + 1, x->shape + 1, (size_t)(x->rank - 1) * sizeof *w->shape) != 0) return false;
+        rows += w->shape[0];
+    }
+    return rows == x->shape[0];
+}
+
+/* n elements of w as those of x from `at` on. */
+static lb_status take(lb_tensor *x, int64_t at, const lb_weight *w) {
+    int64_t n = 1;
+    for (int i = 0; i < w->rank; i++) n *= w->shape[i];
+    size_t size = lb_dtype_size(w->dtype);
+    void *to = (char *)x->data + (size_t)at * lb_dtype_size(x->dtype);
+    if ((uintptr_t)w->data % size == 0) {
+        lb_convert(to, x->dtype, w->data, w->dtype, n);
+        return LB_OK;
+    }
+    void *aligned = lb_alloc_aligned((size_t)n * size);
+    if (!aligned) return LB_E_NOMEM;
+    memcpy(aligned, w->data, (size_t)n * size);
+    lb_convert(to, x->dtype, aligned, w->dtype, n);
+    lb_free(aligned);
+    return LB_OK;
+}
+
+static lb_status take_transposed(lb_tensor *x, const lb_weight *w) {
+    lb_tensor *whole = NULL;
+    lb_status st = lb_tensor_new(&whole, x->dtype, 2, w->shape);
+    if (st == LB_OK) st = take(whole, 0, w);
+    size_t size = lb_dtype_size(x->dtype);
+    int64_t rows = w->shape[0], columns = w->shape[1];
+    for (int64_t i = 0; st == LB_OK && i < rows; i++)
+        for (int64_t k = 0; k < columns; k++) memcpy((char *)x->data + (size_t)(k * rows + i) * size, (const char *)whole->data + (size_t)(i * columns + k) * size, size);
+    lb_tensor_free(whole);
+    return st;
+}
+
+static lb_status take_terms(lb_tensor *x, const term *terms, int n) {
+    lb_status st = LB_OK;
+    int64_t at = 0, each = 1;
+    if (terms[0].transposed) return take_transposed(x, terms[0].w);
+    for (int d = 1; d < x->rank; d++) each *= x->shape[d];
+    for (int i = 0; i < n && st == LB_OK; i++) {
+        st = take(x, at, terms[i].w);
+        if (i + 1 < n) at += terms[i].w->shape[0] * each;
+    }
+    return st;
+}
+
+static lb_status report(listing *missing, listing *shapes, listing *extra, const char *file, const lb_model *m, int64_t count) {
+    if (missing->text.failed || shapes->text.failed || extra->text.failed) return LB_E_NOMEM;
+    if (missing->count + shapes->count == 0) {
+        if (extra->count) lb_say(LB_LOG_INFO, "model", "%s: %lld tensors are not used: %s", file, (long long)extra->count, lb_buf_str(&extra->text));
+        return LB_OK;
+    }
+    return lb_fail(LB_E_FORMAT, "%s: weights do not fit %s: of %lld tensors, %lld missing%s%s; %lld of another shape%s%s; %lld in the file unused%s%s", file, m->arch->id, (long long)count,
+                   (long long)missing->count, missing->count ? ": " : "", lb_buf_str(&missing->text), (long long)shapes->count, shapes->count ? ": " : "", lb_buf_str(&shapes->text),
+                   (long long)extra->count, extra->count ? ": " : "", lb_buf_str(&extra->text));
+}
+
+static spelling best_spelling(lb_model *m, const lb_weights *w) {
+    int variants = m->arch->outside_name && m->arch->outside_variants > 1 ? m->arch->outside_variants : 1;
+    spelling best = {m->arch, 0};
+    int64_t most = -1;
+    for (int v = 0; v < variants; v++) {
+        spelling s = {m->arch, v};
+        int64_t n = count_found(m, w, &s);
+        if (n > most) most = n, best = s;
+    }
+    static const lb_arch plain = {0};
+    spelling own = {&plain, 0}; /* a file of ours */
+    return m->arch->outside_name && count_found(m, w, &own) > most ? own : best;
+}
+
+lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file) {
+    lb_status st = LB_OK;
+    listing missing = {0}, shapes = {0}, extra = {0};
+    char name[512], a[96], b[96];
+    spelling s = best_spelling(m, w);
+    int64_t count = lb_store_count(m->store);
+    bool *used = lb_calloc((size_t)w->count + 1, sizeof *used);
+    if (!used) return LB_E_NOMEM;
+    for (int64_t i = 0; i < count; i++) {
+        lb_param_tensor *p = lb_store_at(m->store, i);
+        term terms[TERMS];
+        if (!outside(name, &s, p->name)) continue;
+        int n = find_terms(terms, name, w, &missing);
+        for (int k = 0; k < n; k++)
+            if (terms[k].w) used[terms[k].w - w->at] = true;
+        if (!all_there(terms, n)) continue;
+        if (same_shape(terms, n, p->x)) LB_TRY(take_terms(p->x, terms, n));
+        else list(&shapes, " %s, want %s", name, lb_shape_text(a, sizeof a, terms[0].w->rank, terms[0].w->shape), lb_shape_text(b, sizeof b, p->x->rank, p->x->shape));
+    }
+    for (int64_t i = 0; i < w->count; i++) /* PyTorch's counters of batches are no weights */
+        if (!used[i] && !lb_ends_with(w->at[i].name, "num_batches_tracked")) list(&extra, NULL, w->at[i].name, NULL, NULL);
+    st = report(&missing, &shapes, &extra, file, m, count);
+done:
+    lb_free(used);
+    lb_buf_free(&missing.text);
+    lb_buf_free(&shapes.text);
+    lb_buf_free(&extra.text);
+    return st;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* y = x s(1.702 x), s the logistic function; dx = g s (1 + 1.702 x (1 - s)). The form of GELU in OpenAI's CLIP. */
+#include "tensor/ops/elementwise.h"
+
+static const lb_real steep = (lb_real)1.702;
+
+LBI_INLINE lb_real value(lb_real x, const void *params) {
+    return x / (1 + lbi_exp(-steep * x));
+}
+
+LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
+    lb_real s = 1 / (1 + lbi_exp(-steep * x));
+    return s * (1 + steep * x * (1 - s));
+}
+
+LBI_UNARY_ROW(row, value)
+LBI_UNARY_BACK(back, slope)
+
+static const lb_op_case cases[] = {LBI_UNARY_CASES(-6, 6, NULL)};
+
+LB_OP(gelu_quick) = {.id = "gelu_quick", .title = "GELU by a logistic function", .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2",
+                     .sig = "x[...] -> y[...]", .math = "y = x sigmoid(1.702 x)", .flags = LB_OP_STRIDED | LB_OP_SETS,
+                     .reads = LB_READS_IN(0), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
+                     .cases = cases, .case_count = LB_COUNT(cases)};
+
+lb_tensor *lb_gelu_quick(lb_tape *t, lb_tensor *x) {
+    return lb_apply(t, &lb_op_gelu_quick, NULL, 0, 1, &x);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Published networks as their own code computes them, opened as users have them: a folder with config.json and weights under published names, made
+ * from tests/data/archs/outside/<group>.json; every tap against <group>.h5. A new case needs no line here. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "cli/models.h"
+#include "io/hdf5.h"
+#include "tests/check.h"
+
+/* Asked for: no number is further off than this share of its tensor's rms; f32 through some ten layers gives some 1e-6 to 1e-5. */
+static const double agreement = 1e-4;
+
+/* ---- numbers by a rule from a name, as recorder.py has it ---- */
+
+/* n numbers in -1 .. 1: the upper 24 bits of splitmix64 from the FNV-1a hash of the name. */
+static void uniform(const char *name, int64_t n, double *x) {
+    uint64_t h = 0xCBF29CE484222325u;
+    for (const char *p = name; *p; p++) h = (h ^ (uint8_t)*p) * 0x100000001B3u;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t z = h += 0x9E3779B97F4A7C15u;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+        z ^= z >> 31;
+        x[i] = (double)(z >> 40) * 0x1p-23 - 1;
+    }
+}
+
+/* A weight's numbers: kernels and maps keep sizes as they are, norms are near 1, the rest is near 0. */
+static void by_rule(lb_tensor *x, const char *name) {
+    int64_t n = lb_numel(x);
+    double *u = lb_alloc((size_t)n + 1, sizeof *u), factor = 0.3, shift = 0;
+    if (!CHECK(u != NULL)) return;
+    uniform(name, n, u);
+    if (x->rank > 1) factor = x->shape[0] == 1 ? 0.8 : 1.5 / sqrt((double)n / (double)x->shape[0]);
+    else if (lb_ends_with(name, "running_var")) factor = 0.5, shift = 1;
+    else if (lb_ends_with(name, "weight") || lb_ends_with(name, "logit_scale")) shift = 1;
+    for (int64_t i = 0; i < n; i++) ((float *)x->data)[i] = (float)(shift + factor * u[i]);
+    lb_free(u);
+}
+
+static lb_tensor *tensor_of(const lb_value *shape) {
+    lb_tensor *x = NULL;
+    int64_t s[LB_MAX_RANK] = {0};
+    for (int64_t i = 0; i < shape->count; i++) s[i] = shape->items[i]->integer;
+    CHECK_OK(lb_tensor_new(&x, LB_F32, (int)shape->count, s));
+    return x;
+}
+
+/* ---- the folder ---- */
+
+static lb_status write_json(const char *folder, const char *name, const lb_value *v) {
+    lb_buf json = {0};
+    char *path = lb_path_join(folder, name);
+    lb_status st = path ? lb_json_write(&json, v, 1) : LB_E_NOMEM;
+    if (st == LB_OK) st = lb_file_write(path, json.data, json.size);
+    lb_buf_free(&json);
+    lb_free(path);
+    return st;
+}
+
+static bool write_folder(const char *folder, const lb_value *one) {
+    const lb_value *shapes = lb_get(one, "tensors"), *files = lb_get(one, "files"), *config = lb_get(one, "config");
+    lb_tensor **x = lb_calloc((size_t)shapes->count + 1, sizeof *x);
+    char *path = lb_path_join(folder, "model.safetensors");
+    bool ok = CHECK(x && path);
+    for (int64_t i = 0; ok && i < shapes->count; i++) {
+        x[i] = tensor_of(shapes->items[i]);
+        by_rule(x[i], shapes->keys[i]);
+    }
+    ok = ok && CHECK_OK(lb_safetensors_write(path, shapes->count, (const char *const *)shapes->keys, (const lb_tensor *const *)x, NULL));
+    if (config && config->kind == LB_V_MAP) ok = ok && CHECK_OK(write_json(folder, "config.json", config));
+    for (int64_t i = 0; ok && files && i < files->count; i++) ok = CHECK_OK(write_json(folder, files->keys[i], files->items[i]));
+    for (int64_t i = 0; x && i < shapes->count; i++) lb_tensor_free(x[i]);
+    lb_free(x);
+    lb_free(path);
+    return ok;
+}
+
+/* ---- one case ---- */
+
+enum { INPUTS = 8, TAPS = 96 };
+
+static void same_numbers(const char *tap, lb_h5 *f, const char *dataset, const lb_tensor *got) {
+    lb_tensor *want = NULL;
+    char a[96], b[96];
+    double square = 0, worst = 0;
+    if (!CHECK_OK(lb_h5_read(&want, f, dataset, LB_F64)) || !CHECK(got != NULL)) goto done;
+    if (!lb_same_shape(got, want)) {
+        printf("  %s: %s, want %s\n", tap, lb_shape_text(a, sizeof a, got->rank, got->shape), lb_shape_text(b, sizeof b, want->rank, want->shape));
+        check_true(false, __FILE__, __LINE__, tap);
+        goto done;
+    }
+    int64_t n = lb_numel(want);
+    for (int64_t i = 0; i < n; i++) {
+        double w = ((double *)want->data)[i], off = fabs(lb_get_at(got, i) - w);
+        square += w * w;
+        if (!(off <= worst)) worst = off; /* NaN too */
+    }
+    worst /= sqrt(square / (double)n) + 1e-30;
+    if (!(worst <= agreement)) check_near(worst, 0, agreement, __FILE__, __LINE__, tap);
+done:
+    lb_tensor_free(want);
+}
+
+static int read_inputs(lb_h5 *f, const char *name, const lb_value *one, lb_named in[INPUTS]) {
+    const lb_value *by_name = lb_get(one, "inputs");
+    char **names = NULL, path[512];
+    int64_t count = 0;
+    int n = 0;
+    for (int64_t i = 0; i < by_name->count; i++) {
+        lb_tensor *x = tensor_of(by_name->items[i]);
+        double *u = lb_alloc((size_t)lb_numel(x) + 1, sizeof *u);
+        if (!CHECK(u != NULL)) return 0;
+        uniform(by_name->keys[i], lb_numel(x), u);
+        for (int64_t k = 0; k < lb_numel(x); k++) ((float *)x->data)[k] = (float)(1.5 * u[k]);
+        lb_free(u);
+        in[n++] = (lb_named){by_name->keys[i], x};
+    }
+    snprintf(path, sizeof path, "%s/in", name);
+    if (!lb_h5_has(f, path)) return n;
+    CHECK_OK(lb_h5_members(f, path, &names, &count));
+    for (int64_t i = 0; i < count && n < INPUTS; i++) {
+        lb_tensor *x = NULL;
+        snprintf(path, sizeof path, "%s/in/%s", name, names[i]);
+        CHECK_OK(lb_h5_read(&x, f, path, LB_I64));
+        in[n++] = (lb_named){lb_strdup(names[i]), x};
+    }
+    lb_names_free(names, count);
+    return n;
+}
+
+static void run(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
+    lb_named in[INPUTS] = {0};
+    lb_tensor *out[TAPS] = {0};
+    lb_tape *t = NULL;
+    char **taps = NULL, path[512];
+    int64_t count = 0;
+    int n = read_inputs(f, name, one, in);
+    snprintf(path, sizeof path, "%s/out", name);
+    if (!CHECK_OK(lb_h5_members(f, path, &taps, &count)) || !CHECK(count > 0 && count <= TAPS) || !CHECK_OK(lb_tape_new(&t))) goto done;
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    lb_model_run(m->model, t, n, in, (int)count, (const char *const *)taps, out);
+    if (!CHECK_OK(lb_tape_status(t))) goto done;
+    for (int64_t i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s/out/%s", name, taps[i]);
+        same_numbers(taps[i], f, path, out[i]);
+    }
+done:
+    lb_tape_free(t);
+    for (int i = 0; i < n; i++) lb_tensor_free(in[i].x);
+    lb_names_free(taps, count);
+}
+
+/* A tensor too few, and one of another shape, are named. */
+static void misfits(const lb_model *m, const char *folder, const lb_value *one) {
+    lb_value *less = lb_value_copy(one), *tensors = less ? lb_value_map() : NULL;
+    const lb_value *all = lb_get(one, "tensors");
+    const char *gone = all->keys[all->count / 2], *wide = all->keys[all->count / 2 + 1];
+    cli_model *other = NULL;
+    for (int64_t i = 0; i < all->count; i++) {
+        if (all->keys[i] == gone) continue;
+        lb_value *shape = lb_value_copy(all->items[i]);
+        if (all->keys[i] == wide && shape->count) shape->items[0]->integer += 1;
+        lb_map_put(tensors, all->keys[i], shape);
+    }
+    lb_map_put(less, "tensors", tensors);
+    if (write_folder(folder, less) && cli_model_open(&other, folder) != LB_OK)
+        CHECK(strstr(lb_error_text(), m->arch->id) != NULL && (strstr(lb_error_text(), gone) || strstr(lb_error_text(), wide)));
+    else check_true(other == NULL, __FILE__, __LINE__, "a misfit opens");
+    lb_error_clear();
+    cli_model_close(other);
+    lb_value_free(less);
+}
+
+static void one_case(lb_h5 *f, const char *name, const lb_value *one) {
+    const char *folder = check_tmp("model");
+    cli_model *m = NULL;
+    if (!CHECK_OK(lb_make_folders(folder))) return;
+    if (write_folder(folder, one) && CHECK_OK(cli_model_open(&m, folder))) {
+        run(m, f, name, one);
+        misfits(m->model, folder, one);
+    }
+    cli_model_close(m);
+    CHECK_OK(lb_remove_all(folder));
+}
+
+static void group(const char *json_path) {
+    lb_value *cases = NULL;
+    lb_h5 *f = NULL;
+    char h5[1024];
+    const char *only = getenv("LB_CASE");
+    snprintf(h5, sizeof h5, "%.*s.h5", (int)(strlen(json_path) - strlen(".json")), json_path);
+    if (CHECK_OK(lb_json_read(&cases, json_path)) && CHECK_OK(lb_h5_open(&f, h5)))
+        for (int64_t i = 0; i < cases->count; i++) {
+            if (only && strcmp(only, cases->keys[i]) != 0) continue;
+            check_begin("%s", cases->keys[i]);
+            one_case(f, cases->keys[i], cases->items[i]);
+            check_end();
+        }
+    if (f) CHECK_OK(lb_h5_close(f));
+    lb_value_free(cases);
+}
+
+static void all_groups(void) {
+    const char *folder = check_data("archs/outside");
+    char **names = NULL, path[1024];
+    int64_t count = 0, groups = 0;
+    if (!CHECK_OK(lb_list_folder(&names, &count, folder))) return;
+    for (int64_t i = 0; i < count; i++) {
+        if (!lb_ends_with(names[i], ".json")) continue;
+        snprintf(path, sizeof path, "%s/%s", check_data("archs/outside"), names[i]);
+        group(path);
+        groups++;
+    }
+    CHECK(groups > 0);
+    lb_names_free(names, count);
+}
+
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "archs-outside", (check_test[]){
+        {"as published", all_groups},
+        {0}});
+}

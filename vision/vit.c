@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vision/vit.h"
+#include <stdio.h>
+#include <string.h>
+
+int64_t lb_vit_prefix(const lb_vit *c) { return !c->no_class + c->distilled + c->registers; }
+
+static lb_places places_of(const lb_vit *c) {
+    static const char *const names[] = {"cubic", "smooth", "offset", "linear"};
+    for (int i = 0; i < (int)LB_COUNT(names); i++)
+        if (strcmp(c->places, names[i]) == 0) return (lb_places)i;
+    return LB_PLACES_CUBIC;
+}
+
+static int64_t placed(const lb_vit *c) { return c->prefix_places < 0 ? lb_vit_prefix(c) : c->prefix_places; }
+
+/* Positions for a grid of rows x columns: [1,placed + rows columns,dim]. */
+static lb_tensor *positions(lb_nn *m, const lb_vit *c, int64_t rows, int64_t columns) {
+    int64_t first = placed(c), h = c->height / c->patch, w = (c->width ? c->width : c->height) / c->patch;
+    lb_tensor *x = lb_nn_param(m, "pos_embed", 3, (int64_t[]){1, first + h * w, c->dim}, LB_INIT_TRUNC_NORMAL, 0.02);
+    return lb_nn_resize_positions(m, x, first, h, w, rows, columns, places_of(c));
+}
+
+static lb_tensor *patches(lb_nn *m, lb_tensor *image, const lb_vit *c, int64_t *rows, int64_t *columns) {
+    lb_tape *t = lb_nn_tape(m);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    if (image->rank != 4 || image->shape[1] != c->channels || image->shape[2] < c->patch || image->shape[3] < c->patch) {
+        char text[96];
+        return lb_tape_fail(t, LB_E_SHAPE, "vit: pictures %s, wanted [N,%lld,H,W] with sides of at least %lld", lb_shape_text(text, sizeof text, image->rank, image->shape), (long long)c->channels, (long long)c->patch);
+    }
+    if (c->height < c->patch || c->dim % c->heads) return lb_tape_fail(t, LB_E_ARG, "vit: size %lld is less than patch %lld, or width %lld no multiple of %lld heads", (long long)c->height, (long long)c->patch, (long long)c->dim, (long long)c->heads);
+    *rows = image->shape[2] / c->patch;
+    *columns = image->shape[3] / c->patch;
+    return lb_nn_patches(m, image, "patch_embed.proj", c->dim, c->patch, !c->no_patch_bias);
+}
+
+/* The tokens in front with the positions they have: [1,prefix,dim]. */
+static lb_tensor *front(lb_nn *m, const lb_vit *c, lb_tensor *places) {
+    lb_tape *t = lb_nn_tape(m);
+    lb_tensor *parts[3], *x;
+    int n = 0;
+    const int64_t one[] = {1, 1, c->dim};
+    if (!c->no_class) parts[n++] = lb_nn_param(m, "cls_token", 3, one, LB_INIT_NORMAL, 1e-6);
+    if (c->distilled) parts[n++] = lb_nn_param(m, "dist_token", 3, one, LB_INIT_NORMAL, 1e-6);
+    if (c->registers) parts[n++] = lb_nn_param(m, "reg_token", 3, (int64_t[]){1, c->registers, c->dim}, LB_INIT_NORMAL, 1e-6);
+    x = n > 1 ? lb_concat(t, n, parts, 1) : parts[0];
+    int64_t with = places ? placed(c) : 0;
+    if (with == 0) return x;
+    lb_tensor *y = lb_add(t, lb_slice(t, x, 1, 0, with, 1), lb_slice(t, places, 1, 0, with, 1));
+    return with < lb_vit_prefix(c) ? lb_concat(t, 2, (lb_tensor *[]){y, lb_slice(t, x, 1, with, INT64_MAX, 1)}, 1) : y;
+}
+
+static lb_tensor *embeddings(lb_nn *m, lb_tensor *image, const lb_vit *c) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t rows = 0, columns = 0;
+    lb_tensor *x = patches(m, image, c, &rows, &columns), *places = NULL;
+    if (!lb_tape_ok(t)) return x;
+    if (!c->no_positions) {
+        places = positions(m, c, rows, columns);
+        x = lb_add(t, x, lb_slice(t, places, 1, placed(c), INT64_MAX, 1));
+    }
+    if (!lb_tape_ok(t) || lb_vit_prefix(c) == 0) return x;
+    lb_tensor *before = front(m, c, places);
+    return lb_concat(t, 2, (lb_tensor *[]){lb_expand(t, before, 3, (int64_t[]){x->shape[0], lb_vit_prefix(c), c->dim}), x}, 1);
+}
+
+lb_tensor *lb_vit_blocks(lb_nn *m, lb_tensor *x, const lb_vit *c) {
+    static const lb_attend_names normed = {.qkv = "qkv", .out = "proj", .q_norm = "q_norm", .k_norm = "k_norm"};
+    lb_block_spec s = {.self = {.heads = c->heads, .no_bias = c->no_qkv_bias, .eps = c->eps}, .mlp = {.width = c->mlp, .act = lb_act_named(c->act), .gated = c->gated}, .eps = c->eps, .dropout = c->dropout, .drop_path = c->drop_path,
+                       .layer_scale = c->layer_scale, .recompute = c->recompute, .names = &lb_names_timm};
+    if (c->qk_norm) s.self.names = &normed;
+    return lb_nn_blocks(m, x, c->depth, &s);
+}
+
+lb_tensor *lb_vit_tower(lb_nn *m, lb_tensor *image, const lb_vit *c) {
+    lb_tensor *x = embeddings(m, image, c);
+    if (c->norm_pre) x = lb_nn_layer_norm(m, x, "norm_pre", c->eps);
+    lb_nn_tap(m, x, "embeddings");
+    return lb_vit_blocks(m, x, c);
+}
+
+/* ---- from tokens to one vector ---- */
+
+lb_tensor *lb_vit_token(lb_nn *m, lb_tensor *x, int64_t i) {
+    lb_tape *t = lb_nn_tape(m);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    return lb_reshape(t, lb_slice(t, x, 1, i, i + 1, 1), 2, (int64_t[]){x->shape[0], x->shape[2]});
+}
+
+lb_tensor *lb_vit_mean(lb_nn *m, lb_tensor *x, const lb_vit *c) {
+    lb_tape *t = lb_nn_tape(m);
+    return lb_mean(t, lb_slice(t, x, 1, lb_vit_prefix(c), INT64_MAX, 1), 1, false);
+}
+
+lb_tensor *lb_vit_attention_pool(lb_nn *m, lb_tensor *x, const lb_vit *c) {
+    static const lb_attend_names names = {.in_proj = "in_proj", .out = "proj"};
+    lb_tape *t = lb_nn_tape(m);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    lb_nn_in(m, "attn_pool");
+    lb_tensor *q = lb_nn_param(m, "latent", 3, (int64_t[]){1, 1, c->dim}, LB_INIT_TRUNC_NORMAL, 0.02);
+    q = lb_expand(t, q, 3, (int64_t[]){x->shape[0], 1, c->dim});
+    q = lb_nn_attend(m, q, x, &(lb_attend_spec){.heads = c->heads, .names = &names});
+    lb_tensor *y = lb_nn_layer_norm(m, q, "norm", c->eps);
+    lb_nn_in(m, "mlp");
+    y = lb_nn_out(m, lb_nn_mlp(m, y, &(lb_mlp_spec){.width = c->mlp, .act = lb_act_named(c->act)}));
+    return lb_nn_out(m, lb_vit_token(m, lb_add(t, q, y), 0));
+}
+
+/* ---- sizes ---- */
+
+/* Heads of 64 but in the larger published ones. */
+static int64_t usual_heads(int64_t dim) { return dim == 1280 || dim == 1408 || dim == 1664 ? 16 : dim % 64 ? 0 : dim / 64; }
+
+/* Of `rows` positions some belong to the tokens in front (all, class and distillation, none), the rest to the grid: that of c->height where it is known,
+ * else a square. */
+static bool grid_of(lb_vit *c, int64_t rows) {
+    const int64_t prefix = lb_vit_prefix(c), first[] = {prefix, prefix - c->registers, 0};
+    for (int i = 0; i < 3; i++) {
+        int64_t side = 0, n = rows - first[i];
+        while (side * side < n) side++;
+        bool known = c->height > 0, fits = known ? c->height / c->patch * (c->width / c->patch) == n : side * side == n;
+        if (n < 1 || !fits) continue;
+        c->prefix_places = first[i];
+        if (!known) c->height = c->width = side * c->patch;
+        return true;
+    }
+    return false;
+}
+
+lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config) {
+    int64_t rows = lb_outside_size(config, "pos_embed", 1);
+    c->dim = lb_outside_size(config, "patch_embed.proj.weight", 0);
+    c->channels = lb_outside_size(config, "patch_embed.proj.weight", 1);
+    c->patch = lb_outside_size(config, "patch_embed.proj.weight", 2);
+    c->no_patch_bias = !lb_outside_has(config, "patch_embed.proj.bias");
+    c->depth = lb_outside_count(config, "blocks.%d.attn.qkv.weight");
+    c->no_qkv_bias = !lb_outside_has(config, "blocks.0.attn.qkv.bias");
+    c->mlp = lb_outside_size(config, "blocks.0.mlp.fc2.weight", 1);
+    c->gated = c->mlp > 0 && lb_outside_size(config, "blocks.0.mlp.fc1.weight", 0) == 2 * c->mlp;
+    if (!c->mlp) { /* the SwiGLU of the published DINOv2 */
+        c->mlp = lb_outside_size(config, "blocks.0.mlp.w3.weight", 1);
+        c->gated = c->mlp > 0;
+    }
+    c->qk_norm = lb_outside_has(config, "blocks.0.attn.q_norm.weight");
+    c->layer_scale = lb_outside_has(config, "blocks.0.ls1.gamma") ? 1e-5 : 0;
+    c->norm_pre = lb_outside_has(config, "norm_pre.weight");
+    c->no_class = !lb_outside_has(config, "cls_token");
+    c->distilled = lb_outside_has(config, "dist_token");
+    c->registers = lb_outside_size(config, "reg_token", 1) + lb_outside_size(config, "register_tokens", 1);
+    c->heads = usual_heads(c->dim);
+    c->no_positions = rows == 0;
+    if (c->no_positions && !c->height) c->height = c->width = 224;
+    if (c->no_positions) c->prefix_places = -1;
+    else if (c->patch && !grid_of(c, rows)) return lb_fail(LB_E_UNSUPPORTED, "vit: %lld positions are no grid of the pictures, or no square one, and %lld tokens in front of it", (long long)rows, (long long)lb_vit_prefix(c));
+    if (c->dim && c->patch && c->mlp && c->depth) return LB_OK;
+    return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld, patch %lld, inner width %lld, %lld blocks", (long long)c->dim, (long long)c->patch, (long long)c->mlp, (long long)c->depth);
+}
+
+lb_status lb_vit_from_config(lb_vit *c, const lb_value *config, const lb_param *act_row, void *cfg) {
+    c->height = lb_config_int(config, "image_size", 0, c->height);
+    c->width = lb_config_int(config, "image_size", 1, c->width);
+    c->patch = lb_config_int(config, "patch_size", 0, c->patch);
+    if (lb_config_int(config, "patch_size", 1, c->patch) != c->patch) return lb_fail(LB_E_UNSUPPORTED, "patch_size: %lld x %lld, a square is wanted", (long long)c->patch, (long long)lb_config_int(config, "patch_size", 1, 0));
+    c->channels = lb_config_int(config, "num_channels", 0, c->channels);
+    c->dim = lb_config_int(config, "hidden_size", 0, c->dim);
+    c->depth = lb_config_int(config, "num_hidden_layers", 0, c->depth);
+    c->heads = lb_config_int(config, "num_attention_heads", 0, c->heads);
+    c->mlp = lb_config_int(config, "intermediate_size", 0, c->mlp);
+    c->eps = lb_config_real(config, "layer_norm_eps", c->eps);
+    c->no_qkv_bias = !lb_get_bool(config, "qkv_bias", !c->no_qkv_bias);
+    return lb_config_act_to(act_row, cfg, lb_get_text(config, "hidden_act", NULL));
+}
