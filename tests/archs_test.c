@@ -106,9 +106,10 @@ static void efficientnet_lite0_bare(void) {
 
 /* Sizes of timm's vit_small_patch16_224 from its tensors' names and shapes. */
 static void vit_by_shapes(void) {
-    static const char json[] = "{\"tensors\": {\"cls_token\": [1, 1, 384], \"pos_embed\": [1, 197, 384], \"patch_embed.proj.weight\": [384, 3, 16, 16], \"blocks.0.attn.qkv.weight\": [1152, 384],"
-                               "\"blocks.0.mlp.fc1.weight\": [1536, 384], \"blocks.1.attn.qkv.weight\": [1152, 384], \"head.weight\": [1000, 384]}}";
-    static const char *const names[] = {"cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"};
+    static const char json[] = "{\"tensors\": {\"cls_token\": [1, 1, 384], \"pos_embed\": [1, 197, 384], \"patch_embed.proj.weight\": [384, 3, 16, 16], \"patch_embed.proj.bias\": [384],"
+                               "\"blocks.0.attn.qkv.weight\": [1152, 384], \"blocks.0.attn.qkv.bias\": [1152], \"blocks.0.attn.proj.weight\": [384, 384], \"blocks.0.norm1.weight\": [384],"
+                               "\"blocks.0.mlp.fc1.weight\": [1536, 384], \"blocks.0.mlp.fc2.weight\": [384, 1536], \"blocks.1.attn.qkv.weight\": [1152, 384], \"head.weight\": [1000, 384]}}";
+    static const char *const names[] = {"blocks.0.norm1.weight", "blocks.0.attn.proj.weight", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight"};
     const lb_head *head = NULL;
     lb_value *config = NULL;
     lb_model *m = NULL;
