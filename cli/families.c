@@ -2,6 +2,7 @@
 #include "cli/families.h"
 #include "cli/bench.h"
 #include "cli/cli.h"
+#include "cli/eval.h"
 #include "cli/models.h"
 #include "datasets/reader.h"
 #include "datasets/synth.h"
@@ -16,6 +17,7 @@ const lb_family *const cli_families[] = {
     &lb_archs,
     &lb_benches,
     &lb_decoders,
+    &lb_evals,
     &lb_methods,
     &lb_metrics,
     &lb_ops,

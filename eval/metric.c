@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/metric.h"
 #include <cblas.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/rng.h"
@@ -35,63 +36,96 @@ static lb_status blocks(const float *query, int64_t n, const float *target, int6
     return LB_OK;
 }
 
-/* ---- ranks: first the score of the best positive, then how many targets stand before it ---- */
+/* ---- ranks: the scores of the positives first; then each target counts for the positives that it stands before ---- */
+
+typedef struct positive {
+    float score;
+    int64_t index;
+} positive;
 
 typedef struct rank_state {
     const int64_t *positives;
     int64_t per_query;
-    float *best;      /* score of the best positive */
-    int64_t *best_at; /* its index; of equal scores the lowest */
-    int64_t *rank;
+    positive *sorted; /* [N,P]: best first */
+    int64_t *before;  /* [N,P]: targets that stand before this positive and after the one ahead of it */
 } rank_state;
 
-static void find_best(void *ctx, int64_t q, int64_t nq, int64_t t, int64_t nt, const float *s) {
+static bool ahead(float score, int64_t index, const positive *p) { return score > p->score || (score == p->score && index < p->index); }
+
+static int by_rank(const void *a, const void *b) {
+    const positive *x = a, *y = b;
+    return ahead(x->score, x->index, y) ? -1 : ahead(y->score, y->index, x);
+}
+
+static int64_t used(const int64_t *positives, int64_t per_query) {
+    int64_t n = 0;
+    while (n < per_query && positives[n] >= 0) n++;
+    return n;
+}
+
+static void take_scores(void *ctx, int64_t q, int64_t nq, int64_t t, int64_t nt, const float *s) {
     rank_state *r = ctx;
     for (int64_t i = 0; i < nq; i++)
         for (int64_t k = 0; k < r->per_query; k++) {
             int64_t p = r->positives[(q + i) * r->per_query + k];
-            if (p < t || p >= t + nt) continue;
-            float v = s[i * nt + p - t];
-            if (r->best_at[q + i] < 0 || v > r->best[q + i] || (v == r->best[q + i] && p < r->best_at[q + i])) {
-                r->best[q + i] = v;
-                r->best_at[q + i] = p;
-            }
+            if (p >= t && p < t + nt) r->sorted[(q + i) * r->per_query + k] = (positive){s[i * nt + p - t], p};
         }
+}
+
+static int64_t count_ahead(const float *s, int64_t n, int64_t first, const positive *p) {
+    int64_t above = 0, equal = 0;
+    for (int64_t j = 0; j < n; j++) above += s[j] > p->score;
+    for (int64_t j = 0; j < n && first + j < p->index; j++) equal += s[j] == p->score;
+    return above + equal;
 }
 
 static void count_before(void *ctx, int64_t q, int64_t nq, int64_t t, int64_t nt, const float *s) {
     rank_state *r = ctx;
+#pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < nq; i++) {
-        float v = r->best[q + i];
-        int64_t at = r->best_at[q + i], before = 0;
-        for (int64_t j = 0; j < nt; j++) before += s[i * nt + j] > v || (s[i * nt + j] == v && t + j < at);
-        r->rank[q + i] += before;
+        const positive *sorted = r->sorted + (q + i) * r->per_query;
+        int64_t n = used(r->positives + (q + i) * r->per_query, r->per_query), *before = r->before + (q + i) * r->per_query;
+        if (n == 1) {
+            before[0] += count_ahead(s + i * nt, nt, t, sorted);
+            continue;
+        }
+        for (int64_t j = 0; j < nt; j++) {
+            int64_t lo = 0, hi = n; /* the first positive that target j stands before */
+            while (lo < hi) {
+                int64_t mid = (lo + hi) / 2;
+                if (ahead(s[i * nt + j], t + j, &sorted[mid])) hi = mid;
+                else lo = mid + 1;
+            }
+            if (lo < n) before[lo]++;
+        }
     }
 }
 
 lb_status lb_ranks(int64_t *out, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, const int64_t *positives, int64_t per_query) {
     lb_status st = LB_OK;
-    float *best = lb_calloc((size_t)n + 1, sizeof *best);
-    int64_t *best_at = lb_alloc((size_t)n + 1, sizeof *best_at);
-    rank_state r = {positives, per_query, best, best_at, out};
-    if (!best || !best_at) {
-        st = LB_E_NOMEM;
-        goto done;
-    }
+    positive *sorted = lb_alloc((size_t)(n * per_query) + 1, sizeof *sorted);
+    rank_state r = {positives, per_query, sorted, out};
+    if (!sorted) return LB_E_NOMEM;
     for (int64_t i = 0; i < n; i++) {
-        best_at[i] = -1;
-        out[i] = 0;
-    }
-    LB_TRY(blocks(query, n, target, m, dim, find_best, &r));
-    for (int64_t i = 0; i < n; i++)
-        if (best_at[i] < 0) {
+        int64_t have = used(positives + i * per_query, per_query);
+        bool inside = have > 0;
+        for (int64_t k = 0; k < have; k++) inside = inside && positives[i * per_query + k] < m;
+        if (!inside) {
             st = lb_fail(LB_E_ARG, "retrieval: query %lld has no positive among %lld targets", (long long)i, (long long)m);
             goto done;
         }
+    }
+    memset(out, 0, (size_t)(n * per_query) * sizeof *out);
+    LB_TRY(blocks(query, n, target, m, dim, take_scores, &r));
+    for (int64_t i = 0; i < n; i++) qsort(sorted + i * per_query, (size_t)used(positives + i * per_query, per_query), sizeof *sorted, by_rank);
     LB_TRY(blocks(query, n, target, m, dim, count_before, &r));
+    for (int64_t i = 0; i < n; i++) {
+        int64_t *rank = out + i * per_query, have = used(positives + i * per_query, per_query);
+        for (int64_t k = 1; k < have; k++) rank[k] += rank[k - 1];
+        for (int64_t k = have; k < per_query; k++) rank[k] = -1;
+    }
 done:
-    lb_free(best);
-    lb_free(best_at);
+    lb_free(sorted);
     return st;
 }
 
@@ -103,20 +137,35 @@ typedef struct top_state {
     int64_t *have;
 } top_state;
 
+enum { STRIDE = 64 };
+
+/* The first j from `from` on where s[j] > bound, by strides of which most hold none. */
+static int64_t next_above(const float *s, int64_t from, int64_t n, float bound) {
+    int64_t j = from;
+    for (; j + STRIDE <= n; j += STRIDE) {
+        int any = 0;
+        for (int l = 0; l < STRIDE; l++) any |= s[j + l] > bound;
+        if (any) break;
+    }
+    while (j < n && !(s[j] > bound)) j++;
+    return j;
+}
+
 static void insert(void *ctx, int64_t q, int64_t nq, int64_t t, int64_t nt, const float *s) {
     top_state *r = ctx;
+#pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < nq; i++) {
         int64_t *index = r->index + (q + i) * r->k, *have = &r->have[q + i];
         float *score = r->score + (q + i) * r->k;
+        const float *row = s + i * nt;
         for (int64_t j = 0; j < nt; j++) {
-            float v = s[i * nt + j];
-            if (*have == r->k && !(v > score[r->k - 1])) continue;
+            if (*have == r->k && (j = next_above(row, j, nt, score[r->k - 1])) == nt) break;
             int64_t at = *have < r->k ? (*have)++ : r->k - 1;
-            for (; at > 0 && v > score[at - 1]; at--) {
+            for (; at > 0 && row[j] > score[at - 1]; at--) {
                 score[at] = score[at - 1];
                 index[at] = index[at - 1];
             }
-            score[at] = v;
+            score[at] = row[j];
             index[at] = t + j;
         }
     }
@@ -139,6 +188,29 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+const lb_tensor *lb_metric_find(int nin, const lb_metric_input *in, const char *name) {
+    for (int i = 0; i < nin; i++)
+        if (strcmp(in[i].name, name) == 0) return in[i].x;
+    return NULL;
+}
+
+void lb_bootstrap_draw(int64_t *out, int64_t n, uint64_t seed, int64_t d) {
+    lb_rng r = lb_rng_make(seed, (uint64_t)d);
+    for (int64_t i = 0; i < n; i++) out[i] = lb_rng_below(&r, n);
+}
+
+bool lb_interval(double *lo, double *hi, double *values, int64_t n) {
+    int64_t m = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!isnan(values[i])) values[m++] = values[i];
+    *lo = *hi = NAN;
+    if (m == 0) return false;
+    qsort(values, (size_t)m, sizeof *values, by_value);
+    *lo = values[(int64_t)(0.025 * (double)(m - 1) + 0.5)];
+    *hi = values[(int64_t)(0.975 * (double)(m - 1) + 0.5)];
+    return true;
+}
+
 void lb_bootstrap(double *lo, double *hi, const double *values, int64_t n, int64_t draws, uint64_t seed) {
     *lo = *hi = NAN;
     double *means = n > 0 && draws > 0 ? lb_alloc((size_t)draws, sizeof *means) : NULL;
@@ -149,8 +221,6 @@ void lb_bootstrap(double *lo, double *hi, const double *values, int64_t n, int64
         for (int64_t i = 0; i < n; i++) sum += values[lb_rng_below(&r, n)];
         means[d] = sum / (double)n;
     }
-    qsort(means, (size_t)draws, sizeof *means, by_value);
-    *lo = means[(int64_t)(0.025 * (double)(draws - 1) + 0.5)];
-    *hi = means[(int64_t)(0.975 * (double)(draws - 1) + 0.5)];
+    (void)lb_interval(lo, hi, means, draws);
     lb_free(means);
 }

@@ -21,11 +21,19 @@ typedef struct lb_metric {
 #define LB_METRIC(name) const lb_metric lb_metric_##name
 extern LB_API const lb_family lb_metrics;
 
-/** Ranks (0 = first) of the best positive of each query by inner product, blocked, f32: ties count against nobody but index: higher score,
- *  then lower index. positives: target index per query, [N,P], -1 = unused. */
+/** Ranks (0 = first) of each query's positives by inner product, blocked, f32, rising along P; ties: higher score, then lower index. positives:
+ *  target indices [N,P], -1 = unused and last in a row; ranks of unused places are -1. A query without any is LB_E_ARG. All threads. */
 LB_API LB_MUST_USE lb_status lb_ranks(int64_t *out, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, const int64_t *positives, int64_t per_query);
-/** The first k targets of each query, out_index [n,k], out_score [n,k] (may be NULL). Same rule. */
+/** The first k targets of each query, out_index [n,k], out_score [n,k] (may be NULL). Same rule. Memory: some 4 MB and the
+ *  results, whatever n and m. All threads. */
 LB_API LB_MUST_USE lb_status lb_top_k(int64_t *out_index, float *out_score, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, int64_t k);
+/** The input of that name, or NULL. */
+LB_API const lb_tensor *lb_metric_find(int nin, const lb_metric_input *in, const char *name);
+
+/** Cases of resample d, out[n] in 0..n-1: a function of (seed, d). */
+LB_API void lb_bootstrap_draw(int64_t *out, int64_t n, uint64_t seed, int64_t d);
+/** The middle 95 % of n resampled scores, NaN left out; reorders them. @return false when there are none */
+LB_API bool lb_interval(double *lo, double *hi, double *values, int64_t n);
 /** Half-width free percentile bootstrap of a mean: lo, hi at 95%, `draws` resamples from seed. */
 LB_API void lb_bootstrap(double *lo, double *hi, const double *values, int64_t n, int64_t draws, uint64_t seed);
 

@@ -11,6 +11,7 @@ typedef struct lb_decode_options {
     bool keep_orientation; /* true: leave the EXIF orientation unapplied */
     bool partial;         /* truncated file: give what was decoded instead of LB_E_FORMAT */
     bool keep_depth;      /* 16-bit stays 16-bit; else reduced to 8 as stated in io/image.h */
+    bool keep_palette;    /* a PNG's palette indices, and its grey values of less than 8 bits unscaled, for masks; other kinds have no such pictures or expand them */
     int32_t at_least;     /* fast mode, 0 = off: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size (scaled inverse DCT) while its shorter side
                              stays at least this; pixels differ from decoding whole and shrinking, so the mode belongs into fingerprints */
     int64_t frame;        /* of an animation or a volume, from 0; LB_E_ARG beyond the last */

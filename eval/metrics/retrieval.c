@@ -33,23 +33,46 @@ static lb_status normalised(float **out, const lb_tensor *x) {
     return LB_OK;
 }
 
+typedef struct named {
+    int64_t id, index;
+} named;
+
+static int by_id(const void *a, const void *b) {
+    const named *x = a, *y = b;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static int64_t first_of(const named *sorted, int64_t n, int64_t id) {
+    int64_t lo = 0, hi = n;
+    while (lo < hi) {
+        int64_t mid = (lo + hi) / 2;
+        if (sorted[mid].id < id) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
 /* positives[i]: targets with the query's id, padded with -1. */
 static lb_status positives_of(int64_t **out, int64_t *per_query, const lb_tensor *query, const lb_tensor *target) {
     int64_t n = query->shape[0], m = target->shape[0], most = 1;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t k = 0;
-        for (int64_t j = 0; j < m; j++) k += lb_get_at(query, i) == lb_get_at(target, j);
-        if (k > most) most = k;
+    named *sorted = lb_alloc((size_t)m + 1, sizeof *sorted);
+    if (!sorted) return LB_E_NOMEM;
+    for (int64_t j = 0; j < m; j++) sorted[j] = (named){(int64_t)lb_get_at(target, j), j};
+    qsort(sorted, (size_t)m, sizeof *sorted, by_id);
+    for (int64_t j = 0, run = 0; j < m; j++) {
+        run = j > 0 && sorted[j].id == sorted[j - 1].id ? run + 1 : 1;
+        if (run > most) most = run;
     }
-    if (!(*out = lb_alloc((size_t)(n * most) + 1, sizeof **out))) return LB_E_NOMEM;
-    for (int64_t i = 0; i < n; i++) {
-        int64_t k = 0;
-        for (int64_t j = 0; j < m; j++)
-            if (lb_get_at(query, i) == lb_get_at(target, j)) (*out)[i * most + k++] = j;
+    *out = lb_alloc((size_t)(n * most) + 1, sizeof **out);
+    for (int64_t i = 0; *out && i < n; i++) {
+        int64_t id = (int64_t)lb_get_at(query, i), k = 0;
+        for (int64_t j = first_of(sorted, m, id); j < m && sorted[j].id == id; j++) (*out)[i * most + k++] = sorted[j].index;
         while (k < most) (*out)[i * most + k++] = -1;
     }
+    lb_free(sorted);
     *per_query = most;
-    return LB_OK;
+    return *out ? LB_OK : LB_E_NOMEM;
 }
 
 static int by_int(const void *a, const void *b) {
@@ -58,20 +81,35 @@ static int by_int(const void *a, const void *b) {
 }
 
 typedef struct direction {
-    double recall[3], lo[3], hi[3], median, mean_reciprocal;
+    double recall[3], lo[3], hi[3], median, mean_reciprocal, mean_average;
 } direction;
 static const int64_t depths[3] = {1, 5, 10};
 
+/* Mean over a query's positives of the precision at each one's rank. */
+static double average_precision(const int64_t *rank, int64_t per) {
+    double sum = 0;
+    int64_t n = 0;
+    for (; n < per && rank[n] >= 0; n++) sum += (double)(n + 1) / (double)(rank[n] + 1);
+    return sum / (double)n;
+}
+
 static lb_status one_way(direction *out, const options *o, const float *query, const lb_tensor *query_id, const float *target, const lb_tensor *target_id, int64_t dim) {
     lb_status st = LB_OK;
-    int64_t n = query_id->shape[0], per = 0, *positives = NULL, *rank = lb_alloc((size_t)n + 1, sizeof *rank);
+    int64_t n = query_id->shape[0], per = 0, *positives = NULL, *rank = NULL;
     double *hit = lb_alloc((size_t)n + 1, sizeof *hit);
-    if (!rank || !hit) {
+    if (!hit) return LB_E_NOMEM;
+    LB_TRY(positives_of(&positives, &per, query_id, target_id));
+    if (!(rank = lb_alloc((size_t)(n * per) + 1, sizeof *rank))) {
         st = LB_E_NOMEM;
         goto done;
     }
-    LB_TRY(positives_of(&positives, &per, query_id, target_id));
     LB_TRY(lb_ranks(rank, query, n, target, target_id->shape[0], dim, positives, per));
+    out->mean_reciprocal = out->mean_average = 0;
+    for (int64_t i = 0; i < n; i++) {
+        out->mean_average += 100 * average_precision(rank + i * per, per) / (double)n;
+        rank[i] = rank[i * per]; /* the best one's from here on */
+        out->mean_reciprocal += 1.0 / (double)(rank[i] + 1) / (double)n;
+    }
     for (int d = 0; d < 3; d++) {
         double sum = 0;
         for (int64_t i = 0; i < n; i++) sum += hit[i] = rank[i] < depths[d] ? 100.0 : 0.0;
@@ -79,8 +117,6 @@ static lb_status one_way(direction *out, const options *o, const float *query, c
         out->lo[d] = out->hi[d] = NAN;
         if (o->bootstrap > 0) lb_bootstrap(&out->lo[d], &out->hi[d], hit, n, o->bootstrap, (uint64_t)o->seed);
     }
-    out->mean_reciprocal = 0;
-    for (int64_t i = 0; i < n; i++) out->mean_reciprocal += 1.0 / (double)(rank[i] + 1) / (double)n;
     qsort(rank, (size_t)n, sizeof *rank, by_int);
     out->median = (n % 2 ? (double)rank[n / 2] : 0.5 * (double)(rank[n / 2 - 1] + rank[n / 2])) + 1;
 done:
@@ -105,19 +141,14 @@ static void put(lb_value *out, const char *name, const direction *d) {
     }
     lb_map_real(v, "median_rank", d->median);
     lb_map_real(v, "mrr", d->mean_reciprocal);
+    lb_map_real(v, "map", d->mean_average);
     lb_map_put(out, name, v);
-}
-
-static const lb_tensor *find(int nin, const lb_metric_input *in, const char *name) {
-    for (int i = 0; i < nin; i++)
-        if (strcmp(in[i].name, name) == 0) return in[i].x;
-    return NULL;
 }
 
 static lb_status score(lb_value *out, const void *cfg, int nin, const lb_metric_input *in) {
     static const options defaults = {1000, 0};
     const options *o = cfg ? cfg : &defaults;
-    const lb_tensor *image = find(nin, in, "image"), *text = find(nin, in, "text"), *image_id = find(nin, in, "image_id"), *text_id = find(nin, in, "text_id");
+    const lb_tensor *image = lb_metric_find(nin, in, "image"), *text = lb_metric_find(nin, in, "text"), *image_id = lb_metric_find(nin, in, "image_id"), *text_id = lb_metric_find(nin, in, "text_id");
     lb_status st = LB_OK;
     float *a = NULL, *b = NULL;
     direction i2t, t2i;
@@ -145,6 +176,6 @@ done:
     return st;
 }
 
-LB_METRIC(retrieval) = {.id = "retrieval", .title = "R@1/5/10, median rank and mean reciprocal rank between pictures and texts, both ways",
+LB_METRIC(retrieval) = {.id = "retrieval", .title = "R@1/5/10, mAP, median rank and mean reciprocal rank between pictures and texts, both ways",
                         .source = "CLIP_benchmark, metrics/zeroshot_retrieval.py (definition); open_clip_train/metrics.py (ties)", .params = params, .params_size = sizeof(options),
                         .sig = "image[N,D] text[M,D] image_id[N]:i64 text_id[M]:i64", .score = score};

@@ -5,12 +5,6 @@
 #include <string.h>
 #include "eval/metric.h"
 
-static const lb_tensor *find(int nin, const lb_metric_input *in, const char *name) {
-    for (int i = 0; i < nin; i++)
-        if (strcmp(in[i].name, name) == 0) return in[i].x;
-    return NULL;
-}
-
 static void normalise(float *row, int64_t d) {
     double sum = 0;
     for (int64_t k = 0; k < d; k++) sum += (double)row[k] * row[k];
@@ -69,7 +63,7 @@ static lb_status tally(lb_value *out, const int64_t *first, int64_t k, const lb_
 static lb_status score(lb_value *out, const void *cfg, int nin, const lb_metric_input *in) {
     (void)cfg;
     lb_status st = LB_OK;
-    const lb_tensor *image = find(nin, in, "image"), *texts = find(nin, in, "class"), *label = find(nin, in, "label");
+    const lb_tensor *image = lb_metric_find(nin, in, "image"), *texts = lb_metric_find(nin, in, "class"), *label = lb_metric_find(nin, in, "label");
     if (!image || !texts || !label) return lb_fail(LB_E_ARG, "zeroshot wants image, class, label");
     if (image->rank != 2 || texts->rank != 3 || texts->shape[2] != image->shape[1] || label->shape[0] != image->shape[0])
         return lb_fail(LB_E_SHAPE, "zeroshot: image [N,D], class [C,T,D], label [N] wanted");

@@ -93,9 +93,14 @@ static lb_status check_size(const job *j) {
 static void transforms(job *j) {
     int colour = png_get_color_type(j->png, j->info), depth = png_get_bit_depth(j->png, j->info);
     j->clipped = colour == PNG_COLOR_TYPE_GRAY;
-    if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(j->png);
-    if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) png_set_expand_gray_1_2_4_to_8(j->png);
-    if (png_get_valid(j->png, j->info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(j->png);
+    bool indices = colour == PNG_COLOR_TYPE_PALETTE && j->o.keep_palette;
+    if (indices) png_set_packing(j->png);
+    else if (colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(j->png);
+    if (colour == PNG_COLOR_TYPE_GRAY && depth < 8) {
+        if (j->o.keep_palette) png_set_packing(j->png);
+        else png_set_expand_gray_1_2_4_to_8(j->png);
+    }
+    if (!indices && png_get_valid(j->png, j->info, PNG_INFO_tRNS)) png_set_tRNS_to_alpha(j->png);
     if (depth == 16) png_set_swap(j->png);
     (void)png_set_interlace_handling(j->png);
     png_read_update_info(j->png, j->info);

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+# `eval classify`, `probe`, `knn` over feature files and labels, `eval segmentation` over folders of masks: scores by hand, and refusals.
+from common import *
+
+
+def png(name, rows, bits=8, palette=None):
+    """A grey or palette PNG written by hand."""
+    import struct, zlib
+    chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    lines = b"".join(b"\0" + (bytes(r) if bits == 8 else bytes(int("".join(map(str, r[i:i + 8])).ljust(8, "0"), 2) for i in range(0, len(r), 8))) for r in rows)
+    head = struct.pack(">IIBBBBB", len(rows[0]), len(rows), bits, 3 if palette else 0, 0, 0, 0)
+    write(name, b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + (chunk(b"PLTE", bytes(palette)) if palette else b"") + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+
+
+def masks():
+    import numpy
+    rng = numpy.random.default_rng(1)
+    scores = []
+    for i in range(4):
+        truth, guess = rng.integers(0, 3, (2, 9, 11))
+        png(f"truth/a/{i}.png", truth.tolist(), palette=[9, 8, 7, 6, 5, 4, 3, 2, 1])  # the index counts, not the colour
+        png(f"guess/a/{i}.png", guess.tolist())
+        scores.append([2 * ((truth == k) & (guess == k)).sum() / ((truth == k).sum() + (guess == k).sum()) for k in (1, 2)])
+    ask = lambda *words: run("eval", "segmentation", "--truth", "truth", "--guess", "guess", *words)
+    done = ask("--set", "classes=3", "--csv", "each.csv", "--json")
+    works("eval segmentation", done)
+    check("mean Dice by hand", abs(json.loads(done.out)["dice"] - 100 * numpy.mean(scores)) < 1e-9, done)
+    line = [l.split(",") for l in read("each.csv").decode().splitlines()]
+    check("a case's Dice in the CSV", abs(float(line[6][5]) - scores[1][1]) < 1e-8 and line[6][:2] == ["a/1", "2"], line[6])
+    write("names.txt", "none\nleft\nright\n")
+    check("classes by name", "right" in json.loads(ask("--labels", "names.txt", "--json").out)["per_class"], "")
+    fails("a label beyond the classes", ask(), "a/0", "label 2", "0..1")
+    png("guess/a/3.png", [[0] * 5] * 5)
+    fails("another size", ask("--set", "classes=3"), "3.png", "resize")
+    works("fitted to size", ask("--set", "classes=3", "resize=true"))
+    png("guess/a/4.png", [[0] * 5] * 5)
+    fails("one too many", ask("--set", "classes=3"), "guess/a/4.png", "no mask of that name")
+    fails("unknown parameter", ask("--set", "clases=3"), "clases", "classes")
+    png("bits.png", [[0, 1, 1, 0, 1, 0, 1, 0, 1, 1]], bits=1)
+    png("bytes.png", [[0, 1, 1, 0, 1, 0, 1, 0, 1, 1]])
+    check("one bit a pixel is 0 and 1", json.loads(run("eval", "segmentation", "--truth", "bits.png", "--guess", "bytes.png", "--json").out)["dice"] == 100, "")
+
+
+def classes():
+    import h5py, numpy
+    rng = numpy.random.default_rng(2)
+    centre, keys, rows = rng.normal(size=(3, 4)) * 2, [], []
+    with open(path("items.jsonl"), "w") as f:
+        for i in range(60):
+            k = int(rng.integers(0, 3))
+            keys.append(f"k{i}")
+            rows.append(centre[k] + rng.normal(size=4))
+            f.write(json.dumps({"key": f"k{i}", "text": "x", "label": "abc"[k], "split": "train" if i < 40 else "test"}) + "\n")
+    rows, label = numpy.float32(rows), numpy.array(["abc".index(json.loads(l)["label"]) for l in read("items.jsonl").decode().splitlines()])
+    numpy.save(path("rows.npy"), rows)
+    write("keys.txt", "".join(k + "\n" for k in keys))
+    works("import", run("cache", "import", "rows.npy", "--keys", "keys.txt", "--taps", "pooled", "--out", "rows.h5"))
+    unit = rows / numpy.linalg.norm(rows, axis=1, keepdims=True)
+    near = numpy.argsort(-(unit[40:] @ unit[:40].T), axis=1, kind="stable")[:, :5]
+    want = 100 * numpy.mean([numpy.bincount(label[n], minlength=3).argmax() == l for n, l in zip(near, label[40:])])
+    score = lambda kind, *words: run("eval", kind, "--input", "items.jsonl", "--json", *words)
+    done = score("knn", "--rows", "rows.h5:pooled", "--set", "k=5", "weights=uniform")
+    works("eval knn", done)
+    check("k nearest by hand", abs(json.loads(done.out)["top1"] - want) < 1e-9, f"{done.out} {want}")
+    done = score("probe", "--rows", "rows.h5:pooled")
+    works("eval probe", done)
+    check("a probe learns", json.loads(done.out)["top1"] > 60 and json.loads(done.out)["converged"], done)
+    fails("no such split", score("probe", "--rows", "rows.h5:pooled", "--train-split", "dev"), "dev", "--train-split")
+    logits = numpy.float32(rng.normal(size=(60, 3)) + 2 * numpy.eye(3)[label])
+    numpy.save(path("logits.npy"), logits)
+    works("import logits", run("cache", "import", "logits.npy", "--keys", "keys.txt", "--taps", "logits", "--out", "logits.h5"))
+    done = score("classify", "--rows", "logits.h5:logits", "--split", "test")
+    works("eval classify", done)
+    check("top-1 by hand", abs(json.loads(done.out)["top1"] - 100 * (logits[40:].argmax(1) == label[40:]).mean()) < 1e-9, done)
+    write("five.txt", "a\nb\nc\nd\ne\n")
+    fails("scores of other classes", score("classify", "--rows", "logits.h5:logits", "--labels", "five.txt"), "3 scores", "5 classes")
+    write("two.txt", "a\nb\n")
+    fails("a label that is no class", score("classify", "--rows", "logits.h5:logits", "--labels", "two.txt"), "'c'")
+
+
+CASES = [masks, classes]
