@@ -243,6 +243,73 @@ static void attention(torch_job *j) { j->y[0] = lb_attention(j->t, j->x[0], j->x
 static void attention_map(torch_job *j) { j->y[0] = lb_attention_map(j->t, j->x[0], j->x[1], attention_of(j, j->x[2], j->x[3])); }
 static void rotary(torch_job *j) { j->y[0] = lb_rotary(j->t, j->x[0], j->x[1], j->x[2], flag(j, "interleaved")); }
 
+/* ---- maxima, patches, norms over channels, reading between elements ---- */
+
+static lb_window dilated_of(const torch_job *j) {
+    lb_window w = window_of(j);
+    wholes(j, "dilation", w.dilation, 3);
+    return w;
+}
+
+static void sizes(const torch_job *j, const char *name, int64_t *to) {
+    memset(to, 0, 3 * sizeof *to);
+    wholes(j, name, to, 3);
+}
+
+static void max_pool(torch_job *j) { j->y[0] = lb_max_pool(j->t, j->x[0], dilated_of(j)); }
+static void argmax_pool(torch_job *j) { j->y[0] = lb_argmax_pool(j->t, j->x[0], dilated_of(j)); }
+static void unfold(torch_job *j) { j->y[0] = lb_unfold(j->t, j->x[0], dilated_of(j)); }
+static void depth_to_space(torch_job *j) { j->y[0] = lb_depth_to_space(j->t, j->x[0], whole(j, "block"), (lb_block_order)whole(j, "order")); }
+static void space_to_depth(torch_job *j) { j->y[0] = lb_space_to_depth(j->t, j->x[0], whole(j, "block"), (lb_block_order)whole(j, "order")); }
+static void group_norm(torch_job *j) { j->y[0] = lb_group_norm(j->t, j->x[0], j->x[1], j->x[2], whole(j, "groups"), number(j, "eps")); }
+static void channel_norm(torch_job *j) { j->y[0] = lb_channel_norm(j->t, j->x[0], j->x[1], j->x[2], number(j, "eps")); }
+static void instance_norm(torch_job *j) { j->y[0] = lb_instance_norm(j->t, j->x[0], j->x[1], j->x[2], number(j, "eps")); }
+static void rms_norm(torch_job *j) { j->y[0] = lb_rms_norm(j->t, j->x[0], j->x[1], number(j, "eps")); }
+static void local_response_norm(torch_job *j) { j->y[0] = lb_local_response_norm(j->t, j->x[0], whole(j, "size"), number(j, "alpha"), number(j, "beta"), number(j, "k")); }
+static void grid_sample(torch_job *j) { j->y[0] = lb_grid_sample(j->t, j->x[0], j->x[1], (lb_sample)whole(j, "mode"), (lb_border)whole(j, "border"), flag(j, "corners")); }
+
+static void adaptive_max_pool(torch_job *j) {
+    int64_t size[3];
+    sizes(j, "size", size);
+    j->y[0] = lb_adaptive_max_pool(j->t, j->x[0], size);
+}
+
+static void adaptive_argmax_pool(torch_job *j) {
+    int64_t size[3];
+    sizes(j, "size", size);
+    j->y[0] = lb_adaptive_argmax_pool(j->t, j->x[0], size);
+}
+
+static void max_unpool(torch_job *j) {
+    int64_t size[3];
+    sizes(j, "size", size);
+    j->y[0] = lb_max_unpool(j->t, j->x[0], j->x[1], size);
+}
+
+static void fold(torch_job *j) {
+    int64_t to[3];
+    sizes(j, "to", to);
+    j->y[0] = lb_fold(j->t, j->x[0], to[0], to[1], dilated_of(j));
+}
+
+static void affine_grid(torch_job *j) {
+    int64_t size[3];
+    sizes(j, "size", size);
+    j->y[0] = lb_affine_grid(j->t, j->x[0], size, flag(j, "corners"));
+}
+
+static void roi_align(torch_job *j) {
+    int64_t to[3];
+    sizes(j, "to", to);
+    j->y[0] = lb_roi_align(j->t, j->x[0], j->x[1], to[0], to[1], number(j, "scale"), whole(j, "samples"), flag(j, "aligned"));
+}
+
+static void roi_pool(torch_job *j) {
+    int64_t to[3];
+    sizes(j, "to", to);
+    j->y[0] = lb_roi_pool(j->t, j->x[0], j->x[1], to[0], to[1], number(j, "scale"));
+}
+
 /* ---- objectives ---- */
 
 static void huber(torch_job *j) { j->y[0] = lb_huber(j->t, j->x[0], j->x[1], number(j, "delta"), reduction_of(j)); }
@@ -275,15 +342,19 @@ static void divergence(torch_job *j) {
 static const torch_op ops[] = {
     {"abs", .one = lb_abs},
     {"acos", .one = lb_acos},
+    {"adaptive_argmax_pool", .run = adaptive_argmax_pool},
     {"adaptive_avg_pool", .run = adaptive_avg_pool},
+    {"adaptive_max_pool", .run = adaptive_max_pool},
     {"add", .two = lb_add},
     {"add_scalar", .run = add_scalar},
+    {"affine_grid", .run = affine_grid},
     {"alibi", .run = alibi},
     {"all", .over = lb_all},
     {"amax", .over = lb_amax},
     {"amin", .over = lb_amin},
     {"any", .over = lb_any},
     {"argmax", .run = argmax},
+    {"argmax_pool", .run = argmax_pool},
     {"argmin", .run = argmin},
     {"argsort", .run = argsort},
     {"asin", .one = lb_asin},
@@ -299,6 +370,7 @@ static const torch_op ops[] = {
     {"ceil", .one = lb_ceil},
     {"celu", .run = celu},
     {"channel_affine", .run = channel_affine},
+    {"channel_norm", .run = channel_norm},
     {"clamp", .run = clamp},
     {"concat", .run = concat},
     {"contiguous", .one = lb_contiguous},
@@ -317,6 +389,7 @@ static const torch_op ops[] = {
     {"cumprod", .at = lb_cumprod},
     {"cumsum", .at = lb_cumsum},
     {"cumsum_reverse", .at = lb_cumsum_reverse},
+    {"depth_to_space", .run = depth_to_space},
     {"diagonal", .one = lb_diagonal},
     {"div", .two = lb_div},
     {"divergence", .run = divergence},
@@ -332,6 +405,7 @@ static const torch_op ops[] = {
     {"floor", .one = lb_floor},
     {"fmod", .two = lb_fmod},
     {"focal", .run = focal},
+    {"fold", .run = fold},
     {"gather", .pick = lb_gather},
     {"gaussian_blur", .run = gaussian_blur},
     {"gaussian_kl", .loss = lb_gaussian_kl},
@@ -340,6 +414,8 @@ static const torch_op ops[] = {
     {"gelu", .one = lb_gelu},
     {"gelu_quick", .one = lb_gelu_quick},
     {"gelu_tanh", .one = lb_gelu_tanh},
+    {"grid_sample", .run = grid_sample},
+    {"group_norm", .run = group_norm},
     {"gt", .two = lb_gt},
     {"hardsigmoid", .one = lb_hardsigmoid},
     {"hardswish", .one = lb_hardswish},
@@ -350,6 +426,7 @@ static const torch_op ops[] = {
     {"index_add", .put = lb_index_add},
     {"index_select", .two = lb_index_select},
     {"info_nce", .run = info_nce},
+    {"instance_norm", .run = instance_norm},
     {"isinf", .one = lb_isinf},
     {"isnan", .one = lb_isnan},
     {"kl_div", .run = kl_div},
@@ -360,6 +437,7 @@ static const torch_op ops[] = {
     {"leaky_relu", .run = leaky_relu},
     {"lerp", .run = lerp},
     {"linear", .run = linear},
+    {"local_response_norm", .run = local_response_norm},
     {"log", .one = lb_log},
     {"log1p", .one = lb_log1p},
     {"log2", .one = lb_log2},
@@ -383,6 +461,8 @@ static const torch_op ops[] = {
     {"masked_scatter", .three = lb_masked_scatter},
     {"matmul", .run = matmul},
     {"max", .along = lb_max},
+    {"max_pool", .run = max_pool},
+    {"max_unpool", .run = max_unpool},
     {"maximum", .two = lb_maximum},
     {"mean", .along = lb_mean},
     {"mean_all", .one = lb_mean_all},
@@ -416,6 +496,9 @@ static const torch_op ops[] = {
     {"resize2d", .run = resize2d},
     {"rkd_angle", .two = lb_rkd_angle},
     {"rkd_distance", .two = lb_rkd_distance},
+    {"rms_norm", .run = rms_norm},
+    {"roi_align", .run = roi_align},
+    {"roi_pool", .run = roi_pool},
     {"rotary", .run = rotary},
     {"rotary_table", .run = rotary_table},
     {"round", .one = lb_round},
@@ -442,6 +525,7 @@ static const torch_op ops[] = {
     {"softplus", .one = lb_softplus},
     {"softsign", .one = lb_softsign},
     {"sort", .run = sort},
+    {"space_to_depth", .run = space_to_depth},
     {"sqrt", .one = lb_sqrt},
     {"square", .one = lb_square},
     {"std", .run = deviation},
@@ -458,6 +542,7 @@ static const torch_op ops[] = {
     {"transpose", .run = transpose},
     {"tril", .run = tril},
     {"triu", .run = triu},
+    {"unfold", .run = unfold},
     {"unique", .run = unique},
     {"var", .run = var},
     {"var_over", .run = var_over},
@@ -471,30 +556,8 @@ static const struct {
     {"admit", "places of experts: torch has none; checked through the mixture of experts in tests/data/nn"},
     {"alpha_dropout", "random: tested by its statistics and by central differences"},
     {"dropout", "random: tested by its statistics and by central differences"},
-    {"max_pool2d", "torch's rule for equal elements and NaN is tested with its cases; max pooling of one to three axes takes its place"},
     {"relative_bias", "an embedding of relative_bucket"},
     {"relative_bucket", "torch has none: values of transformers' T5 in tests/data/ops/sequence.json"},
-};
-
-/* Ops whose cases are still to be recorded: the suite says SKIP for each. */
-static const char *const awaited[] = {
-    "adaptive_argmax_pool",
-    "adaptive_max_pool",
-    "affine_grid",
-    "argmax_pool",
-    "channel_norm",
-    "depth_to_space",
-    "fold",
-    "grid_sample",
-    "group_norm",
-    "local_response_norm",
-    "max_pool",
-    "max_unpool",
-    "rms_norm",
-    "roi_align",
-    "roi_pool",
-    "space_to_depth",
-    "unfold",
 };
 
 const torch_op *torch_find(const char *name) {
@@ -507,12 +570,6 @@ const char *torch_left_out(const char *name) {
     for (size_t k = 0; k < LB_COUNT(left_out); k++)
         if (strcmp(left_out[k].name, name) == 0) return left_out[k].why;
     return NULL;
-}
-
-bool torch_awaited(const char *name) {
-    for (size_t k = 0; k < LB_COUNT(awaited); k++)
-        if (strcmp(awaited[k], name) == 0) return true;
-    return false;
 }
 
 void torch_run(const torch_op *op, torch_job *j) {

@@ -35,7 +35,5 @@ const torch_op *torch_find(const char *name);
 void torch_run(const torch_op *op, torch_job *j);
 /* Why an op has no cases; NULL = it should have. */
 const char *torch_left_out(const char *name);
-/* Its cases are still to be recorded. */
-bool torch_awaited(const char *name);
 
 #endif

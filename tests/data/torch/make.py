@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """make.py: what PyTorch computes, in float64, for drawn inputs of every op, values and gradients -> <group>.json and <group>.bin.
 
-    python3 make.py            (needs torch and scipy; made with torch 2.15 and scipy 1.17 on CPU)
+    python3 make.py            (made with torch 2.15 and torchvision 0.29 on CPU)
 
 <group>.json lists cases: {"op", "in": [[kind, sizes...] or null], "out": [[kind, sizes...]], "p": parameters, "wide": true}. Kinds: i whole numbers, r
 numbers, g numbers with a gradient (of an input) or with a weight (of a result). "wide" cases hold what a float cannot. <group>.bin holds of each case in
@@ -14,10 +14,11 @@ import elementwise
 import layers
 import losses
 import order
+import pictures
 import reduce
 from record import Recorder
 
-for seed, group in enumerate([elementwise, reduce, arrange, order, layers, losses]):
+for seed, group in enumerate([elementwise, reduce, arrange, order, layers, losses, pictures]):
     recorder = Recorder(seed)
     group.record(recorder)
     recorder.write(group.__name__)
