@@ -95,7 +95,8 @@ static lb_status add_images(encode_batch *b, int64_t from, int64_t to, int32_t w
 
 static lb_status add_texts(const encode_job *j, encode_batch *b, int64_t from, int64_t to) {
     lb_tensor *ids = NULL, *mask = NULL;
-    int64_t longest = 1, n = to - from;
+    bool whole = j->m->model->arch->whole_texts;
+    int64_t longest = whole && j->m->max_tokens > 0 ? j->m->max_tokens : 1, n = to - from;
     for (int64_t i = from; i < to; i++)
         if (b->samples[i]->count > longest) longest = b->samples[i]->count;
     lb_status st = add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids);
@@ -105,7 +106,7 @@ static lb_status add_texts(const encode_job *j, encode_batch *b, int64_t from, i
         const encode_sample *s = b->samples[from + i];
         for (int64_t k = 0; k < longest; k++) {
             ((int64_t *)ids->data)[i * longest + k] = k < s->count ? s->ids[k] : j->m->tokenizer->pad_id;
-            ((int64_t *)mask->data)[i * longest + k] = k < s->count || (k == 0 && s->count == 0);
+            ((int64_t *)mask->data)[i * longest + k] = whole || k < s->count || (k == 0 && s->count == 0);
         }
     }
     return LB_OK;

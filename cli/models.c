@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/sig.h"
 #include "cli/fetch.h"
+#include "nn/outside.h"
 
 /* ---- finding it ---- */
 
@@ -208,7 +209,7 @@ static lb_status open_image(cli_model *m, const char *folder, const lb_value *co
     if (!cli_model_takes(m, "image")) return LB_OK;
     if (!spec && folder) {
         LB_TRY(read_beside(&beside, folder, "preprocessor_config.json"));
-        spec = beside;
+        spec = beside ? beside : lb_get(config, "preprocess_cfg") || lb_get(config, "pretrained_cfg") ? config : NULL; /* Hugging Face; open_clip, timm */
     }
     if (spec) LB_TRY(lb_image_spec_from(&m->image, spec));
     else if (m->model->arch->preprocess) LB_TRY(lb_image_spec_parse(&m->image, m->model->arch->preprocess));
@@ -232,7 +233,7 @@ static lb_status open_text(cli_model *m, const char *folder, const lb_value *con
     if (st != LB_OK) return st;
     LB_TRY(read_beside(&sentence, folder, "sentence_bert_config.json"));
     m->max_tokens = lb_get_int(sentence, "max_seq_length", m->tokenizer->max_tokens);
-    m->max_tokens = lb_get_int(config, "max_tokens", m->max_tokens ? m->max_tokens : lb_get_int(config, "max_position_embeddings", 0));
+    m->max_tokens = lb_get_int(config, "max_tokens", m->max_tokens ? m->max_tokens : lb_config_int(config, "max_position_embeddings|text_config.max_position_embeddings|model_cfg.text_cfg.context_length", 0, 0));
 done:
     lb_value_free(sentence);
     return st;
@@ -269,9 +270,11 @@ static lb_status find_print(cli_model *m, const lb_weights *w) {
 /* ---- opening ---- */
 
 static lb_status read_config(lb_value **out, const char *folder) {
-    lb_status st = folder ? read_beside(out, folder, "config.json") : LB_OK;
+    static const char *const files[] = {"config.json", "open_clip_config.json"};
+    lb_status st = LB_OK;
+    for (size_t i = 0; folder && st == LB_OK && !*out && i < LB_COUNT(files); i++) st = read_beside(out, folder, files[i]);
     if (st == LB_OK && !*out && !(*out = lb_value_map())) st = LB_E_NOMEM;
-    if (st == LB_OK && (*out)->kind != LB_V_MAP) st = lb_fail(LB_E_FORMAT, "%s/config.json: a JSON object is wanted", folder);
+    if (st == LB_OK && (*out)->kind != LB_V_MAP) st = lb_fail(LB_E_FORMAT, "%s: config.json is to be a JSON object", folder);
     if (st == LB_OK && folder) st = read_modules(*out, folder);
     return st;
 }

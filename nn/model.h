@@ -29,9 +29,10 @@ typedef struct lb_arch {
     lb_status (*from_config)(void *cfg, const lb_value *config);
     /* Does an outside config.json (model_type, architectures) or a set of tensor names look like this arch? 0..100. */
     int (*recognise)(const lb_value *config, const char *const *tensor_names, int64_t count);
-    /* Our parameter name -> the name in published files, written to dst; NULL = the same. @return false to leave it out */
+    /* Our parameter name -> the name in published files, or terms of them (nn/outside.h), written to dst; NULL = the same. @return false to leave it out */
     bool (*outside_name)(char *dst, size_t cap, const char *name, int variant);
     int outside_variants; /* how many spellings outside_name knows; 0 = 1 */
+    bool whole_texts;     /* texts are always padded to the longest length, and padding is attended to (SigLIP) */
     /* Preprocessing when the model's folder does not say: keys as vision/preprocess.h reads them, as JSON text. NULL = none. */
     const char *preprocess;
 } lb_arch;

@@ -106,10 +106,10 @@ done:
     lb_tensor_free(want);
 }
 
-static int read_inputs(lb_h5 *f, const char *name, const lb_value *one, lb_named in[INPUTS]) {
+/* Those by the rule and those of the file, whose names are given too. */
+static int read_inputs(lb_h5 *f, const char *name, const lb_value *one, lb_named in[INPUTS], char ***names, int64_t *count) {
     const lb_value *by_name = lb_get(one, "inputs");
-    char **names = NULL, path[512];
-    int64_t count = 0;
+    char path[512];
     int n = 0;
     for (int64_t i = 0; i < by_name->count; i++) {
         lb_tensor *x = tensor_of(by_name->items[i]);
@@ -122,14 +122,13 @@ static int read_inputs(lb_h5 *f, const char *name, const lb_value *one, lb_named
     }
     snprintf(path, sizeof path, "%s/in", name);
     if (!lb_h5_has(f, path)) return n;
-    CHECK_OK(lb_h5_members(f, path, &names, &count));
-    for (int64_t i = 0; i < count && n < INPUTS; i++) {
+    CHECK_OK(lb_h5_members(f, path, names, count));
+    for (int64_t i = 0; i < *count && n < INPUTS; i++) {
         lb_tensor *x = NULL;
-        snprintf(path, sizeof path, "%s/in/%s", name, names[i]);
+        snprintf(path, sizeof path, "%s/in/%s", name, (*names)[i]);
         CHECK_OK(lb_h5_read(&x, f, path, LB_I64));
-        in[n++] = (lb_named){lb_strdup(names[i]), x};
+        in[n++] = (lb_named){(*names)[i], x};
     }
-    lb_names_free(names, count);
     return n;
 }
 
@@ -137,9 +136,9 @@ static void run(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
     lb_named in[INPUTS] = {0};
     lb_tensor *out[TAPS] = {0};
     lb_tape *t = NULL;
-    char **taps = NULL, path[512];
-    int64_t count = 0;
-    int n = read_inputs(f, name, one, in);
+    char **taps = NULL, **whole = NULL, path[512];
+    int64_t count = 0, wholes = 0;
+    int n = read_inputs(f, name, one, in, &whole, &wholes);
     snprintf(path, sizeof path, "%s/out", name);
     if (!CHECK_OK(lb_h5_members(f, path, &taps, &count)) || !CHECK(count > 0 && count <= TAPS) || !CHECK_OK(lb_tape_new(&t))) goto done;
     lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
@@ -153,6 +152,7 @@ done:
     lb_tape_free(t);
     for (int i = 0; i < n; i++) lb_tensor_free(in[i].x);
     lb_names_free(taps, count);
+    lb_names_free(whole, wholes);
 }
 
 /* A tensor too few, and one of another shape, are named. */

@@ -108,8 +108,16 @@ lb_tensor *lb_vit_attention_pool(lb_nn *m, lb_tensor *x, const lb_vit *c) {
 
 /* ---- sizes ---- */
 
+void lb_vit_example(const lb_vit *c, int *rank, int64_t shape[LB_MAX_RANK]) {
+    *rank = 4;
+    shape[0] = 1;
+    shape[1] = c->channels;
+    shape[2] = c->height;
+    shape[3] = c->width ? c->width : c->height;
+}
+
 /* Heads of 64 but in the larger published ones. */
-static int64_t usual_heads(int64_t dim) { return dim == 1280 || dim == 1408 || dim == 1664 ? 16 : dim % 64 ? 0 : dim / 64; }
+static int64_t usual_heads(int64_t dim) { return dim == 1152 || dim == 1280 || dim == 1408 || dim == 1664 ? 16 : dim % 64 ? 0 : dim / 64; }
 
 /* Of `rows` positions some belong to the tokens in front (all, class and distillation, none), the rest to the grid: that of c->height where it is known,
  * else a square. */
@@ -127,26 +135,47 @@ static bool grid_of(lb_vit *c, int64_t rows) {
     return false;
 }
 
-lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config) {
-    int64_t rows = lb_outside_size(config, "pos_embed", 1);
-    c->dim = lb_outside_size(config, "patch_embed.proj.weight", 0);
-    c->channels = lb_outside_size(config, "patch_embed.proj.weight", 1);
-    c->patch = lb_outside_size(config, "patch_embed.proj.weight", 2);
-    c->no_patch_bias = !lb_outside_has(config, "patch_embed.proj.bias");
-    c->depth = lb_outside_count(config, "blocks.%d.attn.qkv.weight");
-    c->no_qkv_bias = !lb_outside_has(config, "blocks.0.attn.qkv.bias");
-    c->mlp = lb_outside_size(config, "blocks.0.mlp.fc2.weight", 1);
-    c->gated = c->mlp > 0 && lb_outside_size(config, "blocks.0.mlp.fc1.weight", 0) == 2 * c->mlp;
+/* Shapes of weights whose names all have a prefix. */
+typedef struct shapes {
+    const lb_value *config;
+    const char *prefix;
+} shapes;
+
+static int64_t size_of(const shapes *s, const char *name, int axis) {
+    char full[256];
+    snprintf(full, sizeof full, "%s%s", s->prefix, name);
+    return lb_outside_size(s->config, full, axis);
+}
+
+static bool has(const shapes *s, const char *name) { return size_of(s, name, 0) > 0; }
+
+static int64_t count_of(const shapes *s, const char *format) {
+    char full[256];
+    snprintf(full, sizeof full, "%s%s", s->prefix, format);
+    return lb_outside_count(s->config, full);
+}
+
+lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *prefix) {
+    const shapes s = {config, prefix};
+    int64_t rows = size_of(&s, "pos_embed", 1);
+    c->dim = size_of(&s, "patch_embed.proj.weight", 0);
+    c->channels = size_of(&s, "patch_embed.proj.weight", 1);
+    c->patch = size_of(&s, "patch_embed.proj.weight", 2);
+    c->no_patch_bias = !has(&s, "patch_embed.proj.bias");
+    c->depth = count_of(&s, "blocks.%d.attn.qkv.weight");
+    c->no_qkv_bias = !has(&s, "blocks.0.attn.qkv.bias");
+    c->mlp = size_of(&s, "blocks.0.mlp.fc2.weight", 1);
+    c->gated = c->mlp > 0 && size_of(&s, "blocks.0.mlp.fc1.weight", 0) == 2 * c->mlp;
     if (!c->mlp) { /* the SwiGLU of the published DINOv2 */
-        c->mlp = lb_outside_size(config, "blocks.0.mlp.w3.weight", 1);
+        c->mlp = size_of(&s, "blocks.0.mlp.w3.weight", 1);
         c->gated = c->mlp > 0;
     }
-    c->qk_norm = lb_outside_has(config, "blocks.0.attn.q_norm.weight");
-    c->layer_scale = lb_outside_has(config, "blocks.0.ls1.gamma") ? 1e-5 : 0;
-    c->norm_pre = lb_outside_has(config, "norm_pre.weight");
-    c->no_class = !lb_outside_has(config, "cls_token");
-    c->distilled = lb_outside_has(config, "dist_token");
-    c->registers = lb_outside_size(config, "reg_token", 1) + lb_outside_size(config, "register_tokens", 1);
+    c->qk_norm = has(&s, "blocks.0.attn.q_norm.weight");
+    c->layer_scale = has(&s, "blocks.0.ls1.gamma") ? 1e-5 : 0;
+    c->norm_pre = has(&s, "norm_pre.weight");
+    c->no_class = !has(&s, "cls_token");
+    c->distilled = has(&s, "dist_token");
+    c->registers = size_of(&s, "reg_token", 1) + size_of(&s, "register_tokens", 1);
     c->heads = usual_heads(c->dim);
     c->no_positions = rows == 0;
     if (c->no_positions && !c->height) c->height = c->width = 224;

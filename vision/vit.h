@@ -59,12 +59,32 @@ LB_API lb_tensor *lb_vit_mean(lb_nn *m, lb_tensor *x, const lb_vit *c);
  *  arXiv:2106.04560 (MAP head). */
 LB_API lb_tensor *lb_vit_attention_pool(lb_nn *m, lb_tensor *x, const lb_vit *c);
 
-/** Sizes from the names and shapes of weights with timm's names: dim, patch, channels, mlp, depth, tokens in front, biases, layer scale, gate. Heads are 64 wide but
+/** Shape of a picture batch of one, for an arch's example. */
+LB_API void lb_vit_example(const lb_vit *c, int *rank, int64_t shape[LB_MAX_RANK]);
+/** Sizes from the names and shapes of weights with timm's names behind a prefix: dim, patch, channels, mlp, depth, tokens in front, biases, layer scale, gate. Heads are 64 wide but
  *  in the sizes that are published otherwise; the grid is that
  *  of height x width, where height is not 0, else a square. LB_E_UNSUPPORTED where that gives no network. */
-LB_API LB_MUST_USE lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config);
+LB_API LB_MUST_USE lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *prefix);
 /** Fields that a Hugging Face config of any of the families has: hidden_size, num_hidden_layers, ..., hidden_act (put where the row `act` of cfg says);
  *  what is absent stays. */
 LB_API LB_MUST_USE lb_status lb_vit_from_config(lb_vit *c, const lb_value *config, const lb_param *act, void *cfg);
+/* ---- towers of CLIP and SigLIP (vision/clip.c) ------------------------------------------------------------------- */
+
+/** image -> pooled [N,dim]: the class token behind the last norm. Taps of the trunk, tokens (before that norm), pooled. */
+LB_API lb_tensor *lb_clip_vision_tower(lb_nn *m, lb_tensor *image, const lb_vit *c);
+/** image -> pooled [N,dim]: what a learned query attends to. Taps of the trunk, tokens (normed), pooled. */
+LB_API lb_tensor *lb_siglip_vision_tower(lb_nn *m, lb_tensor *image, const lb_vit *c);
+/** Sizes from config.json: Hugging Face's vision_config, open_clip's vision_cfg, or OpenAI's names and shapes of weights. `act`: the row of cfg. *embed: width of the
+ *  common space. */
+LB_API LB_MUST_USE lb_status lb_clip_vision_config(lb_vit *c, int64_t *embed, const lb_value *json, const lb_param *act, void *cfg);
+LB_API LB_MUST_USE lb_status lb_siglip_vision_config(lb_vit *c, const lb_value *json, const lb_param *act, void *cfg);
+/* Preprocessing where a folder says nothing. */
+#define LB_CLIP_PREPROCESS \
+    "{\"mode\": \"shortest\", \"size_w\": 224, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.48145466, 0.4578275, 0.40821073], \"std\": [0.26862954, 0.26130258, 0.27577711]}"
+#define LB_SIGLIP_PREPROCESS "{\"mode\": \"squash\", \"size_w\": 224, \"size_h\": 224, \"filter\": \"bicubic\", \"mean\": [0.5, 0.5, 0.5], \"std\": [0.5, 0.5, 0.5]}"
+/* Their names elsewhere: Hugging Face, the same without prefix, OpenAI and open_clip; for SigLIP Hugging Face, without prefix, open_clip, timm. */
+enum { LB_CLIP_VISION_SPELLINGS = 3, LB_SIGLIP_VISION_SPELLINGS = 4 };
+extern LB_API const lb_spelling lb_clip_vision_spellings[LB_CLIP_VISION_SPELLINGS], lb_siglip_vision_spellings[LB_SIGLIP_VISION_SPELLINGS];
+
 LB_END
 #endif

@@ -67,13 +67,8 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
-    const lb_vit *v = &((const config *)cfg)->vit;
     (void)input;
-    *rank = 4;
-    shape[0] = 1;
-    shape[1] = v->channels;
-    shape[2] = v->height;
-    shape[3] = v->width ? v->width : v->height;
+    lb_vit_example(&((const config *)cfg)->vit, rank, shape);
 }
 
 /* ---- from outside ---- */
@@ -96,7 +91,7 @@ static lb_status from_timm(config *c, const lb_value *json) {
     lb_vit *v = &c->vit;
     v->height = lb_config_int(args, "img_size", 0, 0);
     v->width = lb_config_int(args, "img_size", 1, v->height);
-    lb_status st = lb_vit_from_shapes(v, json);
+    lb_status st = lb_vit_from_shapes(v, json, "");
     bool hub = lb_outside_has(json, "mask_token"), map = lb_outside_has(json, "attn_pool.latent");
     const char *pool = lb_get_text(args, "global_pool", lb_get_text(json, "global_pool", map ? "map" : "token"));
     v->heads = lb_config_int(args, "num_heads", 0, v->heads);
