@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision train
-losses store). Needs torch, torchvision, onnx and onnxruntime, and h5py for store; a peer that is missing is left out. Two threads, best of several runs."""
+losses store eval). Needs torch, torchvision, onnx and onnxruntime, h5py for store, faiss, scipy and monai for eval; a peer that is missing is left out. Two threads, best of several runs."""
 import json
 import os
 import sys
@@ -182,7 +182,52 @@ def store():
     os.remove(path)
 
 
+def ellipses():
+    import numpy as np
+    rng, (v, u) = np.random.default_rng(1), np.mgrid[:512, :512]
+    draw = lambda x, y, a, b: ((u - x) / a) ** 2 + ((v - y) / b) ** 2 < 1
+    places = [rng.integers((150, 150, 40, 40), (350, 350, 140, 140)) for _ in range(50)]
+    return [(draw(x, y, a, b), draw(x + 9, y - 5, a * 1.1, b * 0.9)) for x, y, a, b in places]
+
+
+def eval():
+    import numpy as np
+    masks = ellipses()
+
+    def overlaps():
+        for _ in range(20):
+            for t, g in masks:
+                tp, fp, fn = np.count_nonzero(t & g), np.count_nonzero(~t & g), np.count_nonzero(t & ~g)
+                2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn)
+
+    say("dice-iou-512", "numpy", 1000 / best(overlaps, 2, 0), "mask/s")
+    try:
+        from scipy.ndimage import binary_erosion, distance_transform_edt
+
+        def surfaces():
+            for t, g in masks:
+                a, b = binary_erosion(t) ^ t, binary_erosion(g) ^ g
+                max(np.percentile(distance_transform_edt(~b)[a], 95), np.percentile(distance_transform_edt(~a)[b], 95))
+
+        say("hd95-512", "scipy", 50 / best(surfaces, 1, 0), "mask/s")
+        import monai.metrics
+        pairs = [(torch.tensor(t[None, None]).float(), torch.tensor(g[None, None]).float()) for t, g in masks]
+        run = lambda: [monai.metrics.compute_hausdorff_distance(g, t, include_background=True, percentile=95) for t, g in pairs]
+        say("hd95-512", "monai", 50 / best(run, 1, 0), "mask/s")
+    except ImportError:
+        pass
+    try:
+        import faiss
+        faiss.omp_set_num_threads(THREADS)
+        rows, queries = (np.random.default_rng(k).normal(size=(n, 512)).astype("f4") for k, n in ((0, 200000), (1, 2000)))
+        index = faiss.IndexFlatIP(512)
+        index.add(rows)
+        say("topk10-2000x200k-512", "faiss", 2000 / best(lambda: index.search(queries, 10), 2), "query/s")
+    except ImportError:
+        pass
+
+
 if __name__ == "__main__":
-    for group in (matmul, vision, train, losses, store):
+    for group in (matmul, vision, train, losses, store, eval):
         if len(sys.argv) < 2 or group.__name__ in sys.argv[1:]:
             group()

@@ -132,7 +132,7 @@ done:
 /* ---- top k by insertion: targets come in index order, so an equal later score never passes an earlier one ---- */
 
 typedef struct top_state {
-    int64_t k, *index;
+    int64_t k, first, *index;
     float *score;
     int64_t *have;
 } top_state;
@@ -166,18 +166,22 @@ static void insert(void *ctx, int64_t q, int64_t nq, int64_t t, int64_t nt, cons
                 index[at] = index[at - 1];
             }
             score[at] = row[j];
-            index[at] = t + j;
+            index[at] = r->first + t + j;
         }
     }
 }
 
+lb_status lb_top_k_add(int64_t *index, float *score, int64_t *have, const float *query, int64_t n, const float *target, int64_t first, int64_t m, int64_t dim, int64_t k) {
+    if (k < 1) return lb_fail(LB_E_ARG, "top k: 1 or more wanted, got %lld", (long long)k);
+    top_state r = {k, first, index, score, have};
+    return blocks(query, n, target, m, dim, insert, &r);
+}
+
 lb_status lb_top_k(int64_t *out_index, float *out_score, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, int64_t k) {
     if (k < 1 || k > m) return lb_fail(LB_E_ARG, "top k: 1 <= k <= %lld wanted, got %lld", (long long)m, (long long)k);
-    lb_status st = LB_OK;
     float *score = out_score ? out_score : lb_alloc((size_t)(n * k) + 1, sizeof *score);
     int64_t *have = lb_calloc((size_t)n + 1, sizeof *have);
-    top_state r = {k, out_index, score, have};
-    st = score && have ? blocks(query, n, target, m, dim, insert, &r) : LB_E_NOMEM;
+    lb_status st = score && have ? lb_top_k_add(out_index, score, have, query, n, target, 0, m, dim, k) : LB_E_NOMEM;
     if (!out_score) lb_free(score);
     lb_free(have);
     return st;

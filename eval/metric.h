@@ -27,6 +27,9 @@ LB_API LB_MUST_USE lb_status lb_ranks(int64_t *out, const float *query, int64_t 
 /** The first k targets of each query, out_index [n,k], out_score [n,k] (may be NULL). Same rule. Memory: some 4 MB and the
  *  results, whatever n and m. All threads. */
 LB_API LB_MUST_USE lb_status lb_top_k(int64_t *out_index, float *out_score, const float *query, int64_t n, const float *target, int64_t m, int64_t dim, int64_t k);
+/** The same over targets that come in parts: those of rows first .. first+m-1. have[n] starts at zeros; what is there of index and score [n,k]
+ *  is have[i] rows of query i, best first. Parts come in rising order. */
+LB_API LB_MUST_USE lb_status lb_top_k_add(int64_t *index, float *score, int64_t *have, const float *query, int64_t n, const float *target, int64_t first, int64_t m, int64_t dim, int64_t k);
 /** The input of that name, or NULL. */
 LB_API const lb_tensor *lb_metric_find(int nin, const lb_metric_input *in, const char *name);
 

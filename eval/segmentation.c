@@ -30,33 +30,44 @@ void lb_segmentation_free(lb_segmentation *s) {
 
 /* ---- counts ---- */
 
-enum { LANES = 64 };
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), optimize("O3")))
+#else
+#define LEVELS
+#endif
+
+enum { LANES = 64, ROUNDS = 255 };
 typedef struct tally {
     int64_t truth, guess, both;
 } tally;
 
-/* Bytes are summed in lanes that are emptied before they can overflow. `ignore` outside 0..255 ignores nothing. */
-static inline tally count_class(const uint8_t *t, const uint8_t *g, int64_t n, uint8_t k, bool ignoring, uint8_t ignore) {
+/* A byte per lane and count: the most rounds that cannot overflow. */
+LEVELS static void count_block(const uint8_t *t, const uint8_t *g, int64_t rounds, uint8_t k, int ignore, tally *sum) {
+    uint8_t a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0}, left = (uint8_t)ignore, ignoring = ignore >= 0;
+    for (int64_t r = 0; r < rounds; r++, t += LANES, g += LANES)
+        for (int l = 0; l < LANES; l++) {
+            uint8_t x = t[l] == k, y = (uint8_t)((g[l] == k) & !(ignoring & (t[l] == left)));
+            a[l] = (uint8_t)(a[l] + x);
+            b[l] = (uint8_t)(b[l] + y);
+            c[l] = (uint8_t)(c[l] + (x & y));
+        }
+    for (int l = 0; l < LANES; l++) {
+        sum->truth += a[l];
+        sum->guess += b[l];
+        sum->both += c[l];
+    }
+}
+
+static tally count_class(const uint8_t *t, const uint8_t *g, int64_t n, uint8_t k, int ignore) {
     tally sum = {0};
     int64_t i = 0;
     while (i + LANES <= n) {
-        uint8_t a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0};
-        for (int round = 0; round < 255 && i + LANES <= n; round++, i += LANES)
-            for (int l = 0; l < LANES; l++) {
-                uint8_t x = t[i + l] == k, y = g[i + l] == k;
-                if (ignoring) y = (uint8_t)(y & (t[i + l] != ignore));
-                a[l] = (uint8_t)(a[l] + x);
-                b[l] = (uint8_t)(b[l] + y);
-                c[l] = (uint8_t)(c[l] + (x & y));
-            }
-        for (int l = 0; l < LANES; l++) {
-            sum.truth += a[l];
-            sum.guess += b[l];
-            sum.both += c[l];
-        }
+        int64_t rounds = (n - i) / LANES < ROUNDS ? (n - i) / LANES : ROUNDS;
+        count_block(t + i, g + i, rounds, k, ignore, &sum);
+        i += rounds * LANES;
     }
     for (; i < n; i++) {
-        bool x = t[i] == k, y = g[i] == k && !(ignoring && t[i] == ignore);
+        bool x = t[i] == k, y = g[i] == k && t[i] != ignore;
         sum.truth += x;
         sum.guess += y;
         sum.both += x && y;
@@ -64,11 +75,50 @@ static inline tally count_class(const uint8_t *t, const uint8_t *g, int64_t n, u
     return sum;
 }
 
+/* Masks of 0 and 1: one pass for both classes. bits: of all labels, or-ed. */
+LEVELS static void binary_block(const uint8_t *t, const uint8_t *g, int64_t rounds, tally *sum, uint8_t *bits) {
+    uint8_t a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0}, seen[LANES] = {0};
+    for (int64_t r = 0; r < rounds; r++, t += LANES, g += LANES)
+        for (int l = 0; l < LANES; l++) {
+            a[l] = (uint8_t)(a[l] + t[l]);
+            b[l] = (uint8_t)(b[l] + g[l]);
+            c[l] = (uint8_t)(c[l] + (t[l] & g[l]));
+            seen[l] |= t[l] | g[l];
+        }
+    for (int l = 0; l < LANES; l++) {
+        sum->truth += a[l];
+        sum->guess += b[l];
+        sum->both += c[l];
+        *bits |= seen[l];
+    }
+}
+
+/* @return false when a label is neither 0 nor 1 */
+static bool count_binary(lb_class_counts *out, const uint8_t *t, const uint8_t *g, int64_t n) {
+    tally sum = {0};
+    uint8_t bits = 0;
+    int64_t i = 0;
+    while (i + LANES <= n) {
+        int64_t rounds = (n - i) / LANES < ROUNDS ? (n - i) / LANES : ROUNDS;
+        binary_block(t + i, g + i, rounds, &sum, &bits);
+        i += rounds * LANES;
+    }
+    for (; i < n; i++) {
+        sum.truth += t[i];
+        sum.guess += g[i];
+        sum.both += t[i] & g[i];
+        bits |= t[i] | g[i];
+    }
+    out[1] = (lb_class_counts){.tp = sum.both, .fp = sum.guess - sum.both, .fn = sum.truth - sum.both};
+    out[0] = (lb_class_counts){.tp = n - sum.truth - sum.guess + sum.both, .fp = out[1].fn, .fn = out[1].fp};
+    return bits <= 1;
+}
+
 enum { FEW_CLASSES = 12 }; /* beyond, one pass over pairs of labels costs less than a pass a class */
 
 static void count_few(lb_class_counts *out, const lb_segmentation_options *o, const uint8_t *t, const uint8_t *g, int64_t n) {
     for (int64_t k = 0; k < o->classes; k++) {
-        tally c = o->ignore >= 0 ? count_class(t, g, n, (uint8_t)k, true, (uint8_t)o->ignore) : count_class(t, g, n, (uint8_t)k, false, 0);
+        tally c = count_class(t, g, n, (uint8_t)k, (int)o->ignore);
         out[k].tp = c.both;
         out[k].fp = c.guess - c.both;
         out[k].fn = c.truth - c.both;
@@ -104,7 +154,7 @@ static lb_status refuse_strangers(const lb_segmentation_options *o, const lb_seg
 }
 
 static bool all_counted(const lb_segmentation_options *o, const lb_class_counts *at, const uint8_t *truth, int64_t n) {
-    int64_t of_truth = 0, of_guess = 0, ignored = o->ignore >= 0 ? count_class(truth, truth, n, (uint8_t)o->ignore, false, 0).truth : 0;
+    int64_t of_truth = 0, of_guess = 0, ignored = o->ignore >= 0 ? count_class(truth, truth, n, (uint8_t)o->ignore, -1).truth : 0;
     for (int64_t k = 0; k < o->classes; k++) {
         of_truth += at[k].tp + at[k].fn;
         of_guess += at[k].tp + at[k].fp;
@@ -141,9 +191,13 @@ lb_status lb_segmentation_count(const lb_segmentation *s, const lb_segmentation_
     uint8_t *truth = NULL, *guess = NULL;
     if (c->rank != 2 && c->rank != 3) return lb_fail(LB_E_SHAPE, "segmentation: %s: two or three dimensions wanted, got %d", c->key, c->rank);
     for (int d = 0; d < c->rank; d++) n *= c->shape[d];
-    if (o->classes <= FEW_CLASSES) count_few(out, o, c->truth, c->guess, n);
-    else LB_TRY(count_many(out, o, c->truth, c->guess, n));
-    if (!all_counted(o, out, c->truth, n)) LB_TRY(refuse_strangers(o, c, n));
+    if (o->classes == 2 && o->ignore < 0) {
+        if (!count_binary(out, c->truth, c->guess, n)) LB_TRY(refuse_strangers(o, c, n));
+    } else {
+        if (o->classes <= FEW_CLASSES) count_few(out, o, c->truth, c->guess, n);
+        else LB_TRY(count_many(out, o, c->truth, c->guess, n));
+        if (!all_counted(o, out, c->truth, n)) LB_TRY(refuse_strangers(o, c, n));
+    }
     for (int64_t k = 0; k < o->classes; k++) out[k].nsd = out[k].hd = NAN;
     if (!o->boundary) goto done;
     truth = lb_alloc((size_t)n + 1, 1);

@@ -78,4 +78,34 @@ def classes():
     fails("a label that is no class", score("classify", "--rows", "logits.h5:logits", "--labels", "two.txt"), "'c'")
 
 
-CASES = [masks, classes]
+def search():
+    """Nearest rows by cosine against NumPy, over shards with failed rows between."""
+    import h5py, numpy
+    make_models()
+    works("synth", run("synth", "pairs", "--out", "found", "--option", "pairs=30", "unpaired=0", "test=0", "size=16"))
+    lines = read("found/list.jsonl").decode().splitlines()
+    lines[7] = json.dumps({"key": "gone", "image": "images/gone.png", "text": "gone"})
+    write("found/list.jsonl", "\n".join(lines) + "\n")
+    works("index", run("cache", "run", "--model", "teacher-0", "--input", "found/list.jsonl", "--taps", "image_embed,text_embed", "--shard-size", "11", "--out", "index"))
+    works("queries", run("encode", "--model", "teacher-0", "--input", "found/list.jsonl", "--taps", "text_embed", "--out", "asked.h5"))
+    rows = lambda file, tap: (lambda f: ([k.decode().rstrip(chr(0)) for k in f["keys"][:]], f["features/" + tap][:].astype("f8")))(h5py.File(path(file), "r"))
+    parts = [rows("index/" + f, "image_embed") for f in sorted(os.listdir(path("index"))) if f.endswith(".h5")]
+    keys, image = sum((p[0] for p in parts), []), numpy.concatenate([p[1] for p in parts])
+    unit = lambda x: x / numpy.linalg.norm(x, axis=1, keepdims=True)
+    query = unit(rows("asked.h5", "text_embed")[1])[3]
+    near = numpy.argsort(-numpy.nan_to_num(unit(image) @ query, nan=-9), kind="stable")[:5]
+    done = run("search", "--index", "index:image_embed", "--model", "teacher-0", "--query", json.loads(lines[3])["text"], "found/" + json.loads(lines[2])["image"], "--top", "5", "--json")
+    works("search", done)
+    hits = [json.loads(l)["hits"] for l in done.out.splitlines()]
+    check("the nearest by hand", [h["key"] for h in hits[0]] == [keys[i] for i in near], (hits[0], [keys[i] for i in near]))
+    check("a picture finds itself", abs(hits[1][0]["score"] - 1) < 1e-6, hits[1])
+    works("as a page", run("search", "--index", "index:image_embed", "--model", "teacher-0", "--query", "a", "--html", "found.html", "--input", "found/list.jsonl"))
+    check("pictures in the page", read("found.html").count(b"data:image/png;base64,") == 10, "")
+    done = run("search", "--index", "index", "--model", "teacher-0", "--query", "a")
+    check("which tap", done.code == 2 and "image_embed, text_embed" in done.err, done)
+    fails("no such tap", run("search", "--index", "index:pooled", "--model", "teacher-0", "--query", "a"), "'pooled'", "text_embed")
+    done = run("search", "--index", "index:image_embed", "--query", "a")
+    check("no model", done.code == 2 and "--model" in done.err, done)
+
+
+CASES = [masks, classes, search]
