@@ -10,6 +10,8 @@
 #include "base/rng.h"
 #include "check.h"
 #include "tensor/kernels/conv_depth.h"
+#include "tensor/kernels/conv_lanes.h"
+#include "tensor/kernels/conv_point.h"
 
 static float *draw(lb_rng *r, int64_t n) {
     float *x = lb_alloc_aligned((size_t)(n + 1) * sizeof *x);
@@ -139,6 +141,9 @@ static double patch(const lbi_conv *p, const float *x, const float *w, int64_t o
     return sum;
 }
 
+/* May conv_point.h do it? */
+static bool points(const lbi_conv *p) { return p->kh == 1 && p->kw == 1 && p->sh == 1 && p->sw == 1 && p->y == p->h && p->x == p->w && p->groups == 1; }
+
 static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_t how) {
     int64_t out = p->o * p->y * p->x, in = p->c * p->h * p->w, k = p->c / p->groups * p->kh * p->kw;
     static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU};
@@ -152,6 +157,7 @@ static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_
                     want[at] = (float)act_of(end.act, patch(p, x + n * in, w, o, i, j) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
     if (lbi_conv_tiles(p, images, x, w, &end, y)) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     else CHECK(lbi_cpu() < LBI_CPU_AVX2);
+    if (points(p) && CHECK(lbi_point_forward(p, images, x, w, &end, y))) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     lb_free(x);
     lb_free(w);
     lb_free(bias);
@@ -194,6 +200,17 @@ static void one_gradient(lb_rng *r, const lbi_conv *p, int64_t images, bool fres
         for (int64_t o = 0; o < p->o; o++)
             for (int64_t i = 0; i < p->y; i++)
                 for (int64_t j = 0; j < p->x; j++, at++) bring(p, (double)g[at], o, i, j, x + n * in, w, wx + n * in, ww);
+    if (points(p)) {
+        float *tx = draw(r, images * in), *tw = draw(r, k);
+        if (!CHECK(tx && tw)) return;
+        memcpy(tx, gx, (size_t)(images * in) * sizeof *gx);
+        memcpy(tw, gw, (size_t)k * sizeof *gw);
+        CHECK(lbi_point_backward(p, images, x, w, g, tx, fresh, tw, fresh));
+        near_to(tx, wx, images * in, 4 * (double)FLT_EPSILON * (double)(p->o + 4));
+        near_to(tw, ww, k, 4 * (double)FLT_EPSILON * (double)(images * p->y * p->x + 4));
+        lb_free(tx);
+        lb_free(tw);
+    }
     bool fast = lbi_cpu() >= LBI_CPU_AVX2 && images > 0;
     if (lbi_conv_input(p, images, g, w, gx, fresh) == LBI_CONV_DONE) near_to(gx, wx, images * in, 4 * (double)FLT_EPSILON * (double)(p->o * p->kh * p->kw + 4));
     else CHECK(!fast || p->sh > 1 || p->sw > 1); /* a few strided shapes are left to the matrix of patches */
@@ -215,6 +232,13 @@ static void gradients(void) {
         int64_t images = lb_rng_below(&r, 4);
         check_begin("gradient %d: [%lld,%lld,%lld,%lld] %lldx%lld", round, (long long)images, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
         one_gradient(&r, &p, images, round & 1);
+        check_end();
+    }
+    static const lbi_conv small[] = {{33, 2, 2, 40, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {20, 7, 7, 50, 7, 7, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
+    for (size_t i = 0; i < LB_COUNT(small); i++) {
+        check_begin("gradient of 1x1 on many pictures %zu", i);
+        one_gradient(&r, &small[i], i == 0 ? 300 : i == 1 ? 25 : 3, i & 1);
+        one_convolution(&r, &small[i], i == 0 ? 300 : i == 1 ? 25 : 3, 3 + (int64_t)i);
         check_end();
     }
     lbi_conv large = {40, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};
@@ -270,6 +294,51 @@ static void one_depthwise(lb_rng *r, const lbi_conv *p) {
     lb_free(work);
 }
 
+/* Channels in lanes, every channel against the plain loops. */
+static void one_in_lanes(lb_rng *r, const lbi_conv *p, int64_t count, bool fresh) {
+    lbi_lanes d;
+    int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
+    if (!lbi_lanes_plan(&d, p)) return;
+    float *x = draw(r, count * in), *w = draw(r, count * k), *bias = draw(r, count), *y = draw(r, count * out), *want = draw(r, out), *g = draw(r, count * out), *gx = draw(r, count * in), *gwant = draw(r, in);
+    float *turned = draw(r, k * LBI_LANES), *sums = draw(r, k * LBI_LANES), *work = draw(r, d.space);
+    if (!CHECK(x && w && bias && y && want && g && gx && gwant && turned && sums && work)) return;
+    memset(sums, 0, (size_t)(k * LBI_LANES) * sizeof *sums);
+    lbi_lanes_kernel(&d, w, count, turned);
+    lbi_lanes_forward(&d, x, count, turned, bias, LB_ACT_RELU, y, work);
+    float *before = draw(r, count * in);
+    if (before) memcpy(before, gx, (size_t)(count * in) * sizeof *gx);
+    lbi_lanes_back(&d, x, g, count, turned, gx, fresh, sums, work);
+    for (int64_t c = 0; before && c < count; c++) {
+        double right[LBI_LANES_TAPS] = {0}, got[LBI_LANES_TAPS];
+        for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, patch(p, x + c * in, w + c * k, 0, i / p->x, i % p->x) + (double)bias[c]);
+        same(y + c * out, want, 1, out, out, 4 * (double)FLT_EPSILON * (double)(k + 4));
+        for (int64_t i = 0; i < in; i++) gwant[i] = fresh ? 0 : before[c * in + i];
+        lbi_depthwise_input(p, g + c * out, w + c * k, gwant);
+        same(gx + c * in, gwant, 1, in, in, 8 * (double)FLT_EPSILON * (double)(k + 4));
+        lbi_depthwise_kernel(p, x + c * in, g + c * out, right);
+        for (int64_t i = 0; i < k; i++) got[i] = (double)sums[i * LBI_LANES + c];
+        CHECK_DOUBLES(got, right, k, 1e-5, 1e-5); /* sums of at most 256 products below 1 */
+    }
+    float *all[] = {x, w, bias, y, want, g, gx, gwant, turned, sums, work, before};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
+}
+
+static void in_lanes(void) {
+    lb_rng r = lb_rng_of(8, 0, "lanes");
+    for (int round = 0; round < 150; round++) {
+        lbi_conv p = draw_conv(&r, round, true);
+        if (p.h > LBI_LANES_SIDE || p.w > LBI_LANES_SIDE) {
+            p.h = at_least(p.h % 9, p.dh * (p.kh - 1) + 1);
+            p.w = at_least(p.w % 9, p.dw * (p.kw - 1) + 1);
+            p.y = lbi_conv_size(p.h, p.kh, p.sh, p.pt, p.pt, p.dh);
+            p.x = lbi_conv_size(p.w, p.kw, p.sw, p.pl, p.pl, p.dw);
+        }
+        check_begin("lanes %d: %lldx%lld by %lldx%lld", round, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
+        one_in_lanes(&r, &p, 1 + round % LBI_LANES, round & 1);
+        check_end();
+    }
+}
+
 static void depthwise(void) {
     lb_rng r = lb_rng_of(6, 0, "depthwise");
     for (int round = 0; round < 120; round++) {
@@ -281,5 +350,5 @@ static void depthwise(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {0}});
+    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
 }

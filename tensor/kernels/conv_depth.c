@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution of a plane: y[n] = sum over (u,v) of w[u,v] x[n + at(u,v)] on a padded plane (conv_pad.h), four vectors at a time, all
- * sums in registers. A kernel element costs four multiply-adds (2 cycles) and five loads (2.5 cycles), so loads limit it: 0.3 cycles a number
- * for 3x3, 0.9 for 5x5 with AVX-512. The planes of a 7x7 map fit in L1, where all of it happens; memory is read and written once.
- * The input's gradient is the same with the kernel turned round, over gradients that stand `stride` apart; the kernel's gradient is one dot
- * product of the flat gradient with the padded plane for each kernel element, eight elements at a time. */
+/* Depthwise convolution of a plane, on a padded copy of it (conv_pad.h) in L1. Memory is read and written once.
+ *   3x3 and 5x5 at stride 1: a column of LANES numbers from top to bottom; an input row is loaded once per kernel column and goes into the
+ *     sums of all output rows that it reaches, which stay in registers: k loads and k*k multiply-adds a vector (5 cycles for 3x3, 13 for 5x5).
+ *   others: a row at a time, four vectors of sums, one load for each multiply-add.
+ * The input's gradient is the same with the kernel turned round, over padded gradients; a stride takes it apart by the columns' and rows' place in
+ * it, each with the kernel elements that reach it. The kernel's gradient is a dot product of the flat gradient with the padded plane for each
+ * kernel element, up to nine at a time. */
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/levels.h"
 
-enum { LANES = LBI_DEPTH_LANES, GROUP = 8 };
+#define INLINE static inline __attribute__((always_inline))
+enum { LANES = LBI_DEPTH_LANES, GROUP = 9 };
 /* On no boundary: rows start anywhere. Compilers make it one register or several. */
 typedef lb_real vec __attribute__((vector_size(64), aligned(sizeof(lb_real)), may_alias));
 
-LBI_LEVELS static void taps(const lb_real *x, const int32_t *at, const lb_real *w, int64_t count, lb_real *y, int64_t n) {
+/* ---- sums of a row ---- */
+
+/* y[i] = bias + sum over k of x[i + at[k]] w[k], i < n; y is written in whole vectors. */
+INLINE void row_of(const lb_real *x, const int32_t *at, const lb_real *w, int64_t count, lb_real bias, lb_real *y, int64_t n) {
     int64_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES) {
-        vec a = {0}, b = {0}, c = {0}, d = {0};
+    vec zero = {0}, start = zero + bias;
+    for (; i + 2 * LANES < n; i += 4 * LANES) {
+        vec a = start, b = start, c = start, d = start;
         for (int64_t k = 0; k < count; k++) {
             const vec *from = (const vec *)(x + i + at[k]);
             a += from[0] * w[k];
@@ -29,30 +36,65 @@ LBI_LEVELS static void taps(const lb_real *x, const int32_t *at, const lb_real *
         to[2] = c;
         to[3] = d;
     }
-    for (; i < n; i += LANES) { /* y has room for a whole vector, x is followed by slack */
-        vec a = {0};
+    for (; i < n; i += LANES) {
+        vec a = start;
         for (int64_t k = 0; k < count; k++) a += *(const vec *)(x + i + at[k]) * w[k];
         *(vec *)(y + i) = a;
     }
 }
 
-/* lanes[k] += x[n + at[k]] g[n], lane by lane; g is a whole number of vectors long, zeros at its end. */
-LBI_LEVELS static void dots(const lb_real *x, const int32_t *at, int64_t count, const lb_real *g, int64_t n, vec *lanes) {
-    for (int64_t k = 0; k < count; k += GROUP) {
-        vec s[GROUP] = {{0}};
-        int64_t few = count - k < GROUP ? count - k : GROUP;
-        if (few == GROUP)
-            for (int64_t i = 0; i < n; i += LANES) {
-                const vec by = *(const vec *)(g + i);
-#pragma GCC unroll 8
-                for (int q = 0; q < GROUP; q++) s[q] += *(const vec *)(x + i + at[k + q]) * by;
-            }
-        else
-            for (int64_t q = 0; q < few; q++)
-                for (int64_t i = 0; i < n; i += LANES) s[q] += *(const vec *)(x + i + at[k + q]) * *(const vec *)(g + i);
-        for (int64_t q = 0; q < few; q++) lanes[k + q] += s[q];
+/* A plane of `rows` rows of n numbers, made in `row` and copied; x moves on by pitch. */
+LBI_LEVELS_FUSED static void plane(const lb_real *x, int64_t pitch, const int32_t *at, const lb_real *w, int64_t count, lb_real bias, lb_real *y, int64_t rows, int64_t n, lb_real *row) {
+    for (int64_t i = 0; i < rows; i++) {
+        row_of(x + i * pitch, at, w, count, bias, row, n);
+        lbi_copy_row(y + i * n, row, n);
     }
 }
+
+/* ---- columns ---- */
+
+INLINE void put(lb_real *y, vec v, int64_t n) {
+    if (n >= LANES) *(vec *)y = v;
+    else lbi_copy_row(y, (const lb_real *)&v, n);
+}
+
+/* sum[i] is that of the output row that the next input row reaches with kernel row K-1-i. */
+INLINE void column(const int K, const lb_real *x, int64_t pitch, const lb_real *w, lb_real bias, lb_real *y, int64_t rows, int64_t ld, int64_t n) {
+    vec zero = {0}, start = zero + bias, sum[5];
+#pragma GCC unroll 5
+    for (int i = 0; i < K; i++) sum[i] = start;
+    for (int64_t r = 0; r < rows + K - 1; r++, x += pitch) {
+#pragma GCC unroll 5
+        for (int v = 0; v < K; v++) {
+            vec a = *(const vec *)(x + v);
+#pragma GCC unroll 5
+            for (int i = 0; i < K; i++) sum[i] += a * w[(K - 1 - i) * K + v];
+        }
+        if (r >= K - 1) put(y + (r - K + 1) * ld, sum[0], n);
+#pragma GCC unroll 5
+        for (int i = 0; i + 1 < K; i++) sum[i] = sum[i + 1];
+        sum[K - 1] = start;
+    }
+}
+
+/* y [rows][n], the last vector overlaps the one before. */
+INLINE void columns_of(const int K, const lb_real *x, int64_t pitch, const lb_real *w, lb_real bias, lb_real *y, int64_t rows, int64_t n) {
+    for (int64_t j = 0; j < n; j += LANES) {
+        int64_t at = n > LANES && j + LANES > n ? n - LANES : j;
+        column(K, x + at, pitch, w, bias, y + at, rows, n, n - at);
+    }
+}
+
+LBI_LEVELS_FUSED static void columns(int64_t kernel, const lb_real *x, int64_t pitch, const lb_real *w, lb_real bias, lb_real *y, int64_t rows, int64_t n) {
+    lb_real k[25]; /* not aliased by y */
+    for (int64_t i = 0; i < kernel * kernel; i++) k[i] = w[i];
+    if (kernel == 3) columns_of(3, x, pitch, k, bias, y, rows, n);
+    else columns_of(5, x, pitch, k, bias, y, rows, n);
+}
+
+static bool by_columns(const lbi_conv *p) { return p->kh == p->kw && (p->kh == 3 || p->kh == 5) && p->dh == 1 && p->dw == 1 && p->sh == 1 && p->sw == 1; }
+
+/* ---- plans ---- */
 
 bool lbi_depth_plan(lbi_depth *d, const lbi_conv *p) {
     d->p = *p;
@@ -68,20 +110,40 @@ bool lbi_depth_plan(lbi_depth *d, const lbi_conv *p) {
     return true;
 }
 
-/* The convolution whose result is the input's gradient: over gradients set `stride` apart, with stride 1. */
-static lbi_conv turned(const lbi_conv *p) {
-    lbi_conv t = {.c = 1, .o = 1, .h = (p->y - 1) * p->sh + 1, .w = (p->x - 1) * p->sw + 1, .y = p->h, .x = p->w, .kh = p->kh, .kw = p->kw, .sh = 1, .sw = 1, .dh = p->dh, .dw = p->dw,
-                  .pt = (p->kh - 1) * p->dh - p->pt, .pl = (p->kw - 1) * p->dw - p->pl, .groups = 1};
-    return t;
+/* Along one axis the inputs at place a of the stride take kernel elements a', a' + stride, ... of gradients ever further to the left. As a
+ * convolution of g with those turned round: `taps` of them from `first` on, the picture's numbers from `start` on, `count` of them, padding
+ * `before` (negative: g begins later). */
+typedef struct phase {
+    int64_t first, taps, start, count, before;
+} phase;
+
+static phase phase_of(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t a) {
+    phase f = {.first = (a + pad) % stride, .start = a};
+    f.taps = f.first < kernel ? (kernel - f.first + stride - 1) / stride : 0;
+    f.count = a < size ? (size - 1 - a) / stride + 1 : 0;
+    f.before = f.taps - 1 - (a + pad - f.first) / stride;
+    return f;
 }
 
 bool lbi_depth_plan_back(lbi_depth *d, const lbi_conv *p) {
-    lbi_conv t = turned(p);
-    d->stride_h = p->sh;
-    d->stride_w = p->sw;
-    d->from_h = p->y;
-    d->from_w = p->x;
-    return t.pt >= 0 && t.pl >= 0 && lbi_depth_plan(d, &t);
+    d->p = *p;
+    d->taps = p->kh * p->kw;
+    if (d->taps > LBI_DEPTH_TAPS || ((p->sh > 1 || p->sw > 1) && (p->dh > 1 || p->dw > 1))) return false;
+    /* around g as much as the furthest kernel element asks for on each side; of a stride, less */
+    int64_t above = (p->kh - 1) * p->dh - (p->sh == 1 ? p->pt : 0), left = (p->kw - 1) * p->dw - (p->sw == 1 ? p->pl : 0);
+    int64_t below = (p->kh - 1) * p->dh + p->h / p->sh, right = (p->kw - 1) * p->dw + p->w / p->sw;
+    if (above < 0 || left < 0 || p->pt > (p->kh - 1) * p->dh || p->pl > (p->kw - 1) * p->dw) return false;
+    if (p->sh == 1) below = p->h - 1 + p->pt - (p->y - 1);
+    if (p->sw == 1) right = p->w - 1 + p->pl - (p->x - 1);
+    if (below < 0) below = 0;
+    if (right < 0) right = 0;
+    d->top = above;
+    d->left = left;
+    d->pad = (lbi_pad){.pitch = p->x + left + right, .rows = p->y + above + below, .slack = 5 * LANES};
+    d->pad.channel = d->pad.pitch * d->pad.rows;
+    d->wide = (p->w + 4 * LANES) * p->sw;
+    d->space = d->pad.channel + d->pad.slack + d->wide;
+    return d->pad.channel <= INT32_MAX;
 }
 
 static void pad(const lbi_depth *d, const lb_real *in, lb_real *work) {
@@ -90,27 +152,101 @@ static void pad(const lbi_depth *d, const lb_real *in, lb_real *work) {
 }
 
 void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work) {
-    lb_real *wide = work + d->pad.channel + d->pad.slack;
     pad(d, in, work);
-    taps(work, d->at, kernel, d->taps, wide, d->flat);
-    lbi_act_plane(act, wide, d->flat, bias);
-    for (int64_t i = 0; i < d->p.y; i++) lbi_copy_row(out + i * d->p.x, wide + i * d->pad.pitch, d->p.x);
+    if (by_columns(&d->p)) columns(d->p.kh, work, d->pad.pitch, kernel, bias, out, d->p.y, d->p.x);
+    else plane(work, d->pad.pitch, d->at, kernel, d->taps, bias, out, d->p.y, d->p.x, work + d->pad.channel + d->pad.slack);
+    lbi_act_plane(act, out, d->p.y * d->p.x, 0);
 }
 
+/* ---- the input's gradient ---- */
+
+static void pad_gradient(const lbi_depth *d, const lb_real *g, lb_real *work) {
+    memset(work, 0, (size_t)(d->pad.channel + d->pad.slack) * sizeof *work);
+    for (int64_t i = 0; i < d->p.y; i++) lbi_copy_row(work + (d->top + i) * d->pad.pitch + d->left, g + i * d->p.x, d->p.x);
+}
+
+/* Rows of the stride's columns go together: to[j] (+)= row (j % stride) number (j / stride). */
+LBI_LEVELS static void weave(const lb_real *restrict rows, int64_t ld, int64_t stride, int64_t n, lb_real *restrict to, bool fresh) {
+    int64_t whole = n / stride;
+    if (stride == 2 && fresh)
+        for (int64_t j = 0; j < whole; j++) {
+            to[2 * j] = rows[j];
+            to[2 * j + 1] = rows[ld + j];
+        }
+    else
+        for (int64_t j = 0; j < whole; j++)
+            for (int64_t b = 0; b < stride; b++) to[j * stride + b] = (fresh ? 0 : to[j * stride + b]) + rows[b * ld + j];
+    for (int64_t j = whole * stride; j < n; j++) to[j] = (fresh ? 0 : to[j]) + rows[j % stride * ld + whole];
+}
+
+LBI_LEVELS_FUSED static void row(const lb_real *x, const int32_t *at, const lb_real *w, int64_t count, lb_real *y, int64_t n) { row_of(x, at, w, count, 0, y, n); }
+
 void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *kernel, lb_real *gin, bool fresh, lb_real *work) {
-    lb_real *wide = work + d->pad.channel + d->pad.slack, around[LBI_DEPTH_TAPS];
-    for (int64_t k = 0; k < d->taps; k++) around[k] = kernel[d->taps - 1 - k];
-    if (d->stride_h == 1 && d->stride_w == 1) pad(d, g, work);
-    else {
-        memset(work, 0, (size_t)(d->pad.channel + d->pad.slack) * sizeof *work);
-        lb_real *to = work + d->p.pt * d->pad.pitch + d->p.pl;
-        for (int64_t i = 0; i < d->from_h; i++)
-            for (int64_t j = 0; j < d->from_w; j++) to[i * d->stride_h * d->pad.pitch + j * d->stride_w] = g[i * d->from_w + j];
+    const lbi_conv *p = &d->p;
+    lb_real *wide = work + d->pad.channel + d->pad.slack, some[LBI_DEPTH_TAPS];
+    int32_t at[LBI_DEPTH_TAPS];
+    int64_t ld = p->w + 4 * LANES;
+    pad_gradient(d, g, work);
+    if (fresh && by_columns(p)) {
+        for (int64_t k = 0; k < d->taps; k++) some[k] = kernel[d->taps - 1 - k];
+        columns(p->kh, work, d->pad.pitch, some, 0, gin, p->h, p->w);
+        return;
     }
-    taps(work, d->at, around, d->taps, wide, d->flat);
-    for (int64_t i = 0; i < d->p.y; i++) {
-        if (fresh) lbi_copy_row(gin + i * d->p.x, wide + i * d->pad.pitch, d->p.x);
-        else lbi_add_row(gin + i * d->p.x, wide + i * d->pad.pitch, d->p.x);
+    for (int64_t a = 0; a < p->sh; a++) {
+        phase rows = phase_of(p->h, p->kh, p->sh, p->pt, a);
+        for (int64_t i = 0; i < rows.count; i++) {
+            for (int64_t b = 0; b < p->sw; b++) {
+                phase cols = phase_of(p->w, p->kw, p->sw, p->pl, b);
+                int64_t n = 0;
+                for (int64_t u = 0; u < rows.taps; u++)
+                    for (int64_t v = 0; v < cols.taps; v++, n++) {
+                        some[n] = kernel[(rows.first + p->sh * (rows.taps - 1 - u)) * p->kw + cols.first + p->sw * (cols.taps - 1 - v)];
+                        at[n] = (int32_t)((d->top - rows.before + u) * d->pad.pitch + d->left - cols.before + v);
+                    }
+                if (p->sh == 1 && p->sw == 1)
+                    for (int64_t u = 0; u < p->kh; u++)
+                        for (int64_t v = 0; v < p->kw; v++) at[u * p->kw + v] = (int32_t)(u * p->dh * d->pad.pitch + v * p->dw);
+                row(work + i * d->pad.pitch, at, some, n, wide + b * ld, cols.count);
+            }
+            lb_real *to = gin + (rows.start + i * p->sh) * p->w;
+            if (p->sw > 1) weave(wide, ld, p->sw, p->w, to, fresh);
+            else if (fresh) lbi_copy_row(to, wide, p->w);
+            else lbi_add_row(to, wide, p->w);
+        }
+    }
+}
+
+/* ---- the kernel's gradient ---- */
+
+/* lanes[k] += x[n + at[k]] g[n], lane by lane; g is a whole number of vectors long, zeros at its end. */
+INLINE void dots_of(const int few, const lb_real *x, const int32_t *at, const lb_real *g, int64_t n, vec *lanes) {
+    vec s[GROUP];
+#pragma GCC unroll 9
+    for (int q = 0; q < few; q++) s[q] = lanes[q];
+    for (int64_t i = 0; i < n; i += LANES) {
+        const vec by = *(const vec *)(g + i);
+#pragma GCC unroll 9
+        for (int q = 0; q < few; q++) s[q] += *(const vec *)(x + i + at[q]) * by;
+    }
+#pragma GCC unroll 9
+    for (int q = 0; q < few; q++) lanes[q] = s[q];
+}
+
+/* Kernel elements in groups of about the same size. */
+LBI_LEVELS_FUSED static void dots(const lb_real *x, const int32_t *at, int64_t count, const lb_real *g, int64_t n, vec *lanes) {
+    int64_t groups = (count + GROUP - 1) / GROUP;
+    for (int64_t k = 0; groups > 0; groups--) {
+        int64_t few = (count - k + groups - 1) / groups;
+        switch (few) {
+        case 9: dots_of(9, x, at + k, g, n, lanes + k); break;
+        case 8: dots_of(8, x, at + k, g, n, lanes + k); break;
+        case 7: dots_of(7, x, at + k, g, n, lanes + k); break;
+        case 6: dots_of(6, x, at + k, g, n, lanes + k); break;
+        case 5: dots_of(5, x, at + k, g, n, lanes + k); break;
+        default:
+            for (int64_t q = 0; q < few; q++) dots_of(1, x, at + k + q, g, n, lanes + k + q);
+        }
+        k += few;
     }
 }
 

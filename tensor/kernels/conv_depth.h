@@ -12,7 +12,7 @@ typedef struct lbi_depth {
     lbi_pad pad;
     int64_t taps, flat, wide;
     int64_t space; /* numbers of work memory a plane needs, lanes at its end included */
-    int64_t stride_h, stride_w, from_h, from_w; /* of the input's gradient: the convolution's stride and the size of g */
+    int64_t top, left; /* of the input's gradient: zeros around g */
     int32_t at[LBI_DEPTH_TAPS];
 } lbi_depth;
 

@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/norm.h"
 #include <math.h>
+#include "tensor/kernels/act_slope.h"
 #include "tensor/kernels/levels.h"
 
 #define INLINE static inline __attribute__((always_inline))
 enum { BLOCK = 4096 }; /* summed in the maths type, blocks in double */
-
-/* With a constant act the compiler keeps one branch. */
-INLINE lb_real slope(lb_act act, lb_real g, lb_real y) {
-    if (act == LB_ACT_RELU) return y > 0 ? g : 0;
-    if (act == LB_ACT_RELU6) return y > 0 && y < 6 ? g : 0;
-    if (act == LB_ACT_SIGMOID) return g * y * (1 - y);
-    if (act == LB_ACT_TANH) return g * (1 - y * y);
-    if (act == LB_ACT_HARDSIGMOID) return y > 0 && y < 1 ? g * (lb_real)(1.0 / 6) : 0;
-    return g;
-}
 
 LBI_LEVELS void lbi_plane_sum(const lb_real *x, int64_t n, double *sum) {
     for (int64_t i = 0; i < n; i += BLOCK) {
@@ -58,7 +49,7 @@ INLINE void back_sums(lb_act act, const lb_real *restrict g, const lb_real *rest
         lb_real s = 0, d = 0;
 #pragma omp simd reduction(+ : s, d)
         for (int64_t j = i; j < end; j++) {
-            lb_real through = slope(act, g[j], y[j]);
+            lb_real through = lbi_act_slope(act, g[j], y[j]);
             s += through;
             d += through * ((x[j] - mean) * rstd);
         }
@@ -76,9 +67,9 @@ LBI_LEVELS void lbi_plane_back_sums(lb_act act, const lb_real *g, const lb_real 
 
 INLINE void back(lb_act act, lb_real *restrict gx, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real a, lb_real b, lb_real c, bool fresh) {
     if (fresh)
-        for (int64_t i = 0; i < n; i++) gx[i] = a * slope(act, g[i], y[i]) + b * x[i] + c;
+        for (int64_t i = 0; i < n; i++) gx[i] = a * lbi_act_slope(act, g[i], y[i]) + b * x[i] + c;
     else
-        for (int64_t i = 0; i < n; i++) gx[i] += a * slope(act, g[i], y[i]) + b * x[i] + c;
+        for (int64_t i = 0; i < n; i++) gx[i] += a * lbi_act_slope(act, g[i], y[i]) + b * x[i] + c;
 }
 
 LBI_LEVELS void lbi_plane_back(lb_act act, lb_real *gx, const lb_real *g, const lb_real *y, const lb_real *x, int64_t n, lb_real a, lb_real b, lb_real c, bool fresh) {

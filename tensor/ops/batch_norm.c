@@ -5,6 +5,8 @@
 #include <math.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/norm.h"
+#include "tensor/kernels/norm_cols.h"
+#include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
@@ -34,48 +36,153 @@ static bool shape(lb_call *c) {
 
 static int64_t inner_of(const lb_tensor *x) { return lb_numel(x) / (x->shape[0] * x->shape[1]); }
 
-static void forward(lb_call *c) {
+/* What makes y = act(a x + b) of a channel. */
+typedef struct line {
+    lb_real a, b;
+} line;
+
+static line line_of(const lb_call *c, int64_t q, double mean, double var) {
+    const options *o = c->params;
+    lb_real a = (lb_real)((double)lb_r(c->in[1])[q] / sqrt(var + o->eps));
+    lb_r(c->out[1])[q] = (lb_real)mean;
+    lb_r(c->out[2])[q] = (lb_real)var;
+    return (line){a, (lb_real)((double)lb_r(c->in[2])[q] - mean * (double)a)};
+}
+
+/* Does lbi_plane_affine do the activation itself? */
+static bool within(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6; }
+
+static void plane_forward(lb_call *c, int64_t q) {
     const options *o = c->params;
     int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
-    bool plane = o->act == LB_ACT_NONE || o->act == LB_ACT_RELU || o->act == LB_ACT_RELU6; /* what lbi_plane_affine does itself */
-#pragma omp parallel for
-    for (int64_t q = 0; q < ch; q++) {
-        const lb_real *x = lb_r(c->in[0]) + q * k;
-        lb_real *y = lb_r(c->out[0]) + q * k;
-        double sum = 0, square = 0;
-        for (int64_t i = 0; i < n; i++) lbi_plane_sum(x + i * ch * k, k, &sum);
-        double mean = sum / (double)(n * k);
-        for (int64_t i = 0; i < n; i++) lbi_plane_square(x + i * ch * k, k, (lb_real)mean, &square);
-        double var = square / (double)(n * k);
-        lb_real a = (lb_real)((double)lb_r(c->in[1])[q] / sqrt(var + o->eps)), b = (lb_real)((double)lb_r(c->in[2])[q] - mean * (double)a);
-        lb_r(c->out[1])[q] = (lb_real)mean;
-        lb_r(c->out[2])[q] = (lb_real)var;
-        for (int64_t i = 0; i < n; i++) {
-            lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, k, a, b);
-            if (!plane) lbi_act_plane(o->act, y + i * ch * k, k, 0);
-        }
+    const lb_real *x = lb_r(c->in[0]) + q * k;
+    lb_real *y = lb_r(c->out[0]) + q * k;
+    double sum = 0, square = 0;
+    for (int64_t i = 0; i < n; i++) lbi_plane_sum(x + i * ch * k, k, &sum);
+    double mean = sum / (double)(n * k);
+    for (int64_t i = 0; i < n; i++) lbi_plane_square(x + i * ch * k, k, (lb_real)mean, &square);
+    line l = line_of(c, q, mean, square / (double)(n * k));
+    for (int64_t i = 0; i < n; i++) {
+        lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, k, l.a, l.b);
+        if (!within(o->act)) lbi_act_plane(o->act, y + i * ch * k, k, 0);
+    }
+}
+
+/* dx = by_g g' + by_x x + more, with what a channel's sums of g' and g' xh say. Writes its other gradients. */
+typedef struct slopes {
+    lb_real by_g, by_x, more;
+} slopes;
+
+static slopes slopes_of(lb_call *c, int64_t q, double sum, double dot) {
+    const options *o = c->params;
+    double mean = (double)lb_r(c->out[1])[q], rstd = 1 / sqrt((double)lb_r(c->out[2])[q] + o->eps), m = (double)(lb_numel(c->in[0]) / c->in[0]->shape[1]);
+    if (c->gin[1]) lb_r(c->gin[1])[q] = (lb_real)((c->fresh[1] ? 0 : (double)lb_r(c->gin[1])[q]) + dot);
+    if (c->gin[2]) lb_r(c->gin[2])[q] = (lb_real)((c->fresh[2] ? 0 : (double)lb_r(c->gin[2])[q]) + sum);
+    /* gamma rstd (g' - sum/m - (x - mean) rstd dot/m) + gmean/m + 2 gvar (x - mean)/m */
+    double by_mean = c->gout[1] ? (double)lb_r(c->gout[1])[q] / m : 0, by_var = c->gout[2] ? 2 * (double)lb_r(c->gout[2])[q] / m : 0;
+    double a = c->gout[0] ? (double)lb_r(c->in[1])[q] * rstd : 0, b = by_var - a * rstd * dot / m;
+    return (slopes){(lb_real)a, (lb_real)b, (lb_real)(by_mean - a * sum / m - b * mean)};
+}
+
+static void plane_backward(lb_call *c, int64_t q) {
+    const options *o = c->params;
+    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
+    bool has = c->gout[0] != NULL;
+    lb_real mean = lb_r(c->out[1])[q], rstd = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps));
+    const lb_real *x = lb_r(c->in[0]) + q * k, *g = has ? lb_r(c->gout[0]) + q * k : x, *y = lb_r(c->out[0]) + q * k;
+    double sum = 0, dot = 0;
+    for (int64_t i = 0; has && i < n; i++) lbi_plane_back_sums(o->act, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, mean, rstd, &sum, &dot);
+    slopes s = slopes_of(c, q, sum, dot);
+    for (int64_t i = 0; c->gin[0] && i < n; i++) lbi_plane_back(o->act, lb_r(c->gin[0]) + (i * ch + q) * k, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, s.by_g, s.by_x, s.more, c->fresh[0]);
+}
+
+/* ---- channels side by side (norm_cols.h) ---- */
+
+enum { SHORT = 64 }; /* numbers of a plane below which vectors go across channels */
+
+/* Sum of the k columns of a channel. */
+static double together(const double *sums, int64_t k) {
+    double s = 0;
+    for (int64_t j = 0; j < k; j++) s += sums[j];
+    return s;
+}
+
+static void fill(lb_real *to, int64_t k, lb_real x) {
+    for (int64_t j = 0; j < k; j++) to[j] = x;
+}
+
+/* Channels first .. first + count - 1. */
+static void cols_forward(lb_call *c, int64_t first, int64_t count) {
+    const options *o = c->params;
+    int64_t k = inner_of(c->in[0]), m = c->in[0]->shape[0] * k;
+    lbi_cols b = {.n = c->in[0]->shape[0], .ld = c->in[0]->shape[1] * k, .cols = count * k};
+    const lb_real *x = lb_r(c->in[0]) + first * k;
+    lb_real *y = lb_r(c->out[0]) + first * k, scale[LBI_COLS], shift[LBI_COLS];
+    double sums[LBI_COLS], mean[LBI_COLS];
+    lbi_cols_sum(&b, x, sums);
+    for (int64_t q = 0; q < count; q++) {
+        mean[q] = together(sums + q * k, k) / (double)m;
+        fill(shift + q * k, k, (lb_real)mean[q]);
+    }
+    lbi_cols_square(&b, x, shift, sums);
+    for (int64_t q = 0; q < count; q++) {
+        line l = line_of(c, first + q, mean[q], together(sums + q * k, k) / (double)m);
+        fill(scale + q * k, k, l.a);
+        fill(shift + q * k, k, l.b);
+    }
+    lbi_cols_affine(&b, o->act, y, x, scale, shift);
+    for (int64_t i = 0; !within(o->act) && i < b.n; i++) lbi_act_plane(o->act, y + i * b.ld, b.cols, 0);
+}
+
+static void cols_backward(lb_call *c, int64_t first, int64_t count) {
+    const options *o = c->params;
+    int64_t k = inner_of(c->in[0]), at = first * k;
+    lbi_cols b = {.n = c->in[0]->shape[0], .ld = c->in[0]->shape[1] * k, .cols = count * k};
+    const lb_real *x = lb_r(c->in[0]) + at, *g = c->gout[0] ? lb_r(c->gout[0]) + at : x, *y = lb_r(c->out[0]) + at;
+    lb_real mean[LBI_COLS], rstd[LBI_COLS], more[LBI_COLS];
+    double sum[LBI_COLS] = {0}, dot[LBI_COLS] = {0};
+    for (int64_t q = 0; q < count; q++) {
+        fill(mean + q * k, k, lb_r(c->out[1])[first + q]);
+        fill(rstd + q * k, k, (lb_real)(1 / sqrt((double)lb_r(c->out[2])[first + q] + o->eps)));
+    }
+    if (c->gout[0]) lbi_cols_back_sums(&b, o->act, g, y, x, mean, rstd, sum, dot);
+    lb_real *by_g = mean, *by_x = rstd; /* those are done with */
+    for (int64_t q = 0; q < count; q++) {
+        slopes s = slopes_of(c, first + q, together(sum + q * k, k), together(dot + q * k, k));
+        fill(by_g + q * k, k, s.by_g);
+        fill(by_x + q * k, k, s.by_x);
+        fill(more + q * k, k, s.more);
+    }
+    if (c->gin[0]) lbi_cols_back(&b, o->act, lb_r(c->gin[0]) + at, g, y, x, by_g, by_x, more, c->fresh[0]);
+}
+
+/* ---- over threads ---- */
+
+/* Channels of a block: some, so that rows are read in runs, few enough that the block stays in L2 and all threads have one. */
+static int64_t block_of(int64_t n, int64_t ch, int64_t k) {
+    enum { NUMBERS = 65536, RUN = 64 };
+    int64_t most = LBI_COLS / k, near = NUMBERS / (n * k), run = (RUN + k - 1) / k, share = (ch + 3) / 4;
+    int64_t block = near < share ? near : share;
+    if (block < run) block = run;
+    return block < most ? block : most;
+}
+
+static void forward(lb_call *c) {
+    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]), block = k < SHORT ? block_of(n, ch, k) : 1;
+#pragma omp parallel for schedule(dynamic) if (n * ch * k > LBI_GRAIN)
+    for (int64_t q = 0; q < ch; q += block) {
+        if (k < SHORT) cols_forward(c, q, ch - q < block ? ch - q : block);
+        else plane_forward(c, q);
     }
 }
 
 static void backward(lb_call *c) {
-    const options *o = c->params;
-    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
-    double m = (double)(n * k);
-    bool has = c->gout[0] != NULL;
-    if (!has && !c->gout[1] && !c->gout[2]) return;
-#pragma omp parallel for
-    for (int64_t q = 0; q < ch; q++) {
-        lb_real mean = lb_r(c->out[1])[q], rstd = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps)), gamma = lb_r(c->in[1])[q];
-        const lb_real *x = lb_r(c->in[0]) + q * k, *g = has ? lb_r(c->gout[0]) + q * k : x, *y = lb_r(c->out[0]) + q * k;
-        double sum = 0, dot = 0;
-        for (int64_t i = 0; has && i < n; i++) lbi_plane_back_sums(o->act, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, mean, rstd, &sum, &dot);
-        if (c->gin[1]) lb_r(c->gin[1])[q] = (lb_real)((c->fresh[1] ? 0 : (double)lb_r(c->gin[1])[q]) + dot);
-        if (c->gin[2]) lb_r(c->gin[2])[q] = (lb_real)((c->fresh[2] ? 0 : (double)lb_r(c->gin[2])[q]) + sum);
-        if (!c->gin[0]) continue;
-        /* gamma rstd (g' - sum/m - (x - mean) rstd dot/m) + gmean/m + 2 gvar (x - mean)/m, as a g' + b x + d */
-        double by_mean = c->gout[1] ? (double)lb_r(c->gout[1])[q] / m : 0, by_var = c->gout[2] ? 2 * (double)lb_r(c->gout[2])[q] / m : 0;
-        double a = has ? (double)gamma * (double)rstd : 0, b = by_var - a * (double)rstd * dot / m, d = by_mean - a * sum / m - b * (double)mean;
-        for (int64_t i = 0; i < n; i++) lbi_plane_back(o->act, lb_r(c->gin[0]) + (i * ch + q) * k, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, (lb_real)a, (lb_real)b, (lb_real)d, c->fresh[0]);
+    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]), block = k < SHORT ? block_of(n, ch, k) : 1;
+    if (!c->gout[0] && !c->gout[1] && !c->gout[2]) return;
+#pragma omp parallel for schedule(dynamic) if (n * ch * k > LBI_GRAIN)
+    for (int64_t q = 0; q < ch; q += block) {
+        if (k < SHORT) cols_backward(c, q, ch - q < block ? ch - q : block);
+        else plane_backward(c, q);
     }
 }
 
@@ -83,6 +190,8 @@ static const options plain = {1e-5, LB_ACT_NONE}, relu = {1e-3, LB_ACT_RELU};
 static const lb_op_case cases[] = {
     {.name = "pictures", .rank = {4, 1, 1}, .shape = {{2, 3, 2, 3}, {3}, {3}}, .params = &plain},
     {.name = "rows", .rank = {2, 1, 1}, .shape = {{5, 3}, {3}, {3}}, .params = &plain},
+    {.name = "many rows", .rank = {2, 1, 1}, .shape = {{131, 70}, {70}, {70}}, .params = &relu},
+    {.name = "large planes", .rank = {4, 1, 1}, .shape = {{2, 3, 8, 9}, {3}, {3}}, .params = &relu},
     {.name = "relu", .rank = {4, 1, 1}, .shape = {{3, 2, 2, 2}, {2}, {2}}, .params = &relu},
 };
 

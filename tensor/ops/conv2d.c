@@ -6,8 +6,9 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/convs.h"
+#include "tensor/depthwise.h"
 #include "tensor/kernels/act.h"
-#include "tensor/kernels/conv_depth.h"
+#include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
@@ -56,27 +57,6 @@ static void image_forward(const lbi_conv *p, const lb_real *x, const lb_real *w,
     }
 }
 
-/* Work memory of a plane for each thread; NULL: the plain loops do it. */
-static lb_real *depth_work(lb_call *c, const lbi_depth *d, bool planned, int threads) { return planned && lbi_cpu() != LBI_CPU_REF ? lb_scratch(c, (size_t)(d->space * threads) * sizeof(lb_real)) : NULL; }
-
-static void depthwise_forward(lb_call *c, const lbi_conv *p) {
-    const options *o = c->params;
-    lbi_depth d;
-    int threads = omp_get_max_threads();
-    int64_t planes = c->in[0]->shape[0] * p->c;
-    lb_real *work = depth_work(c, &d, lbi_depth_plan(&d, p), threads);
-#pragma omp parallel for num_threads(threads) if (planes * p->y * p->x > 16384)
-    for (int64_t i = 0; i < planes; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * p->h * p->w, *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw;
-        lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = c->in[2] ? lb_r(c->in[2])[i % p->c] : 0;
-        if (work) lbi_depth_forward(&d, x, kernel, o->act, bias, y, work + omp_get_thread_num() * d.space);
-        else {
-            lbi_depthwise(p, x, kernel, y);
-            lbi_act_plane(o->act, y, p->y * p->x, bias);
-        }
-    }
-}
-
 static void forward(lb_call *c) {
     const options *o = c->params;
     lbi_conv p = plan_of(c);
@@ -84,11 +64,13 @@ static void forward(lb_call *c) {
     const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
     lb_real *y = lb_r(c->out[0]);
     if (depthwise(&p)) {
-        depthwise_forward(c, &p);
+        lbi_depthwise_forward(c, &p, o->act);
         return;
     }
 #ifndef LB_DOUBLE
-    if (lbi_conv_tiles(&p, images, x, w, &(lbi_gemm_end){.row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act}, y)) return;
+    const lbi_gemm_end end = {.row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act};
+    if (lbi_point_worth(&p, images) && lbi_point_forward(&p, images, x, w, &end, y)) return;
+    if (lbi_conv_tiles(&p, images, x, w, &end, y)) return;
 #endif
     int threads = images > 1 ? omp_get_max_threads() : 1;
     size_t each = pointwise(&p) ? 0 : (size_t)(p.c / p.groups * p.kh * p.kw * p.y * p.x);
@@ -102,60 +84,6 @@ static void forward(lb_call *c) {
 }
 
 /* ---- backward ---- */
-
-static void depthwise_input(lb_call *c, const lbi_conv *p, const lb_real *g) {
-    lbi_depth d;
-    int threads = omp_get_max_threads();
-    int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
-    lb_real *work = depth_work(c, &d, lbi_depth_plan_back(&d, p), threads);
-#pragma omp parallel for num_threads(threads)
-    for (int64_t i = 0; i < c->in[0]->shape[0] * p->c; i++) {
-        const lb_real *kernel = lb_r(c->in[1]) + i % p->c * k;
-        lb_real *to = lb_r(c->gin[0]) + i * in;
-        if (work) {
-            lbi_depth_input(&d, g + i * out, kernel, to, c->fresh[0], work + omp_get_thread_num() * d.space);
-            continue;
-        }
-        if (c->fresh[0]) memset(to, 0, (size_t)in * sizeof *to);
-        lbi_depthwise_input(p, g + i * out, kernel, to);
-    }
-}
-
-/* One channel over all images. Sums of some thousand numbers in the maths type, of those in double. */
-static void channel_kernel(lb_call *c, const lbi_conv *p, const lbi_depth *d, const lb_real *g, int64_t ch, lb_real *work, double *sum) {
-    int64_t images = c->in[0]->shape[0], in = p->h * p->w, out = p->y * p->x, summed = 0;
-    enum { ENOUGH = 65536 };
-    lb_real *lanes = work ? work + d->space - d->taps * LBI_DEPTH_LANES : NULL;
-    for (int64_t j = 0; j < p->kh * p->kw; j++) sum[j] = 0;
-    if (lanes) memset(lanes, 0, (size_t)(d->taps * LBI_DEPTH_LANES) * sizeof *lanes);
-    for (int64_t n = 0; n < images; n++) {
-        const lb_real *x = lb_r(c->in[0]) + (n * p->c + ch) * in, *from = g + (n * p->c + ch) * out;
-        if (!work) {
-            lbi_depthwise_kernel(p, x, from, sum);
-            continue;
-        }
-        lbi_depth_kernel(d, x, from, lanes, work);
-        summed += out;
-        if (summed < ENOUGH && n + 1 < images) continue;
-        lbi_depth_kernel_sums(d, lanes, sum);
-        summed = 0;
-    }
-}
-
-static void depthwise_kernel(lb_call *c, const lbi_conv *p, const lb_real *g) {
-    lbi_depth d;
-    int threads = omp_get_max_threads();
-    int64_t k = p->kh * p->kw;
-    lb_real *work = depth_work(c, &d, lbi_depth_plan(&d, p), threads), *to = lb_r(c->gin[1]);
-    double *sums = lb_scratch(c, (size_t)(p->c * k) * sizeof *sums);
-    if (!sums) return;
-#pragma omp parallel for num_threads(threads)
-    for (int64_t ch = 0; ch < p->c; ch++) {
-        double *sum = sums + ch * k;
-        channel_kernel(c, p, &d, g, ch, work ? work + omp_get_thread_num() * d.space : NULL, sum);
-        for (int64_t j = 0; j < k; j++) to[ch * k + j] = (lb_real)sum[j] + (c->fresh[1] ? 0 : to[ch * k + j]);
-    }
-}
 
 static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w, const lb_real *g, lb_real *gx, bool fresh, lb_real *gw, lb_real *col) {
     int64_t c = p->c / p->groups, o = p->o / p->groups, k = c * p->kh * p->kw, n = p->y * p->x;
@@ -215,16 +143,14 @@ static void backward(lb_call *c) {
     if (!depthwise(&p)) {
         bool input = c->gin[0] != NULL, weights = c->gin[1] != NULL;
 #ifndef LB_DOUBLE
+        if (pointwise(&p) && p.groups == 1 && lbi_cpu() >= LBI_CPU_AVX2 && lbi_point_backward(&p, images, lb_r(c->in[0]), lb_r(c->in[1]), g, input ? lb_r(c->gin[0]) : NULL, c->fresh[0], weights ? lb_r(c->gin[1]) : NULL, c->fresh[1])) return;
         lbi_conv_done done = input ? lbi_conv_input(&p, images, g, lb_r(c->in[1]), lb_r(c->gin[0]), c->fresh[0]) : LBI_CONV_DONE;
         if (done == LBI_CONV_BROKEN) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for a part of the gradient");
         input = done == LBI_CONV_NOT_DONE;
         if (weights) weights = !lbi_conv_kernel(&p, images, lb_r(c->in[0]), g, lb_r(c->gin[1]), c->fresh[1]);
 #endif
         if (input || weights) dense_backward(c, &p, g, input, weights);
-    } else {
-        if (c->gin[0]) depthwise_input(c, &p, g);
-        if (c->gin[1]) depthwise_kernel(c, &p, g);
-    }
+    } else lbi_depthwise_backward(c, &p, g);
 }
 
 static void reference(lb_call *c) {
