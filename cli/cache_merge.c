@@ -7,7 +7,7 @@
 static void plan(lb_tap_spec *taps, const lb_cache *c, const cli_cache_options *o) {
     for (int t = 0; t < lb_cache_taps(c); t++) {
         const lb_cache_tap *from = lb_cache_tap_at(c, t);
-        taps[t] = (lb_tap_spec){.name = from->name, .rank = from->rank, .ragged = from->ragged, .dtype = from->dtype, .deflate = o->encode.deflate};
+        taps[t] = (lb_tap_spec){.name = from->name, .rank = from->rank, .ragged = from->ragged, .dtype = from->dtype, .classes = from->classes, .deflate = o->encode.deflate};
         memcpy(taps[t].shape, from->shape, sizeof taps[t].shape);
     }
 }

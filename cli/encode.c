@@ -51,7 +51,10 @@ static lb_status find_print(runner *r) {
         }
         lb_sha256_hex(&sum, f->preprocessing);
     }
-    for (int i = 0; i < s->ntaps; i++) lb_buf_format(&taps, "%s%s", i ? "," : "", s->taps[i]);
+    for (int i = 0; i < s->ntaps; i++) {
+        lb_buf_format(&taps, "%s%s", i ? "," : "", s->taps[i]);
+        if (r->job.taps[i].topk) lb_buf_format(&taps, " (%lld largest)", (long long)r->job.taps[i].topk);
+    }
     if (taps.size < sizeof f->taps) snprintf(f->taps, sizeof f->taps, "%s", lb_buf_str(&taps));
     else {
         lb_sha256_of(taps.data, taps.size, hex);

@@ -71,6 +71,7 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     r->spec.taps = (const char *const *)r->taps;
     r->spec.batch = o->batch;
     r->spec.deflate = o->deflate;
+    r->spec.topk = o->topk;
     r->spec.retry_failed = o->retry_failed;
     r->spec.progress = &cli->progress;
 done:
@@ -126,6 +127,10 @@ int64_t cli_encode_bytes(int64_t count, int ntaps, const lb_tap_spec *taps, doub
     double bytes = 0;
     for (int t = 0; t < ntaps; t++) {
         double one = (double)lb_dtype_size(taps[t].dtype) * (taps[t].ragged ? each : 1);
+        if (taps[t].topk) {
+            bytes += (double)taps[t].topk * (taps[t].shape[0] <= 65536 ? 4 : 6);
+            continue;
+        }
         for (int d = taps[t].ragged ? 1 : 0; d < taps[t].rank; d++) one *= (double)taps[t].shape[d];
         bytes += one;
     }

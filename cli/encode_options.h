@@ -10,7 +10,7 @@ enum { CLI_ENCODE_TAPS = 64, CLI_ENCODE_FEATURES = 8 };
 typedef struct cli_encode_options {
     const char *model, *taps, *dtype, *precision, *out;
     lb_text_list features;
-    int64_t batch;
+    int64_t batch, topk;
     bool retry_failed, strict, deflate;
 } cli_encode_options;
 
@@ -27,6 +27,8 @@ typedef struct cli_encode_options {
     CLI_ENCODE_ROW(T, out, LB_T_TEXT, NULL, NULL, "PATH", "where features go"),                                                                       \
     {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
      .text = "items that run together; 0 = 16 pictures, 32 texts"},                                                                                   \
+    {.name = "topk", .type = LB_T_I64, .offset = offsetof(T, encode.topk), .def = 0, .min = 0, .max = 65536, .unit = "classes",                       \
+     .text = "of taps named logits only so many largest probabilities; 0 = all logits"},                                                              \
     CLI_ENCODE_FLAG(T, deflate, "store features shuffled and deflated (gzip in h5py)"),                                                               \
     CLI_ENCODE_FLAG(T, retry_failed, "try the failed items of a finished file again"),                                                                \
     CLI_ENCODE_FLAG(T, strict, "exit 1 when an item failed")

@@ -95,6 +95,11 @@ static lb_status find_needs(encode_job *j) {
     return st;
 }
 
+static bool is_logits(const char *tap) {
+    const char *dot = strrchr(tap, '.');
+    return strcmp(dot ? dot + 1 : tap, "logits") == 0;
+}
+
 /* A size that changes with the text's length is the tap's ragged one: [N,L,...]. */
 static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
     lb_tap_spec *t = &j->taps[i];
@@ -109,6 +114,7 @@ static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
         t->ragged = true;
         t->shape[0] = 0;
     }
+    if (is_logits(name) && t->rank == 1 && !t->ragged && t->shape[0] > j->spec->topk) t->topk = j->spec->topk;
     return LB_OK;
 }
 

@@ -56,6 +56,7 @@ typedef struct cli_encode_spec {
     const char *const *taps;
     lb_dtype dtype;
     bool deflate;             /* stored shuffled and deflated */
+    int64_t topk;             /* taps named logits, or ending in .logits, as their largest probabilities; 0 = all */
     int64_t batch;            /* 0 = 16 pictures, 32 texts */
     bool retry_failed;        /* a finished file: its failed items are tried again, the others' rows are kept */
     const char *what;         /* shown with the progress; NULL = "encode" */

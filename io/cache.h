@@ -25,6 +25,9 @@ typedef struct lb_tap_spec {
     bool ragged;
     bool deflate;                   /* chunks are shuffled and deflated (level 1) by worker threads */
     lb_dtype dtype;                 /* stored: LB_F32, LB_F16, LB_BF16 (u16 with attribute "dtype"="bf16"), LB_I8 (with "/scale/<tap>" f32 per row) */
+    int64_t topk;                   /* of a vector of logits only the topk largest probabilities are kept, as two taps: <tap>.indices, <tap>.values
+                                       (docs/cache-format.md); 0 = all. dtype does not matter then */
+    int64_t classes;                /* of a tap that lb_cache_copy_row takes from a cache: its lb_cache_tap's; else 0 */
 } lb_tap_spec;
 
 typedef struct lb_cache_writer lb_cache_writer; /* one thread at a time */
@@ -62,6 +65,7 @@ typedef struct lb_cache_tap {
     int64_t shape[LB_MAX_RANK];
     bool ragged;
     lb_dtype dtype;
+    int64_t classes; /* of the largest logits, or of a tap made of them: how many classes there are; else 0 */
 } lb_cache_tap;
 /** Opens X.h5 or a folder (every *.h5 in it is a finished shard; fingerprints of all shards must agree). */
 LB_API LB_MUST_USE lb_status lb_cache_open(lb_cache **out, const char *path);
@@ -73,7 +77,9 @@ LB_API const char *lb_cache_row_message(const lb_cache *c, int64_t row);   /* ""
 LB_API int64_t lb_cache_find(const lb_cache *c, const char *key);          /* row, or -1 */
 LB_API int lb_cache_taps(const lb_cache *c);
 LB_API const lb_cache_tap *lb_cache_tap_at(const lb_cache *c, int i);
-LB_API int lb_cache_tap_find(const lb_cache *c, const char *name);         /* -1 when absent */
+/** -1 when absent. Logits of which the largest were kept are found by their own name too: read, they are log-probabilities of all classes, what is
+ *  missing to 1 spread evenly. Such a tap is not among lb_cache_taps(). */
+LB_API int lb_cache_tap_find(const lb_cache *c, const char *name);
 LB_API const lb_fingerprint *lb_cache_fingerprint(const lb_cache *c);
 /** Reads all keys, and makes ready to look them up: LB_E_FORMAT when one is there twice. Happens by itself for caches of up to 200,000 rows
  *  when they are opened, and for larger ones when a key is first asked for (which then is "", or not found, should reading fail). */

@@ -124,6 +124,7 @@ static lb_status index_tap(finish *f, int i) {
     t->deflate = c->spec->deflate;
     t->rank = c->spec->rank;
     memcpy(t->shape, c->spec->shape, sizeof t->shape);
+    t->classes = c->spec->classes;
     t->positions = c->grid.shape[0];
     t->nchunks = c->nchunks;
     uint64_t *chunks = lb_alloc((size_t)c->nchunks, 3 * sizeof *chunks);
@@ -184,6 +185,7 @@ static lb_status adopt_tap(finish *f, int i) {
     memcpy(d.shape, c->grid.shape, (size_t)d.rank * sizeof *d.shape);
     memcpy(d.chunk, c->grid.chunk, (size_t)d.rank * sizeof *d.chunk);
     LB_TRY(lb_h5_graft_adopt(f->graft, cache_path(path, "/features", name), &d));
+    if (c->spec->classes) LB_TRY(lb_h5_set_int(f->file, path, "classes", c->spec->classes));
     if (c->offsets) LB_TRY(adopt_table(f, cache_path(path, "/offsets", name), LB_I64, f->r->n + 1, t->offsets.address));
     if (c->scale) LB_TRY(adopt_table(f, cache_path(path, "/scale", name), LB_F32, f->r->n, t->scale.address));
     LB_TRY(lb_tensor_new(&sums, LB_U64, 1, &c->nchunks));

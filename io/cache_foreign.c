@@ -68,6 +68,16 @@ static lb_status read_offsets(shard *s, shard_tap *t, const char *path) {
     return good ? LB_OK : lb_fail(LB_E_FORMAT, "%s: dataset '%s' does not go up to its feature's rows", s->path, path);
 }
 
+static lb_status read_classes(shard *s, shard_tap *t, const char *path) {
+    lb_h5_attr *all = NULL;
+    int count = 0;
+    lb_status st = lb_h5_attrs(s->file, path, &all, &count);
+    for (int i = 0; st == LB_OK && i < count; i++)
+        if (strcmp(all[i].name, "classes") == 0 && all[i].kind == LB_H5_INT && all[i].integer > 0 && all[i].integer < INT32_MAX) t->tap.classes = all[i].integer;
+    lb_h5_attrs_free(all, count);
+    return st;
+}
+
 static lb_status open_tap(shard *s, shard_tap *t, const char *name) {
     char path[160], side[160];
     if (strlen(name) >= sizeof t->tap.name) return lb_fail(LB_E_UNSUPPORTED, "%s: tap '%s' has a name longer than %zu bytes", s->path, name, sizeof t->tap.name - 1);
@@ -76,6 +86,7 @@ static lb_status open_tap(shard *s, shard_tap *t, const char *name) {
     if (st != LB_OK) return st;
     t->positions = t->data->shape[0];
     t->tap.dtype = t->data->dtype;
+    if ((st = read_classes(s, t, path)) != LB_OK) return st;
     t->tap.ragged = lb_h5_has(s->file, cache_path(side, "/offsets", name));
     t->tap.rank = t->data->rank - (t->tap.ragged ? 0 : 1);
     int skip = t->tap.ragged ? 1 : 0;

@@ -31,6 +31,7 @@ static lb_value *tap_value(const cache_index_tap *t) {
     lb_map_bool(v, "ragged", t->ragged);
     lb_map_bool(v, "deflate", t->deflate);
     lb_map_put(v, "shape", shape);
+    if (t->classes) lb_map_int(v, "classes", t->classes);
     lb_map_int(v, "positions", t->positions);
     lb_map_int(v, "chunks", t->nchunks);
     lb_map_put(v, "offsets", table_value(&t->offsets));
@@ -115,9 +116,10 @@ static bool read_tap(cache_index_tap *t, const lb_value *v, words *w) {
     t->rank = (int)shape->count;
     for (int i = 0; i < t->rank; i++)
         if ((t->shape[i] = shape->items[i]->kind == LB_V_INT ? shape->items[i]->integer : -1) < 0) return false;
+    t->classes = lb_get_int(v, "classes", 0);
     t->positions = lb_get_int(v, "positions", -1);
     t->nchunks = lb_get_int(v, "chunks", -1);
-    return t->positions >= 0 && t->nchunks >= 0 && t->nchunks < INT64_MAX / 3 && take(w, 3 * t->nchunks, &t->chunks) && read_table(&t->offsets, v, "offsets", w) &&
+    return t->classes >= 0 && t->classes < INT32_MAX && t->positions >= 0 && t->nchunks >= 0 && t->nchunks < INT64_MAX / 3 && take(w, 3 * t->nchunks, &t->chunks) && read_table(&t->offsets, v, "offsets", w) &&
            read_table(&t->scale, v, "scale", w);
 }
 

@@ -41,6 +41,7 @@ static lb_status link_tap(link_job *j, int tap) {
         if (st != LB_OK) break;
     }
     if (st == LB_OK) st = lb_h5_graft_views(j->graft, cache_path(path, "/features", t->tap.name), t->tap.dtype, rank, shape, c->nshards, views);
+    if (st == LB_OK && t->tap.classes) st = lb_h5_set_int(j->file, path, "classes", t->tap.classes);
     for (int64_t i = 0; i < c->nshards; i++) lb_free(views[i].file);
     lb_free(views);
     return st;

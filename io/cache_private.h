@@ -146,7 +146,7 @@ typedef struct cache_index_tap {
     lb_dtype dtype;
     bool ragged, deflate;
     int rank;             /* of one item */
-    int64_t shape[LB_MAX_RANK], positions, nchunks;
+    int64_t shape[LB_MAX_RANK], classes, positions, nchunks;
     cache_table offsets, scale;
     const uint64_t *chunks; /* [nchunks][3]: address, size, sum */
 } cache_index_tap;
@@ -229,7 +229,19 @@ struct cache_block {
     struct cache_block *next; /* in its slot */
 };
 
-enum { CACHE_SLOTS = 4096 };
+enum { CACHE_SLOTS = 4096, CACHE_DENSE = 8 };
+
+/* cache_topk.c: logits of which the largest are stored, as a tap of all classes; its number follows the stored taps'. */
+typedef struct cache_dense {
+    lb_cache_tap tap;
+    int indices, values;
+} cache_dense;
+/* The two taps that stand for one with topk; their names are new. */
+LB_MUST_USE lb_status cache_topk_specs(lb_tap_spec out[2], const lb_tap_spec *t, const char *path);
+/* Appends indices, then values, as stored. */
+LB_MUST_USE lb_status cache_topk_add(lb_buf *out, const lb_tap_spec *t, const float *logits);
+void cache_topk_find(lb_cache *c);
+LB_MUST_USE lb_status cache_topk_read(lb_cache *c, const cache_dense *d, int64_t count, const int64_t *rows, float *out);
 
 struct lb_cache {
     pthread_mutex_t lock;
@@ -241,6 +253,8 @@ struct lb_cache {
     uint64_t mask;
     struct cache_block *slots[CACHE_SLOTS], *newest, *oldest;
     int64_t kept, budget;
+    cache_dense dense[CACHE_DENSE];
+    int ndense;
 };
 /* The shard of a row and its place in it; NULL when there is no such row. */
 const shard *cache_shard_of(const lb_cache *c, int64_t row, int64_t *inside);

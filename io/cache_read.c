@@ -122,11 +122,16 @@ int64_t lb_cache_find(const lb_cache *c, const char *key) {
 
 int lb_cache_taps(const lb_cache *c) { return c->shards[0].ntaps; }
 
-const lb_cache_tap *lb_cache_tap_at(const lb_cache *c, int i) { return i >= 0 && i < c->shards[0].ntaps ? &c->shards[0].taps[i].tap : NULL; }
+const lb_cache_tap *lb_cache_tap_at(const lb_cache *c, int i) {
+    int stored = c->shards[0].ntaps;
+    return i < 0 || i >= stored + c->ndense ? NULL : i < stored ? &c->shards[0].taps[i].tap : &c->dense[i - stored].tap;
+}
 
 int lb_cache_tap_find(const lb_cache *c, const char *name) {
     for (int i = 0; i < c->shards[0].ntaps; i++)
         if (strcmp(c->shards[0].taps[i].tap.name, name) == 0) return i;
+    for (int i = 0; i < c->ndense; i++)
+        if (strcmp(c->dense[i].tap.name, name) == 0) return c->shards[0].ntaps + i;
     return -1;
 }
 
@@ -139,7 +144,7 @@ static lb_status same_taps(const shard *a, const shard *b) {
     for (int i = 0; i < a->ntaps; i++) {
         const lb_cache_tap *s = &a->taps[i].tap, *t = &b->taps[i].tap;
         if (strcmp(s->name, t->name) != 0) return lb_fail(LB_E_MISMATCH, "%s: tap '%s', but '%s' in %s", b->path, t->name, s->name, a->path);
-        if (s->dtype != t->dtype || s->ragged != t->ragged || s->rank != t->rank || memcmp(s->shape, t->shape, sizeof s->shape) != 0)
+        if (s->dtype != t->dtype || s->ragged != t->ragged || s->rank != t->rank || s->classes != t->classes || memcmp(s->shape, t->shape, sizeof s->shape) != 0)
             return lb_fail(LB_E_MISMATCH, "%s: tap '%s' is %s %s, but %s %s in %s", b->path, t->name, lb_dtype_name(t->dtype), lb_shape_text(x, sizeof x, t->rank, t->shape),
                            lb_dtype_name(s->dtype), lb_shape_text(y, sizeof y, s->rank, s->shape), a->path);
     }
@@ -173,6 +178,7 @@ lb_status lb_cache_open(lb_cache **out, const char *path) {
     c->budget = KEEP_BYTES;
     LB_TRY(cache_files(&paths, &count, path));
     LB_TRY(open_shards(c, paths, count));
+    cache_topk_find(c);
     if (c->rows <= INDEX_AT_ONCE) LB_TRY(lb_cache_load_keys(c)); /* else when a key is first looked up */
     *out = c;
     c = NULL;

@@ -99,7 +99,7 @@ static lb_status emit_block(cache_rows *r, int tap) {
 static void fill_failed(char *to, const cache_column *c, int64_t positions) {
     int64_t size = (int64_t)lb_dtype_size(c->spec->dtype), n = positions * c->grid.row_bytes / size;
     const float nan = NAN;
-    if (c->spec->dtype == LB_I8) memset(to, 0, (size_t)n);
+    if (c->spec->dtype == LB_I8 || c->spec->dtype == LB_U16 || c->spec->dtype == LB_U32) memset(to, 0, (size_t)(n * size));
     else for (int64_t k = 0; k < n; k++) lb_convert(to + k * size, c->spec->dtype, &nan, LB_F32, 1);
 }
 

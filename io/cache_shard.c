@@ -57,7 +57,7 @@ static lb_status open_tap(shard *s, int i) {
     shard_tap *t = &s->taps[i];
     if (!sane_tap(s, t, x)) return bad(s, "its index: tap ", x->name);
     t->index = x;
-    t->tap = (lb_cache_tap){.rank = x->rank, .ragged = x->ragged, .dtype = x->dtype};
+    t->tap = (lb_cache_tap){.rank = x->rank, .ragged = x->ragged, .dtype = x->dtype, .classes = x->classes};
     memcpy(t->tap.name, x->name, sizeof t->tap.name);
     memcpy(t->tap.shape, x->shape, sizeof t->tap.shape);
     t->deflate = x->deflate;

@@ -41,6 +41,7 @@ static void shuffle_rows(lb_rng *rng, int64_t *a, int64_t n) {
 
 lb_status lb_cache_order(lb_cache *c, int tap, uint64_t seed, int64_t epoch, int64_t window, int64_t *rows, int64_t *count) {
     if (!lb_cache_tap_at(c, tap)) return lb_fail(LB_E_NOTFOUND, "tap %d of a cache of %d taps", tap, lb_cache_taps(c));
+    if (tap >= lb_cache_taps(c)) tap = c->dense[tap - lb_cache_taps(c)].values;
     int64_t n = runs_of(c, tap, NULL), made = 0;
     run *runs = lb_alloc((size_t)n, sizeof *runs);
     if (!runs) return LB_E_NOMEM;

@@ -251,6 +251,7 @@ lb_status lb_cache_read(lb_cache *c, int tap, int64_t count, const int64_t *rows
     lb_status st = check_tap(c, tap, false);
     if (st != LB_OK) return st;
     const lb_cache_tap *t = lb_cache_tap_at(c, tap);
+    if (tap >= c->shards[0].ntaps) return cache_topk_read(c, &c->dense[tap - c->shards[0].ntaps], count, rows, out);
     struct wanted few[64], *order = count > (int64_t)LB_COUNT(few) ? lb_alloc((size_t)count, sizeof *order) : few;
     if (!order) return LB_E_NOMEM;
     bool sorted = true;

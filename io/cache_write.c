@@ -25,8 +25,9 @@ struct lb_cache_writer {
     lb_fingerprint print;
     int64_t n;
     char **keys, *key_bytes; /* our own copy, in one block */
-    int ntaps;
-    lb_tap_spec *taps;
+    int ntaps, nasked;
+    lb_tap_spec *taps;  /* as stored */
+    lb_tap_spec *asked; /* as given: one with topk is two of `taps`; without a name of its own */
     cache_part *part;   /* NULL: the file is finished already */
     cache_rows rows;
     double sync_seconds, flushed, synced; /* when last */
@@ -40,6 +41,7 @@ static void free_writer(lb_cache_writer *w) {
     cache_part_close(w->part);
     for (int i = 0; w->taps && i < w->ntaps; i++) lb_free((char *)w->taps[i].name);
     lb_free(w->taps);
+    lb_free(w->asked);
     lb_free(w->keys);
     lb_free(w->key_bytes);
     lb_free(w->path);
@@ -61,21 +63,38 @@ static lb_status copy_keys(lb_cache_writer *w, const char *const *keys) {
     return LB_OK;
 }
 
+static lb_status check_tap(const lb_cache_writer *w, const lb_tap_spec *t) {
+    int64_t bytes = (int64_t)lb_dtype_size(t->dtype);
+    bool indices = t->classes && (t->dtype == LB_U16 || t->dtype == LB_U32);
+    if (!indices && t->dtype != LB_F32 && t->dtype != LB_F16 && t->dtype != LB_BF16 && t->dtype != LB_I8)
+        return lb_fail(LB_E_ARG, "%s: tap '%s' as %s: want f32, f16, bf16 or i8", w->path, t->name, lb_dtype_name(t->dtype));
+    if (t->rank < (t->ragged ? 1 : 0) || t->rank + (t->ragged ? 0 : 1) > LB_MAX_RANK) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has rank %d", w->path, t->name, t->rank);
+    if (!t->name[0] || strlen(t->name) > 95 || strchr(t->name, '/')) return lb_fail(LB_E_ARG, "%s: '%s' cannot be the name of a tap (1 to 95 bytes without '/')", w->path, t->name);
+    for (int d = t->ragged ? 1 : 0; d < t->rank; d++)
+        if (t->shape[d] < 0 || !lb_mul_i64(&bytes, bytes, t->shape[d]) || bytes > (int64_t)1 << 40) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has an impossible size", w->path, t->name);
+    return LB_OK;
+}
+
 static lb_status copy_taps(lb_cache_writer *w, int ntaps, const lb_tap_spec *taps) {
-    w->taps = lb_calloc((size_t)ntaps, sizeof *w->taps);
-    if (!w->taps) return LB_E_NOMEM;
+    w->taps = lb_calloc((size_t)ntaps * 2, sizeof *w->taps);
+    w->asked = lb_calloc((size_t)ntaps, sizeof *w->asked);
+    if (!w->taps || !w->asked) return LB_E_NOMEM;
+    w->nasked = ntaps;
     for (int i = 0; i < ntaps; i++) {
         const lb_tap_spec *t = &taps[i];
-        int64_t bytes = (int64_t)lb_dtype_size(t->dtype);
-        if (t->dtype != LB_F32 && t->dtype != LB_F16 && t->dtype != LB_BF16 && t->dtype != LB_I8)
-            return lb_fail(LB_E_ARG, "%s: tap '%s' as %s: want f32, f16, bf16 or i8", w->path, t->name, lb_dtype_name(t->dtype));
-        if (t->rank < (t->ragged ? 1 : 0) || t->rank + (t->ragged ? 0 : 1) > LB_MAX_RANK) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has rank %d", w->path, t->name, t->rank);
-        if (!t->name[0] || strlen(t->name) > 95 || strchr(t->name, '/')) return lb_fail(LB_E_ARG, "%s: '%s' cannot be the name of a tap (1 to 95 bytes without '/')", w->path, t->name);
-        for (int d = t->ragged ? 1 : 0; d < t->rank; d++)
-            if (t->shape[d] < 0 || !lb_mul_i64(&bytes, bytes, t->shape[d]) || bytes > (int64_t)1 << 40) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has an impossible size", w->path, t->name);
-        w->taps[i] = *t;
-        if (!(w->taps[i].name = lb_strdup(t->name))) return LB_E_NOMEM;
-        w->ntaps = i + 1;
+        lb_tap_spec *to = &w->taps[w->ntaps];
+        lb_status st = check_tap(w, t);
+        if (st != LB_OK) return st;
+        w->asked[i] = *t;
+        if (t->topk) {
+            w->ntaps += 2; /* names that were not made are NULL */
+            if ((st = cache_topk_specs(to, t, w->path)) != LB_OK) return st;
+            continue;
+        }
+        *to = *t;
+        to->name = lb_strdup(t->name);
+        w->ntaps++;
+        if (!to->name) return LB_E_NOMEM;
     }
     return LB_OK;
 }
@@ -87,6 +106,7 @@ static lb_value *tap_value(const lb_tap_spec *t) {
     lb_map_text(v, "dtype", lb_dtype_name(t->dtype));
     lb_map_bool(v, "ragged", t->ragged);
     if (t->deflate) lb_map_bool(v, "deflate", true);
+    if (t->classes) lb_map_int(v, "classes", t->classes);
     for (int d = t->ragged ? 1 : 0; d < t->rank; d++) lb_list_int(shape, t->shape[d]);
     lb_map_put(v, "shape", shape);
     return v;
@@ -132,7 +152,7 @@ done:
 static void put_taps(lb_value *list, const shard *s, const lb_cache_writer *w, const char *name) {
     for (int k = 0; k < s->ntaps; k++) {
         const lb_cache_tap *t = &s->taps[k].tap;
-        lb_tap_spec spec = {.name = t->name, .rank = t->rank, .ragged = t->ragged, .dtype = t->dtype, .deflate = s->taps[k].deflate};
+        lb_tap_spec spec = {.name = t->name, .rank = t->rank, .ragged = t->ragged, .dtype = t->dtype, .deflate = s->taps[k].deflate, .classes = t->classes};
         bool wanted = false;
         for (int i = 0; i < w->ntaps; i++) wanted |= strcmp(t->name, w->taps[i].name) == 0;
         memcpy(spec.shape, t->shape, sizeof spec.shape);
@@ -315,12 +335,14 @@ lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int
     lb_status st = ready(w);
     if (st != LB_OK) return st;
     lb_buf_clear(&w->record);
-    for (int i = 0; i < w->ntaps; i++) {
-        const lb_tap_spec *t = &w->taps[i];
+    for (int i = 0, k = 0; i < w->nasked; i++, k++) {
+        const lb_tap_spec *t = &w->asked[i];
+        const char *name = w->taps[k].name;
         int64_t n = t->ragged ? (length ? length[i] : -1) : 0;
-        if (n < 0) return lb_fail(LB_E_ARG, "%s: tap '%s' is ragged and needs a length", w->path, t->name);
-        st = add_value(&w->record, t, values[i], n);
-        if (st != LB_OK) return lb_where(st, "%s: item '%s', tap '%s'", w->path, w->keys[w->rows.count], t->name);
+        if (n < 0) return lb_fail(LB_E_ARG, "%s: tap '%s' is ragged and needs a length", w->path, name);
+        st = t->topk ? cache_topk_add(&w->record, t, values[i]) : add_value(&w->record, t, values[i], n);
+        if (st != LB_OK) return lb_where(st, "%s: item '%s', tap '%s'", w->path, w->keys[w->rows.count], name);
+        k += t->topk > 0;
     }
     if (w->record.failed) return LB_E_NOMEM;
     return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record)));
@@ -337,7 +359,7 @@ static lb_status stored_tap(const lb_cache_writer *w, const lb_cache *c, int i, 
     const lb_tap_spec *want = &w->taps[i];
     *tap = lb_cache_tap_find(c, want->name);
     const lb_cache_tap *have = lb_cache_tap_at(c, *tap);
-    bool same = have && have->dtype == want->dtype && have->ragged == want->ragged && have->rank == want->rank;
+    bool same = have && have->dtype == want->dtype && have->classes == want->classes && have->ragged == want->ragged && have->rank == want->rank;
     for (int d = want->ragged ? 1 : 0; same && d < want->rank; d++) same = have->shape[d] == want->shape[d];
     return same ? LB_OK : lb_fail(LB_E_MISMATCH, "%s: tap '%s' is not stored in the same way where it is taken from", w->path, want->name);
 }

@@ -249,6 +249,56 @@ static void refuses_what_cannot_be_held(void) {
     CHECK_FAILS(lb_cache_begin(&w, &done, check_tmp("held64.h5"), &the_print, 2, keys, 1, &i64), LB_E_ARG, "i64");
 }
 
+/* Logits kept as their k largest: read back, the largest are log-softmax to a half's step, the others share what is left, and all sum to 1. */
+static void largest_logits(void) {
+    enum { CLASSES = 300, K = 6, N = 5 };
+    const char *path = check_tmp("largest.h5"), *copy = check_tmp("copied.h5");
+    const lb_tap_spec spec = {.name = "logits", .rank = 1, .shape = {CLASSES}, .topk = K}, stored[2] = {{.name = "logits.indices", .rank = 1, .shape = {K}, .dtype = LB_U16, .classes = CLASSES},
+                                                                                                         {.name = "logits.values", .rank = 1, .shape = {K}, .dtype = LB_F16, .classes = CLASSES}};
+    static float x[N][CLASSES], y[N][CLASSES];
+    char **keys = make_keys(N);
+    lb_cache_writer *w = NULL;
+    lb_cache *c = NULL;
+    int64_t done;
+    CHECK_OK(lb_cache_begin(&w, &done, path, &the_print, N, (const char *const *)keys, 1, &spec));
+    for (int64_t i = 0; i < N; i++) {
+        for (int64_t k = 0; k < CLASSES; k++) x[i][k] = (float)((k * 37 + i * 11) % 23) / 3 - (i == 3 ? 0 : 2); /* many are equal */
+        if (i == 2) CHECK_OK(lb_cache_failed_row(w, LB_E_FORMAT, "no"));
+        else CHECK_OK(lb_cache_row(w, (const float *const[]){x[i]}, NULL));
+    }
+    CHECK_OK(lb_cache_commit(&w));
+    if (!CHECK_OK(lb_cache_open(&c, path))) return;
+    CHECK_INT(lb_cache_taps(c), 2);
+    int tap = lb_cache_tap_find(c, "logits");
+    CHECK_INT(lb_cache_tap_at(c, tap)->shape[0], CLASSES);
+    CHECK_OK(lb_cache_read(c, tap, N, (const int64_t[]){0, 1, 2, 3, 4}, y[0]));
+    for (int64_t i = 0; i < N; i++) {
+        double sum = 0, all = 0, low = INFINITY;
+        int exact = 0;
+        if (i == 2) {
+            CHECK(isnan(y[i][0]) && isnan(y[i][CLASSES - 1]));
+            continue;
+        }
+        for (int64_t k = 0; k < CLASSES; k++) all += exp(x[i][k]);
+        for (int64_t k = 0; k < CLASSES; k++) sum += exp(y[i][k]), low = fmin(low, y[i][k]);
+        for (int64_t k = 0; k < CLASSES; k++) {
+            int64_t before = 0;
+            for (int64_t j = 0; j < CLASSES; j++) before += x[i][j] > x[i][k] || (x[i][j] == x[i][k] && j < k);
+            if (before >= K) CHECK(y[i][k] == (float)low);
+            else exact += fabs(exp(y[i][k]) - exp(x[i][k]) / all) <= exp(x[i][k]) / all / 1024; /* half a step of f16 is 2^-11 of the number */
+        }
+        CHECK_INT(exact, K);
+        CHECK_NEAR(sum, 1, 1e-5);
+    }
+    CHECK_OK(lb_cache_begin(&w, &done, copy, &the_print, N, (const char *const *)keys, 2, stored));
+    for (int64_t i = 0; i < N; i++) CHECK_OK(lb_cache_copy_row(w, c, i));
+    CHECK_OK(lb_cache_commit(&w));
+    CHECK(same_bytes(path, copy));
+    lb_cache_close(c);
+    CHECK_FAILS(lb_cache_begin(&w, &done, check_tmp("flat.h5"), &the_print, 1, (const char *const *)keys, 1, &(lb_tap_spec){.name = "logits", .rank = 2, .shape = {3, 4}, .topk = 2}), LB_E_SHAPE, "no vector");
+    lb_names_free(keys, N);
+}
+
 static void shards_in_a_folder(void) {
     const char *folder = check_tmp("shards");
     char path[1024];
@@ -712,6 +762,7 @@ int main(int argc, char **argv) {
                                      {"reads_the_recorded_version", reads_the_recorded_version},
                                      {"odd_sizes", odd_sizes},
                                      {"refuses_what_cannot_be_held", refuses_what_cannot_be_held},
+                                     {"largest_logits", largest_logits},
                                      {"shards_in_a_folder", shards_in_a_folder},
                                      {"names_what_differs", names_what_differs},
                                      {"resumes_after_kill", resumes_after_kill},
