@@ -226,6 +226,8 @@ static int by_logit(const void *a, const void *b) {
     return x->logit > y->logit ? -1 : x->logit < y->logit ? 1 : x->index < y->index ? -1 : x->index > y->index;
 }
 
+static int64_t largest(const cli_cache_options *o) { return o->encode.topk ? o->encode.topk : 100; }
+
 /* Softmax of the row, its K largest. */
 static lb_status put_largest(const cli_sink *to, const float *logits, int64_t n, int64_t k, scored *order, uint16_t *record) {
     double sum = 0;
@@ -243,7 +245,7 @@ static lb_status put_largest(const cli_sink *to, const float *logits, int64_t n,
 
 static lb_status fill_values(void *ctx, const cli_sink *to) {
     job *j = ctx;
-    int64_t n = j->array.width, k = j->o->topk;
+    int64_t n = j->array.width, k = largest(j->o);
     float *row = lb_alloc((size_t)n, sizeof *row);
     scored *order = lb_alloc((size_t)n, sizeof *order);
     uint16_t *record = lb_alloc((size_t)(2 + 2 * k), sizeof *record);
@@ -275,10 +277,10 @@ static lb_status as_tinyvit(job *j) {
     const char *name = j->o->encode.taps ? j->o->encode.taps : "logits";
     int tap = lb_cache_tap_find(j->e.c, name);
     const lb_cache_tap *t = lb_cache_tap_at(j->e.c, tap);
-    char *folder = lb_format_dup("%s/logits_top%lld_epoch%lld", j->folder, (long long)j->o->topk, (long long)j->o->epoch), *keys = NULL, *values = NULL;
+    char *folder = lb_format_dup("%s/logits_top%lld_epoch%lld", j->folder, (long long)largest(j->o), (long long)j->o->epoch), *keys = NULL, *values = NULL;
     if (!folder) return LB_E_NOMEM;
     if (!t || t->ragged || t->rank != 1) st = lb_fail(LB_E_NOTFOUND, "no tap '%s' of one row of logits (--taps names another)", name);
-    else if (j->o->topk > t->shape[0] || t->shape[0] > 32767) st = lb_fail(LB_E_LIMIT, "tap '%s' has %lld classes: want %lld to 32767", name, (long long)t->shape[0], (long long)j->o->topk);
+    else if (largest(j->o) > t->shape[0] || t->shape[0] > 32767) st = lb_fail(LB_E_LIMIT, "tap '%s' has %lld classes: want %lld to 32767", name, (long long)t->shape[0], (long long)largest(j->o));
     if (st != LB_OK) goto done;
     LB_TRY(cli_array_of(&j->array, &j->e, CLI_ARRAY_TAP, tap));
     LB_TRY(lb_make_folders(folder));

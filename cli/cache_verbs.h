@@ -8,7 +8,7 @@ typedef struct cli_cache_options {
     cli_items items;
     cli_encode_options encode;
     const char *shard, *format, *keys;
-    int64_t shard_size, topk, epoch;
+    int64_t shard_size, epoch;
     double stale;
     bool dry_run, claim, virtual_sets;
 } cli_cache_options;

@@ -28,7 +28,7 @@ typedef struct cli_encode_options {
     {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
      .text = "items that run together; 0 = 16 pictures, 32 texts"},                                                                                   \
     {.name = "topk", .type = LB_T_I64, .offset = offsetof(T, encode.topk), .def = 0, .min = 0, .max = 65536, .unit = "classes",                       \
-     .text = "of taps named logits only so many largest probabilities; 0 = all logits"},                                                              \
+     .text = "of taps named logits only so many largest probabilities; 0 = all (export as tinyvit: 100)"},                                                              \
     CLI_ENCODE_FLAG(T, deflate, "store features shuffled and deflated (gzip in h5py)"),                                                               \
     CLI_ENCODE_FLAG(T, retry_failed, "try the failed items of a finished file again"),                                                                \
     CLI_ENCODE_FLAG(T, strict, "exit 1 when an item failed")

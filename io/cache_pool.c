@@ -91,7 +91,7 @@ lb_status cache_inflate(void *out, int64_t bytes, const void *stored, int64_t si
 /* ---- one job ---- */
 
 typedef struct scratch {
-    struct libdeflate_compressor *compressor;
+    cache_deflater *deflater;
     char *shuffled, *packed;
     size_t shuffled_size, packed_size;
 } scratch;
@@ -109,22 +109,21 @@ static lb_status pack(job *j, scratch *s, const char **out) {
     *out = j->bytes;
     j->chunk.size = j->size;
     if (!j->deflate) return LB_OK;
-    if (!s->compressor && !(s->compressor = libdeflate_alloc_compressor(1))) return LB_E_NOMEM;
-    size_t bound = libdeflate_zlib_compress_bound(s->compressor, (size_t)j->size);
+    if (!s->deflater && cache_deflater_new(&s->deflater) != LB_OK) return LB_E_NOMEM;
     const char *from = j->bytes;
-    if (!need(&s->packed, &s->packed_size, bound)) return LB_E_NOMEM;
+    if (!need(&s->packed, &s->packed_size, cache_deflate_bound(s->deflater, (size_t)j->size))) return LB_E_NOMEM;
     if (j->element > 1) {
         if (!need(&s->shuffled, &s->shuffled_size, (size_t)j->size)) return LB_E_NOMEM;
         shuffle((uint8_t *)s->shuffled, (const uint8_t *)from, j->size, j->element);
         from = s->shuffled;
     }
-    j->chunk.size = (int64_t)libdeflate_zlib_compress(s->compressor, from, (size_t)j->size, s->packed, bound);
+    j->chunk.size = (int64_t)cache_deflate(s->deflater, s->packed, from, (size_t)j->size, j->element);
     *out = s->packed;
-    return j->chunk.size > 0 ? LB_OK : lb_fail(LB_E_BUG, "libdeflate found no room");
+    return LB_OK;
 }
 
 static void free_scratch(scratch *s) {
-    libdeflate_free_compressor(s->compressor);
+    cache_deflater_free(s->deflater);
     lb_free(s->shuffled);
     lb_free(s->packed);
 }

@@ -73,6 +73,14 @@ LB_MUST_USE lb_status cache_pool_drain(cache_pool *p, lb_status (*done)(void *ct
 /* Undoes shuffle and deflate: `size` stored bytes into exactly `bytes` of them. */
 LB_MUST_USE lb_status cache_inflate(void *out, int64_t bytes, const void *stored, int64_t size, int element);
 
+/* ---- cache_deflate.c ---- */
+typedef struct cache_deflater cache_deflater; /* one thread at a time */
+LB_MUST_USE lb_status cache_deflater_new(cache_deflater **out);
+void cache_deflater_free(cache_deflater *d);
+size_t cache_deflate_bound(cache_deflater *d, size_t size);
+/* A zlib stream of shuffled bytes into out, of at least the bound. @return its size */
+size_t cache_deflate(cache_deflater *d, char *out, const char *shuffled, size_t size, int element);
+
 /* ---- cache_part.c: the journal of a run that is not finished ---- */
 typedef struct cache_part cache_part;
 typedef struct cache_record {

@@ -19,7 +19,6 @@ static const lb_param params[] = {
     {.name = "virtual", .type = LB_T_BOOL, .offset = offsetof(cli_cache_options, virtual_sets), .min = 0, .max = 1, .unit = "", .text = "merge: refer to the shards instead of copying them"},
     LB_PARAM_TEXT(cli_cache_options, format, "npy", "npy|npz|safetensors|clip-retrieval|tinyvit", "export: how"),
     LB_PARAM_TEXT(cli_cache_options, keys, NULL, NULL, "import: a text file with a key a line, or a list"),
-    LB_PARAM(cli_cache_options, topk, 100, 1, 32767, "classes", "export as tinyvit: how many of the largest"),
     LB_PARAM(cli_cache_options, epoch, 0, 0, 1e6, "1", "export as tinyvit: the epoch in the folder's name"),
     LB_PARAM_END};
 
