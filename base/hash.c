@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/hash.h"
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/cpu.h"
+#include "base/sha256.h"
 
 static const uint32_t round_words[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -18,7 +21,15 @@ static uint32_t ror(uint32_t x, int n) {
     return x >> n | x << (32 - n);
 }
 
-static void block_add(lb_sha256 *s, const uint8_t *p) {
+/* One round of eight: the roles of the state's words move by one place a round, instead of the words. */
+static inline void one_round(uint32_t v[8], int i, uint32_t added) {
+    uint32_t a = v[-i & 7], b = v[(1 - i) & 7], c = v[(2 - i) & 7], e = v[(4 - i) & 7], f = v[(5 - i) & 7], g = v[(6 - i) & 7];
+    uint32_t t1 = v[(7 - i) & 7] + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + ((e & f) ^ (~e & g)) + added;
+    v[(3 - i) & 7] += t1;
+    v[(7 - i) & 7] = t1 + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+}
+
+static void block_add(uint32_t h[8], const uint8_t *p) {
     uint32_t w[64], v[8];
     for (int i = 0; i < 16; i++)
         w[i] = (uint32_t)p[4 * i] << 24 | (uint32_t)p[4 * i + 1] << 16 | (uint32_t)p[4 * i + 2] << 8 | p[4 * i + 3];
@@ -27,17 +38,32 @@ static void block_add(lb_sha256 *s, const uint8_t *p) {
         uint32_t s1 = ror(w[i - 2], 17) ^ ror(w[i - 2], 19) ^ w[i - 2] >> 10;
         w[i] = w[i - 16] + s0 + w[i - 7] + s1;
     }
-    memcpy(v, s->h, sizeof v);
-    for (int i = 0; i < 64; i++) {
-        uint32_t s1 = ror(v[4], 6) ^ ror(v[4], 11) ^ ror(v[4], 25);
-        uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + round_words[i] + w[i];
-        uint32_t s0 = ror(v[0], 2) ^ ror(v[0], 13) ^ ror(v[0], 22);
-        uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof v[0]);
-        v[4] += t1;
-        v[0] = t1 + t2;
+    memcpy(v, h, sizeof v);
+    for (int i = 0; i < 64; i += 8) {
+        one_round(v, 0, round_words[i] + w[i]);
+        one_round(v, 1, round_words[i + 1] + w[i + 1]);
+        one_round(v, 2, round_words[i + 2] + w[i + 2]);
+        one_round(v, 3, round_words[i + 3] + w[i + 3]);
+        one_round(v, 4, round_words[i + 4] + w[i + 4]);
+        one_round(v, 5, round_words[i + 5] + w[i + 5]);
+        one_round(v, 6, round_words[i + 6] + w[i + 6]);
+        one_round(v, 7, round_words[i + 7] + w[i + 7]);
     }
-    for (int i = 0; i < 8; i++) s->h[i] += v[i];
+    for (int i = 0; i < 8; i++) h[i] += v[i];
+}
+
+static bool fast;
+
+static void look(void) {
+    fast = lbi_cpu() >= LBI_CPU_AVX2 && lbi_sha256_fast(); /* LB_CPU=ref: the plain loop */
+}
+
+static void blocks_add(lb_sha256 *s, const uint8_t *p, size_t blocks) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, look);
+    if (fast) lbi_sha256_blocks_fast(s->h, p, blocks, round_words);
+    else
+        for (size_t i = 0; i < blocks; i++) block_add(s->h, p + 64 * i);
 }
 
 void lb_sha256_init(lb_sha256 *s) {
@@ -50,10 +76,11 @@ void lb_sha256_add(lb_sha256 *s, const void *data, size_t n) {
     while (n > 0) {
         size_t at = (size_t)(s->bytes % 64), take = 64 - at < n ? 64 - at : n;
         if (take == 64) {
-            block_add(s, p);
+            take = n / 64 * 64;
+            blocks_add(s, p, n / 64);
         } else {
             memcpy(s->block + at, p, take);
-            if (at + take == 64) block_add(s, s->block);
+            if (at + take == 64) blocks_add(s, s->block, 1);
         }
         s->bytes += take;
         p += take;

@@ -5,18 +5,25 @@
 #include "base/file.h"
 #include "cli/models.h"
 
-/* lists of at most a few names each */
+enum { LISTED = 24 }; /* names of each list that a message holds */
+
 typedef struct listing {
     lb_buf text;
     int64_t count;
 } listing;
 
 static void list(listing *l, const char *fmt, const char *a, const char *b, const char *c) {
-    if (++l->count > 8) return;
+    if (++l->count > LISTED) return;
     lb_buf_text(&l->text, l->count > 1 ? ", " : "");
     lb_buf_text(&l->text, a);
     if (fmt) lb_buf_format(&l->text, fmt, b, c);
-    if (l->count == 8) lb_buf_text(&l->text, ", ...");
+}
+
+/* The names and how many more there are; "" for none. */
+static const char *listed(listing *l) {
+    if (l->count == 0) return "";
+    if (l->count > LISTED) lb_buf_format(&l->text, " and %lld more", (long long)(l->count - LISTED));
+    return lb_buf_str(&l->text);
 }
 
 /* One spelling of the names: which tensor of the file belongs to each parameter. */
@@ -136,14 +143,15 @@ static lb_status take_terms(lb_tensor *x, const term *terms, int n) {
 }
 
 static lb_status report(listing *missing, listing *shapes, listing *extra, const char *file, const lb_model *m, int64_t count) {
-    if (missing->text.failed || shapes->text.failed || extra->text.failed) return LB_E_NOMEM;
     if (missing->count + shapes->count == 0) {
-        if (extra->count) lb_say(LB_LOG_INFO, "model", "%s: %lld tensors are not used: %s", file, (long long)extra->count, lb_buf_str(&extra->text));
+        if (extra->count) lb_say(LB_LOG_INFO, "model", "%s: %lld tensors are not used: %s", file, (long long)extra->count, listed(extra));
         return LB_OK;
     }
+    const char *lists[] = {listed(missing), listed(shapes), listed(extra)};
+    if (missing->text.failed || shapes->text.failed || extra->text.failed) return LB_E_NOMEM;
     return lb_fail(LB_E_FORMAT, "%s: weights do not fit %s: of %lld tensors, %lld missing%s%s; %lld of another shape%s%s; %lld in the file unused%s%s", file, m->arch->id, (long long)count,
-                   (long long)missing->count, missing->count ? ": " : "", lb_buf_str(&missing->text), (long long)shapes->count, shapes->count ? ": " : "", lb_buf_str(&shapes->text),
-                   (long long)extra->count, extra->count ? ": " : "", lb_buf_str(&extra->text));
+                   (long long)missing->count, missing->count ? ": " : "", lists[0], (long long)shapes->count, shapes->count ? ": " : "", lists[1], (long long)extra->count,
+                   extra->count ? ": " : "", lists[2]);
 }
 
 static spelling best_spelling(lb_model *m, const lb_weights *w) {

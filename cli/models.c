@@ -69,7 +69,7 @@ static lb_status locate(char **out, const char *name) {
 /* ---- weights ---- */
 
 static lb_status only_weights(char **out, const char *folder) {
-    static const char *const endings[] = {".safetensors", ".pth", ".pt", ".bin"};
+    static const char *const endings[] = {".safetensors", ".pth", ".pt", ".bin", ".npz", ".gguf"};
     char **names = NULL, *found = NULL;
     int64_t count = 0;
     lb_status st = lb_list_folder(&names, &count, folder);
@@ -86,7 +86,7 @@ static lb_status only_weights(char **out, const char *folder) {
 }
 
 lb_status cli_open_weights(lb_weights **w, char **path, const char *file_or_folder) {
-    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"};
+    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "model.bin"};
     char *file = NULL;
     lb_status st = LB_OK;
     if (!lb_is_folder(file_or_folder)) {

@@ -26,8 +26,8 @@ typedef struct cli_model {
 
 LB_MUST_USE lb_status cli_model_open(cli_model **out, const char *name_or_path);
 void cli_model_close(cli_model *m);
-/** Copies weights into a model's store by name (arch->outside_name spellings tried). All missing, extra and mis-shaped tensors are
- *  listed in one message. */
+/** Copies weights into a model's store by name (arch->outside_name spellings tried). Missing, extra and mis-shaped tensors are
+ *  listed in one message, up to 24 names each and how many more there are. */
 LB_MUST_USE lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file);
 /** Writes config.json (arch, params; the keys of `extra` beside them: preprocess, max_tokens, ...) + model.safetensors: a folder that
  *  cli_model_open takes once the tokenizer's files are copied in. */
@@ -36,6 +36,9 @@ LB_MUST_USE lb_status cli_model_save(const char *folder, const lb_model *m, cons
 bool cli_model_takes(const cli_model *m, const char *input);
 /** Fills *w with the weights of a file, or of the one weight file of a folder; *path (new) is the file. */
 LB_MUST_USE lb_status cli_open_weights(lb_weights **w, char **path, const char *file_or_folder);
+/** Prints what is in a weight file, or in the one of a folder: format, metadata, each tensor's name, type and shape; with --json an object for the file,
+ *  then one for each tensor. */
+LB_MUST_USE lb_status cli_describe_weights(const lb_cli *cli, const char *file_or_folder);
 
 /* Rows of a feature file as a model input, joined by key. */
 typedef struct cli_feature_input {

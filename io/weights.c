@@ -67,6 +67,30 @@ lb_status lbi_weight_align(lb_weights *w, const uint8_t **data, size_t bytes, lb
     return LB_OK;
 }
 
+void lbi_weight_gather(uint8_t *dst, const uint8_t *src, size_t size, int rank, const int64_t *shape, const int64_t *stride) {
+    if (rank == 0) {
+        memcpy(dst, src, size);
+        return;
+    }
+    size_t inner = size;
+    for (int i = 1; i < rank; i++) inner *= (size_t)shape[i];
+    for (int64_t k = 0; k < shape[0]; k++) lbi_weight_gather(dst + (size_t)k * inner, src + (size_t)(k * stride[0]) * size, size, rank - 1, shape + 1, stride + 1);
+}
+
+lb_status lbi_weights_metadata(lb_weights *w, lb_value *take_map) {
+    if (!w->metadata) {
+        w->metadata = take_map;
+        return LB_OK;
+    }
+    for (int64_t i = 0; i < take_map->count; i++) {
+        bool there = false;
+        for (int64_t k = 0; k < w->metadata->count && !there; k++) there = strcmp(w->metadata->keys[k], take_map->keys[i]) == 0;
+        if (!there) lb_map_put(w->metadata, take_map->keys[i], lb_value_copy(take_map->items[i]));
+    }
+    lb_value_free(take_map);
+    return w->metadata->failed ? LB_E_NOMEM : LB_OK;
+}
+
 void lb_weights_close(lb_weights *w) {
     if (!w) return;
     for (int64_t i = 0; i < w->count; i++) lb_free(w->at[i].name);
@@ -143,7 +167,7 @@ static lb_status format_of(const lb_weight_format **out, const uint8_t *data, si
     }
     if (!best) {
         if (size == 0) return lb_fail(LB_E_FORMAT, "is empty");
-        return lb_fail(LB_E_UNSUPPORTED, "is no weight file that is known here (safetensors, PyTorch .pt or .pth); first bytes %02x %02x %02x %02x", data[0],
+        return lb_fail(LB_E_UNSUPPORTED, "is no weight file that is known here (see limbeck describe weights); first bytes %02x %02x %02x %02x", data[0],
                        size > 1 ? data[1] : 0, size > 2 ? data[2] : 0, size > 3 ? data[3] : 0);
     }
     *out = best;
@@ -160,6 +184,7 @@ static lb_status add_file(lb_weights *w, const char *path, char sha256[65]) {
     const lb_weight_format *f = NULL;
     st = format_of(&f, m->data, m->size);
     if (st == LB_OK) st = f->open(w, m->data, m->size);
+    w->format = f;
     if (st != LB_OK) return lb_where(st, "%s", path);
     lb_sha256_of(m->data, m->size, sha256);
     return LB_OK;

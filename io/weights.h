@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weight files: named tensors on disk. Formats are a family (io/weights/<id>.c): safetensors, torch (a restricted reader of
- * .pt/.pth/.bin: builds tensors and plain containers, refuses every other global by name; nothing in the file is ever executed). */
+/* Weight files: named tensors on disk. Formats are a family (io/weights/<id>.c): safetensors, torch (a restricted reader of .pt/.pth/.bin: builds tensors
+ * and plain containers, refuses every other global by name; nothing in the file is ever executed), npz, gguf, ctranslate2. A file is mapped and its tensors
+ * are views of it where type and alignment allow; no format takes more memory than a constant times the file's size. */
 #ifndef LB_IO_WEIGHTS_H
 #define LB_IO_WEIGHTS_H
 #include "base/registry.h"
@@ -18,21 +19,24 @@ typedef struct lb_weight {
     size_t bytes;
 } lb_weight;
 
+typedef struct lb_weight_format lb_weight_format;
+
 typedef struct lb_weights {
+    const lb_weight_format *format; /* of the last shard */
     int64_t count;
     lb_weight *at;       /* in the file's order */
-    lb_value *metadata;  /* map of text, may be NULL */
+    lb_value *metadata;  /* a map: of texts (safetensors), of any values (GGUF); may be NULL */
     char sha256[65];     /* of the file's bytes; of the sorted list of shard hashes for several files */
     void *owner;         /* private: maps and memory */
 } lb_weights;
 
-typedef struct lb_weight_format {
+struct lb_weight_format {
     LB_HEAD;
     const char *endings;
     int (*probe)(const uint8_t *head, size_t size); /* 0..100 */
     /* Fills count, at, metadata and owner from a mapped file that lives as long as the lb_weights. */
     lb_status (*open)(lb_weights *w, const uint8_t *data, size_t size);
-} lb_weight_format;
+};
 #define LB_WEIGHTS(name) const lb_weight_format lb_weight_format_##name
 extern LB_API const lb_family lb_weight_formats;
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Source of the layout: PKWARE APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3. */
 #include "io/zip.h"
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-enum { END_SIZE = 22, END64_SIZE = 56, LOCATOR_SIZE = 20, CENTRAL_SIZE = 46, LOCAL_SIZE = 30, COMMENT_MAX = 65535, EXTRA_ZIP64 = 1 };
+enum { END_SIZE = 22, END64_SIZE = 56, LOCATOR_SIZE = 20, CENTRAL_SIZE = 46, LOCAL_SIZE = 30, COMMENT_MAX = 65535, EXTRA_ZIP64 = 1, STORED = 0, DEFLATED = 8 };
+enum { DEFLATE_MOST = 1032 }; /* bytes that one byte can stand for */
 enum { END = 0x06054b50, END64 = 0x06064b50, LOCATOR = 0x07064b50, CENTRAL = 0x02014b50, LOCAL = 0x04034b50 };
 
 typedef struct reader {
@@ -85,14 +86,18 @@ static lb_status read_entry(const reader *r, const uint8_t *p, size_t left, lbi_
     uint64_t flags = number(p + 8, 2), method = number(p + 10, 2), packed = number(p + 20, 4), full = number(p + 24, 4), offset = number(p + 42, 4);
     if (!read_extra(p + CENTRAL_SIZE + name, extra, &full, &packed, &offset)) return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s': its extra field is damaged", shown, e->name);
     if (flags & 1) return lb_fail(LB_E_UNSUPPORTED, "ZIP entry '%.*s' is encrypted", shown, e->name);
-    if (method != 0) return lb_fail(LB_E_UNSUPPORTED, "ZIP entry '%.*s' is compressed (method %d); PyTorch stores them", shown, e->name, (int)method);
-    if (full != packed || r->size < LOCAL_SIZE || offset > r->size - LOCAL_SIZE || number(r->data + offset, 4) != LOCAL)
+    if (method != STORED && method != DEFLATED) return lb_fail(LB_E_UNSUPPORTED, "ZIP entry '%.*s' is packed by method %d; stored and deflated ones are read", shown, e->name, (int)method);
+    e->deflated = method == DEFLATED;
+    if (e->deflated ? full / DEFLATE_MOST > packed : full != packed)
+        return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s': %llu bytes cannot be %llu unpacked", shown, e->name, (unsigned long long)packed, (unsigned long long)full);
+    if (r->size < LOCAL_SIZE || offset > r->size - LOCAL_SIZE || number(r->data + offset, 4) != LOCAL)
         return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s' is not where the directory says", shown, e->name);
     uint64_t begin = offset + LOCAL_SIZE + number(r->data + offset + 26, 2) + number(r->data + offset + 28, 2);
-    if (begin > r->size || full > r->size - begin)
-        return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s' of %llu bytes does not fit into the file of %zu: truncated?", shown, e->name, (unsigned long long)full, r->size);
+    if (begin > r->size || packed > r->size - begin)
+        return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s' of %llu bytes does not fit into the file of %zu: truncated?", shown, e->name, (unsigned long long)packed, r->size);
     e->data = r->data + begin;
-    e->size = full;
+    e->size = packed;
+    e->full = full;
     return LB_OK;
 }
 
@@ -100,6 +105,7 @@ lb_status lbi_zip_open(lbi_zip *out, const uint8_t *data, size_t size) {
     reader r = {data, size};
     lbi_zip z = {0};
     uint64_t offset = 0, bytes = 0, count = 0;
+    size_t room = size; /* entries that share bytes would unpack to any size */
     lb_status st = LB_OK;
     LB_TRY(find_directory(&r, &offset, &bytes, &count));
     if (!(z.at = lb_alloc(count, sizeof *z.at))) {
@@ -110,6 +116,11 @@ lb_status lbi_zip_open(lbi_zip *out, const uint8_t *data, size_t size) {
         lbi_zip_entry e;
         size_t used = 0;
         LB_TRY(read_entry(&r, data + offset, bytes, &e, &used));
+        if (e.size > room) {
+            st = lb_fail(LB_E_FORMAT, "ZIP entries overlap: together they are larger than the file of %zu bytes", size);
+            goto done;
+        }
+        room -= e.size;
         if (e.name_size > 0 && e.name[e.name_size - 1] != '/') z.at[z.count++] = e;
         offset += used;
         bytes -= used;
@@ -137,9 +148,19 @@ const lbi_zip_entry *lbi_zip_find(const lbi_zip *z, const char *name, size_t nam
     return bsearch(&key, z->at, (size_t)z->count, sizeof *z->at, by_name);
 }
 
+static lb_status damaged(const lbi_zip_entry *e, const char *why) {
+    return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s' is damaged: %s", (int)(e->name_size < 200 ? e->name_size : 200), e->name, why);
+}
+
 lb_status lbi_zip_check(const lbi_zip_entry *e) {
-    uLong crc = crc32(0, NULL, 0);
-    crc = crc32_z(crc, e->data, e->size);
-    if (crc == e->crc) return LB_OK;
-    return lb_fail(LB_E_FORMAT, "ZIP entry '%.*s' is damaged: its checksum is wrong", (int)(e->name_size < 200 ? e->name_size : 200), e->name);
+    return libdeflate_crc32(0, e->data, e->size) == e->crc ? LB_OK : damaged(e, "its checksum is wrong");
+}
+
+lb_status lbi_zip_inflate(const lbi_zip_entry *e, uint8_t *to) {
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    if (!d) return LB_E_NOMEM;
+    bool good = libdeflate_deflate_decompress(d, e->data, e->size, to, e->full, NULL) == LIBDEFLATE_SUCCESS;
+    libdeflate_free_decompressor(d);
+    if (!good) return damaged(e, "it does not unpack to its size");
+    return libdeflate_crc32(0, to, e->full) == e->crc ? LB_OK : damaged(e, "its checksum is wrong");
 }

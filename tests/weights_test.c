@@ -6,48 +6,9 @@
 #include "base/hash.h"
 #include "io/weights.h"
 #include "tests/check.h"
+#include "tests/weights_check.h"
 
-static lb_weights *open_data(const char *name) {
-    char path[96];
-    snprintf(path, sizeof path, "weights/%s", name);
-    lb_weights *w = NULL;
-    CHECK_OK(lb_weights_open(&w, check_data(path)));
-    return w;
-}
 
-/* The tensor has this type and shape; its element i, converted, is want(i). */
-static void tensor_is(const lb_weights *w, const char *name, lb_dtype dtype, const char *shape, double (*want)(int64_t i)) {
-    const lb_weight *t = w ? lb_weights_find(w, name) : NULL;
-    if (!CHECK(t != NULL)) {
-        printf("     no tensor %s\n", name);
-        return;
-    }
-    char text[96];
-    CHECK_TEXT(lb_dtype_name(t->dtype), lb_dtype_name(dtype));
-    CHECK_TEXT(lb_shape_text(text, sizeof text, t->rank, t->shape), shape);
-    int64_t n = (int64_t)(t->bytes / lb_dtype_size(t->dtype));
-    CHECK_INT((int64_t)((uintptr_t)t->data % lb_dtype_size(t->dtype)), 0);
-    double got[64];
-    if (!CHECK(n <= 64)) return;
-    lb_convert(got, LB_F64, t->data, t->dtype, n);
-    for (int64_t i = 0; want && i < n; i++) CHECK_NEAR(got[i], want(i), 0); /* halves are exact in every type used */
-}
-
-static double ramp(int64_t i) {
-    return (double)i * 0.5 - 3;
-}
-static double turned(int64_t i) {
-    return ramp(i % 4 * 6 + i / 4);
-}
-static double part(int64_t i) {
-    return ramp(7 + i / 3 * 6 + i % 3);
-}
-static double minus_seven(int64_t i) {
-    return -7;
-}
-static double odd_one(int64_t i) {
-    return i % 2 == 0;
-}
 static double bytes(int64_t i) {
     return i ? 255 : 1;
 }
@@ -56,17 +17,17 @@ static double nines(int64_t i) {
 }
 
 static void state_is_right(const lb_weights *w) {
-    tensor_is(w, "plain", LB_F32, "[4,6]", ramp);
-    tensor_is(w, "turned", LB_F32, "[6,4]", turned);
-    tensor_is(w, "part", LB_F32, "[2,3]", part);
-    tensor_is(w, "block.0.weight", LB_F64, "[2,3]", ramp);
-    tensor_is(w, "half", LB_F16, "[5]", ramp);
-    tensor_is(w, "bf", LB_BF16, "[5]", ramp);
-    tensor_is(w, "steps", LB_I64, "[]", minus_seven);
-    tensor_is(w, "flags", LB_BOOL, "[3]", odd_one);
-    tensor_is(w, "bytes", LB_U8, "[2]", bytes);
-    tensor_is(w, "empty", LB_I32, "[0,3]", NULL);
-    tensor_is(w, "spread", LB_I16, "[3,2]", nines);
+    check_weight(w, "plain", LB_F32, "[4,6]", check_ramp);
+    check_weight(w, "turned", LB_F32, "[6,4]", check_turned);
+    check_weight(w, "part", LB_F32, "[2,3]", check_part);
+    check_weight(w, "block.0.weight", LB_F64, "[2,3]", check_ramp);
+    check_weight(w, "half", LB_F16, "[5]", check_ramp);
+    check_weight(w, "bf", LB_BF16, "[5]", check_ramp);
+    check_weight(w, "steps", LB_I64, "[]", check_minus_seven);
+    check_weight(w, "flags", LB_BOOL, "[3]", check_odd_one);
+    check_weight(w, "bytes", LB_U8, "[2]", bytes);
+    check_weight(w, "empty", LB_I32, "[0,3]", NULL);
+    check_weight(w, "spread", LB_I16, "[3,2]", nines);
     CHECK_INT(w ? w->count : 0, 11);
     CHECK_TEXT(w ? w->at[0].name : "", "plain");
     CHECK(w && !lb_weights_find(w, "absent"));
@@ -76,7 +37,7 @@ static void torch_archives(void) {
     static const char *const names[] = {"zip.pth", "zip-protocol4.pth", "stream.pth", "checkpoint.pt"};
     for (size_t i = 0; i < LB_COUNT(names); i++) {
         check_begin("torch-%s", names[i]);
-        lb_weights *w = open_data(names[i]);
+        lb_weights *w = check_weights(names[i]);
         state_is_right(w);
         lb_weights_close(w);
         check_end();
@@ -84,13 +45,13 @@ static void torch_archives(void) {
 }
 
 static void torch_containers(void) {
-    lb_weights *w = open_data("nested.pt");
-    tensor_is(w, "a.0", LB_F32, "[2]", ramp);
-    tensor_is(w, "a.1.b", LB_F32, "[2]", ramp);
+    lb_weights *w = check_weights("nested.pt");
+    check_weight(w, "a.0", LB_F32, "[2]", check_ramp);
+    check_weight(w, "a.1.b", LB_F32, "[2]", check_ramp);
     CHECK_INT(w ? w->count : 0, 2);
     lb_weights_close(w);
-    w = open_data("one.pt");
-    tensor_is(w, "tensor", LB_F32, "[2]", ramp);
+    w = check_weights("one.pt");
+    check_weight(w, "tensor", LB_F32, "[2]", check_ramp);
     lb_weights_close(w);
 }
 
@@ -157,13 +118,13 @@ static void header_fails(const char *header, size_t n, lb_status want, const cha
 }
 
 static void safetensors_good(void) {
-    lb_weights *w = open_data("good.safetensors");
-    tensor_is(w, "a", LB_F32, "[2,3]", ramp);
-    tensor_is(w, "h", LB_F16, "[4]", ramp);
-    tensor_is(w, "n", LB_I64, "[]", minus_seven);
-    tensor_is(w, "m", LB_BOOL, "[3]", odd_one);
-    tensor_is(w, "none", LB_F32, "[0,4]", NULL);
-    tensor_is(w, "d", LB_F64, "[3]", ramp);
+    lb_weights *w = check_weights("good.safetensors");
+    check_weight(w, "a", LB_F32, "[2,3]", check_ramp);
+    check_weight(w, "h", LB_F16, "[4]", check_ramp);
+    check_weight(w, "n", LB_I64, "[]", check_minus_seven);
+    check_weight(w, "m", LB_BOOL, "[3]", check_odd_one);
+    check_weight(w, "none", LB_F32, "[0,4]", NULL);
+    check_weight(w, "d", LB_F64, "[3]", check_ramp);
     CHECK_TEXT(w ? lb_get_text(w->metadata, "made by", "") : "", "safetensors");
     char sha[65];
     CHECK_OK(lb_sha256_file(check_data("weights/good.safetensors"), sha));
@@ -209,7 +170,7 @@ static void safetensors_round_trip(void) {
     lb_value *meta = lb_value_map();
     lb_map_text(meta, "format", "limbeck \"test\"");
     CHECK_OK(lb_tensor_new(&a, LB_F32, 2, shape));
-    for (int i = 0; i < 6; i++) ((float *)a->data)[i] = (float)ramp(i);
+    for (int i = 0; i < 6; i++) ((float *)a->data)[i] = (float)check_ramp(i);
     CHECK_OK(lb_tensor_borrow(&t, LB_F32, 2, turned_shape, a->data));
     t->stride[0] = 1;
     t->stride[1] = 3;
@@ -219,7 +180,7 @@ static void safetensors_round_trip(void) {
     CHECK_OK(lb_safetensors_write(path, 2, names, tensors, meta));
     lb_weights *w = NULL;
     if (CHECK_OK(lb_weights_open(&w, path))) {
-        tensor_is(w, "weight", LB_F32, "[2,3]", ramp);
+        check_weight(w, "weight", LB_F32, "[2,3]", check_ramp);
         const lb_weight *x = lb_weights_find(w, names[1]);
         float want[6] = {-3, -1.5f, -2.5f, -1, -2, -0.5f}, got[6] = {0};
         if (CHECK(x && x->bytes == 24)) memcpy(got, x->data, 24);
@@ -314,28 +275,13 @@ static void damage(void) {
     CHECK_INT(lb_alloc_live(), live);
 }
 
-static void refused_memory(void) {
-    static const char *const names[] = {"weights/zip.pth", "weights/stream.pth", "weights/good.safetensors"};
-    for (size_t k = 0; k < LB_COUNT(names); k++) {
-        const char *path = check_data(names[k]);
-        int64_t live = lb_alloc_live(), n = 1;
-        lb_status st = LB_E_NOMEM;
-        for (; n < 2000 && st != LB_OK; n++) {
-            lb_weights *w = NULL;
-            lb_alloc_fail_at(n);
-            st = lb_weights_open(&w, path);
-            lb_alloc_fail_at(0);
-            if (st != LB_OK) CHECK_INT(st, LB_E_NOMEM);
-            lb_weights_close(w);
-        }
-        CHECK(st == LB_OK && n > 5);
-        CHECK_INT(lb_alloc_live(), live);
-    }
+static void memory(void) {
+    check_weights_memory(3, (const char *const[]){"weights/zip.pth", "weights/stream.pth", "weights/good.safetensors"});
 }
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "weights",
                       (check_test[]){{"torch", torch_archives}, {"containers", torch_containers}, {"torch-refuses", torch_refuses}, {"safetensors", safetensors_good},
                                      {"safetensors-refuses", safetensors_refuses}, {"round-trip", safetensors_round_trip}, {"sharded", sharded}, {"damage", damage},
-                                     {"memory", refused_memory}, {0}});
+                                     {"memory", memory}, {0}});
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `limbeck describe FAMILY [NAME]`: documentation from the tables. */
+/* `limbeck describe FAMILY [NAME]`: documentation from the tables; `describe FILE`: what a weight file holds. */
 #include <string.h>
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/families.h"
+#include "cli/models.h"
 
 static lb_status find_family(const lb_family **out, const char *name) {
     const char *names[32];
@@ -93,12 +95,20 @@ static lb_status list_families(const lb_cli *cli) {
     return st;
 }
 
+/* Names of families are words; a path has a '/' or a '.', or is there. */
+static bool is_path(const char *word) {
+    for (int i = 0; i < cli_family_count; i++)
+        if (strcmp(word, cli_families[i]->name) == 0) return false;
+    return strpbrk(word, "/.") || lb_file_exists(word) || lb_is_folder(word);
+}
+
 static lb_status run(lb_cli *cli, void *options) {
     (void)options;
     lb_status st = LB_OK;
     const lb_family *f = NULL;
     const lb_head *m = NULL;
     if (cli->nwords == 0) return list_families(cli);
+    if (cli->nwords == 1 && is_path(cli->words[0])) return cli_describe_weights(cli, cli->words[0]);
     LB_TRY(find_family(&f, cli->words[0]));
     if (cli->nwords == 1) st = list_members(cli, f);
     else {
@@ -109,5 +119,6 @@ done:
     return st;
 }
 
-LB_VERB(describe) = {.id = "describe", .title = "documentation of a family or a member, from its table", .source = "", .usage = "describe [FAMILY [NAME]] [--json]", .max_words = 2,
-                     .help = "Families: methods, archs, readers, decoders, ops, verbs, ... Without words: the families.", .run = run};
+LB_VERB(describe) = {.id = "describe", .title = "documentation of a family or a member, from its table; what a weight file holds", .source = "", .usage = "describe [FAMILY [NAME] | WEIGHTS] [--json]", .max_words = 2,
+                     .help = "Families: methods, archs, readers, decoders, ops, verbs, ... Without words: the families. A weight file, or a folder with one: its format, metadata, and\n"
+                             "each tensor's name, type and shape.", .run = run};

@@ -85,10 +85,7 @@ static lb_status take_metadata(lb_weights *w, lb_value *v) {
     for (int64_t i = 0; i < v->count; i++)
         if (v->items[i]->kind != LB_V_TEXT) return lb_fail(LB_E_FORMAT, "__metadata__ '%s' must be a text", v->keys[i]);
     lb_value *copy = lb_value_copy(v);
-    if (!copy) return LB_E_NOMEM;
-    lb_value_free(w->metadata); /* of an earlier shard */
-    w->metadata = copy;
-    return LB_OK;
+    return copy ? lbi_weights_metadata(w, copy) : LB_E_NOMEM;
 }
 
 static lb_status add_entries(lb_weights *w, const entry *list, int64_t count, const uint8_t *data, int64_t data_size) {

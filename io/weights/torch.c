@@ -2,7 +2,9 @@
 /* What torch.save writes: since 1.6 a ZIP archive NAME/data.pkl + NAME/data/KEY, before that a stream of pickles and storages. The pickle is
  * read as data (io/pickle.h); only the calls below are understood, everything else is refused by name, nothing is executed.
  *   _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])
- *   _rebuild_parameter(tensor, requires_grad, hooks)
+ *   _rebuild_tensor_v3(untyped storage, offset, size, stride, requires_grad, hooks, dtype[, metadata])
+ *   _rebuild_parameter(tensor, requires_grad, hooks), _rebuild_parameter_with_state(the same, state)
+ *   _rebuild_from_type_v2(one of these, type, its arguments, state)
  *   persistent id ('storage', type, key, location, elements[, view])
  * A tensor that lies contiguous in its storage is a view of the file, others are gathered. Names of nested containers are joined by '.';
  * of a training checkpoint only the network is taken (keys state_dict, model_state_dict, model). */
@@ -16,13 +18,26 @@
 enum { DEPTH_MAX = 64, NAME_MAX_SIZE = 1024 };
 
 /* Order of `allowed`. */
-enum { G_ORDERED_DICT, G_REBUILD_TENSOR, G_REBUILD_PARAMETER, G_FIRST_STORAGE };
+enum { G_ORDERED_DICT, G_REBUILD_TENSOR, G_REBUILD_TENSOR3, G_REBUILD_PARAMETER, G_REBUILD_STATE, G_REBUILD_TYPE, G_UNTYPED, G_FIRST_STORAGE, G_FIRST_TYPE = G_FIRST_STORAGE + 10,
+       G_FIRST_PLAIN = G_FIRST_TYPE + 13 };
 static const char *const allowed[] = {
-    "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter",
+    "collections OrderedDict", "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor_v3", "torch._utils _rebuild_parameter",
+    "torch._utils _rebuild_parameter_with_state", "torch._tensor _rebuild_from_type_v2", "torch.storage UntypedStorage",
     "torch FloatStorage", "torch DoubleStorage", "torch HalfStorage", "torch BFloat16Storage", "torch LongStorage", "torch IntStorage",
-    "torch ShortStorage", "torch CharStorage", "torch ByteStorage", "torch BoolStorage", NULL,
+    "torch ShortStorage", "torch CharStorage", "torch ByteStorage", "torch BoolStorage",
+    "torch float32", "torch float64", "torch float16", "torch bfloat16", "torch int64", "torch int32", "torch int16", "torch int8", "torch uint8", "torch bool",
+    "torch uint16", "torch uint32", "torch uint64",
+    /* what stands beside tensors and is passed over */
+    "torch Size", "torch device", "torch Tensor", "torch.nn.parameter Parameter", "torch.nn.parameter Buffer", "__builtin__ set", "builtins set", "_codecs encode", NULL,
 };
-static const lb_dtype storage_types[] = {LB_F32, LB_F64, LB_F16, LB_BF16, LB_I64, LB_I32, LB_I16, LB_I8, LB_U8, LB_BOOL};
+static const lb_dtype number_types[] = {LB_F32, LB_F64, LB_F16, LB_BF16, LB_I64, LB_I32, LB_I16, LB_I8, LB_U8, LB_BOOL, LB_U16, LB_U32, LB_U64};
+
+/* The numbers of a storage; those of an untyped one are bytes. */
+static bool storage_type(const lbi_pk_node *type, lb_dtype *out) {
+    if (!type || (type->global != G_UNTYPED && (type->global < G_FIRST_STORAGE || type->global >= G_FIRST_TYPE))) return false;
+    *out = type->global == G_UNTYPED ? LB_U8 : number_types[type->global - G_FIRST_STORAGE];
+    return true;
+}
 
 /* The first pickle of the older stream: 0x1950a86a20f9469cfc6c. */
 static const uint8_t magic[] = {0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, 0x2e};
@@ -62,11 +77,15 @@ static bool is_text(const lbi_pk_node *n, const char *text) {
     return n->kind == LBI_PK_TEXT && n->text_size == strlen(text) && memcmp(n->text, text, n->text_size) == 0;
 }
 
-static const lbi_pk_node *arg(const file *f, const lbi_pk_node *call, int32_t i, int kind) {
-    const lbi_pk_node *args = at(f, call->args);
+/* Item i of a tuple when it is of that kind; else NULL. */
+static const lbi_pk_node *item(const file *f, const lbi_pk_node *args, int32_t i, int kind) {
     if (args->kind != LBI_PK_TUPLE || i >= args->count) return NULL;
     const lbi_pk_node *n = at(f, args->items[i]);
     return n->kind == kind ? n : NULL;
+}
+
+static const lbi_pk_node *arg(const file *f, const lbi_pk_node *call, int32_t i, int kind) {
+    return item(f, at(f, call->args), i, kind);
 }
 
 /* A storage as the tensor sees it. */
@@ -78,11 +97,10 @@ typedef struct storage {
 
 static lb_status find_storage(file *f, const lbi_pk_node *id, storage *s) {
     const lbi_pk_node *tag = arg(f, id, 0, LBI_PK_TEXT), *type = arg(f, id, 1, LBI_PK_GLOBAL), *key = arg(f, id, 2, LBI_PK_TEXT), *count = arg(f, id, 4, LBI_PK_INT);
-    if (!tag || !is_text(tag, "storage") || !type || type->global < G_FIRST_STORAGE || !key || !count || count->integer < 0)
+    if (!tag || !is_text(tag, "storage") || !storage_type(type, &s->dtype) || !key || !count || count->integer < 0)
         return lb_fail(LB_E_FORMAT, "tensor '%s': its storage is not described as PyTorch does", f->name);
     const lbi_pk_node *args = at(f, id->args);
     if (args->count > 5 && at(f, args->items[5])->kind != LBI_PK_NONE) return lb_fail(LB_E_UNSUPPORTED, "tensor '%s': storage that views another storage", f->name);
-    s->dtype = storage_types[type->global - G_FIRST_STORAGE];
     s->elements = count->integer;
     blob want = {.key = key->text, .key_size = key->text_size}, *b = bsearch(&want, f->blobs, (size_t)f->blob_count, sizeof want, by_key);
     int shown = (int)(key->text_size < 64 ? key->text_size : 64);
@@ -96,8 +114,8 @@ static lb_status find_storage(file *f, const lbi_pk_node *id, storage *s) {
 }
 
 /* Sizes and strides from their tuples; refuses what could reach outside the storage. */
-static lb_status read_layout(file *f, const lbi_pk_node *call, const storage *s, int64_t *offset, int *rank, int64_t *shape, int64_t *stride) {
-    const lbi_pk_node *first = arg(f, call, 1, LBI_PK_INT), *sizes = arg(f, call, 2, LBI_PK_TUPLE), *steps = arg(f, call, 3, LBI_PK_TUPLE);
+static lb_status read_layout(file *f, const lbi_pk_node *args, const storage *s, int64_t *offset, int *rank, int64_t *shape, int64_t *stride) {
+    const lbi_pk_node *first = item(f, args, 1, LBI_PK_INT), *sizes = item(f, args, 2, LBI_PK_TUPLE), *steps = item(f, args, 3, LBI_PK_TUPLE);
     if (!first || !sizes || !steps || sizes->count != steps->count || first->integer < 0)
         return lb_fail(LB_E_FORMAT, "tensor '%s': offset, size and stride are not as PyTorch writes them", f->name);
     if (sizes->count > LB_MAX_RANK) return lb_fail(LB_E_UNSUPPORTED, "tensor '%s': rank %d, at most %d is handled", f->name, sizes->count, LB_MAX_RANK);
@@ -129,25 +147,25 @@ static bool is_dense(int rank, const int64_t *shape, const int64_t *stride) {
     return true;
 }
 
-static void gather(uint8_t *dst, const uint8_t *src, size_t size, int rank, const int64_t *shape, const int64_t *stride) {
-    if (rank == 0) {
-        memcpy(dst, src, size);
-        return;
-    }
-    size_t inner = size;
-    for (int i = 1; i < rank; i++) inner *= (size_t)shape[i];
-    for (int64_t k = 0; k < shape[0]; k++) gather(dst + (size_t)k * inner, src + (size_t)(k * stride[0]) * size, size, rank - 1, shape + 1, stride + 1);
+/* An untyped storage's bytes as numbers of the type that stands beside it. */
+static lb_status retype(const file *f, const lbi_pk_node *args, storage *s) {
+    const lbi_pk_node *type = item(f, args, 6, LBI_PK_GLOBAL);
+    if (!type || type->global < G_FIRST_TYPE || type->global >= G_FIRST_PLAIN || s->dtype != LB_U8) return lb_fail(LB_E_FORMAT, "tensor '%s': has no type of numbers", f->name);
+    s->dtype = number_types[type->global - G_FIRST_TYPE];
+    s->elements /= (int64_t)lb_dtype_size(s->dtype);
+    return LB_OK;
 }
 
-static lb_status add_tensor(file *f, const lbi_pk_node *call) {
-    const lbi_pk_node *id = arg(f, call, 0, LBI_PK_PERSISTENT);
+static lb_status add_tensor(file *f, const lbi_pk_node *args, bool untyped) {
+    const lbi_pk_node *id = item(f, args, 0, LBI_PK_PERSISTENT);
     if (!id) return lb_fail(LB_E_FORMAT, "tensor '%s': has no storage", f->name);
     storage s = {0};
     int64_t offset = 0, shape[LB_MAX_RANK] = {0}, stride[LB_MAX_RANK] = {0};
     int rank = 0;
     size_t bytes = 0;
     lb_status st = find_storage(f, id, &s);
-    if (st == LB_OK) st = read_layout(f, call, &s, &offset, &rank, shape, stride);
+    if (st == LB_OK && untyped) st = retype(f, args, &s);
+    if (st == LB_OK) st = read_layout(f, args, &s, &offset, &rank, shape, stride);
     if (st != LB_OK) return st;
     if (!lbi_weight_bytes(&bytes, s.dtype, rank, shape)) return lb_fail(LB_E_FORMAT, "tensor '%s': its size overflows", f->name);
     size_t size = lb_dtype_size(s.dtype);
@@ -166,7 +184,7 @@ static lb_status add_tensor(file *f, const lbi_pk_node *call) {
     }
     uint8_t *copy = lb_weights_alloc(f->w, bytes);
     if (!copy) return LB_E_NOMEM;
-    gather(copy, data, size, rank, shape, stride);
+    lbi_weight_gather(copy, data, size, rank, shape, stride);
     return lbi_weights_add(f->w, f->name, strlen(f->name), s.dtype, rank, shape, copy, bytes);
 }
 
@@ -212,6 +230,18 @@ static lb_status collect_old_dict(file *f, const lbi_pk_node *call, int depth) {
     return LB_OK;
 }
 
+/* One of the rebuilding calls with its tuple of arguments. */
+static lb_status collect_call(file *f, int32_t global, const lbi_pk_node *args, int depth) {
+    if (global == G_REBUILD_TENSOR || global == G_REBUILD_TENSOR3) return add_tensor(f, args, global == G_REBUILD_TENSOR3);
+    if (global == G_REBUILD_PARAMETER || global == G_REBUILD_STATE) {
+        if (!item(f, args, 0, LBI_PK_CALL)) return lb_fail(LB_E_FORMAT, "parameter '%s' holds no tensor", f->name);
+        return collect(f, args->items[0], depth + 1);
+    }
+    const lbi_pk_node *callee = item(f, args, 0, LBI_PK_GLOBAL), *inner = item(f, args, 2, LBI_PK_TUPLE);
+    if (!callee || !inner || callee->global < G_REBUILD_TENSOR || callee->global > G_REBUILD_STATE) return lb_fail(LB_E_FORMAT, "tensor '%s': rebuilt by something else than PyTorch does", f->name);
+    return collect_call(f, callee->global, inner, depth);
+}
+
 static lb_status collect(file *f, int32_t node, int depth) {
     const lbi_pk_node *n = at(f, node);
     if (depth > DEPTH_MAX) return lb_fail(LB_E_LIMIT, "'%s': containers are nested deeper than %d", f->name, DEPTH_MAX);
@@ -223,12 +253,7 @@ static lb_status collect(file *f, int32_t node, int depth) {
     case LBI_PK_CALL: break;
     default: return LB_OK; /* numbers, texts: not weights */
     }
-    if (n->global == G_REBUILD_TENSOR) return add_tensor(f, n);
-    if (n->global == G_REBUILD_PARAMETER) {
-        const lbi_pk_node *inner = arg(f, n, 0, LBI_PK_CALL);
-        if (!inner) return lb_fail(LB_E_FORMAT, "parameter '%s' holds no tensor", f->name);
-        return collect(f, at(f, n->args)->items[0], depth + 1);
-    }
+    if (n->global >= G_REBUILD_TENSOR && n->global <= G_REBUILD_TYPE) return collect_call(f, n->global, at(f, n->args), depth);
     lb_status st = n->global == G_ORDERED_DICT ? collect_old_dict(f, n, depth) : LB_OK;
     return st == LB_OK ? collect_items(f, n->items, n->count, true, depth) : st;
 }
@@ -256,6 +281,11 @@ static lb_status collect_all(file *f) {
 }
 
 /* ---- the ZIP archive ---- */
+
+static lb_status check_stored(const lbi_zip_entry *e) {
+    if (e->deflated) return lb_fail(LB_E_UNSUPPORTED, "ZIP entry '%.*s' is compressed; PyTorch stores them", (int)(e->name_size < 200 ? e->name_size : 200), e->name);
+    return lbi_zip_check(e);
+}
 
 /* NAME/data.pkl with no further '/': its folder's length with the '/'. */
 static const lbi_zip_entry *find_pickle(const lbi_zip *z, size_t *prefix) {
@@ -287,7 +317,7 @@ static lb_status zip_blobs(file *f, const lbi_zip *z, const char *folder, size_t
     for (int64_t i = 0; i < z->count; i++) {
         const lbi_zip_entry *e = &z->at[i];
         if (e->name_size <= n + 5 || memcmp(e->name, folder, n) != 0 || memcmp(e->name + n, "data/", 5) != 0) continue;
-        lb_status st = lbi_zip_check(e);
+        lb_status st = check_stored(e);
         if (st != LB_OK) return st;
         f->blobs[f->blob_count++] = (blob){.key = e->name + n + 5, .key_size = e->name_size - n - 5, .data = e->data, .size = e->size};
     }
@@ -305,7 +335,7 @@ static lb_status open_zip(file *f, const uint8_t *data, size_t size) {
         st = lb_fail(LB_E_UNSUPPORTED, "ZIP archive without data.pkl: not written by torch.save");
         goto done;
     }
-    LB_TRY(lbi_zip_check(e));
+    LB_TRY(check_stored(e));
     LB_TRY(check_byte_order(&z, e->name, n));
     LB_TRY(zip_blobs(f, &z, e->name, n));
     LB_TRY(lbi_pickle_read(&p, e->data, e->size, allowed));
@@ -362,8 +392,9 @@ static lb_status list_sizes(const file *f, sized **out, int64_t *count) {
         const lbi_pk_node *id = at(f, i);
         if (id->kind != LBI_PK_PERSISTENT) continue;
         const lbi_pk_node *type = arg(f, id, 1, LBI_PK_GLOBAL), *key = arg(f, id, 2, LBI_PK_TEXT);
-        if (!type || type->global < G_FIRST_STORAGE || !key) continue;
-        list[n++] = (sized){key->text, key->text_size, lb_dtype_size(storage_types[type->global - G_FIRST_STORAGE])};
+        lb_dtype dtype;
+        if (!storage_type(type, &dtype) || !key) continue;
+        list[n++] = (sized){key->text, key->text_size, lb_dtype_size(dtype)};
     }
     qsort(list, (size_t)n, sizeof *list, by_sized_key);
     *out = list;
