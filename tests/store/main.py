@@ -155,7 +155,7 @@ def imports():
     np.save(path("fortran.npy"), np.asfortranarray(x))
     np.save(path("whole.npy"), np.arange(6))
     write("cut.npy", read("made.npy")[:-5])
-    for name, part in [("fortran.npy", "Fortran"), ("whole.npy", "<i8"), ("cut.npy", "ends early"), ("made.txt", "not a NumPy array"), ("absent.npy", "absent.npy")]:
+    for name, part in [("fortran.npy", "Fortran"), ("whole.npy", "i64"), ("cut.npy", "ends early"), ("made.txt", "not a NumPy array"), ("absent.npy", "absent.npy")]:
         fails(f"import of {name}", run("cache", "import", name, "--out", "x.h5"), name, part)
     fails("import with other keys", run("cache", "import", "made.npy", "--keys", "items.jsonl", "--out", "x.h5"), f"{ITEMS} keys", "37 rows")
 
