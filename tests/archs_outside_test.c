@@ -83,6 +83,11 @@ static bool write_folder(const char *folder, const lb_value *one) {
 /* ---- one case ---- */
 
 enum { INPUTS = 8, TAPS = 96 };
+typedef struct inputs {
+    lb_tensor *x[INPUTS];
+    char names[INPUTS][64];
+    int n;
+} inputs;
 
 static void same_numbers(const char *tap, lb_h5 *f, const char *dataset, const lb_tensor *got) {
     lb_tensor *want = NULL;
@@ -106,43 +111,48 @@ done:
     lb_tensor_free(want);
 }
 
-/* Those by the rule and those of the file, whose names are given too. */
-static int read_inputs(lb_h5 *f, const char *name, const lb_value *one, lb_named in[INPUTS], char ***names, int64_t *count) {
+/* The inputs that lie in the file: whole numbers below <case>/in, others below <case>/real. */
+static void stored_inputs(lb_h5 *f, const char *name, const char *part, lb_dtype type, inputs *in) {
+    char **names = NULL, path[512];
+    int64_t count = 0;
+    snprintf(path, sizeof path, "%s/%s", name, part);
+    if (!lb_h5_has(f, path) || !CHECK_OK(lb_h5_members(f, path, &names, &count))) return;
+    for (int64_t i = 0; i < count && in->n < INPUTS; i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", name, part, names[i]);
+        snprintf(in->names[in->n], sizeof in->names[0], "%s", names[i]);
+        CHECK_OK(lb_h5_read(&in->x[in->n++], f, path, type));
+    }
+    lb_names_free(names, count);
+}
+
+static void read_inputs(lb_h5 *f, const char *name, const lb_value *one, inputs *in) {
     const lb_value *by_name = lb_get(one, "inputs");
-    char path[512];
-    int n = 0;
-    for (int64_t i = 0; i < by_name->count; i++) {
-        lb_tensor *x = tensor_of(by_name->items[i]);
+    for (int64_t i = 0; i < by_name->count && in->n < INPUTS; i++) {
+        lb_tensor *x = in->x[in->n] = tensor_of(by_name->items[i]);
         double *u = lb_alloc((size_t)lb_numel(x) + 1, sizeof *u);
-        if (!CHECK(u != NULL)) return 0;
+        if (!CHECK(u != NULL)) return;
         uniform(by_name->keys[i], lb_numel(x), u);
         for (int64_t k = 0; k < lb_numel(x); k++) ((float *)x->data)[k] = (float)(1.5 * u[k]);
         lb_free(u);
-        in[n++] = (lb_named){by_name->keys[i], x};
+        snprintf(in->names[in->n++], sizeof in->names[0], "%s", by_name->keys[i]);
     }
-    snprintf(path, sizeof path, "%s/in", name);
-    if (!lb_h5_has(f, path)) return n;
-    CHECK_OK(lb_h5_members(f, path, names, count));
-    for (int64_t i = 0; i < *count && n < INPUTS; i++) {
-        lb_tensor *x = NULL;
-        snprintf(path, sizeof path, "%s/in/%s", name, (*names)[i]);
-        CHECK_OK(lb_h5_read(&x, f, path, LB_I64));
-        in[n++] = (lb_named){(*names)[i], x};
-    }
-    return n;
+    stored_inputs(f, name, "in", LB_I64, in);
+    stored_inputs(f, name, "real", LB_F32, in);
 }
 
 static void run(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
+    inputs given = {0};
     lb_named in[INPUTS] = {0};
     lb_tensor *out[TAPS] = {0};
     lb_tape *t = NULL;
-    char **taps = NULL, **whole = NULL, path[512];
-    int64_t count = 0, wholes = 0;
-    int n = read_inputs(f, name, one, in, &whole, &wholes);
+    char **taps = NULL, path[512];
+    int64_t count = 0;
+    read_inputs(f, name, one, &given);
+    for (int i = 0; i < given.n; i++) in[i] = (lb_named){given.names[i], given.x[i]};
     snprintf(path, sizeof path, "%s/out", name);
     if (!CHECK_OK(lb_h5_members(f, path, &taps, &count)) || !CHECK(count > 0 && count <= TAPS) || !CHECK_OK(lb_tape_new(&t))) goto done;
     lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
-    lb_model_run(m->model, t, n, in, (int)count, (const char *const *)taps, out);
+    lb_model_run(m->model, t, given.n, in, (int)count, (const char *const *)taps, out);
     if (!CHECK_OK(lb_tape_status(t))) goto done;
     for (int64_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "%s/out/%s", name, taps[i]);
@@ -150,9 +160,8 @@ static void run(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
     }
 done:
     lb_tape_free(t);
-    for (int i = 0; i < n; i++) lb_tensor_free(in[i].x);
+    for (int i = 0; i < given.n; i++) lb_tensor_free(given.x[i]);
     lb_names_free(taps, count);
-    lb_names_free(whole, wholes);
 }
 
 /* A tensor too few, and one of another shape, are named. */

@@ -105,3 +105,14 @@ def hugging_face(make, folder, **load):
     for key in ("transformers_version", "dtype", "torch_dtype"):
         config.pop(key, None)
     return model.double(), config, {k: list(v.shape) for k, v in with_values.items()}
+
+
+def watch(run, blocks, name="block.{}"):
+    """Result of run(), and the outputs of the modules `blocks` while it runs."""
+    out, hooks = {}, []
+    for i, b in enumerate(blocks):
+        hooks.append(b.register_forward_hook(lambda _m, _i, y, key=name.format(i): out.__setitem__(key, (y[0] if isinstance(y, tuple) else y).detach().clone())))
+    result = run()
+    for h in hooks:
+        h.remove()
+    return result, out

@@ -3,27 +3,10 @@
 import tempfile
 
 import torch
-import torch.nn.functional as F
 import transformers as T
-from recorder import Recorder, hugging_face, picture
+from recorder import Recorder, hugging_face, picture, watch
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.deit import VisionTransformerDistilled
-
-
-def taps(hidden):
-    """Block outputs of a list that begins with the embeddings."""
-    return {"embeddings": hidden[0]} | {f"block.{i}": x for i, x in enumerate(hidden[1:])}
-
-
-def blocks_of(run, blocks, names=lambda i: f"block.{i}"):
-    """Outputs of the modules while run() runs."""
-    out, hooks = {}, []
-    for i, b in enumerate(blocks):
-        hooks.append(b.register_forward_hook(lambda _m, _i, y, i=i: out.__setitem__(names(i), (y[0] if isinstance(y, tuple) else y).clone())))
-    result = run()
-    for h in hooks:
-        h.remove()
-    return result, out
 
 
 def hf(r, name, make, shape, base=None, load=(), **more):
@@ -31,7 +14,7 @@ def hf(r, name, make, shape, base=None, load=(), **more):
         model, config, tensors = hugging_face(make, folder, **dict(load))
         x = picture(*shape)
         trunk = getattr(model, base) if base else model
-        y, out = blocks_of(lambda: model(x, **more), next(m for m in trunk.modules() if isinstance(m, torch.nn.ModuleList)))
+        y, out = watch(lambda: model(x, **more), next(m for m in trunk.modules() if isinstance(m, torch.nn.ModuleList)))
         z = trunk(x, **more)
         out["tokens"] = z.last_hidden_state
         pooled = z.pooler_output if getattr(z, "pooler_output", None) is not None else z.last_hidden_state[:, 0]
@@ -48,7 +31,7 @@ def timm(r, name, make, shape, config, rename=lambda k: k):
         model = make().double().eval()
         tensors = r.fill(model, rename)
         x = picture(*shape)
-        _, out = blocks_of(lambda: model.forward_features(x), model.blocks)
+        _, out = watch(lambda: model.forward_features(x), model.blocks)
         y = model.forward_features(x)
         out["tokens"] = y
         if isinstance(model, VisionTransformerDistilled):
