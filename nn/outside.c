@@ -2,6 +2,7 @@
 #include "nn/outside.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- names ---- */
@@ -187,6 +188,28 @@ int64_t lb_config_classes(const lb_value *map) {
 }
 
 bool lb_config_is(const lb_value *config, const char *model_type) { return strcmp(lb_get_text(config, "model_type", ""), model_type) == 0; }
+
+/* ---- lists ---- */
+
+int64_t lb_numbers(const char *list, int64_t *out, int64_t n) {
+    int64_t count = 0;
+    char *end;
+    for (const char *p = list ? list : ""; *p && count < n; p = *end ? end + 1 : end) {
+        out[count] = strtoll(p, &end, 10);
+        if (end == p) break;
+        count++;
+    }
+    return count;
+}
+
+lb_status lb_numbers_to(const lb_param *row, void *cfg, const int64_t *x, int64_t n) {
+    lb_buf text = {0};
+    for (int64_t i = 0; i < n; i++) lb_buf_format(&text, "%s%lld", i ? "," : "", (long long)x[i]);
+    lb_status st = lb_buf_status(&text);
+    if (st == LB_OK) st = lb_param_set_text(row, cfg, n ? lb_buf_str(&text) : "");
+    lb_buf_free(&text);
+    return st;
+}
 
 /* ---- activations ---- */
 

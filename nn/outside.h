@@ -51,6 +51,9 @@ LB_API double lb_config_real(const lb_value *map, const char *keys, double fallb
 LB_API int64_t lb_config_ints(const lb_value *map, const char *keys, int64_t *out, int64_t n);
 /** Classes of config.json: num_labels, or how many id2label has; 0 = not said. */
 LB_API int64_t lb_config_classes(const lb_value *map);
+/** Whole numbers of a text "2,2,6,2" (at most n). @return how many; and such a text into a parameter. */
+LB_API int64_t lb_numbers(const char *list, int64_t *out, int64_t n);
+LB_API LB_MUST_USE lb_status lb_numbers_to(const lb_param *row, void *cfg, const int64_t *x, int64_t n);
 /* The choices of parameters that hold an activation, and what they mean. */
 #define LB_ACT_CHOICES "gelu|gelu_tanh|gelu_quick|relu|relu6|silu|hardswish|tanh|sigmoid"
 LB_API lb_act lb_act_named(const char *choice);

@@ -79,8 +79,19 @@ static lb_tensor *channel_linear(lb_nn *m, lb_tensor *x, const char *name, int64
     return lb_conv2d(t, x, lb_reshape(t, w, 4, (int64_t[]){out, in, 1, 1}), b, lb_conv_same(1, 0, 1), act);
 }
 
+/* Global response normalisation: which channels answer more strongly than the others. */
+static lb_tensor *global_response(lb_nn *m, lb_tensor *x, const char *name) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t c = lbi_channels(x), shape[] = {c, 1, 1};
+    lb_tensor *weight = lbi_named(m, name, "weight", 1, &c, LB_INIT_ZEROS, 0), *bias = lbi_named(m, name, "bias", 1, &c, LB_INIT_ZEROS, 0);
+    lb_tensor *strength = lb_norm(t, x, 2, LB_AXES(2, 3), true);
+    strength = lb_div(t, strength, lb_add_scalar(t, lb_mean(t, strength, 1, true), 1e-6));
+    lb_tensor *y = lb_mul(t, lb_mul(t, x, strength), lb_reshape(t, weight, 3, shape));
+    return lb_add(t, x, lb_add(t, y, lb_reshape(t, bias, 3, shape)));
+}
+
 lb_tensor *lb_nn_convnext_block(lb_nn *m, lb_tensor *x, int64_t kernel, double eps, const lb_convnext_names *names) {
-    static const lb_convnext_names usual = {"block.0", "block.2", "block.3", "block.5", "layer_scale"};
+    static const lb_convnext_names usual = {"block.0", "block.2", "block.3", "block.5", "layer_scale", NULL, LB_ACT_GELU};
     static const double small = 1e-6; /* where layer scale starts */
     lb_tape *t = lb_nn_tape(m);
     int64_t c = lbi_channels(x), shape[] = {c, 1, 1};
@@ -88,7 +99,10 @@ lb_tensor *lb_nn_convnext_block(lb_nn *m, lb_tensor *x, int64_t kernel, double e
     if (!names) names = &usual;
     lb_tensor *y = lb_nn_conv2d(m, x, names->depthwise, c, kernel, lb_conv_same(1, kernel / 2, c), true);
     y = lb_nn_channel_norm(m, y, names->norm, eps);
-    y = channel_linear(m, channel_linear(m, y, names->widen, 4 * c, LB_ACT_GELU), names->narrow, c, LB_ACT_NONE);
+    y = channel_linear(m, y, names->widen, 4 * c, names->act ? names->act : LB_ACT_GELU);
+    if (names->response) y = global_response(m, y, names->response);
+    y = channel_linear(m, y, names->narrow, c, LB_ACT_NONE);
+    if (!names->scale) return lb_add(t, x, y);
     lb_tensor *scale = lb_nn_param(m, names->scale, rank, shape, LB_INIT_CONSTANT, small);
     return lb_add(t, x, lb_mul(t, y, lb_reshape(t, scale, 3, shape)));
 }

@@ -27,8 +27,12 @@ typedef struct lb_inverted {
 LB_API lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b);
 
 /** x + scale * (1x1 to C (gelu (1x1 to 4 C (layer norm over channels (depthwise kernel x kernel x))))). names NULL = torchvision's block.0, block.2,
- *  block.3, block.5, layer_scale [C,1,1]; others give the five names, and scale is then [C]. Liu et al., arXiv:2201.03545. */
-typedef struct lb_convnext_names { const char *depthwise, *norm, *widen, *narrow, *scale; } lb_convnext_names;
+ *  block.3, block.5, layer_scale [C,1,1]; others give the names, and scale is then [C], NULL = none. Liu et al., arXiv:2201.03545. response (NULL = none): behind
+ *  the activation x + weight x n + bias with n = |x| over places, divided by its mean over channels + 1e-6. Woo et al., arXiv:2301.00808. */
+typedef struct lb_convnext_names {
+    const char *depthwise, *norm, *widen, *narrow, *scale, *response;
+    lb_act act; /* LB_ACT_NONE = GELU */
+} lb_convnext_names;
 LB_API lb_tensor *lb_nn_convnext_block(lb_nn *m, lb_tensor *x, int64_t kernel, double eps, const lb_convnext_names *names);
 
 /** Squares of patch x patch as rows: [N, H/patch * W/patch, width], by a convolution <name> with bias. */

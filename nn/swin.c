@@ -43,6 +43,8 @@ static lb_tensor *bias_of(lb_nn *m, int64_t w, int64_t heads) {
     return lb_permute(t, lb_embedding(t, weight, index), (int[]){2, 0, 1}); /* [heads,area,area] */
 }
 
+static lb_tensor *shift(lb_tape *t, lb_tensor *x, int64_t down, int64_t right) { return lb_roll(t, lb_roll(t, x, 1, down), 2, right); }
+
 lb_tensor *lb_nn_window_attention(lb_nn *m, lb_tensor *x, const lb_swin_spec *s) {
     static const lb_attend_names names = {.qkv = "qkv", .out = "proj"};
     lb_tape *t = lb_nn_tape(m);
@@ -50,18 +52,19 @@ lb_tensor *lb_nn_window_attention(lb_nn *m, lb_tensor *x, const lb_swin_spec *s)
     if (!lb_tape_ok(t)) return lb_inert(t);
     if (x->rank != 4 || w < 1 || s->shift < 0 || s->shift >= w) return lb_tape_fail(t, LB_E_ARG, "windows of %lld shifted by %lld: expected x [N,H,W,C] and a shift below the window", (long long)w, (long long)s->shift);
     int64_t h = x->shape[1], wide = x->shape[2], c = x->shape[3], area = w * w, pad_h = (w - h % w) % w, pad_w = (w - wide % w) % w;
-    if (pad_h || pad_w) x = lb_pad(t, x, (int64_t[]){0, 0, 0, 0}, (int64_t[]){0, pad_h, pad_w, 0}, 0);
     const int64_t context[] = {w, h + pad_h, wide + pad_w, h + pad_h > w ? s->shift : 0, wide + pad_w > w ? s->shift : 0}, windows = context[1] / w * (context[2] / w);
-    bool shifted = context[3] > 0 || context[4] > 0;
-    if (shifted) x = lb_roll(t, lb_roll(t, x, 1, -context[3]), 2, -context[4]);
-    lb_attend_spec a = {.heads = s->heads, .names = &names, .bias = bias_of(m, w, s->heads)};
+    bool shifted = context[3] > 0 || context[4] > 0, padded = pad_h || pad_w;
+    if (shifted && s->shift_first) x = shift(t, x, -context[3], -context[4]);
+    if (padded) x = lb_pad(t, x, (int64_t[]){0, 0, 0, 0}, (int64_t[]){0, pad_h, pad_w, 0}, 0);
+    if (shifted && !s->shift_first) x = shift(t, x, -context[3], -context[4]);
+    lb_attend_spec a = {.heads = s->heads, .names = &names, .no_bias = s->no_qkv_bias, .bias = bias_of(m, w, s->heads)};
     if (shifted) a.mask = table(t, windows * area * area, 4, (int64_t[]){windows, 1, area, area}, together, context);
     lb_tensor *y = lb_reshape(t, lb_windows(t, x, w, w), 3, (int64_t[]){-1, area, c});
     y = lb_nn_attend(m, y, NULL, &a);
     y = lb_from_windows(t, lb_reshape(t, y, 4, (int64_t[]){-1, w, w, c}), context[1], context[2]);
-    if (shifted) y = lb_roll(t, lb_roll(t, y, 1, context[3]), 2, context[4]);
-    if (pad_h) y = lb_slice(t, y, 1, 0, h, 1);
-    return pad_w ? lb_slice(t, y, 2, 0, wide, 1) : y;
+    if (shifted && !s->shift_first) y = shift(t, y, context[3], context[4]);
+    if (padded) y = lb_slice(t, lb_slice(t, y, 1, 0, h, 1), 2, 0, wide, 1);
+    return shifted && s->shift_first ? shift(t, y, context[3], context[4]) : y;
 }
 
 lb_tensor *lb_nn_swin_block(lb_nn *m, lb_tensor *x, const lb_swin_spec *s) {

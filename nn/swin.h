@@ -9,6 +9,8 @@ typedef struct lb_swin_spec {
     int64_t heads, window, shift; /* shift 0 = not shifted; not used along axes that one window covers */
     lb_mlp_spec mlp;
     double eps, drop_path;        /* eps 0 = 1e-5 */
+    bool no_qkv_bias;
+    bool shift_first;             /* shifted before sides are filled up (timm), not behind it */
 } lb_swin_spec;
 /** x [N,H,W,C]: x + attention in windows (norm1 x), x + mlp(norm2 x); attn.qkv, attn.proj, attn.relative_position_bias_table
  *  [(2 window - 1)^2,heads]. Sides are padded with zeros to whole windows. Liu et al., arXiv:2103.14030, section 3.2. */

@@ -164,11 +164,11 @@ done:
     lb_names_free(taps, count);
 }
 
-/* A tensor too few, and one of another shape, are named. */
-static void misfits(const lb_model *m, const char *folder, const lb_value *one) {
-    lb_value *less = lb_value_copy(one), *tensors = less ? lb_value_map() : NULL;
+/* Tensor `at` is left out and the next is a row taller: is that refused, with one of both named? Some tensors of a file are not used. */
+static bool refused(const lb_model *m, const char *folder, const lb_value *one, int64_t at) {
+    lb_value *less = lb_value_copy(one), *tensors = lb_value_map();
     const lb_value *all = lb_get(one, "tensors");
-    const char *gone = all->keys[all->count / 2], *wide = all->keys[all->count / 2 + 1];
+    const char *gone = all->keys[at], *wide = all->keys[at + 1];
     cli_model *other = NULL;
     for (int64_t i = 0; i < all->count; i++) {
         if (all->keys[i] == gone) continue;
@@ -177,12 +177,18 @@ static void misfits(const lb_model *m, const char *folder, const lb_value *one) 
         lb_map_put(tensors, all->keys[i], shape);
     }
     lb_map_put(less, "tensors", tensors);
-    if (write_folder(folder, less) && cli_model_open(&other, folder) != LB_OK)
-        CHECK(strstr(lb_error_text(), m->arch->id) != NULL && (strstr(lb_error_text(), gone) || strstr(lb_error_text(), wide)));
-    else check_true(other == NULL, __FILE__, __LINE__, "a misfit opens");
+    bool named = write_folder(folder, less) && cli_model_open(&other, folder) != LB_OK && strstr(lb_error_text(), m->arch->id) && (strstr(lb_error_text(), gone) || strstr(lb_error_text(), wide));
     lb_error_clear();
     cli_model_close(other);
     lb_value_free(less);
+    return named;
+}
+
+static void misfits(const lb_model *m, const char *folder, const lb_value *one) {
+    int64_t count = lb_get(one, "tensors")->count;
+    bool named = false;
+    for (int64_t quarter = 1; quarter < 4 && !named; quarter++) named = refused(m, folder, one, quarter * count / 4);
+    CHECK(named);
 }
 
 static void one_case(lb_h5 *f, const char *name, const lb_value *one) {

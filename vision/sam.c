@@ -3,8 +3,6 @@
  * queries (q times all rh, all rw) and keys (which row, which column they stand in), so no matrix of all scores is ever in memory. */
 #include "vision/sam.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include "nn/attention.h"
 #include "nn/conv.h"
 #include "nn/swin.h"
@@ -73,11 +71,10 @@ static lb_tensor *attend_windows(lb_nn *m, lb_tensor *x, const lb_sam_encoder *c
     return lb_slice(t, lb_slice(t, x, 1, 0, h, 1), 2, 0, w, 1);
 }
 
-/* Is the number in the list "2,5,8,11"? */
-static bool listed(const char *list, int number) {
-    for (const char *p = list ? list : ""; *p; p += strcspn(p, ",") + (strchr(p, ',') != NULL))
-        if (atoi(p) == number) return true;
-    return false;
+static bool listed(const char *list, int64_t number) {
+    int64_t all[256], n = lb_numbers(list, all, (int64_t)LB_COUNT(all));
+    while (n > 0 && all[n - 1] != number) n--;
+    return n > 0;
 }
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_sam_encoder *c, int i) {

@@ -54,13 +54,6 @@ static int recognise(const lb_value *json, const char *const *names, int64_t cou
     return lb_names_found(names, count, (int)LB_COUNT(published), published) == (int)LB_COUNT(published) ? 80 : 0;
 }
 
-static lb_status set_global(config *c, int64_t n, const int64_t *blocks) {
-    char list[512] = "";
-    size_t at = 0;
-    for (int64_t i = 0; i < n && at + 24 < sizeof list; i++) at += (size_t)snprintf(list + at, sizeof list - at, "%s%lld", i ? "," : "", (long long)blocks[i]);
-    return lb_param_set_text(lb_param_find(params, "global"), c, list);
-}
-
 enum { BLOCKS = 128 };
 
 /* The published names. Blocks whose relative positions are for the whole grid see all of it. */
@@ -85,7 +78,7 @@ static lb_status from_published(config *c, const lb_value *json) {
         else e->window = side;
     }
     if (!e->size || !e->heads || !e->depth || !e->mlp) return lb_fail(LB_E_UNSUPPORTED, "sam: size %lld, width %lld, %lld heads, %lld blocks", (long long)e->size, (long long)e->dim, (long long)e->heads, (long long)e->depth);
-    lb_status st = set_global(c, n, global);
+    lb_status st = lb_numbers_to(lb_param_find(params, "global"), c, global, n);
     return st == LB_OK ? lb_sam_decoder_from_shapes(&c->decoder, json) : st;
 }
 
@@ -119,7 +112,7 @@ static lb_status from_hugging_face(config *c, const lb_value *json) {
     e->no_positions = !lb_get_bool(vision, "use_abs_pos", true);
     e->no_relative = !lb_get_bool(vision, "use_rel_pos", true);
     e->eps = lb_config_real(vision, "layer_norm_eps", 1e-6);
-    lb_status st = set_global(c, n, global);
+    lb_status st = lb_numbers_to(lb_param_find(params, "global"), c, global, n);
     if (st == LB_OK) st = lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(vision, "hidden_act", NULL));
     if (st == LB_OK) st = lb_config_act_to(lb_param_find(params, "decoder_act"), c, lb_get_text(decoder, "hidden_act", NULL));
     return st == LB_OK ? decoder_from_config(&c->decoder, decoder, lb_get(json, "prompt_encoder_config")) : st;
