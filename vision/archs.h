@@ -7,6 +7,15 @@ LB_BEGIN
 
 extern LB_API const lb_family lb_vision_archs;
 
+/* One picture [1,channels,h,w], for an arch's example. */
+static inline void lb_example_picture(int64_t channels, int64_t h, int64_t w, int *rank, int64_t shape[LB_MAX_RANK]) {
+    *rank = 4;
+    shape[0] = 1;
+    shape[1] = channels;
+    shape[2] = h;
+    shape[3] = w;
+}
+
 /* The compact depthwise-convolutional tower: a strided 3x3 stem, five inverted residual blocks, a 1x1 head, mean over the map. */
 typedef struct lb_dwconv {
     int64_t size;   /* pictures are size x size */

@@ -40,8 +40,8 @@ typedef struct lb_sam_prompts {
 /** map [N,width,h,w] of pictures of `size` pixels -> taps masks [N,masks,4h,4w] (logits) and iou [N,masks] (how good each is, by its own guess), mask [N,1,4h,4w]
  *  and mask_iou [N,1] for clear prompts; prompts [N,T,width]. Below prompt_encoder and mask_decoder. */
 LB_API void lb_sam_decode(lb_nn *m, lb_tensor *map, const lb_sam_prompts *p, const lb_sam_decoder *c, int64_t size);
-/** Runs lb_sam_decode where prompts come, or one of its taps is asked for. in: as LB_SAM_INPUTS from the points on. */
-LB_API void lb_sam_decode_asked(lb_nn *m, lb_tensor *map, lb_tensor *const *in, const lb_sam_decoder *c, int64_t size);
+/** Taps map, features, pooled, embedding; and lb_sam_decode where prompts come or one of its taps is asked for. in: as LB_SAM_INPUTS from the points on. */
+LB_API void lb_sam_finish(lb_nn *m, lb_tensor *map, lb_tensor *const *in, const lb_sam_decoder *c, int64_t size);
 /** Shape of input i of LB_SAM_INPUTS for one picture. */
 LB_API void lb_sam_example(int input, int64_t channels, int64_t size, int64_t grid, int *rank, int64_t shape[LB_MAX_RANK]);
 /** Sizes of the decoder from the published names and shapes. */

@@ -214,7 +214,12 @@ void lb_sam_decode(lb_nn *m, lb_tensor *map, const lb_sam_prompts *p, const lb_s
     lb_nn_out(m, masks);
 }
 
-void lb_sam_decode_asked(lb_nn *m, lb_tensor *map, lb_tensor *const *in, const lb_sam_decoder *c, int64_t size) {
+void lb_sam_finish(lb_nn *m, lb_tensor *map, lb_tensor *const *in, const lb_sam_decoder *c, int64_t size) {
+    lb_tensor *pooled = lb_nn_global_pool(m, map);
+    lb_nn_tap(m, map, "map");
+    lb_nn_tap(m, map, "features");
+    lb_nn_tap(m, pooled, "pooled");
+    lb_nn_tap(m, pooled, "embedding");
     bool asked = in[0] || in[2] || in[3] || lb_nn_wants(m, "masks") || lb_nn_wants(m, "iou") || lb_nn_wants(m, "mask") || lb_nn_wants(m, "mask_iou");
     if (asked) lb_sam_decode(m, map, &(lb_sam_prompts){in[0], in[1], in[2], in[3]}, c, size);
 }

@@ -7,6 +7,7 @@
 #include "nn/conv.h"
 #include "tensor/arrange.h"
 #include "tensor/derived.h"
+#include "vision/archs.h"
 
 enum { STAGES = 4 };
 static const double eps = 1e-5, momentum = 0.1;
@@ -109,10 +110,7 @@ lb_tensor *lb_tiny_vit_tower(lb_nn *m, lb_tensor *image, const lb_tiny_vit *c) {
 }
 
 void lb_tiny_vit_example(const lb_tiny_vit *c, int *rank, int64_t shape[LB_MAX_RANK]) {
-    *rank = 4;
-    shape[0] = 1;
-    shape[1] = c->channels;
-    shape[2] = shape[3] = c->size;
+    lb_example_picture(c->channels, c->size, c->size, rank, shape);
 }
 
 /* ---- sizes ---- */

@@ -2,6 +2,7 @@
 #include "vision/vit.h"
 #include <stdio.h>
 #include <string.h>
+#include "vision/archs.h"
 
 int64_t lb_vit_prefix(const lb_vit *c) { return !c->no_class + c->distilled + c->registers; }
 
@@ -109,11 +110,7 @@ lb_tensor *lb_vit_attention_pool(lb_nn *m, lb_tensor *x, const lb_vit *c) {
 /* ---- sizes ---- */
 
 void lb_vit_example(const lb_vit *c, int *rank, int64_t shape[LB_MAX_RANK]) {
-    *rank = 4;
-    shape[0] = 1;
-    shape[1] = c->channels;
-    shape[2] = c->height;
-    shape[3] = c->width ? c->width : c->height;
+    lb_example_picture(c->channels, c->height, c->width ? c->width : c->height, rank, shape);
 }
 
 /* Heads of 64 but in the larger published ones. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MobileSAM: a TinyViT in place of Segment Anything's picture encoder. Zhang et al., arXiv:2306.14289. LiteMedSAM's files have the same names. */
 #include <string.h>
-#include "nn/conv.h"
 #include "vision/archs.h"
 #include "vision/sam.h"
 #include "vision/tiny_vit.h"
@@ -21,12 +20,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     lb_nn_in(m, "image_encoder");
     lb_tensor *x = lb_tiny_vit_tower(m, in[0], &c->image);
     x = lb_nn_out(m, lb_sam_neck(m, x, c->decoder.width));
-    lb_nn_tap(m, x, "map");
-    lb_nn_tap(m, x, "features");
-    lb_tensor *pooled = lb_nn_global_pool(m, x);
-    lb_nn_tap(m, pooled, "pooled");
-    lb_nn_tap(m, pooled, "embedding");
-    lb_sam_decode_asked(m, x, in + 1, &c->decoder, c->image.size);
+    lb_sam_finish(m, x, in + 1, &c->decoder, c->image.size);
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {

@@ -62,10 +62,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
     const config *c = cfg;
     (void)input;
-    *rank = 4;
-    shape[0] = 1;
-    shape[1] = 3;
-    shape[2] = shape[3] = c->size;
+    lb_example_picture(3, c->size, c->size, rank, shape);
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {

@@ -2,7 +2,6 @@
 /* Segment Anything: Kirillov et al., arXiv:2304.02643. */
 #include <stdio.h>
 #include <string.h>
-#include "nn/conv.h"
 #include "vision/archs.h"
 #include "vision/sam.h"
 
@@ -35,12 +34,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     e.out = c->decoder.width;
     lb_nn_in(m, "image_encoder");
     lb_tensor *x = lb_nn_out(m, lb_sam_encode(m, in[0], &e));
-    lb_nn_tap(m, x, "map");
-    lb_nn_tap(m, x, "features");
-    lb_tensor *pooled = lb_nn_global_pool(m, x);
-    lb_nn_tap(m, pooled, "pooled");
-    lb_nn_tap(m, pooled, "embedding");
-    lb_sam_decode_asked(m, x, in + 1, &c->decoder, c->image.size);
+    lb_sam_finish(m, x, in + 1, &c->decoder, c->image.size);
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
