@@ -132,6 +132,16 @@ static uint64_t little(const uint8_t *p, int bytes) {
     return x;
 }
 
+static uint64_t little64(const uint8_t *p) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return x;
+#else
+    return little(p, 8);
+#endif
+}
+
 static uint64_t mix(uint64_t acc, uint64_t word) {
     return rol(acc + word * prime2, 31) * prime1;
 }
@@ -141,14 +151,21 @@ uint64_t lb_hash64(const void *data, size_t n, uint64_t seed) {
     uint64_t h = seed + prime5;
     size_t left = n;
     if (n >= 32) {
-        uint64_t a[4] = {seed + prime1 + prime2, seed + prime2, seed, seed - prime1};
-        for (; left >= 32; left -= 32, p += 32)
-            for (int i = 0; i < 4; i++) a[i] = mix(a[i], little(p + 8 * i, 8));
-        h = rol(a[0], 1) + rol(a[1], 7) + rol(a[2], 12) + rol(a[3], 18);
-        for (int i = 0; i < 4; i++) h = (h ^ mix(0, a[i])) * prime1 + prime4;
+        uint64_t a = seed + prime1 + prime2, b = seed + prime2, c = seed, d = seed - prime1;
+        for (; left >= 32; left -= 32, p += 32) {
+            a = mix(a, little64(p));
+            b = mix(b, little64(p + 8));
+            c = mix(c, little64(p + 16));
+            d = mix(d, little64(p + 24));
+        }
+        h = rol(a, 1) + rol(b, 7) + rol(c, 12) + rol(d, 18);
+        h = (h ^ mix(0, a)) * prime1 + prime4;
+        h = (h ^ mix(0, b)) * prime1 + prime4;
+        h = (h ^ mix(0, c)) * prime1 + prime4;
+        h = (h ^ mix(0, d)) * prime1 + prime4;
     }
     h += n;
-    for (; left >= 8; left -= 8, p += 8) h = rol(h ^ mix(0, little(p, 8)), 27) * prime1 + prime4;
+    for (; left >= 8; left -= 8, p += 8) h = rol(h ^ mix(0, little64(p)), 27) * prime1 + prime4;
     if (left >= 4) {
         h = rol(h ^ little(p, 4) * prime1, 23) * prime2 + prime3;
         left -= 4;

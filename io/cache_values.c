@@ -219,30 +219,87 @@ static lb_status ready_shard(lb_cache *c, const shard *const_s, int tap) {
     return st == LB_OK ? shard_load_tap(s, t) : st;
 }
 
-/* Rows in ascending order: those that follow each other in a file are read as one run. In a hurry, blocks that other threads are reading are
- * left for later (*left counts rows), so that threads share the work. */
+/* Wanted rows, in ascending order, that lie in one block of a shard. */
+struct together {
+    const shard *s;
+    int64_t first, index, count; /* first: of the shard; index: the block's */
+};
+
+static struct together lie_together(int tap, const struct wanted *order, int64_t count, const shard *s, int64_t inside) {
+    int64_t rows = s->taps[tap].grid.rows > 0 ? s->taps[tap].grid.rows : 1;
+    struct together g = {s, order[0].row - inside, inside / rows, 1};
+    for (; g.count < count && !order[g.count].done; g.count++) {
+        int64_t place = order[g.count].row - g.first;
+        if (place >= s->n || place / rows != g.index || s->status[place]) break;
+    }
+    return g;
+}
+
+/* Rows at random come from memory, not from a cache: the next one is on its way while this one is converted. */
+static void fetch_ahead(const char *bytes, int64_t size) {
+    for (int64_t at = 0; at < size && at < 4096; at += 64) __builtin_prefetch(bytes + at);
+}
+
+/* All of them while the block is held once. *busy: another thread is reading it, and this one is not patient. Under the lock. */
+static lb_status read_together(lb_cache *c, int tap, const struct together *g, struct wanted *order, int64_t width, float *out, bool hurried, bool *busy) {
+    int shard_index = (int)(g->s - c->shards);
+    const shard_tap *t = &g->s->taps[tap];
+    struct cache_block *b = NULL;
+    lb_status st = LB_OK;
+    *busy = false;
+    if (t->grid.row_bytes == 0) {
+        for (int64_t i = 0; i < g->count; i++) order[i].done = true;
+        return LB_OK;
+    }
+    if (reads_rows(c, t, g->index) && !find_block(c, shard_index, tap, g->index)) {
+        for (int64_t i = 0, n; i < g->count && st == LB_OK; i += n) {
+            int64_t inside = order[i].row - g->first;
+            for (n = 1; !t->scale && i + n < g->count && order[i + n].row == order[i].row + n && order[i + n].at == order[i].at + n;) n++;
+            struct sink to = {.floats = out + order[i].at * width, .scale = t->scale ? t->scale[inside] : 1};
+            st = read_alone(c, &(struct span){shard_index, tap, g->index, inside % t->grid.rows, n}, &to);
+            for (int64_t k = 0; k < n; k++) order[i + k].done = true;
+        }
+        return st;
+    }
+    if ((st = get_block(c, shard_index, tap, g->index, !hurried, &b)) != LB_OK) return st;
+    *busy = b == NULL;
+    if (*busy) return LB_OK;
+    pthread_mutex_unlock(&c->lock);
+    for (int64_t i = 0; i < g->count; i++) {
+        int64_t inside = order[i].row - g->first;
+        struct sink to = {.floats = out + order[i].at * width, .scale = t->scale ? t->scale[inside] : 1};
+        if (i + 1 < g->count) fetch_ahead(b->bytes + (order[i + 1].row - g->first) % t->grid.rows * t->grid.row_bytes, t->grid.row_bytes);
+        pour(&to, t, b->bytes + inside % t->grid.rows * t->grid.row_bytes, t->grid.row_bytes);
+        order[i].done = true;
+    }
+    pthread_mutex_lock(&c->lock);
+    b->users--;
+    return LB_OK;
+}
+
+/* Rows in ascending order, block by block. In a hurry, blocks that other threads are reading are left for later (*left counts rows), so that
+ * threads share the work. */
 static lb_status read_sorted(lb_cache *c, int tap, struct wanted *order, int64_t count, int64_t width, float *out, bool hurried, int64_t *left) {
     lb_status st = LB_OK;
     *left = 0;
     for (int64_t i = 0, n; i < count && st == LB_OK; i += n) {
         int64_t inside = 0;
+        bool busy = false;
         n = 1;
         if (order[i].done) continue;
         const shard *s = cache_shard_of(c, order[i].row, &inside);
         if (!s) return lb_fail(LB_E_NOTFOUND, "row %lld of a cache of %lld rows", (long long)order[i].row, (long long)c->rows);
-        float *to = out + order[i].at * width;
-        order[i].done = true;
         if (s->status[inside]) {
-            for (int64_t k = 0; k < width; k++) to[k] = NAN;
+            for (int64_t k = 0; k < width; k++) out[order[i].at * width + k] = NAN;
+            order[i].done = true;
             continue;
         }
         st = ready_shard(c, s, tap);
-        bool scaled = s->taps[tap].scale != NULL;
-        while (!scaled && i + n < count && order[i + n].row == order[i].row + n && order[i + n].at == order[i].at + n && inside + n < s->n && !s->status[inside + n]) n++;
-        struct sink sink = {.floats = to, .scale = scaled ? s->taps[tap].scale[inside] : 1, .hurried = hurried};
-        if (st == LB_OK) st = read_span(c, (int)(s - c->shards), tap, inside, n, &sink);
-        for (int64_t k = 0; k < n; k++) order[i + k].done = !sink.busy;
-        *left += sink.busy ? n : 0;
+        if (st != LB_OK) return st;
+        struct together g = lie_together(tap, order + i, count - i, s, inside);
+        n = g.count;
+        st = read_together(c, tap, &g, order + i, width, out, hurried, &busy);
+        *left += busy ? n : 0;
     }
     return st;
 }
