@@ -12,6 +12,7 @@
 #include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/conv_lanes.h"
 #include "tensor/kernels/conv_point.h"
+#include "tensor/kernels/winograd.h"
 
 static float *draw(lb_rng *r, int64_t n) {
     float *x = lb_alloc_aligned((size_t)(n + 1) * sizeof *x);
@@ -158,6 +159,8 @@ static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_
     if (lbi_conv_tiles(p, images, x, w, &end, y)) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     else CHECK(lbi_cpu() < LBI_CPU_AVX2);
     if (points(p) && CHECK(lbi_point_forward(p, images, x, w, &end, y))) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
+    /* Its sums of k products go through numbers some times as large: 30 epsilons of the root of k. */
+    if (lbi_winograd_can(p) && images > 0 && CHECK(lbi_winograd(p, images, x, w, &end, y))) same(y, want, images * p->o * p->y, p->x, p->x, 30 * (double)FLT_EPSILON * (sqrt((double)k) + 2));
     lb_free(x);
     lb_free(w);
     lb_free(bias);
@@ -256,7 +259,19 @@ static void convolutions(void) {
         one_convolution(&r, &p, images, round % 7);
         check_end();
     }
-    lbi_conv large = {64, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    for (int round = 0; round < 30; round++) {
+        lbi_conv p = {.c = 1 + lb_rng_below(&r, 40), .h = 1 + lb_rng_below(&r, 30), .w = 1 + lb_rng_below(&r, 30), .o = 1 + lb_rng_below(&r, 40), .kh = 3, .kw = 3, .sh = 1, .sw = 1, .dh = 1, .dw = 1,
+                      .pt = 1 + lb_rng_below(&r, 2), .pl = 1 + lb_rng_below(&r, 2), .groups = 1};
+        p.y = p.h - 1 + lb_rng_below(&r, 2) + 1;
+        p.x = p.w - 1 + lb_rng_below(&r, 2) + 1;
+        check_begin("3x3 %d: [%lld,%lld,%lld]", round, (long long)p.c, (long long)p.h, (long long)p.w);
+        one_convolution(&r, &p, 1 + round % 5, round % 7);
+        check_end();
+    }
+    lbi_conv large = {64, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1}, deep = {400, 9, 9, 20, 9, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1};
+    check_begin("convolution of many channels");
+    one_convolution(&r, &deep, 3, 3);
+    check_end();
     check_begin("convolution of one large picture");
     one_convolution(&r, &large, 1, 3);
     check_end();

@@ -12,10 +12,12 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_pad.h"
 #include "tensor/kernels/gemm_block.h"
+#include "tensor/kernels/winograd.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
 enum { FLAT = 640, FLAT_DEEP = 320, MANY = 256 }; /* numbers of an output row in one block; fewer where there are many of them */
+enum { KC = 256, OFTEN = 56 };                     /* rows of patches at a time: a panel stays in L1; output channels from which it is packed */
 
 typedef struct run {
     const lbi_gemm_kernel *g;
@@ -29,8 +31,10 @@ typedef struct run {
     lbi_pad pad;
     int64_t space;            /* numbers of a padded image, with slack */
     int64_t block_rows, blocks;
+    int64_t wide;             /* numbers of a block's buffer */
+    bool packs;               /* panels of patches are copied: there are enough output channels to read them often */
     int32_t *at;              /* [k] */
-    float *weights;           /* [groups][k blocks][panels][KC][mr] */
+    float *weights;           /* [groups][blocks of KC][panels][KC][mr] */
     int64_t weights_each;
 } run;
 
@@ -55,6 +59,7 @@ static void plan(run *r) {
     const lbi_conv *p = r->p;
     r->pad = lbi_pad_of(p);
     r->compact = r->pad.pitch == p->x;
+    r->packs = r->o >= OFTEN;
     r->space = p->c * r->pad.channel + r->pad.slack;
     r->block_rows = rows_of_block(r);
     r->blocks = (p->y + r->block_rows - 1) / r->block_rows;
@@ -83,28 +88,42 @@ static void leave(const run *r, float *wide, int64_t ld, float *y, const lbi_til
         }
 }
 
+/* A panel of patches, [kc][nr], for products that read it often. */
+static void pack_panel(const run *r, const float *b, const int32_t *at, int64_t kc, int cols, float *panel) {
+    int width = r->g->nr;
+    for (int64_t p = 0; p < kc; p++, panel += width) {
+        lbi_copy_row(panel, b + at[p], cols);
+        __builtin_prefetch(b + at[p] + width, 0, 2); /* the next panel comes while this one is worked on */
+        __builtin_prefetch(b + at[p] + width + width / 2, 0, 2);
+        for (int j = cols; j < width; j++) panel[j] = 0;
+    }
+}
+
 /* Output rows first..first+rows-1 of group `group`; b: the group's (padded) picture. */
 static void make_block(const run *r, int64_t image, int64_t group, int64_t first, const float *b, float *wide) {
     const lbi_conv *p = r->p;
     int64_t rows = least(r->block_rows, p->y - first), flat = (rows - 1) * r->pad.pitch + p->x, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * p->x;
     int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pad.pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
     lbi_tile_end end = r->end, none = {0};
-    float *c = r->compact ? r->y + place : wide;
+    float *c = r->compact ? r->y + place : wide, *panel = wide + r->wide;
     if (end.row_bias) end.row_bias += group * r->o;
     if (end.add) end.add += place;
     b += first * r->pad.pitch;
-    for (int64_t k0 = 0; k0 < r->k; k0 += LBI_KC) {
-        int64_t kc = least(LBI_KC, r->k - k0);
+    for (int64_t k0 = 0; k0 < r->k; k0 += KC) {
+        int64_t kc = least(KC, r->k - k0);
         const float *a = r->weights + group * r->weights_each + padded * k0;
         bool done = k0 + kc == r->k;
         for (int64_t j = 0; j < flat; j += r->g->nr) {
             int cols = (int)least(r->g->nr, flat - j);
+            if (r->packs) pack_panel(r, b + j, r->at + k0, kc, cols, panel);
             for (int64_t i = 0; i < r->o; i += r->g->mr) {
                 lbi_tile_end e = r->compact && done ? end : none;
+                int high = (int)least(r->g->mr, r->o - i);
                 if (e.row_bias) e.row_bias += i;
                 if (e.add) e.add += i * e.ld_add + j;
                 e.beta = k0 == 0 ? 0 : 1;
-                r->g->tile_at(kc, a + i * kc, b + j, r->at + k0, c + i * ld + j, ld, (int)least(r->g->mr, r->o - i), cols, &e);
+                if (r->packs) r->g->tile(kc, a + i * kc, panel, c + i * ld + j, ld, high, cols, &e);
+                else r->g->tile_at(kc, a + i * kc, b + j, r->at + k0, c + i * ld + j, ld, high, cols, &e);
             }
         }
     }
@@ -116,9 +135,9 @@ static void make_block(const run *r, int64_t image, int64_t group, int64_t first
 static void pack_weights(const run *r, const float *w, int64_t number) {
     int width = r->g->mr;
     int64_t panels = lbi_panels(r->o, width), group = number / panels, first = number % panels * width, padded = panels * width;
-    for (int64_t k0 = 0; k0 < r->k; k0 += LBI_KC) {
-        int64_t kc = least(LBI_KC, r->k - k0);
-        float spill[LBI_KC * LBI_NR_MAX + 16]; /* packing may write beyond the panel */
+    for (int64_t k0 = 0; k0 < r->k; k0 += KC) {
+        int64_t kc = least(KC, r->k - k0);
+        float spill[KC * LBI_NR_MAX + 16]; /* packing may write beyond the panel */
         lbi_pack(r->g, spill, width, w + group * r->o * r->k, r->k, true, first, least(width, r->o - first), k0, kc);
         memcpy(r->weights + group * r->weights_each + padded * k0 + first * kc, spill, (size_t)(width * kc) * sizeof *spill);
     }
@@ -129,7 +148,8 @@ static float *memory(run *r, int threads, size_t *pads, size_t *wide) {
     int64_t table = (r->k + 63) / 64 * 64, groups = r->p->groups;
     r->weights_each = (lbi_packed_size(r->o, r->k, r->g->mr) + 15) / 16 * 16;
     *pads = r->pad.direct ? 0 : (size_t)((r->space + 15) / 16 * 16);
-    *wide = r->compact ? 0 : (size_t)(r->o * (lbi_panels(r->block_rows * r->pad.pitch, 16) * 16) + 64);
+    r->wide = r->compact ? 0 : r->o * (lbi_panels(r->block_rows * r->pad.pitch, 16) * 16) + 64;
+    *wide = (size_t)(r->wide + (r->packs ? KC * LBI_NR_MAX : 0));
     float *work = lbi_work_take(((size_t)(table + groups * r->weights_each) + (*pads + *wide) * (size_t)threads) * sizeof *work);
     if (!work) return NULL;
     r->at = (int32_t *)(void *)work;
@@ -150,6 +170,7 @@ bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const flo
     run r = {.g = lbi_gemm_kernel_now(), .p = p, .x = x, .y = y, .c = p->c / p->groups, .o = p->o / p->groups, .images = images, .act = end->act};
     r.k = r.c * p->kh * p->kw;
     if (!r.g) return false;
+    if (lbi_winograd_worth(p, images) && lbi_winograd(p, images, x, w, end, y)) return true;
     plan(&r);
     if (r.space > INT32_MAX || r.k == 0) return false;
     r.end = lbi_tile_end_of(end, &r.after);
