@@ -51,6 +51,15 @@ static lb_status find_print(runner *r) {
         }
         lb_sha256_hex(&sum, f->preprocessing);
     }
+    if (s->views) {
+        lb_buf words = {0};
+        encode_views_text(&words, s);
+        lb_sha256_init(&sum);
+        lb_sha256_add(&sum, f->preprocessing, strlen(f->preprocessing) + 1);
+        lb_sha256_add(&sum, lb_buf_str(&words), words.size);
+        lb_sha256_hex(&sum, f->preprocessing);
+        lb_buf_free(&words);
+    }
     for (int i = 0; i < s->ntaps; i++) {
         lb_buf_format(&taps, "%s%s", i ? "," : "", s->taps[i]);
         if (r->job.taps[i].topk) lb_buf_format(&taps, " (%lld largest)", (long long)r->job.taps[i].topk);
@@ -84,7 +93,7 @@ static lb_status find_keys(encode_job *j) {
 static lb_status failed(runner *r, lb_status code, const char *why) { return lb_cache_failed_row(r->writer, code, why && why[0] ? why : lb_status_name(code)); }
 
 static const char *not_finite(const encode_job *j, const float *const *values, const int64_t *length) {
-    for (int t = 0; t < j->spec->ntaps; t++) {
+    for (int t = 0; t < j->ntaps; t++) {
         const lb_tap_spec *tap = &j->taps[t];
         int64_t n = tap->ragged ? length[t] : 1;
         for (int d = tap->ragged ? 1 : 0; d < tap->rank; d++) n *= tap->shape[d];
@@ -97,15 +106,15 @@ static const char *not_finite(const encode_job *j, const float *const *values, c
 /* Row i of a batch's outputs, i counted within the tensors. */
 static lb_status write_row(runner *r, const encode_sample *s, lb_tensor *const *out, int64_t i) {
     const encode_job *j = &r->job;
-    const float *values[ENCODE_TAPS];
-    int64_t length[ENCODE_TAPS] = {0};
+    const float *values[ENCODE_TAPS + 1];
+    int64_t length[ENCODE_TAPS + 1] = {0}, several = j->spec->views ? 1 : 0;
     char have[96], want[96];
     if (s->status != LB_OK) return failed(r, s->status, s->why);
     for (int t = 0; t < j->spec->ntaps; t++) {
         const lb_tensor *y = out[t];
         const lb_tap_spec *tap = &j->taps[t];
-        bool fits = y->rank == tap->rank + 1;
-        for (int d = tap->ragged ? 1 : 0; fits && d < tap->rank; d++) fits = y->shape[d + 1] == tap->shape[d];
+        bool fits = y->rank + several == tap->rank + 1;
+        for (int d = tap->ragged || several ? 1 : 0; fits && d < tap->rank; d++) fits = y->shape[d + 1 - several] == tap->shape[d];
         if (fits && tap->ragged) fits = y->shape[1] >= s->count;
         if (!fits) {
             snprintf(have, sizeof have, "tap '%s' is %s", tap->name, lb_shape_text(want, sizeof want, y->rank - 1, y->shape + 1));
@@ -113,9 +122,10 @@ static lb_status write_row(runner *r, const encode_sample *s, lb_tensor *const *
             snprintf(text, sizeof text, "%s, want %s: pictures of several sizes give features of several sizes", have, lb_shape_text(want, sizeof want, tap->rank, tap->shape));
             return failed(r, LB_E_SHAPE, text);
         }
-        values[t] = (const float *)y->data + i * (lb_numel(y) / y->shape[0]);
+        values[t] = (const float *)y->data + i * j->views * (lb_numel(y) / y->shape[0]);
         length[t] = s->count;
     }
+    values[j->spec->ntaps] = s->draws;
     const char *bad = not_finite(j, values, length);
     if (bad) {
         snprintf(have, sizeof have, "tap '%s' is not finite", bad);
@@ -324,7 +334,7 @@ static lb_status write_file(runner *r, const char *path) {
     bool finished = false;
     char *damaged = NULL;
     const cli_encode_spec *s = r->job.spec;
-    LB_TRY(lb_cache_begin(&r->writer, &r->done, path, &r->print, r->job.n, r->job.keys, s->ntaps, r->job.taps));
+    LB_TRY(lb_cache_begin(&r->writer, &r->done, path, &r->print, r->job.n, r->job.keys, r->job.ntaps, r->job.taps));
     lb_progress_begin(s->progress, s->what ? s->what : "encode", r->job.needs.image ? "pictures" : "items", r->done, r->job.n);
     if (!r->tape) LB_TRY(lb_tape_new(&r->tape));
     lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
@@ -391,7 +401,7 @@ static lb_status begin(runner *r, cli_model *m, const cli_encode_spec *spec) {
 lb_status cli_encode_plan(cli_model *m, const cli_encode_spec *spec, lb_tap_spec *taps) {
     runner r = {0};
     lb_status st = begin(&r, m, spec);
-    if (st == LB_OK) memcpy(taps, r.job.taps, (size_t)spec->ntaps * sizeof *taps);
+    if (st == LB_OK) memcpy(taps, r.job.taps, (size_t)spec->ntaps * sizeof *taps); /* that of the draws is left out */
     lb_free(r.job.keys);
     return st;
 }

@@ -52,7 +52,7 @@ lb_status encode_prepare(void *ctx, int64_t i, void **result) {
         st = lb_fail(LB_E_BUG, "item '%s' was in work at %d crashes of the program: passed over (--retry-failed tries it again)", j->keys[i], ENCODE_CRASHES);
     } else {
         int slot = encode_flight_begin(j->flight, i);
-        if (j->needs.image) st = prepare_image(j, item, s);
+        if (j->needs.image) st = j->spec->views ? encode_views_prepare(j, item, s) : prepare_image(j, item, s);
         if (st == LB_OK && j->needs.text) st = prepare_text(j, item, s);
         encode_flight_end(j->flight, slot);
     }
@@ -71,6 +71,7 @@ void encode_drop(void *ctx, void *result) {
     if (!s) return;
     lb_free(s->why);
     lb_free(s->image);
+    lb_free(s->draws);
     lb_free(s->ids);
     lb_free(s);
 }
@@ -84,10 +85,10 @@ static lb_status add(encode_batch *b, const char *name, lb_dtype dtype, int rank
     return st;
 }
 
-static lb_status add_images(encode_batch *b, int64_t from, int64_t to, int32_t width, int32_t height) {
+static lb_status add_images(encode_batch *b, int64_t from, int64_t to, int64_t views, int32_t width, int32_t height) {
     lb_tensor *x = NULL;
-    int64_t size = (int64_t)3 * width * height;
-    lb_status st = add(b, "image", LB_F32, 4, (int64_t[]){to - from, 3, height, width}, &x);
+    int64_t size = views * 3 * width * height;
+    lb_status st = add(b, "image", LB_F32, 4, (int64_t[]){(to - from) * views, 3, height, width}, &x);
     for (int64_t i = from; st == LB_OK && i < to; i++)
         if (b->samples[i]->image) memcpy((float *)x->data + (i - from) * size, b->samples[i]->image, (size_t)size * sizeof(float));
     return st;
@@ -136,7 +137,7 @@ lb_status encode_inputs(const encode_job *j, encode_batch *b, int64_t from, int6
     int32_t width = j->width, height = j->height;
     for (int64_t i = from; i < to; i++)
         if (b->samples[i]->image) width = b->samples[i]->width, height = b->samples[i]->height;
-    if (j->needs.image) LB_TRY(add_images(b, from, to, width, height));
+    if (j->needs.image) LB_TRY(add_images(b, from, to, j->views, width, height));
     if (j->needs.text) LB_TRY(add_texts(j, b, from, to));
     for (int i = 0; j->needs.features && i < j->spec->nfeatures; i++) LB_TRY(add_feature(j, &j->spec->features[i], b, from, to));
 done:

@@ -48,6 +48,15 @@ static lb_status choose_taps(cli_encode_run *r, const cli_encode_options *o) {
     return st;
 }
 
+static lb_status read_augment(cli_encode_run *r, const cli_encode_options *o) {
+    lb_value *words = NULL;
+    if (o->augment.count && !o->views) return cli_usage("--augment is of --views");
+    lb_status st = cli_key_values(&words, &o->augment);
+    if (st == LB_OK) st = lb_params_from_value(lb_augment_params, &r->spec.augment, words);
+    lb_value_free(words);
+    return st;
+}
+
 lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items, const cli_encode_options *o) {
     lb_status st = LB_OK;
     *r = (cli_encode_run){0};
@@ -72,6 +81,9 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     r->spec.batch = o->batch;
     r->spec.deflate = o->deflate;
     r->spec.topk = o->topk;
+    r->spec.views = o->views;
+    r->spec.seed = cli->seed;
+    LB_TRY(read_augment(r, o));
     r->spec.retry_failed = o->retry_failed;
     r->spec.progress = &cli->progress;
 done:

@@ -10,7 +10,8 @@ enum { CLI_ENCODE_TAPS = 64, CLI_ENCODE_FEATURES = 8 };
 typedef struct cli_encode_options {
     const char *model, *taps, *dtype, *precision, *out;
     lb_text_list features;
-    int64_t batch, topk;
+    lb_text_list augment;
+    int64_t batch, topk, views;
     bool retry_failed, strict, deflate;
 } cli_encode_options;
 
@@ -29,6 +30,9 @@ typedef struct cli_encode_options {
      .text = "items that run together; 0 = 16 pictures, 32 texts"},                                                                                   \
     {.name = "topk", .type = LB_T_I64, .offset = offsetof(T, encode.topk), .def = 0, .min = 0, .max = 65536, .unit = "classes",                       \
      .text = "of taps named logits only so many largest probabilities; 0 = all (export as tinyvit: 100)"},                                                              \
+    {.name = "views", .type = LB_T_I64, .offset = offsetof(T, encode.views), .def = 0, .min = 0, .max = 1024, .unit = "pictures",                     \
+     .text = "augmented pictures of each item, with what was drawn beside (docs/caching.md); 0 = the picture itself"},                                \
+    CLI_ENCODE_ROW(T, augment, LB_T_LIST, NULL, NULL, "KEY=VALUE", "of the views: crop_min, ratio_max, flip, brightness, contrast, saturation"),      \
     CLI_ENCODE_FLAG(T, deflate, "store features shuffled and deflated (gzip in h5py)"),                                                               \
     CLI_ENCODE_FLAG(T, retry_failed, "try the failed items of a finished file again"),                                                                \
     CLI_ENCODE_FLAG(T, strict, "exit 1 when an item failed")

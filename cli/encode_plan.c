@@ -130,7 +130,10 @@ lb_status encode_plan(encode_job *j) {
     LB_TRY(run_probe(&a));
     LB_TRY(run_probe(&b));
     for (int i = 0; i < s->ntaps; i++) LB_TRY(tap_of(j, i, &a, &b));
-    j->batch = s->batch > 0 ? s->batch : j->needs.image ? 16 : 32;
+    j->ntaps = s->ntaps;
+    j->views = 1;
+    if (s->views) LB_TRY(encode_views_plan(j));
+    j->batch = s->batch > 0 ? s->batch : !j->needs.image ? 32 : j->views < 16 ? 16 / j->views : 1;
 done:
     return st;
 }

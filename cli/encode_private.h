@@ -5,7 +5,7 @@
 #include "base/sig.h"
 #include "cli/models.h"
 
-enum { ENCODE_TAPS = 64, ENCODE_INPUTS = 16 };
+enum { ENCODE_TAPS = 64, ENCODE_INPUTS = 16 }; /* taps of the model; a file may have one more, `augment` */
 
 /* What the wanted taps need, of all that the network could take. */
 typedef struct encode_needs {
@@ -32,7 +32,9 @@ typedef struct encode_job {
     const char **keys;
     encode_needs needs;
     int32_t width, height;        /* of a prepared picture */
-    lb_tap_spec taps[ENCODE_TAPS];
+    lb_tap_spec taps[ENCODE_TAPS + 1];
+    int ntaps;                    /* as written */
+    int64_t views;                /* pictures of an item: 1, or --views */
     int64_t batch;
     encode_flight *flight;
 } encode_job;
@@ -41,7 +43,8 @@ typedef struct encode_job {
 typedef struct encode_sample {
     lb_status status;
     char *why;
-    float *image; /* [3,height,width] */
+    float *image; /* [views,3,height,width] */
+    float *draws; /* [views,8], of --views */
     int32_t width, height;
     int64_t *ids;
     int64_t count;
@@ -58,6 +61,12 @@ typedef struct encode_batch {
 const lb_item *encode_item(const encode_job *j, int64_t i); /* NULL when items come from a feature file */
 /* Which inputs the taps need, the size of pictures, and the taps' shapes. */
 LB_MUST_USE lb_status encode_plan(encode_job *j);
+/* ---- encode_views.c: augmented pictures of one item ---- */
+LB_MUST_USE lb_status encode_views_plan(encode_job *j);
+LB_MUST_USE lb_status encode_views_prepare(const encode_job *j, const lb_item *item, encode_sample *s);
+/* What the draws come from, for the fingerprint. */
+void encode_views_text(lb_buf *out, const cli_encode_spec *s);
+
 /* Work of a decoding thread: item i, as an encode_sample (also for one that failed). */
 lb_status encode_prepare(void *ctx, int64_t i, void **result);
 void encode_drop(void *ctx, void *result);

@@ -4,6 +4,7 @@
 #ifndef LB_CLI_MODELS_H
 #define LB_CLI_MODELS_H
 #include "cli/cli.h"
+#include "datasets/augment.h"
 #include "datasets/reader.h"
 #include "io/cache.h"
 #include "io/weights.h"
@@ -59,6 +60,9 @@ typedef struct cli_encode_spec {
     const char *const *taps;
     lb_dtype dtype;
     bool deflate;             /* stored shuffled and deflated */
+    int64_t views;            /* augmented pictures of each item: taps are [views, ...], and a tap `augment` holds what was drawn; 0 = the picture itself */
+    lb_augment_spec augment;
+    uint64_t seed;            /* of the draws */
     int64_t topk;             /* taps named logits, or ending in .logits, as their largest probabilities; 0 = all */
     int64_t batch;            /* 0 = 16 pictures, 32 texts */
     bool retry_failed;        /* a finished file: its failed items are tried again, the others' rows are kept */

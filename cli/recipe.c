@@ -113,6 +113,15 @@ static lb_status open_tokenizer(cli_recipe *r) {
 
 /* ---- caches and teachers ---- */
 
+/* Made by `--views`? */
+static void find_views(cli_feature *f) {
+    const lb_cache_tap *tap = lb_cache_tap_at(f->cache, f->tap), *draws;
+    f->draws = lb_cache_tap_find(f->cache, "augment");
+    draws = lb_cache_tap_at(f->cache, f->draws);
+    bool views = draws && f->draws != f->tap && draws->rank == 2 && !draws->ragged && draws->shape[1] == LB_AUGMENT_NUMBERS && tap->rank > 0 && !tap->ragged && tap->shape[0] == draws->shape[0];
+    f->views = views ? draws->shape[0] : 0;
+}
+
 static lb_status open_feature(cli_recipe *r, const char *name, const lb_value *v) {
     lb_status st = LB_OK;
     const char *path = lb_get_text(v, "cache", NULL), *tap = lb_get_text(v, "tap", "embedding"), *of = lb_get_text(v, "of", "image");
@@ -128,6 +137,7 @@ static lb_status open_feature(cli_recipe *r, const char *name, const lb_value *v
         st = lb_fail(LB_E_NOTFOUND, "recipe: features.%s: %s has no tap '%s'", name, path, tap);
         goto done;
     }
+    find_views(f);
     if (!(f->name = lb_strdup(name))) st = LB_E_NOMEM;
 done:
     return st;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/rng.h"
 #include "base/threads.h"
 #include "datasets/sampler.h"
 #include "io/decoder.h"
@@ -27,6 +28,7 @@ struct cli_source {
     tokens *tokens;     /* per item; ids NULL = not yet made */
     lb_image *kept;     /* per item; decoded pictures, before augmentation */
     int64_t kept_bytes;
+    int viewed;         /* first feature with several views; -1 = none */
     uint8_t *broken;    /* per item: its picture cannot be read */
     int64_t **rows;     /* [feature][item]: row in the cache, -1 = none */
     int64_t *label;     /* per item, -1 = none */
@@ -85,13 +87,38 @@ static lb_status kept_picture(cli_source *s, int64_t item, lb_image *out, bool *
     return LB_OK;
 }
 
+/* Which of a cache's views this epoch sees. */
+static int64_t view_of(const cli_source *s, int64_t item, uint64_t epoch) {
+    lb_rng r = lb_rng_of(s->spec.seed ^ 0x76696577, epoch, s->spec.items->at[item].key);
+    return lb_rng_below(&r, s->spec.features[s->viewed].views);
+}
+
+/* The augmentation that the teacher saw, or one drawn now. */
+static lb_status augment(cli_source *s, int64_t item, uint64_t epoch, const lb_image *raw, lb_image *out) {
+    lb_status st = LB_OK;
+    lb_augment_draw draw;
+    float *draws = NULL;
+    const char *key = s->spec.items->at[item].key;
+    if (s->viewed < 0) return lb_augment(out, raw, &s->spec.augment, s->spec.seed, epoch, key);
+    const cli_feature *f = &s->spec.features[s->viewed];
+    int64_t row = s->rows[s->viewed][item];
+    if (!(draws = lb_alloc((size_t)f->views * LB_AUGMENT_NUMBERS, sizeof *draws))) return LB_E_NOMEM;
+    LB_TRY(lb_cache_read(f->cache, f->draws, 1, &row, draws));
+    st = lb_augment_unpack(&draw, draws + view_of(s, item, epoch) * LB_AUGMENT_NUMBERS, raw->width, raw->height);
+    if (st != LB_OK) st = lb_where(st, "item %s, feature '%s'", key, f->name);
+    else st = lb_augment_apply(out, raw, &draw);
+done:
+    lb_free(draws);
+    return st;
+}
+
 static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, uint64_t epoch, float *dst) {
     lb_status st = LB_OK;
     lb_image raw = {0}, changed = {0}, ready = {0};
     bool borrowed = false;
     st = kept_picture(s, item, &raw, &borrowed);
     if (st != LB_OK) return st;
-    if (stream && stream->augment) LB_TRY(lb_augment(&changed, &raw, &s->spec.augment, s->spec.seed, epoch, s->spec.items->at[item].key));
+    if (stream && stream->augment) LB_TRY(augment(s, item, epoch, &raw, &changed));
     LB_TRY(lb_image_spec_geometry(&ready, changed.pixels ? &changed : &raw, s->spec.image));
     lb_image_spec_normalise(dst, &ready, s->spec.image);
 done:
@@ -158,15 +185,29 @@ done:
 
 /* ---- cached features and labels ---- */
 
-static lb_status add_feature(cli_source *s, int f, const int64_t *items, int64_t n, lb_batch *b) {
+/* Of several views the one that the picture shows. */
+static lb_status read_views(cli_source *s, const cli_feature *f, const int64_t *items, const int64_t *rows, int64_t n, uint64_t epoch, lb_tensor *x) {
+    int64_t width = lb_numel(x) / n;
+    float *all = lb_alloc((size_t)(f->views * width) + 1, sizeof *all);
+    lb_status st = all ? LB_OK : LB_E_NOMEM;
+    for (int64_t i = 0; i < n && st == LB_OK; i++) {
+        st = lb_cache_read(f->cache, f->tap, 1, &rows[i], all);
+        memcpy((float *)x->data + i * width, all + view_of(s, items[i], epoch) * width, (size_t)width * sizeof *all);
+    }
+    lb_free(all);
+    return st;
+}
+
+static lb_status add_feature(cli_source *s, int f, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b) {
     const cli_feature *feature = &s->spec.features[f];
     const lb_cache_tap *tap = lb_cache_tap_at(feature->cache, feature->tap);
     lb_status st = LB_OK;
     lb_tensor *x = NULL;
+    int skip = feature->views ? 1 : 0;
     int64_t shape[LB_MAX_RANK] = {n}, *rows = lb_alloc((size_t)n, sizeof *rows);
     if (!rows) return LB_E_NOMEM;
-    for (int r = 0; r < tap->rank && r + 1 < LB_MAX_RANK; r++) shape[r + 1] = tap->shape[r];
-    LB_TRY(add(b, feature->name, LB_F32, tap->rank + 1, shape, &x));
+    for (int r = skip; r < tap->rank && r + 1 < LB_MAX_RANK; r++) shape[r + 1 - skip] = tap->shape[r];
+    LB_TRY(add(b, feature->name, LB_F32, tap->rank + 1 - skip, shape, &x));
     for (int64_t i = 0; i < n; i++) {
         rows[i] = s->rows[f][items[i]];
         if (rows[i] < 0) {
@@ -174,7 +215,8 @@ static lb_status add_feature(cli_source *s, int f, const int64_t *items, int64_t
             goto done;
         }
     }
-    LB_TRY(lb_cache_read(feature->cache, feature->tap, n, rows, x->data));
+    if (feature->views) st = read_views(s, feature, items, rows, n, epoch, x);
+    else st = lb_cache_read(feature->cache, feature->tap, n, rows, x->data);
 done:
     lb_free(rows);
     return st;
@@ -240,7 +282,7 @@ static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pi
     if (stream->image && s->spec.image) LB_TRY(add_pictures(s, stream, pictures, n, epoch, b));
     if (stream->text && s->spec.tokenizer) LB_TRY(add_texts(s, texts, n, b));
     for (int f = 0; f < s->spec.nfeatures; f++)
-        if (feature_of(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, b));
+        if (feature_of(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
     if (s->spec.label_count > 0) LB_TRY(add_labels(s, pictures, n, b));
 done:
     return st;
@@ -351,11 +393,43 @@ static void source_release(void *ctx, lb_batch *b) {
 
 lb_batch_source cli_source_batches(cli_source *s) { return (lb_batch_source){.ctx = s, .rows = source_rows, .batch = source_batch, .release = source_release}; }
 
+/* All features with views have the same, and every stream that uses one augments. */
+static lb_status check_views(cli_source *s) {
+    const cli_feature *first = NULL;
+    for (int f = 0; f < s->spec.nfeatures; f++) {
+        const cli_feature *now = &s->spec.features[f];
+        float a[LB_AUGMENT_NUMBERS], b[LB_AUGMENT_NUMBERS], *draws[2] = {a, b};
+        if (!now->views) continue;
+        for (int i = 0; i < s->spec.nstreams; i++)
+            if (feature_of(&s->spec.streams[i], now) && !s->spec.streams[i].augment)
+                return lb_fail(LB_E_ARG, "stream %s: feature '%s' holds %lld augmented views of each picture; the stream needs augment: true", s->spec.streams[i].name, now->name, (long long)now->views);
+        if (!first) {
+            first = now;
+            s->viewed = f;
+            continue;
+        }
+        if (now->views != first->views) return lb_fail(LB_E_MISMATCH, "features '%s' and '%s' hold %lld and %lld views", first->name, now->name, (long long)first->views, (long long)now->views);
+        int64_t item = 0;
+        while (item < s->spec.items->count && (s->rows[s->viewed][item] < 0 || s->rows[f][item] < 0)) item++;
+        for (int k = 0; k < 2 && item < s->spec.items->count; k++) {
+            const cli_feature *from = k == 0 ? first : now;
+            float *all = lb_alloc((size_t)from->views * LB_AUGMENT_NUMBERS, sizeof *all);
+            lb_status st = all ? lb_cache_read(from->cache, from->draws, 1, &s->rows[k == 0 ? s->viewed : f][item], all) : LB_E_NOMEM;
+            if (st == LB_OK) memcpy(draws[k], all + (from->views - 1) * LB_AUGMENT_NUMBERS, sizeof a);
+            lb_free(all);
+            if (st != LB_OK) return st;
+        }
+        if (item < s->spec.items->count && memcmp(a, b, sizeof a) != 0) return lb_fail(LB_E_MISMATCH, "features '%s' and '%s' hold views of other draws (--seed, --augment)", first->name, now->name);
+    }
+    return LB_OK;
+}
+
 lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
     lb_status st = LB_OK;
     cli_source *s = lb_calloc(1, sizeof *s);
     if (!s) return LB_E_NOMEM;
     s->spec = *spec;
+    s->viewed = -1;
     pthread_mutex_init(&s->lock, NULL);
     int64_t n = spec->items->count;
     s->tokens = lb_calloc((size_t)n + 1, sizeof *s->tokens);
@@ -371,6 +445,7 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
     LB_TRY(find_labels(s));
     LB_TRY(find_rows(s));
     for (int i = 0; i < spec->nstreams; i++) LB_TRY(prune(s, &spec->streams[i]));
+    LB_TRY(check_views(s));
     *out = s;
     s = NULL;
 done:

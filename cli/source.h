@@ -13,6 +13,8 @@ typedef struct cli_feature {
     char *name;
     lb_cache *cache;
     int tap;
+    int64_t views;     /* the tap is [views, ...], of augmented pictures whose draws stand in the cache's tap `augment`; 0 = no */
+    int draws;         /* that tap */
     bool of_text;      /* joined to the stream's text items instead of its pictures (they differ when unpaired) */
 } cli_feature;
 

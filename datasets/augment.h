@@ -22,6 +22,12 @@ typedef struct lb_augment_draw {
     double brightness, contrast, saturation;
 } lb_augment_draw;
 
+/* A draw as numbers that a float holds exactly or to its last digit: x, y, width, height, flip, brightness, contrast, saturation. */
+enum { LB_AUGMENT_NUMBERS = 8 };
+LB_API void lb_augment_pack(float out[LB_AUGMENT_NUMBERS], const lb_augment_draw *d);
+/** LB_E_FORMAT when the numbers are no draw for a picture of that size. */
+LB_API LB_MUST_USE lb_status lb_augment_unpack(lb_augment_draw *out, const float in[LB_AUGMENT_NUMBERS], int32_t width, int32_t height);
+
 LB_API lb_augment_draw lb_augment_of(const lb_augment_spec *spec, int32_t width, int32_t height, uint64_t seed, uint64_t epoch, const char *key);
 /** Applies a draw to RGB u8. The result has the crop's size; the model's preprocessing resizes it. */
 LB_API LB_MUST_USE lb_status lb_augment_apply(lb_image *out, const lb_image *in, const lb_augment_draw *draw);
