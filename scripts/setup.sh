@@ -6,7 +6,7 @@ set -eu
 packages="gcc g++ libc6-dev binutils meson ninja-build pkg-config ca-certificates
   libopenblas-openmp-dev libhdf5-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libjansson-dev libfyaml-dev libutf8proc-dev
   libfreetype-dev libharfbuzz-dev libarchive-dev libdeflate-dev
-  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev libwebp-dev libheif-dev libnifti-dev
+  libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev libwebp-dev libheif-dev libnifti-dev libsentencepiece-dev
   fonts-noto-color-emoji unicode-data unicode-cldr-core wordnet-base
   python3-minimal python3-pip python3-numpy python3-h5py"
 missing=""

@@ -97,16 +97,18 @@ static void weights(void) {
 
 static void tokenizer(void) {
     lb_tokenizer t = {.kind = &lb_tokenizer_kind_template};
-    int64_t *ids = NULL, count = 0;
+    lb_tokens got = {0};
     CHECK_OK(t.kind->open(&t, ""));
-    CHECK_OK(t.kind->encode(&t, "Az", 2, 0, &ids, &count));
-    if (CHECK_INT(count, 4)) {
-        CHECK_TEXT(t.kind->token(&t, ids[0]), "<s>");
-        CHECK_TEXT(t.kind->token(&t, ids[1]), "0x41");
-        CHECK_TEXT(t.kind->token(&t, ids[2]), "0x7a");
-        CHECK_TEXT(t.kind->token(&t, ids[3]), "</s>");
+    CHECK_OK(t.kind->encode(&t, "Az", 2, &(lb_tokenize_how){.offsets = true}, &got));
+    if (CHECK_INT(got.count, 4)) {
+        CHECK_TEXT(t.kind->token(&t, got.ids[0]), "<s>");
+        CHECK_TEXT(t.kind->token(&t, got.ids[1]), "0x41");
+        CHECK_TEXT(t.kind->token(&t, got.ids[2]), "0x7a");
+        CHECK_TEXT(t.kind->token(&t, got.ids[3]), "</s>");
+        CHECK_INT(got.begin[2], 1);
+        CHECK_INT(got.end[2], 2);
     }
-    lb_free(ids);
+    lb_tokens_free(&got);
     t.kind->close(&t);
 }
 

@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/added.h"
-#include "text/bert.h"
-
-/* The character that ends at `end` (end > 0), and where it begins; a byte that ends no character is U+FFFD. */
-static uint32_t character_before(const uint8_t *text, size_t end, size_t *begin) {
-    size_t at = end - 1, used = 0;
-    while (at > 0 && end - at < 4 && (text[at] & 0xC0) == 0x80) at--;
-    uint32_t c = lbi_utf8_next(text + at, end - at, &used);
-    if (used == end - at) {
-        *begin = at;
-        return c;
-    }
-    *begin = end - 1;
-    return 0xFFFD;
-}
+#include "text/unicode.h"
 
 static bool stands_alone(const uint8_t *text, size_t size, size_t begin, size_t end) {
     size_t at = 0;
-    if (begin > 0 && lbi_is_word(character_before(text, begin, &at))) return false;
+    if (begin > 0 && lbi_is_word(lbi_utf8_before(text, begin, &at))) return false;
     return end == size || !lbi_is_word(lbi_utf8_next(text + end, size - end, &at));
 }
 
 static size_t strip_left(const uint8_t *text, size_t begin, size_t floor) {
     for (size_t at = begin; begin > floor; begin = at)
-        if (!lbi_is_space(character_before(text, begin, &at))) break;
+        if (!lbi_is_space(lbi_utf8_before(text, begin, &at))) break;
     return begin < floor ? floor : begin;
 }
 
@@ -35,8 +22,10 @@ static size_t strip_right(const uint8_t *text, size_t size, size_t end) {
 
 bool lbi_added_next(const lbi_added_set *s, const uint8_t *text, size_t size, lbi_added_walk *w, size_t *begin, size_t *end, int64_t *id) {
     if (w->ended) return false;
-    while (w->at < size) {
+    while (s->trie.count > 1 && w->at < size) {
         size_t n = 0;
+        while (w->at < size && s->trie.from_root[text[w->at]] == 0) w->at++;
+        if (w->at == size) break;
         int64_t which = lbi_trie_longest(&s->trie, text + w->at, size - w->at, &n);
         if (which < 0) {
             w->at++;

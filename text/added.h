@@ -10,7 +10,7 @@ typedef struct lbi_added {
     char *text;
     size_t size;
     int64_t id;
-    bool single_word, lstrip, rstrip, normalized;
+    bool single_word, lstrip, rstrip, normalized, special;
 } lbi_added;
 
 typedef struct lbi_added_set {
@@ -19,7 +19,7 @@ typedef struct lbi_added_set {
 } lbi_added_set;
 
 /* Walks over the text: each call gives a piece without added tokens [begin, end) (maybe empty) and then the id of the token after it, or -1
- * at the end of the text. Start with a zeroed walk; false when all is given. */
+ * at the end of the text; the token itself is text[end, walk.given). Start with a zeroed walk; false when all is given. */
 typedef struct lbi_added_walk {
     size_t at;     /* search goes on here */
     size_t given;  /* all before was given out */

@@ -114,6 +114,12 @@ static const lbi_trie_node *child(const lbi_trie *t, const lbi_trie_node *n, uin
     return NULL;
 }
 
+int32_t lbi_trie_step(const lbi_trie *t, int32_t node, uint8_t byte) {
+    if (node == 0) return t->from_root[byte];
+    const lbi_trie_node *n = child(t, t->at + node, byte);
+    return n ? (int32_t)(n - t->at) : 0;
+}
+
 int64_t lbi_trie_longest(const lbi_trie *t, const uint8_t *p, size_t n, size_t *size) {
     int64_t id = -1;
     if (n == 0 || !t->at || t->from_root[p[0]] == 0) return -1;

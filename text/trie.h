@@ -29,6 +29,8 @@ LB_MUST_USE lb_status lbi_trie_build(lbi_trie *out, lbi_trie_word *words, int64_
 void lbi_trie_free(lbi_trie *t);
 /* The longest word that p[0..n) begins with: its id, *size = its bytes; -1 when there is none. */
 int64_t lbi_trie_longest(const lbi_trie *t, const uint8_t *p, size_t n, size_t *size);
+/* The child of a node by byte (0 is the root); 0 = none. */
+int32_t lbi_trie_step(const lbi_trie *t, int32_t node, uint8_t byte);
 
 LB_END
 #endif

@@ -26,15 +26,24 @@ static lb_status open(lb_tokenizer *t, const char *folder) {
 
 static void close(lb_tokenizer *t) { lb_free(t->impl); }
 
-static lb_status encode(const lb_tokenizer *t, const char *text, size_t size, int64_t max, int64_t **ids, int64_t *count) {
+static lb_status encode(const lb_tokenizer *t, const char *text, size_t size, const lb_tokenize_how *how, lb_tokens *out) {
     (void)t;
-    int64_t n = (int64_t)size + 2;
-    if (max > 0 && n > max) n = max < 2 ? 2 : max;
-    if (!(*ids = lb_alloc((size_t)n, sizeof **ids))) return LB_E_NOMEM;
-    (*ids)[0] = BEGIN;
-    for (int64_t i = 1; i < n - 1; i++) (*ids)[i] = FIRST + (unsigned char)text[i - 1];
-    (*ids)[n - 1] = END;
-    *count = n;
+    int64_t around = how->plain ? 0 : 2, n = (int64_t)size + around, *begin = NULL, *end = NULL;
+    if (how->max > 0 && n > how->max) n = how->max < around ? around : how->max;
+    int64_t *ids = lb_alloc((size_t)n, sizeof *ids);
+    if (how->offsets) begin = lb_calloc((size_t)n, sizeof *begin), end = lb_calloc((size_t)n, sizeof *end);
+    if (!ids || (how->offsets && (!begin || !end))) {
+        lb_free(ids);
+        lb_free(begin);
+        lb_free(end);
+        return LB_E_NOMEM;
+    }
+    for (int64_t i = around / 2; i < n - around / 2; i++) {
+        ids[i] = FIRST + (unsigned char)text[i - around / 2];
+        if (how->offsets) begin[i] = i - around / 2, end[i] = begin[i] + 1;
+    }
+    if (around) ids[0] = BEGIN, ids[n - 1] = END;
+    *out = (lb_tokens){.count = n, .ids = ids, .begin = begin, .end = end};
     return LB_OK;
 }
 

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/pattern.h"
+#include <string.h>
+#include "text/unicode.h"
+
+/* ---- the well-known ones ---- */
+
+/* What the alternatives ask of a character. */
+typedef enum kind { OTHER, LETTER, NUMBER, SPACE } kind;
+
+static inline kind kind_at(const uint8_t *p, size_t n, size_t *used) {
+    static const uint8_t ascii[128] = {
+        [9] = SPACE, [10] = SPACE, [11] = SPACE, [12] = SPACE, [13] = SPACE, [' '] = SPACE,
+        ['0'] = NUMBER, ['1'] = NUMBER, ['2'] = NUMBER, ['3'] = NUMBER, ['4'] = NUMBER, ['5'] = NUMBER, ['6'] = NUMBER, ['7'] = NUMBER, ['8'] = NUMBER, ['9'] = NUMBER,
+        ['A'] = LETTER, ['B'] = LETTER, ['C'] = LETTER, ['D'] = LETTER, ['E'] = LETTER, ['F'] = LETTER, ['G'] = LETTER, ['H'] = LETTER, ['I'] = LETTER, ['J'] = LETTER,
+        ['K'] = LETTER, ['L'] = LETTER, ['M'] = LETTER, ['N'] = LETTER, ['O'] = LETTER, ['P'] = LETTER, ['Q'] = LETTER, ['R'] = LETTER, ['S'] = LETTER, ['T'] = LETTER,
+        ['U'] = LETTER, ['V'] = LETTER, ['W'] = LETTER, ['X'] = LETTER, ['Y'] = LETTER, ['Z'] = LETTER,
+        ['a'] = LETTER, ['b'] = LETTER, ['c'] = LETTER, ['d'] = LETTER, ['e'] = LETTER, ['f'] = LETTER, ['g'] = LETTER, ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER,
+        ['k'] = LETTER, ['l'] = LETTER, ['m'] = LETTER, ['n'] = LETTER, ['o'] = LETTER, ['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER, ['s'] = LETTER, ['t'] = LETTER,
+        ['u'] = LETTER, ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER, ['z'] = LETTER};
+    if (p[0] < 0x80) {
+        *used = 1;
+        return ascii[p[0]];
+    }
+    uint32_t c = lbi_utf8_next(p, n, used);
+    return lbi_is_letter(c) ? LETTER : lbi_is_number(c) ? NUMBER : lbi_is_space(c) ? SPACE : OTHER;
+}
+
+/* End of the run of one kind from `at` on, at most `most` characters. */
+static size_t run(const uint8_t *p, size_t n, size_t at, kind k, int64_t most) {
+    for (size_t used = 0; at < n && most > 0; at += used, most--)
+        if (kind_at(p + at, n - at, &used) != k) break;
+    return at;
+}
+
+/* 's|'t|'re|'ve|'m|'ll|'d behind an apostrophe, p[0] == '\''. With any_case also capitals, and the long s. */
+static size_t contraction(const uint8_t *p, size_t n, bool any_case) {
+    if (n < 2) return 0;
+    if (any_case && n >= 3 && p[1] == 0xC5 && p[2] == 0xBF) return 3;
+    uint8_t fold = any_case ? 0x20 : 0, a = p[1] | fold, b = n > 2 ? p[2] | fold : 0;
+    if (a == 's' || a == 't' || a == 'm' || a == 'd') return 2;
+    return (a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l') ? 3 : 0;
+}
+
+/* \s+(?!\S)|\s+ : spaces, but the last one is left to what follows, when there are several. */
+static size_t spaces(const uint8_t *p, size_t n) {
+    size_t at = 0, last = 0, used = 0;
+    for (; at < n && kind_at(p + at, n - at, &used) == SPACE; at += used) last = at;
+    return at < n && last > 0 ? last : at;
+}
+
+/* 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+ */
+size_t lbi_match_gpt2(const uint8_t *p, size_t n) {
+    size_t used = 0, more = 0;
+    if (p[0] == '\'' && (more = contraction(p, n, false))) return more;
+    size_t at = p[0] == ' ' && n > 1;
+    kind k = kind_at(p + at, n - at, &used);
+    return k == SPACE ? spaces(p, n) : run(p, n, at + used, k, INT64_MAX);
+}
+
+/* 's|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+ */
+static size_t clip(const uint8_t *p, size_t n) {
+    size_t used = 0, more = 0;
+    if (p[0] == '\'' && (more = contraction(p, n, false))) return more;
+    kind k = kind_at(p, n, &used);
+    return k == SPACE ? 0 : k == NUMBER ? used : run(p, n, used, k, INT64_MAX);
+}
+
+/* \s*[\r\n]+ : through the last line end of a run of spaces; 0 when it has none. */
+static size_t through_line_end(const uint8_t *p, size_t n) {
+    size_t end = 0;
+    for (size_t at = 0, used = 0; at < n && kind_at(p + at, n - at, &used) == SPACE; at += used)
+        if (p[at] == '\n' || p[at] == '\r') end = at + 1;
+    return end;
+}
+
+/* (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+ */
+static size_t modern(const uint8_t *p, size_t n, int64_t digits) {
+    size_t used = 0, next = 0, more = 0;
+    if (p[0] == '\'' && (more = contraction(p, n, true))) return more;
+    kind k = kind_at(p, n, &used);
+    if (k == LETTER) return run(p, n, used, LETTER, INT64_MAX);
+    if (k == NUMBER) return run(p, n, used, NUMBER, digits - 1);
+    if (used < n && p[0] != '\r' && p[0] != '\n' && kind_at(p + used, n - used, &next) == LETTER) return run(p, n, used + next, LETTER, INT64_MAX);
+    if (k == OTHER || (p[0] == ' ' && n > 1 && kind_at(p + 1, n - 1, &next) == OTHER)) {
+        size_t at = run(p, n, k == OTHER ? 0 : 1, OTHER, INT64_MAX);
+        while (at < n && (p[at] == '\r' || p[at] == '\n')) at++;
+        return at;
+    }
+    more = through_line_end(p, n);
+    return more ? more : spaces(p, n);
+}
+static size_t llama3(const uint8_t *p, size_t n) { return modern(p, n, 3); }
+static size_t qwen2(const uint8_t *p, size_t n) { return modern(p, n, 1); }
+
+static const struct {
+    const char *text;
+    lbi_match *match;
+} known[] = {
+    {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", lbi_match_gpt2},
+    {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", lbi_match_gpt2},
+    {"'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", clip},
+    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", llama3},
+    {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", qwen2},
+    {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+", llama3}, /* cl100k */
+};
+
+/* ---- one class of characters ---- */
+
+static bool item_has(const lbi_char_item *i, uint32_t c) {
+    switch (i->kind) {
+    case LBI_CHAR_RANGE: return (c >= i->first && c <= i->last) != i->negated;
+    case LBI_CHAR_SPACE: return lbi_is_space(c) != i->negated;
+    case LBI_CHAR_LETTER: return lbi_is_letter(c) != i->negated;
+    case LBI_CHAR_NUMBER: return lbi_is_number(c) != i->negated;
+    case LBI_CHAR_WORD: return lbi_is_word(c) != i->negated;
+    }
+    return false;
+}
+
+static bool has(const lbi_pattern *p, uint32_t c) {
+    for (int i = 0; i < p->count; i++)
+        if (item_has(&p->items[i], c)) return !p->negated;
+    return p->negated;
+}
+
+/* An expression being read. */
+typedef struct reader {
+    const uint8_t *at, *end;
+} reader;
+
+static bool take(reader *r, const char *text) {
+    size_t n = strlen(text);
+    if ((size_t)(r->end - r->at) < n || memcmp(r->at, text, n) != 0) return false;
+    r->at += n;
+    return true;
+}
+
+static bool read_character(reader *r, uint32_t *c) {
+    size_t used = 0;
+    if (r->at >= r->end) return false;
+    *c = lbi_utf8_next(r->at, (size_t)(r->end - r->at), &used);
+    r->at += used;
+    return true;
+}
+
+/* One character or class; `open` inside brackets. */
+static bool read_item(reader *r, lbi_char_item *out, bool inside) {
+    static const struct {
+        const char *text;
+        lbi_char_kind kind;
+        bool negated;
+    } classes[] = {{"\\s", LBI_CHAR_SPACE, false}, {"\\S", LBI_CHAR_SPACE, true}, {"\\p{L}", LBI_CHAR_LETTER, false}, {"\\p{N}", LBI_CHAR_NUMBER, false}, {"\\w", LBI_CHAR_WORD, false}};
+    for (size_t i = 0; i < LB_COUNT(classes); i++)
+        if (take(r, classes[i].text)) {
+            *out = (lbi_char_item){.kind = classes[i].kind, .negated = classes[i].negated};
+            return true;
+        }
+    uint32_t c = 0;
+    if (!read_character(r, &c)) return false;
+    if (c == '\\') {
+        if (!read_character(r, &c)) return false;
+        if (c == 'n') c = '\n';
+        else if (c == 'r') c = '\r';
+        else if (c == 't') c = '\t';
+        else if (c < 0x80 && lbi_is_word(c)) return false;
+    } else if (strchr(inside ? "[]" : "[](){}.*+?|^$", (int)c) && c < 0x80 && c) {
+        return false;
+    }
+    *out = (lbi_char_item){.first = c, .last = c};
+    return true;
+}
+
+static bool read_class(reader *r, lbi_pattern *p) {
+    if (!take(r, "[")) {
+        p->count = 1;
+        return read_item(r, &p->items[0], false);
+    }
+    p->negated = take(r, "^");
+    while (!take(r, "]")) {
+        if (p->count == LBI_PATTERN_ITEMS || !read_item(r, &p->items[p->count], true)) return false;
+        lbi_char_item *i = &p->items[p->count++], last = {0};
+        if (i->kind == LBI_CHAR_RANGE && r->end - r->at > 1 && r->at[0] == '-' && r->at[1] != ']') {
+            r->at++;
+            if (!read_item(r, &last, true) || last.kind != LBI_CHAR_RANGE || last.first < i->first) return false;
+            i->last = last.first;
+        }
+    }
+    return p->count > 0;
+}
+
+static bool read_number(reader *r, int64_t *out) {
+    const uint8_t *from = r->at;
+    for (*out = 0; r->at < r->end && *r->at >= '0' && *r->at <= '9' && *out < 1000; r->at++) *out = *out * 10 + (*r->at - '0');
+    return r->at > from;
+}
+
+static bool read_count(reader *r, lbi_pattern *p) {
+    p->least = p->most = 1;
+    if (take(r, "+")) {
+        p->most = INT64_MAX;
+    } else if (take(r, "{")) {
+        if (!read_number(r, &p->least)) return false;
+        p->most = p->least;
+        if (take(r, ",")) {
+            p->most = INT64_MAX;
+            if (r->at < r->end && *r->at != '}' && !read_number(r, &p->most)) return false;
+        }
+        if (!take(r, "}")) return false;
+    }
+    return p->least > 0 && p->most >= p->least;
+}
+
+static lb_status set_text(lbi_pattern *p, const char *text, size_t size) {
+    if (size == 0) return lb_fail(LB_E_UNSUPPORTED, "an empty pattern is not handled");
+    p->text = lb_strndup(text, size);
+    p->text_size = size;
+    return p->text ? LB_OK : LB_E_NOMEM;
+}
+
+lb_status lbi_pattern_read(lbi_pattern *out, const lb_value *json) {
+    const lb_value *text = lb_get(json, "String"), *expression = lb_get(json, "Regex");
+    *out = (lbi_pattern){0};
+    if (text && text->kind == LB_V_TEXT) return set_text(out, text->text, text->text_size);
+    if (!expression || expression->kind != LB_V_TEXT) return lb_fail(LB_E_FORMAT, "a pattern must be {\"String\": ...} or {\"Regex\": ...}");
+    for (size_t i = 0; i < LB_COUNT(known); i++)
+        if (strcmp(expression->text, known[i].text) == 0) {
+            out->known = known[i].match;
+            return LB_OK;
+        }
+    reader r = {(const uint8_t *)expression->text, (const uint8_t *)expression->text + expression->text_size};
+    if (read_class(&r, out) && read_count(&r, out) && r.at == r.end) return LB_OK;
+    return lb_fail(LB_E_UNSUPPORTED, "the regular expression '%s' is not handled: only those of GPT-2, CLIP, Llama 3, Qwen2 and cl100k, and one class of characters with a count", expression->text);
+}
+
+void lbi_pattern_free(lbi_pattern *p) { lb_free(p->text); }
+
+static size_t class_match(const lbi_pattern *p, const uint8_t *text, size_t n) {
+    size_t at = 0, used = 0;
+    int64_t count = 0;
+    for (; at < n && count < p->most && has(p, lbi_utf8_next(text + at, n - at, &used)); at += used) count++;
+    return count >= p->least ? at : 0;
+}
+
+bool lbi_pattern_next(const lbi_pattern *p, const uint8_t *text, size_t size, size_t at, size_t *begin, size_t *end) {
+    if (p->text) {
+        const uint8_t *found = at < size ? memmem(text + at, size - at, p->text, p->text_size) : NULL;
+        if (!found) return false;
+        *begin = (size_t)(found - text);
+        *end = *begin + p->text_size;
+        return true;
+    }
+    for (size_t used = 0; at < size; at += used) {
+        size_t n = p->known ? p->known(text + at, size - at) : class_match(p, text + at, size - at);
+        if (n) {
+            *begin = at;
+            *end = at + n;
+            return true;
+        }
+        lbi_utf8_next(text + at, size - at, &used);
+    }
+    return false;
+}

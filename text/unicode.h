@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Characters as Hugging Face tokenizers 0.23 sees them (text/unicode_tables.py): its classes are those of several Unicode versions. Private to text. */
+#ifndef LB_TEXT_UNICODE_H
+#define LB_TEXT_UNICODE_H
+#include "base/buf.h"
+LB_BEGIN
+
+enum { LBI_DECOMPOSED_MAX = 32, LBI_NOT_A_CHARACTER = 0xFFFD };
+
+/* Next code point of p[0..n), n > 0; *used = its bytes. A malformed sequence gives U+FFFD for its longest well-formed beginning
+ * (Unicode 15, section 3.9, "substitution of maximal subparts"). */
+uint32_t lbi_utf8_next(const uint8_t *p, size_t n, size_t *used);
+void lbi_utf8_add(lb_buf *out, uint32_t c);
+/* Writes c into dst. @return bytes, 1 to 4 */
+int lbi_utf8_write(uint8_t dst[4], uint32_t c);
+/* The character that ends at `end` (end > 0), and where it begins; a byte that ends no character is U+FFFD. */
+uint32_t lbi_utf8_before(const uint8_t *text, size_t end, size_t *begin);
+/* Is it well formed from end to end? */
+bool lbi_utf8_valid(const uint8_t *p, size_t n);
+
+bool lbi_is_space(uint32_t c);      /* White_Space; \s */
+bool lbi_is_word(uint32_t c);       /* \w: letters, marks, digits, connectors */
+bool lbi_is_letter(uint32_t c);     /* \p{L} of patterns */
+bool lbi_is_number(uint32_t c);     /* \p{N} of patterns */
+bool lbi_is_numeral(uint32_t c);    /* what the Digits splitter takes */
+bool lbi_is_punctuation(uint32_t c);
+bool lbi_is_control(uint32_t c);    /* dropped by the BERT normaliser's clean_text */
+bool lbi_is_blank(uint32_t c);      /* made a space by it */
+bool lbi_is_nonspacing(uint32_t c); /* a mark to the BERT normaliser */
+bool lbi_is_combining(uint32_t c);  /* a mark to StripAccents */
+bool lbi_is_chinese(uint32_t c);    /* the BERT normaliser's "Chinese" characters */
+
+/* Lower case of c: one or two code points. @return how many */
+int lbi_lower(uint32_t out[2], uint32_t c);
+/* Full canonical (or compatibility) decomposition, not reordered. @return how many, at least 1 */
+int lbi_decompose(uint32_t out[LBI_DECOMPOSED_MAX], uint32_t c, bool compat);
+int lbi_combining_class(uint32_t c);
+/* The primary composite of a and b, 0 = none. */
+uint32_t lbi_compose(uint32_t a, uint32_t b);
+/* Bytes of the first extended grapheme cluster of well-formed text, n > 0. Source: UAX #29, rules GB3 to GB13. */
+size_t lbi_cluster(const uint8_t *p, size_t n);
+
+LB_END
+#endif

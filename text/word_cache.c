@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/word_cache.h"
+#include <string.h>
+
+enum { SLOTS = 1 << 15, NEAR = 4 };
+
+lb_status lbi_word_cache_open(lbi_word_cache *c) {
+    c->slots = lb_calloc(SLOTS, sizeof *c->slots);
+    return c->slots ? LB_OK : LB_E_NOMEM;
+}
+
+void lbi_word_cache_close(lbi_word_cache *c) {
+    for (size_t i = 0; c->slots && i < SLOTS; i++) lb_free(atomic_load_explicit(&c->slots[i], memory_order_relaxed));
+    lb_free(c->slots);
+    c->slots = NULL;
+}
+
+static uint64_t load(const uint8_t *p, size_t n) {
+    uint64_t x = 0;
+    memcpy(&x, p, n);
+    return x;
+}
+
+/* Eight bytes at a time, each folded by a multiplication (the constants are odd fractions of the golden ratio and of pi). */
+uint64_t lbi_word_hash(const uint8_t *text, size_t size) {
+    uint64_t h = size * 0x9E3779B97F4A7C15u;
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) h = (h ^ load(text + at, 8)) * 0x9E3779B97F4A7C15u, h ^= h >> 32;
+    if (at < size) h = (h ^ load(text + at, size - at)) * 0x243F6A8885A308D3u, h ^= h >> 32;
+    h *= 0x9E3779B97F4A7C15u;
+    return h ^ h >> 29;
+}
+
+const lbi_cached *lbi_word_cache_find(const lbi_word_cache *c, uint64_t hash, const uint8_t *text, size_t size) {
+    for (size_t i = 0; i < NEAR; i++) {
+        const lbi_cached *e = atomic_load_explicit(&c->slots[(hash + i) & (SLOTS - 1)], memory_order_acquire);
+        if (!e) return NULL;
+        if (e->hash == hash && e->size == size && memcmp(e->text, text, size) == 0) return e;
+    }
+    return NULL;
+}
+
+void lbi_word_cache_put(lbi_word_cache *c, uint64_t hash, const uint8_t *text, size_t size, const lbi_part *parts, int64_t count) {
+    if (size > LBI_CACHED_WORD_MAX || count > LBI_CACHED_TOKENS_MAX) return;
+    for (size_t i = 0; i < NEAR; i++) {
+        _Atomic(lbi_cached *) *slot = &c->slots[(hash + i) & (SLOTS - 1)];
+        lbi_cached *none = NULL;
+        if (atomic_load_explicit(slot, memory_order_relaxed)) continue;
+        lbi_cached *e = lb_alloc(1, sizeof *e + (size_t)count * sizeof *parts);
+        if (!e) {
+            lb_error_clear();
+            return;
+        }
+        *e = (lbi_cached){.hash = hash, .size = (uint8_t)size, .count = (uint8_t)count};
+        memcpy(e->text, text, size);
+        memcpy(e->parts, parts, (size_t)count * sizeof *parts);
+        if (!atomic_compare_exchange_strong_explicit(slot, &none, e, memory_order_release, memory_order_relaxed)) lb_free(e);
+        return;
+    }
+}
