@@ -111,14 +111,14 @@ static void fails_with(const char *json, lb_status want, const char *part) {
 
 static void refuses(void) {
     int64_t live = lb_alloc_live();
-    fails_with("{\"model\":{\"type\":\"BPE\"},\"x\":\"WordPiece\"}", LB_E_UNSUPPORTED, "BPE");
+    fails_with("{\"model\":{\"type\":\"WordLevel\"},\"x\":\"WordPiece\"}", LB_E_UNSUPPORTED, "WordLevel");
     fails_with("{\"model\":{\"type\":\"WordPiece\"}}", LB_E_FORMAT, "vocab");
     fails_with("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", LB_E_FORMAT, "[UNK]");
     fails_with("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":-1}}}", LB_E_FORMAT, "[UNK]");
     fails_with("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":4000000000}}}", LB_E_FORMAT, "4000000000");
     fails_with("{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":\"x\"}}}", LB_E_FORMAT, "whole");
-    fails_with("{\"normalizer\":{\"type\":\"NFKC\"},\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":0}}}", LB_E_UNSUPPORTED, "NFKC");
-    fails_with("{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":0}}}", LB_E_UNSUPPORTED, "Metaspace");
+    fails_with("{\"normalizer\":{\"type\":\"Odd\"},\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":0}}}", LB_E_UNSUPPORTED, "Odd");
+    fails_with("{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"},\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":0}}}", LB_E_UNSUPPORTED, "UnicodeScripts");
     fails_with("{\"model\":\"WordPiece\"", LB_E_FORMAT, "tokenizer.json");
     lb_tokenizer *t = NULL;
     CHECK_FAILS(lb_tokenizer_open(&t, check_data("tokenizer")), LB_E_UNSUPPORTED, "no tokenizer");

@@ -111,6 +111,8 @@ static lb_status open_simple(lb_tokenizer *t, const char *file) {
     LB_TRY(lbi_bpe_merge_lines(p, first, left, SIMPLE_MERGES));
     LB_TRY(describe(p, NULL, NULL, &json));
     p->splits = (lbi_splits){0};
+    lb_map_text(json, "bos_token", "<|startoftext|>");
+    lb_map_text(json, "eos_token", "<|endoftext|>");
     lbi_list_added(json, json, NULL);
     LB_TRY(lbi_pipeline_read_rest(t, p, json));
     t->max_tokens = t->pad_to = LENGTH;

@@ -112,7 +112,7 @@ static lb_status by_class(lb_tokenizer *t, lbi_pipeline *p, const lb_value *conf
     lb_buf_text(&text, siglip ? canonical : "null}");
     LB_TRY(lb_buf_status(&text));
     LB_TRY(lb_json_parse(&json, lb_buf_str(&text), text.size, "sentencepiece"));
-    add_specials(p, config, class, json);
+    if (*class) add_specials(p, config, class, json); /* a bare model takes them as text, as the library does */
     LB_TRY(lbi_pipeline_read_rest(t, p, json));
     if (lb_get_bool(config, "add_bos_token", llama)) LB_TRY(around(p, true, "<s>"));
     if (lb_get_bool(config, "add_eos_token", t5 || siglip)) LB_TRY(around(p, false, "</s>"));
