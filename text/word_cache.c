@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/word_cache.h"
+#include <stdatomic.h>
 #include <string.h>
 
 enum { SLOTS = 1 << 15, NEAR = 4 };
+
+struct lbi_word_slot {
+    _Atomic(lbi_cached *) entry;
+};
 
 lb_status lbi_word_cache_open(lbi_word_cache *c) {
     c->slots = lb_calloc(SLOTS, sizeof *c->slots);
@@ -10,7 +15,7 @@ lb_status lbi_word_cache_open(lbi_word_cache *c) {
 }
 
 void lbi_word_cache_close(lbi_word_cache *c) {
-    for (size_t i = 0; c->slots && i < SLOTS; i++) lb_free(atomic_load_explicit(&c->slots[i], memory_order_relaxed));
+    for (size_t i = 0; c->slots && i < SLOTS; i++) lb_free(atomic_load_explicit(&c->slots[i].entry, memory_order_relaxed));
     lb_free(c->slots);
     c->slots = NULL;
 }
@@ -33,7 +38,7 @@ uint64_t lbi_word_hash(const uint8_t *text, size_t size) {
 
 const lbi_cached *lbi_word_cache_find(const lbi_word_cache *c, uint64_t hash, const uint8_t *text, size_t size) {
     for (size_t i = 0; i < NEAR; i++) {
-        const lbi_cached *e = atomic_load_explicit(&c->slots[(hash + i) & (SLOTS - 1)], memory_order_acquire);
+        const lbi_cached *e = atomic_load_explicit(&c->slots[(hash + i) & (SLOTS - 1)].entry, memory_order_acquire);
         if (!e) return NULL;
         if (e->hash == hash && e->size == size && memcmp(e->text, text, size) == 0) return e;
     }
@@ -43,7 +48,7 @@ const lbi_cached *lbi_word_cache_find(const lbi_word_cache *c, uint64_t hash, co
 void lbi_word_cache_put(lbi_word_cache *c, uint64_t hash, const uint8_t *text, size_t size, const lbi_part *parts, int64_t count) {
     if (size > LBI_CACHED_WORD_MAX || count > LBI_CACHED_TOKENS_MAX) return;
     for (size_t i = 0; i < NEAR; i++) {
-        _Atomic(lbi_cached *) *slot = &c->slots[(hash + i) & (SLOTS - 1)];
+        _Atomic(lbi_cached *) *slot = &c->slots[(hash + i) & (SLOTS - 1)].entry;
         lbi_cached *none = NULL;
         if (atomic_load_explicit(slot, memory_order_relaxed)) continue;
         lbi_cached *e = lb_alloc(1, sizeof *e + (size_t)count * sizeof *parts);

@@ -3,7 +3,6 @@
  * are worked out each time. Share freely. Private to text. */
 #ifndef LB_TEXT_WORD_CACHE_H
 #define LB_TEXT_WORD_CACHE_H
-#include <stdatomic.h>
 #include "base/alloc.h"
 LB_BEGIN
 
@@ -21,8 +20,9 @@ typedef struct lbi_cached {
     lbi_part parts[];
 } lbi_cached;
 
+typedef struct lbi_word_slot lbi_word_slot;
 typedef struct lbi_word_cache {
-    _Atomic(lbi_cached *) *slots;
+    lbi_word_slot *slots;
 } lbi_word_cache;
 
 LB_MUST_USE lb_status lbi_word_cache_open(lbi_word_cache *c);
