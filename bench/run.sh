@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")"
 python=${PYTHON:-python3}
 limbeck=${LIMBECK:-../build/limbeck}
-groups=${*:-matmul vision train losses store eval}
+groups=${*:-matmul vision train text losses store eval}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 for round in 1 2; do

@@ -38,6 +38,8 @@ LB_MUST_USE lb_status cli_flush(void);
 LB_MUST_USE lb_status cli_json(const lb_value *v);
 /** Writes indented JSON with a line end into a file, by rename. */
 LB_MUST_USE lb_status cli_json_file(const char *path, const lb_value *v);
+/** Bytes on stdout as they are. LB_E_IO when it is closed. */
+LB_MUST_USE lb_status cli_write(const void *bytes, size_t size);
 /** Prints a line on stdout. LB_E_IO when stdout is closed. */
 LB_MUST_USE lb_status cli_print(const char *fmt, ...) LB_PRINTF(1, 2);
 

@@ -58,6 +58,14 @@ static lb_status locate(char **out, const char *name) {
     return st;
 }
 
+lb_status cli_open_tokenizer(lb_tokenizer **out, const char *name_or_path) {
+    char *path = NULL;
+    lb_status st = locate(&path, name_or_path);
+    if (st == LB_OK) st = lb_tokenizer_open(out, path);
+    lb_free(path);
+    return st;
+}
+
 /* ---- weights ---- */
 
 static lb_status only_weights(char **out, const char *folder) {

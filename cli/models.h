@@ -27,6 +27,8 @@ typedef struct cli_model {
 
 LB_MUST_USE lb_status cli_model_open(cli_model **out, const char *name_or_path);
 void cli_model_close(cli_model *m);
+/** The tokenizer of a model by itself: name, folder, or a tokenizer's file. */
+LB_MUST_USE lb_status cli_open_tokenizer(lb_tokenizer **out, const char *name_or_path);
 /** Copies weights into a model's store by name (arch->outside_name spellings tried). Missing, extra and mis-shaped tensors are
  *  listed in one message, up to 24 names each and how many more there are. */
 LB_MUST_USE lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file);

@@ -30,6 +30,8 @@ lb_status cli_print(const char *fmt, ...) {
     return n < 0 || putchar('\n') == EOF ? out_failed() : LB_OK;
 }
 
+lb_status cli_write(const void *bytes, size_t size) { return fwrite(bytes, 1, size, stdout) != size ? out_failed() : LB_OK; }
+
 lb_status cli_json(const lb_value *v) {
     lb_buf text = {0};
     lb_status st = LB_OK;

@@ -2,6 +2,7 @@
 #include "text/tokenizer.h"
 #include "base/file.h"
 #include "base/threads.h"
+#include "text/unicode.h"
 
 #define TOKENIZER(id) extern const lb_tokenizer_kind lb_tokenizer_kind_##id;
 #include "text/tokenizers.def"
@@ -110,6 +111,23 @@ lb_status lb_tokens_pad(lb_tokens *t, int64_t length, int64_t pad_id) {
         *all[k] = more;
     }
     t->count = length;
+    return LB_OK;
+}
+
+lb_status lb_tokens_in_characters(lb_tokens *t, const char *text, size_t size) {
+    uint32_t *before = lb_alloc(size + 1, sizeof *before), count = 0;
+    const uint8_t *p = (const uint8_t *)text;
+    if (!before) return LB_E_NOMEM;
+    for (size_t at = 0, used = 0; at < size; at += used, count++) {
+        lbi_utf8_next(p + at, size - at, &used);
+        for (size_t i = 0; i < used; i++) before[at + i] = count;
+    }
+    before[size] = count;
+    for (int64_t i = 0; t->begin && i < t->count; i++) {
+        t->begin[i] = before[t->begin[i]];
+        t->end[i] = before[t->end[i]];
+    }
+    lb_free(before);
     return LB_OK;
 }
 

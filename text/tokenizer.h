@@ -57,6 +57,8 @@ LB_API LB_MUST_USE lb_status lb_tokenize_many(const lb_tokenizer *t, int64_t n, 
 LB_API void lb_tokens_free(lb_tokens *t);
 /** Fills up to `length` tokens with pad_id (0 bytes each); longer ones stay as they are. */
 LB_API LB_MUST_USE lb_status lb_tokens_pad(lb_tokens *t, int64_t length, int64_t pad_id);
+/** Turns places in bytes of the text into places in its characters, as Python counts them once bytes that are no UTF-8 are decoded with U+FFFD. */
+LB_API LB_MUST_USE lb_status lb_tokens_in_characters(lb_tokens *t, const char *text, size_t size);
 /** Appends the text that tokens stand for, without special tokens unless `specials`; numbers that name no token are passed over. Thread-safe.
  *  LB_E_UNSUPPORTED when the kind has no way back. */
 LB_API LB_MUST_USE lb_status lb_tokenizer_decode(const lb_tokenizer *t, const int64_t *ids, int64_t count, bool specials, lb_buf *out);

@@ -66,8 +66,8 @@ def matched(pattern):
     return [c for c in POINTS if not split(chr(c))]
 
 
-def charsmap(pairs):
-    """A normalizer of the SentencePiece kind that maps texts to texts: a Darts double array in which every node has 256 units of its own."""
+def charsmap_bytes(pairs):
+    """A charsmap of the SentencePiece kind that maps texts to texts: a Darts double array in which every node has 256 units of its own."""
     keys = {key.encode(): to for key, to in pairs}
     nodes = {b"": 1}
     for key in sorted(keys):
@@ -82,9 +82,13 @@ def charsmap(pairs):
         if node in keys:
             units[256 * block] = 1 << 31 | len(text)
             text += keys[node].encode() + b"\0"
-    blob = struct.pack("<I", 4 * len(units)) + struct.pack("<%dI" % len(units), *units) + text
+    return struct.pack("<I", 4 * len(units)) + struct.pack("<%dI" % len(units), *units) + text
+
+
+def charsmap(pairs):
+    """Its normaliser."""
     j = json.loads(Tokenizer(models.WordLevel({"a": 0}, "a")).to_str())
-    j["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(blob).decode()}
+    j["normalizer"] = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap_bytes(pairs)).decode()}
     return Tokenizer.from_str(json.dumps(j)).normalizer.normalize_str
 
 

@@ -7,7 +7,7 @@ KIND/...: the tokenizer's files. KIND/expected.bin: how many blocks of 100 texts
 offsets in characters (i32, begin and end), and of the decoded texts with and without special tokens (their bytes and a zero byte each); then the ids of the
 first 50 texts: count (u16), ids (u16). The texts are a function of their number: text() here and in tests/token_texts.c. bits.txt holds names of emoji in the
 languages of CLDR and hard cases. Malformed UTF-8 is decoded with U+FFFD."""
-import collections, gzip, io, json, os, random, re, struct, sys, unicodedata
+import base64, collections, gzip, io, json, os, random, re, struct, sys, unicodedata
 import sentencepiece
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers import decoders as D, models, normalizers as N, pre_tokenizers as P, processors as PP, trainers
@@ -379,6 +379,52 @@ def as_model(folder, data, config, raw):
     record(folder, raw, encode, lambda ids, skip: "")
 
 
+def tiny():
+    """Small files for the fuzz target tokenizer_files: each kind with all of its parts."""
+    folder = "../tokenizer_files"
+    names = ["<unk>", "<s>", "</s>"] + list("abcdeſ'ts") + ["▁", "ab", "abc", "▁a"] + BYTES[:3]
+    t = Tokenizer(models.BPE(vocab={n: i for i, n in enumerate(names)}, merges=[("a", "b"), ("ab", "c"), ("▁", "a")], unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    t.normalizer = N.Sequence([N.NFKC(), N.Nmt(), N.Prepend("▁"), N.Replace(Regex(r"\s+"), "▁"), N.StripAccents(), N.Lowercase(), N.Strip()])
+    t.pre_tokenizer = P.Sequence([P.Split("▁", "merged_with_next"), P.Digits(True), P.Punctuation("isolated"), P.Metaspace(prepend_scheme="first")])
+    t.decoder = LLAMA_DECODER
+    t.add_tokens([AddedToken("teacher", single_word=True, lstrip=True, rstrip=True)])
+    template(t, "<s> $A </s>", ["<s>", "</s>"])
+    t.enable_padding(length=8, pad_id=1, pad_token="<s>")
+    t.enable_truncation(8)
+    write(folder, "characters.json", json.dumps(json.loads(t.to_str()), ensure_ascii=False))
+    j = json.loads(t.to_str())
+    j.update(normalizer={"type": "Precompiled", "precompiled_charsmap": base64.b64encode(small_map()).decode()}, added_tokens=j["added_tokens"][:1], post_processor=None,
+             model={"type": "Unigram", "unk_id": 0, "vocab": [[n, -float(i)] for i, n in enumerate(names)], "byte_fallback": True})
+    write(folder, "pieces.json", json.dumps(j, ensure_ascii=False))
+    letters = {chr(c): i for i, c in enumerate(range(0x21, 0x7F))}
+    letters.update({"Ġ": 94, "Ġt": 95, "he": 96, "Ġthe": 97, "Ã": 98, "Ł": 99})
+    t = Tokenizer(models.BPE(vocab=letters, merges=[("Ġ", "t"), ("h", "e"), ("Ġt", "he")], ignore_merges=True))
+    t.pre_tokenizer, t.decoder, t.post_processor = modern(LLAMA3), D.ByteLevel(), PP.RobertaProcessing(("a", 0), ("b", 1))
+    write(folder, "bytes.json", json.dumps(json.loads(t.to_str()), ensure_ascii=False))
+    t = Tokenizer(models.WordPiece(vocab={n: i for i, n in enumerate(["[UNK]", "[CLS]", "[SEP]", "die", "##e", "str", "##a", "1", "/", "2"])}, unk_token="[UNK]"))
+    t.normalizer, t.pre_tokenizer, t.decoder, t.post_processor = N.BertNormalizer(), P.BertPreTokenizer(), D.WordPiece(), PP.BertProcessing(("[SEP]", 2), ("[CLS]", 1))
+    write(folder, "words.json", json.dumps(json.loads(t.to_str()), ensure_ascii=False))
+    write(folder, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\ndie\n##e\nstr\n##a\n")
+    write(folder, "merges.txt", "#version: 0.2\na b\nab c\n")
+    write(folder, "simple.gz", gzip.compress(b'"bpe_simple_vocab_16e6.txt#version: 0.2\ni t</w>\nt h\nth e</w>\n', mtime=0))
+    write(folder, "small.model", small_model())
+
+
+def small_map():
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("tables", os.path.join(HERE, "../../../text/unicode_tables.py"))
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    return tables.charsmap_bytes([("a", "b"), ("\r", " ")])
+
+
+def small_model():
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(["die strasse", "die a", "a e strasse", "its a test"] * 9), model_writer=out, vocab_size=24, model_type="unigram", minloglevel=2,
+                                             hard_vocab_limit=False, normalization_rule_name="identity")
+    return out.getvalue()
+
+
 def main():
     raw = [text(i) for i in range(TEXTS)]
     model = spm("unigram", 700)
@@ -398,6 +444,8 @@ def main():
         as_files("roberta", roberta(), {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True, "unk_token": "<unk>",
                                         "added_tokens_decoder": {str(i): {"content": s, "lstrip": s == "<mask>", "special": True} for i, s in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])}}, raw)
         simple_vocab(raw)
+    if not only or "tiny" in only:
+        tiny()
     if not only or "models" in only:
         as_model("spm", model, {}, raw)
         as_model("spm_bytes", spm("bpe", 900, byte_fallback=True), {}, raw)
