@@ -2,20 +2,24 @@
 #include "nn/picture.h"
 #include <stdio.h>
 #include "nn/parts.h"
+#include "tensor/derived.h"
 
 static const double usual_eps = 1e-5, usual_momentum = 0.1;
 
 enum { MAPS = 8 }; /* most maps of a pyramid */
 
-lb_tensor *lb_nn_squeeze_excite(lb_nn *m, lb_tensor *x, const char *name, int64_t inner, lb_act gate) {
+lb_tensor *lb_nn_squeeze(lb_nn *m, lb_tensor *x, const char *narrow, const char *widen, int64_t inner, lb_act act, lb_act gate) {
     lb_tape *t = lb_nn_tape(m);
     int64_t n = lbi_size(x, 3), c = lbi_channels(x);
-    lb_nn_in(m, "%s", name);
     lb_tensor *s = lb_reshape(t, lb_nn_global_pool(m, x), 4, (int64_t[]){n, c, 1, 1});
-    s = lb_relu(t, lb_nn_conv2d(m, s, "fc1", inner, 1, lb_conv_same(1, 0, 1), true));
-    s = lb_nn_conv2d(m, s, "fc2", c, 1, lb_conv_same(1, 0, 1), true);
-    s = gate == LB_ACT_HARDSIGMOID ? lb_hardsigmoid(t, s) : lb_sigmoid(t, s);
-    return lb_nn_out(m, lb_mul(t, x, s));
+    s = lb_activate(t, lb_nn_conv2d(m, s, narrow, inner, 1, lb_conv_same(1, 0, 1), true), act);
+    s = lb_nn_conv2d(m, s, widen, c, 1, lb_conv_same(1, 0, 1), true);
+    return lb_mul(t, x, gate == LB_ACT_HARDSIGMOID ? lb_hardsigmoid(t, s) : lb_sigmoid(t, s));
+}
+
+lb_tensor *lb_nn_squeeze_excite(lb_nn *m, lb_tensor *x, const char *name, int64_t inner, lb_act gate) {
+    lb_nn_in(m, "%s", name);
+    return lb_nn_out(m, lb_nn_squeeze(m, x, "fc1", "fc2", inner, LB_ACT_RELU, gate));
 }
 
 /* ---- residual blocks ---- */

@@ -10,6 +10,9 @@ LB_BEGIN
  *  Hu et al., arXiv:1709.01507; names of torchvision's SqueezeExcitation. */
 LB_API lb_tensor *lb_nn_squeeze_excite(lb_nn *m, lb_tensor *x, const char *name, int64_t inner, lb_act gate);
 
+/** The same with two names, and an activation between the convolutions. */
+LB_API lb_tensor *lb_nn_squeeze(lb_nn *m, lb_tensor *x, const char *narrow, const char *widen, int64_t inner, lb_act act, lb_act gate);
+
 /** Residual blocks: relu(x + two 3x3 convolutions), relu(x + 1x1, 3x3, 1x1), each followed by batch norm (eps 1e-5, momentum 0.1); x goes through
  *  a 1x1 convolution where its shape would not fit. The 3x3 one of a bottleneck has stride, groups and dilation.
  *  He et al., arXiv:1512.03385; names conv1, bn1, ... downsample.0, downsample.1 of torchvision. */

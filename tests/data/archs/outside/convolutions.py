@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EfficientNet, MobileNetV2 and V3, ResNet as transformers, timm and torchvision have them."""
+import tempfile
+
+import timm
+import torch
+import torch.nn as nn
+import torchvision
+import transformers as T
+from recorder import Recorder, hugging_face, picture, watch
+
+
+
+def kept(out):
+    """The blocks that a file needs: the first two, one in the middle, the last two."""
+    k = sorted((n for n in out if n.startswith("block.")), key=lambda n: int(n[6:]))
+    keep = set(k[:2] + k[len(k) // 2:len(k) // 2 + 1] + k[-2:])
+    return {n: y for n, y in out.items() if not n.startswith("block.") or n in keep}
+
+
+def hf(r, name, make, shape, base, blocks):
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        model, config, tensors = hugging_face(make, folder)
+        x = picture(*shape)
+        trunk = getattr(model, base) if base else model
+        y, out = watch(lambda: model(x), blocks(trunk))
+        z = trunk(x)
+        out |= {"features": z.last_hidden_state, "pooled": z.pooler_output.flatten(1)}
+        if hasattr(y, "logits"):
+            out["logits"] = y.logits
+        r.case(name, config, tensors, {"image": x}, kept(out))
+
+
+def other(r, name, model, shape, blocks, features, config=None, embedding=None):
+    with torch.no_grad():
+        model = model.double().eval()
+        tensors = r.fill(model)
+        x = picture(*shape)
+        y, out = watch(lambda: model(x), blocks(model))
+        f = features(model, x)
+        out |= {"features": f, "pooled": f.mean((2, 3)), "logits": y}
+        if embedding:
+            out["embedding"] = embedding(model, x)
+        r.case(name, config, tensors, {"image": x}, kept(out))
+
+
+def main():
+    stages = lambda m: [b for s in m.blocks for b in s]
+    r = Recorder("efficientnet")
+    e = dict(width_coefficient=0.25, depth_coefficient=0.5, hidden_dim=320, image_size=40, num_labels=3)
+    hf(r, "efficientnet", lambda: T.EfficientNetForImageClassification(T.EfficientNetConfig(**e)), (1, 3, 32, 40), "efficientnet", lambda m: m.encoder.blocks)
+    small = dict(width_coefficient=0.25, depth_coefficient=1.2, hidden_dim=320, image_size=33, in_channels=[32, 16, 24], out_channels=[16, 24, 40], kernel_sizes=[3, 5, 3], strides=[1, 2, 2], num_block_repeats=[1, 2, 1],
+                 expand_ratios=[1, 4, 6], depthwise_padding=[2], hidden_act="relu", squeeze_expansion_ratio=0.5, batch_norm_eps=1e-2)
+    hf(r, "efficientnet, odd", lambda: T.EfficientNetModel(T.EfficientNetConfig(**small)), (1, 3, 33, 41), None, lambda m: m.encoder.blocks)
+    head = lambda m, x: m.forward_features(x)
+    from timm.models.efficientnet import _gen_efficientnet, _gen_mobilenet_v2
+    other(r, "timm efficientnet", _gen_efficientnet("efficientnet_b0", channel_multiplier=0.25, depth_multiplier=0.5, num_classes=3), (1, 3, 32, 36), stages, head, {"architecture": "efficientnet_b0"})
+    other(r, "timm, as TensorFlow", _gen_efficientnet("tf_efficientnet_b0", channel_multiplier=0.25, depth_multiplier=0.5, num_classes=3, bn_eps=1e-3, pad_type="same"), (1, 3, 27, 34), stages, head, {"architecture": "tf_efficientnet_b0"})
+    conf, channels = torchvision.models.efficientnet._efficientnet_conf("efficientnet_b0", width_mult=0.25, depth_mult=0.5)
+    tv = torchvision.models.EfficientNet(conf, 0.2, num_classes=3, last_channel=channels)
+    other(r, "torchvision efficientnet", tv, (1, 3, 32, 30), lambda m: [b for s in list(m.features)[1:-1] for b in s], lambda m, x: m.features(x))
+    r.done()
+    r = Recorder("mobilenet")
+    blocks = lambda m: [m.conv_stem, *m.layer]
+    hf(r, "mobilenet v2", lambda: T.MobileNetV2ForImageClassification(T.MobileNetV2Config(depth_multiplier=0.25, num_labels=3, finegrained_output=False)), (1, 3, 34, 37), "mobilenet_v2", blocks)
+    hf(r, "mobilenet v2, even", lambda: T.MobileNetV2Model(T.MobileNetV2Config(depth_multiplier=0.25, finegrained_output=False, tf_padding=False, expand_ratio=4, hidden_act="relu", layer_norm_eps=1e-2)), (1, 3, 32, 40), None, blocks)
+    other(r, "timm mobilenet v2", _gen_mobilenet_v2("mobilenetv2_100", channel_multiplier=0.25, num_classes=3, fix_stem_head=False), (1, 3, 32, 36), stages, head)
+    other(r, "torchvision mobilenet v2", torchvision.models.MobileNetV2(num_classes=3, width_mult=0.25), (1, 3, 32, 30), lambda m: list(m.features)[1:-1], lambda m, x: m.features(x))
+    r.done()
+
+
+main()
