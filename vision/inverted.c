@@ -75,8 +75,8 @@ static lb_tensor *conv(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const c
     return lb_nn_conv_bn(m, x, name, norm, out, kernel, spec, c->eps, c->momentum, act);
 }
 
-/* even: padding is the same on all sides. */
-static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const stage *s, bool first, bool even) {
+/* first: of its stage; bare: never with a shortcut; even: padding is the same on all sides. */
+static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const stage *s, bool first, bool bare, bool even) {
     const name_table *table = table_of(c->names);
     const part_names *n = s->expand == 1 ? &table->plain : &table->expanded;
     lb_act act = lb_act_named(c->act);
@@ -87,7 +87,7 @@ static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const 
     int64_t squeeze = (int64_t)((double)in * c->squeeze);
     if (c->squeeze > 0 && n->narrow) y = lb_nn_squeeze(m, y, n->narrow, n->widen, squeeze < 1 ? 1 : squeeze, act, LB_ACT_SIGMOID);
     y = conv(m, y, c, n->project, n->project_norm, s->width, 1, 1, 1, true, LB_ACT_NONE);
-    return stride == 1 && in == s->width && !(first && c->always_new) ? lb_add(lb_nn_tape(m), x, y) : y;
+    return stride == 1 && in == s->width && !bare ? lb_add(lb_nn_tape(m), x, y) : y;
 }
 
 /* Enters the name of block k, the i-th of stage s. */
@@ -128,7 +128,7 @@ void lb_inverted_forward(lb_nn *m, lb_tensor *image, const lb_inverted_net *c) {
     for (int i = 0; i < count; i++)
         for (int j = 0; j < depth[i]; j++, k++) {
             enter_block(m, n, i, j, k);
-            x = block(m, x, c, &s[i], j == 0, listed(c->even, k));
+            x = block(m, x, c, &s[i], j == 0, (j == 0 && c->always_new) || (k == 0 && n->first_block), listed(c->even, k));
             lb_nn_tap(m, x, "block.%d", k);
             x = lb_nn_out(m, x);
         }
@@ -187,31 +187,39 @@ static bool see(const lb_value *config, const name_table *n, int s, int i, int k
     return false;
 }
 
+/* Blocks in a row, as MobileNetV2's are: 17 in stages of 1, 2, 3, 4, 3, 3, 1. */
+static int64_t see_row(const lb_value *config, const name_table *n, seen_block first[STAGES], int64_t depth[STAGES]) {
+    static const int64_t usual[] = {1, 2, 3, 4, 3, 3, 1};
+    seen_block b;
+    int k = 0;
+    for (size_t s = 0; s < LB_COUNT(usual); s++) {
+        for (int i = 0; i < usual[s]; i++, k++)
+            if (!see(config, n, 0, 0, k, i == 0 ? &first[s] : &b)) return 0;
+        depth[s] = usual[s];
+    }
+    return see(config, n, 0, 0, k, &b) ? 0 : (int64_t)LB_COUNT(usual);
+}
+
+static int64_t see_stages(const lb_value *config, const name_table *n, seen_block first[STAGES], int64_t depth[STAGES]) {
+    seen_block b;
+    int s = 0;
+    for (; s < STAGES && see(config, n, s, 0, 0, &first[s]); s++)
+        for (depth[s] = 1; see(config, n, s, (int)depth[s], 0, &b); depth[s]++) continue;
+    return s;
+}
+
 lb_status lb_inverted_from_shapes(lb_inverted_net *c, const lb_value *config, const lb_param *params, void *cfg) {
     static const int64_t usual[STAGES] = {1, 2, 2, 2, 1, 2, 1};
     const name_table *n = table_of(c->names);
-    int64_t width[STAGES], depth[STAGES] = {0}, kernel[STAGES], expand[STAGES], count = 0;
+    seen_block first[STAGES] = {{0}};
+    int64_t width[STAGES], depth[STAGES] = {0}, kernel[STAGES], expand[STAGES], count = n->by_stage ? see_stages(config, n, first, depth) : see_row(config, n, first, depth);
     char name[64];
-    seen_block b = {0};
-    c->squeeze = 0;
-    for (int k = 0, i = 0; count < STAGES; k++) {
-        if (!see(config, n, (int)count, i, k, &b)) {
-            if (i == 0 || !n->by_stage) break;
-            count++;
-            i = 0;
-            k--;
-            continue;
-        }
-        /* without stages in the names a new width, or 6 from 1, begins one */
-        if (!n->by_stage && k > 0 && (b.width != width[count] || b.expand != expand[count])) count++;
-        width[count] = b.width;
-        kernel[count] = b.kernel;
-        expand[count] = b.expand;
-        depth[count]++;
-        i++;
-        if (b.squeeze && b.in) c->squeeze = (double)b.squeeze / (double)b.in;
+    for (int s = 0; s < count; s++) {
+        width[s] = first[s].width;
+        kernel[s] = first[s].kernel;
+        expand[s] = first[s].expand;
     }
-    if (!n->by_stage && depth[count]) count++;
+    c->squeeze = first[0].in ? (double)first[0].squeeze / (double)first[0].in : 0;
     snprintf(name, sizeof name, "%s.weight", n->stem);
     c->stem = lb_outside_size(config, name, 0);
     c->channels = lb_outside_size(config, name, 1);
