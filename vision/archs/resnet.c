@@ -3,21 +3,31 @@
  * torchvision, so its published weights load. */
 #include <stdio.h>
 #include <string.h>
+#include "nn/outside.h"
 #include "nn/picture.h"
 #include "vision/archs.h"
 
 typedef struct config {
-    int64_t depth, width, size, classes;
+    int64_t depth, width, size, channels, classes, groups, group_width;
+    const char *blocks, *widths;
+    bool basic, shrink;
 } config;
 
 static const lb_param params[] = {
     LB_PARAM(config, depth, 18, 10, 152, "layers", "10, 18, 34 (two 3x3 convolutions a block), 26, 50, 101 or 152 (1x1, 3x3, 1x1)"),
     LB_PARAM(config, width, 64, 1, 4096, "channels", "channels of the stem; stages have 1, 2, 4, 8 times as many"),
     LB_PARAM(config, size, 224, 32, 4096, "px", "side of the pictures it was trained on"),
-    LB_PARAM(config, classes, 1000, 1, 1000000, "1", "classes"),
+    LB_PARAM(config, channels, 3, 1, 4096, "1", "channels of the pictures"),
+    LB_PARAM(config, classes, 1000, 0, 1000000, "1", "classes; 0 = no logits"),
+    LB_PARAM(config, groups, 1, 1, 4096, "1", "groups of the 3x3 convolutions of bottlenecks (ResNeXt)"),
+    LB_PARAM(config, group_width, 64, 1, 4096, "channels", "inner channels of a group where a stage has 64 (wide networks)"),
+    LB_PARAM_TEXT(config, blocks, "", NULL, "blocks of the stages, with commas, in place of depth"),
+    LB_PARAM_TEXT(config, widths, "", NULL, "channels that the stages give, with commas, in place of multiples of width"),
+    LB_PARAM_FLAG(config, basic, 0, "with blocks: two 3x3 convolutions a block"),
+    LB_PARAM_FLAG(config, shrink, 0, "the first stage halves its map too"),
     LB_PARAM_END};
 
-enum { STAGES = 4, WIDER = 4 }; /* a bottleneck gives four times its inner channels */
+enum { STAGES = 4, MOST = 8, WIDER = 4 }; /* a bottleneck gives four times its inner channels */
 typedef struct published {
     int64_t depth;
     bool bottleneck;
@@ -33,22 +43,42 @@ static const published *size_of(int64_t depth) {
     return NULL;
 }
 
+/* What a stage is made of. */
+typedef struct plan {
+    int64_t stages, blocks[MOST], out[MOST];
+    bool bottleneck;
+} plan;
+
+static bool plan_of(plan *p, const config *c) {
+    const published *known = size_of(c->depth);
+    p->stages = lb_numbers(c->blocks, p->blocks, MOST);
+    p->bottleneck = !c->basic;
+    if (p->stages == 0 && known) {
+        p->stages = STAGES;
+        p->bottleneck = known->bottleneck;
+        memcpy(p->blocks, known->blocks, sizeof known->blocks);
+    }
+    int64_t given = lb_numbers(c->widths, p->out, MOST);
+    for (int s = 0; given == 0 && s < p->stages; s++) p->out[s] = (c->width << s) * (p->bottleneck ? WIDER : 1);
+    return p->stages > 0 && (given == 0 || given == p->stages);
+}
+
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    const published *p = size_of(c->depth);
     lb_tape *t = lb_nn_tape(m);
+    plan p;
     int k = 0;
-    if (!p) {
-        (void)lb_tape_fail(t, LB_E_ARG, "resnet: depth %lld is none of 10, 18, 26, 34, 50, 101, 152", (long long)c->depth);
+    if (!plan_of(&p, c)) {
+        (void)lb_tape_fail(t, LB_E_ARG, "resnet: depth %lld is none of 10, 18, 26, 34, 50, 101, 152, or blocks '%s' and widths '%s' are not as many", (long long)c->depth, c->blocks, c->widths);
         return;
     }
     lb_tensor *x = lb_nn_conv_bn(m, in[0], "conv1", "bn1", c->width, 7, lb_conv_same(2, 3, 1), eps, momentum, LB_ACT_RELU);
     x = lb_max_pool(t, x, lb_window_of(3, 2, 1));
-    for (int s = 0; s < STAGES; s++)
-        for (int64_t i = 0; i < p->blocks[s]; i++) {
+    for (int s = 0; s < p.stages; s++)
+        for (int64_t i = 0; i < p.blocks[s]; i++) {
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
-            int64_t inner = c->width << s, stride = s > 0 && i == 0 ? 2 : 1;
-            x = p->bottleneck ? lb_nn_bottleneck(m, x, inner, WIDER * inner, stride, 1, 1) : lb_nn_basic_block(m, x, inner, stride);
+            int64_t stride = (s > 0 || c->shrink) && i == 0 ? 2 : 1;
+            x = p.bottleneck ? lb_nn_bottleneck(m, x, p.out[s] / WIDER * c->group_width / 64 * c->groups, p.out[s], stride, c->groups, 1) : lb_nn_basic_block(m, x, p.out[s], stride);
             lb_nn_tap(m, x, "block.%d", k++);
             x = lb_nn_out(m, x);
         }
@@ -56,51 +86,80 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     x = lb_nn_global_pool(m, x);
     lb_nn_tap(m, x, "pooled");
     lb_nn_tap(m, x, "embedding");
-    lb_nn_tap(m, lb_nn_linear(m, x, "fc", c->classes, LB_ACT_NONE), "logits");
+    if (c->classes) lb_nn_tap(m, lb_nn_linear(m, x, "fc", c->classes, LB_ACT_NONE), "logits");
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
     const config *c = cfg;
     (void)input;
-    lb_example_picture(3, c->size, c->size, rank, shape);
+    lb_example_picture(c->channels, c->size, c->size, rank, shape);
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    int found = 0;
-    (void)json;
-    for (int64_t i = 0; i < count; i++)
-        found += strcmp(names[i], "conv1.weight") == 0 || strcmp(names[i], "layer1.0.conv1.weight") == 0 || strcmp(names[i], "layer4.0.downsample.0.weight") == 0 || strcmp(names[i], "fc.weight") == 0;
-    return found == 4 ? 80 : 0;
+    static const char *const torchvision[] = {"conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer2.0.downsample.0.weight"};
+    if (lb_config_is(json, "resnet")) return 90;
+    return lb_names_found(names, count, 4, torchvision) == 4 ? 80 : 0;
 }
 
-static const lb_value *shape_of(const lb_value *tensors, const char *name) {
-    for (int64_t i = 0; tensors && i < tensors->count; i++)
-        if (strcmp(tensors->keys[i], name) == 0) return tensors->items[i];
-    return NULL;
-}
-
-/* Which of the published sizes: told by the blocks of each stage and the presence of a third convolution. */
-static lb_status from_config(void *cfg, const lb_value *json) {
-    config *c = cfg;
-    const lb_value *tensors = lb_get(json, "tensors"), *stem = shape_of(tensors, "conv1.weight"), *fc = shape_of(tensors, "fc.weight");
-    int64_t blocks[STAGES] = {0};
-    bool bottleneck = shape_of(tensors, "layer1.0.conv3.weight") != NULL;
-    for (int s = 0; s < STAGES; s++)
-        for (;; blocks[s]++) {
-            char name[64];
-            snprintf(name, sizeof name, "layer%d.%lld.conv1.weight", s + 1, (long long)blocks[s]);
-            if (!shape_of(tensors, name)) break;
-        }
-    for (size_t i = 0; i < LB_COUNT(sizes) && stem && stem->count == 4 && fc && fc->count == 2; i++)
-        if (sizes[i].bottleneck == bottleneck && memcmp(sizes[i].blocks, blocks, sizeof blocks) == 0) {
+/* Blocks and widths from the shapes; a published depth where there is one. */
+static lb_status from_shapes(config *c, const lb_value *json) {
+    int64_t blocks[STAGES], widths[STAGES];
+    bool bottleneck = lb_outside_has(json, "layer1.0.conv3.weight");
+    for (int s = 0; s < STAGES; s++) {
+        char name[64];
+        snprintf(name, sizeof name, "layer%d.%%d.conv1.weight", s + 1);
+        blocks[s] = lb_outside_count(json, name);
+        snprintf(name, sizeof name, "layer%d.0.conv%d.weight", s + 1, bottleneck ? 3 : 2);
+        widths[s] = lb_outside_size(json, name, 0);
+    }
+    c->width = lb_outside_size(json, "conv1.weight", 0);
+    c->channels = lb_outside_size(json, "conv1.weight", 1);
+    c->classes = lb_outside_size(json, "fc.weight", 0);
+    c->basic = !bottleneck;
+    if (!blocks[0] || !blocks[STAGES - 1] || lb_outside_size(json, "conv1.weight", 2) != 7) return lb_fail(LB_E_UNSUPPORTED, "resnet: a stem of 7x7 and four stages of blocks are wanted, there are %lld, %lld, %lld, %lld blocks", (long long)blocks[0], (long long)blocks[1], (long long)blocks[2], (long long)blocks[3]);
+    int64_t inner = lb_outside_size(json, "layer1.0.conv2.weight", 0), each = lb_outside_size(json, "layer1.0.conv2.weight", 1);
+    c->groups = bottleneck && each ? inner / each : 1;
+    c->group_width = bottleneck && widths[0] ? inner * 64 * WIDER / widths[0] / c->groups : 64;
+    for (size_t i = 0; i < LB_COUNT(sizes); i++)
+        if (sizes[i].bottleneck == bottleneck && memcmp(sizes[i].blocks, blocks, sizeof blocks) == 0 && widths[0] == c->width * (bottleneck ? WIDER : 1)) {
             c->depth = sizes[i].depth;
-            c->width = stem->items[0]->integer;
-            c->classes = fc->items[0]->integer;
             return LB_OK;
         }
-    return lb_fail(LB_E_UNSUPPORTED, "resnet: %lld, %lld, %lld, %lld blocks%s are none of the published sizes", (long long)blocks[0], (long long)blocks[1], (long long)blocks[2], (long long)blocks[3], bottleneck ? " of three convolutions" : "");
+    lb_status st = lb_numbers_to(lb_param_find(params, "blocks"), c, blocks, STAGES);
+    return st == LB_OK ? lb_numbers_to(lb_param_find(params, "widths"), c, widths, STAGES) : st;
 }
 
-LB_ARCH(resnet) = {.id = "resnet", .title = "residual networks ResNet-18 to 152", .source = "arXiv:1512.03385; names of torchvision's ResNet", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]",
-                   .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
+static lb_status from_hugging_face(config *c, const lb_value *json) {
+    int64_t blocks[MOST] = {3, 4, 6, 3}, widths[MOST] = {256, 512, 1024, 2048}, n = 4, w = 4;
+    if (lb_get(json, "depths")) n = lb_config_ints(json, "depths", blocks, MOST);
+    if (lb_get(json, "hidden_sizes")) w = lb_config_ints(json, "hidden_sizes", widths, MOST);
+    if (n != w || n == 0) return lb_fail(LB_E_FORMAT, "resnet: depths and hidden_sizes are lists of different lengths");
+    if (strcmp(lb_get_text(json, "hidden_act", "relu"), "relu") != 0 || lb_get_bool(json, "downsample_in_bottleneck", false))
+        return lb_fail(LB_E_UNSUPPORTED, "resnet: hidden_act relu and downsample_in_bottleneck false are wanted");
+    c->width = lb_config_int(json, "embedding_size", 0, 64);
+    c->channels = lb_config_int(json, "num_channels", 0, 3);
+    c->basic = strcmp(lb_get_text(json, "layer_type", "bottleneck"), "basic") == 0;
+    c->shrink = lb_get_bool(json, "downsample_in_first_stage", false);
+    c->classes = lb_outside_size(json, "classifier.1.weight", 0);
+    lb_status st = lb_numbers_to(lb_param_find(params, "blocks"), c, blocks, n);
+    return st == LB_OK ? lb_numbers_to(lb_param_find(params, "widths"), c, widths, n) : st;
+}
+
+static lb_status from_config(void *cfg, const lb_value *json) { return lb_config_is(json, "resnet") ? from_hugging_face(cfg, json) : from_shapes(cfg, json); }
+
+/* Hugging Face counts stages and convolutions from 0: layer2.0.conv3 is encoder.stages.1.layers.0.layer.2.convolution. */
+static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
+    int stage = 0, block = 0, conv = 0, at = 0;
+    const char *prefix = variant == 1 ? "resnet." : "", *last = strrchr(name, '.');
+    if (variant == 0) snprintf(dst, cap, "%s", name);
+    else if (sscanf(name, "layer%d.%d.conv%d%n", &stage, &block, &conv, &at) == 3 && at) snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.layer.%d.convolution%s", prefix, stage - 1, block, conv - 1, last);
+    else if (sscanf(name, "layer%d.%d.bn%d%n", &stage, &block, &conv, &at) == 3 && at) snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.layer.%d.normalization%s", prefix, stage - 1, block, conv - 1, last);
+    else if (sscanf(name, "layer%d.%d.downsample.%d%n", &stage, &block, &conv, &at) == 3 && at) snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.shortcut.%s%s", prefix, stage - 1, block, conv == 0 ? "convolution" : "normalization", last);
+    else if (strncmp(name, "fc.", 3) == 0) snprintf(dst, cap, "classifier.1%s", last);
+    else snprintf(dst, cap, "%sembedder.embedder.%s%s", prefix, strncmp(name, "conv1.", 6) == 0 ? "convolution" : "normalization", last);
+    return true;
+}
+
+LB_ARCH(resnet) = {.id = "resnet", .title = "residual networks: ResNet, wide, ResNeXt", .source = "arXiv:1512.03385; names of torchvision's ResNet", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]",
+                   .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 3,
                    .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -66,6 +66,38 @@ def main():
     hf(r, "mobilenet v2, even", lambda: T.MobileNetV2Model(T.MobileNetV2Config(depth_multiplier=0.25, finegrained_output=False, tf_padding=False, expand_ratio=4, hidden_act="relu", layer_norm_eps=1e-2)), (1, 3, 32, 40), None, blocks)
     other(r, "timm mobilenet v2", _gen_mobilenet_v2("mobilenetv2_100", channel_multiplier=0.25, num_classes=3, fix_stem_head=False), (1, 3, 32, 36), stages, head)
     other(r, "torchvision mobilenet v2", torchvision.models.MobileNetV2(num_classes=3, width_mult=0.25), (1, 3, 32, 30), lambda m: list(m.features)[1:-1], lambda m, x: m.features(x))
+    conf, channels = torchvision.models.mobilenetv3._mobilenet_v3_conf("mobilenet_v3_small", width_mult=0.25)
+    wide = lambda m, x: m.classifier[1](m.classifier[0](m.features(x).mean((2, 3))))
+    other(r, "torchvision mobilenet v3", torchvision.models.MobileNetV3(conf, channels, num_classes=3), (1, 3, 32, 36), lambda m: list(m.features)[1:-1], lambda m, x: m.features(x), embedding=wide)
+    from timm.models.mobilenetv3 import _gen_mobilenet_v3
+    wide = lambda m, x: m.forward_head(m.forward_features(x), pre_logits=True)
+    for kind in ("large", "small"):
+        net = _gen_mobilenet_v3(f"mobilenetv3_{kind}_100", channel_multiplier=0.25, num_classes=3)
+        other(r, f"timm mobilenet v3 {kind}", net, (1, 3, 32, 36), lambda m: [b for s in list(m.blocks)[:-1] for b in s], lambda m, x: m.forward_features(x), embedding=wide)
+    r.done()
+    r = Recorder("resnet")
+    n = dict(embedding_size=8, hidden_sizes=[8, 12, 16], depths=[1, 2, 1], num_labels=3)
+    layers = lambda m: [b for s in m.encoder.stages for b in s.layers]
+    hf(r, "resnet", lambda: T.ResNetForImageClassification(T.ResNetConfig(**n)), (1, 3, 48, 40), "resnet", layers)
+    hf(r, "resnet, basic", lambda: T.ResNetModel(T.ResNetConfig(layer_type="basic", downsample_in_first_stage=True, **n)), (1, 3, 48, 40), None, layers)
+    four = lambda m: [b for s in (m.layer1, m.layer2, m.layer3, m.layer4) for b in s]
+    body = lambda m, x: m.layer4(m.layer3(m.layer2(m.layer1(m.maxpool(m.relu(m.bn1(m.conv1(x))))))))
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+    class Narrow(ResNet):
+        """torchvision's at a fraction of its width, which it has no argument for: the stem's channels are set before the stages are made."""
+        def _make_layer(self, block, planes, *args, **more):
+            if planes == 64:
+                self.inplanes, self.conv1, self.bn1 = 8, nn.Conv2d(3, 8, 7, 2, 3, bias=False), nn.BatchNorm2d(8)
+            return super()._make_layer(block, planes // 8, *args, **more)
+    def narrow(block, blocks, out, **more):
+        net = Narrow(block, blocks, num_classes=3, **more)
+        net.fc = nn.Linear(out, 3)
+        return net
+    other(r, "torchvision resnet", narrow(BasicBlock, [1, 2, 1, 1], 64), (1, 3, 48, 40), four, body)
+    other(r, "torchvision resnext", narrow(Bottleneck, [1, 1, 2, 1], 256, groups=2, width_per_group=64), (1, 3, 40, 40), four, body)
+    import timm.models.resnet as tr
+    net = tr.ResNet(tr.BasicBlock, [1, 1, 1, 1], num_classes=3, channels=(8, 12, 16, 20))
+    other(r, "timm resnet", net, (1, 3, 48, 40), four, lambda m, x: m.forward_features(x))
     r.done()
 
 
