@@ -11,6 +11,7 @@
 #include "eval/metric.h"
 #include "io/decoder.h"
 #include "io/weights.h"
+#include "onnx/onnx.h"
 #include "tensor/op.h"
 #include "text/tokenizer.h"
 
@@ -21,6 +22,7 @@ const lb_family *const cli_families[] = {
     &lb_evals,
     &lb_methods,
     &lb_metrics,
+    &lb_onnx_operators,
     &lb_ops,
     &cli_pretrained_models,
     &lb_readers,

@@ -8,6 +8,7 @@ packages="gcc g++ libc6-dev binutils meson ninja-build pkg-config ca-certificate
   libfreetype-dev libharfbuzz-dev libarchive-dev libdeflate-dev
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libswresample-dev libwebp-dev libheif-dev libnifti-dev libsentencepiece-dev
   fonts-noto-color-emoji unicode-data unicode-cldr-core wordnet-base
+  libonnx-testdata
   python3-minimal python3-pip python3-numpy python3-h5py"
 missing=""
 for p in $packages; do

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "tensor/hold.h"
 #include "tensor/parts.h"
 
 /* ---- life ---- */
@@ -220,6 +221,24 @@ static lb_tensor *make(lb_tape *t, lb_dtype dtype, int rank, const int64_t *shap
         return lb_tape_fail_status(t, st);
     }
     return lbi_held_fill(t, h, zero) ? &h->x : &t->inert;
+}
+
+lb_tensor *lb_hold(lb_tape *t, lb_dtype dtype, int rank, const int64_t *shape) { return make(t, dtype, rank, shape, false); }
+
+void lb_release(lb_tape *t, lb_tensor *x) {
+    lbi_held *h = x ? lbi_held_of(t, x) : NULL;
+    if (h && !h->x.kept) lbi_die(t, h);
+}
+
+void lb_tape_where(lb_tape *t, const char *fmt, ...) {
+    char text[sizeof t->message];
+    va_list args;
+    if (t->code == LB_OK) return;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof text) snprintf(text + n, sizeof text - (size_t)n, ": %s", t->message);
+    memcpy(t->message, text, sizeof text);
 }
 
 lb_tensor *lb_input(lb_tape *t, lb_dtype dtype, int rank, const int64_t *shape, const void *data, lb_dtype from) {

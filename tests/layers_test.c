@@ -63,7 +63,7 @@ static void check_file(const char *root, const char *folder, const char *rule, c
 
 int main(int argc, char **argv) {
     const char *root = getenv("LB_SOURCE") ? getenv("LB_SOURCE") : ".";
-    static const char *const folders[] = {"base", "tensor", "nn", "io", "vision", "text", "audio", "fusion", "distill", "datasets", "eval", "cli"};
+    static const char *const folders[] = {"base", "tensor", "nn", "io", "onnx", "vision", "text", "audio", "fusion", "distill", "datasets", "eval", "cli"};
     char path[512], rule[512];
     static const check_test none[] = {{0}};
     snprintf(path, sizeof path, "%s/tests/layers.txt", root);

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The conformance cases of ONNX (Debian's libonnx-testdata: node, pytorch-converted, pytorch-operator, simple), each run twice: as it stands, and folded
+ * and fused. tests/data/onnx/excluded.txt lists those that are outside, with a reason; one that fails and is not listed fails here, and so
+ * does one that is listed and passes. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "onnx/onnx.h"
+#include "tests/check.h"
+
+enum { MOST = 64 };
+
+static lb_buf excluded;
+
+/* ---- comparing ---- */
+
+/* As ONNX's own runner (onnx/backend/test/runner): relative 1e-3, absolute 1e-7; there because backends sum in different orders. */
+static bool near(double got, double want) { return got == want || (got != got && want != want) || fabs(got - want) <= 1e-7 + 1e-3 * fabs(want); }
+
+static lb_status compare(const lb_tensor *got, const lb_tensor *want) {
+    char a[96], b[96];
+    if (got->dtype != want->dtype || !lb_same_shape(got, want))
+        return lb_fail(LB_E_MISMATCH, "%s %s, want %s %s", lb_dtype_name(got->dtype), lb_shape_text(a, sizeof a, got->rank, got->shape), lb_dtype_name(want->dtype), lb_shape_text(b, sizeof b, want->rank, want->shape));
+    for (int64_t i = 0, n = lb_numel(want); i < n; i++)
+        if (!near(lb_get_at(got, i), lb_get_at(want, i))) return lb_fail(LB_E_MISMATCH, "element %lld is %.9g, want %.9g", (long long)i, lb_get_at(got, i), lb_get_at(want, i));
+    return LB_OK;
+}
+
+/* ---- one case ---- */
+
+typedef struct trial {
+    lb_tensor *in[MOST], *want[MOST], *out[MOST];
+    lb_named named[MOST];
+    const char *names[MOST];
+} trial;
+
+static lb_status read_all(lb_tensor **to, int n, const char *folder, const char *what) {
+    char path[600];
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s_%d.pb", folder, what, i);
+        lb_status st = lb_file_exists(path) ? lb_onnx_tensor_read(&to[i], path) : LB_OK;
+        if (st != LB_OK) return st;
+    }
+    return LB_OK;
+}
+
+static lb_status run_set(const lb_onnx *m, const char *folder) {
+    lb_status st = LB_OK;
+    lb_tape *t = NULL;
+    trial r = {0};
+    int nin = lb_onnx_inputs(m), nout = lb_onnx_outputs(m), given = 0;
+    LB_TRY(read_all(r.in, nin, folder, "input"));
+    LB_TRY(read_all(r.want, nout, folder, "output"));
+    for (int i = 0; i < nin; i++)
+        if (r.in[i]) r.named[given++] = (lb_named){lb_onnx_input(m, i)->name, r.in[i]};
+    /* The recorded files have numbers of type bf16 as u16, the same bits. */
+    for (int i = 0; i < nin; i++)
+        if (r.in[i] && r.in[i]->dtype == LB_U16 && lb_onnx_input(m, i)->dtype == LB_BF16) r.in[i]->dtype = LB_BF16;
+    for (int k = 0; k < nout; k++)
+        if (r.want[k] && r.want[k]->dtype == LB_U16 && lb_onnx_output(m, k)->dtype == LB_BF16) r.want[k]->dtype = LB_BF16;
+    for (int k = 0; k < nout; k++) r.names[k] = lb_onnx_output(m, k)->name;
+    LB_TRY(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    lb_onnx_run(m, t, given, r.named, nout, r.names, r.out);
+    LB_TRY(lb_tape_status(t));
+    for (int k = 0; k < nout; k++) {
+        if (!r.want[k]) LB_TRY(lb_fail(LB_E_NOTFOUND, "no %s/output_%d.pb", folder, k));
+        st = compare(r.out[k], r.want[k]);
+        if (st != LB_OK) LB_TRY(lb_where(st, "%s", r.names[k]));
+    }
+done:
+    lb_tape_free(t);
+    for (int i = 0; i < MOST; i++) {
+        lb_tensor_free(r.in[i]);
+        lb_tensor_free(r.want[i]);
+    }
+    return st;
+}
+
+static lb_status run_case(const char *folder, bool plain) {
+    lb_status st = LB_OK;
+    char path[600];
+    lb_onnx *m = NULL;
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    LB_TRY(lb_onnx_open(&m, path, &(lb_onnx_options){.plain = plain}));
+    if (lb_onnx_inputs(m) > MOST || lb_onnx_outputs(m) > MOST) LB_TRY(lb_fail(LB_E_LIMIT, "too many values"));
+    int sets = 0;
+    for (;; sets++) {
+        snprintf(path, sizeof path, "%s/test_data_set_%d", folder, sets);
+        if (!lb_is_folder(path)) break;
+        LB_TRY(run_set(m, path));
+    }
+    if (!sets) st = lb_fail(LB_E_NOTFOUND, "no test data");
+done:
+    lb_onnx_close(m);
+    return st;
+}
+
+/* ---- suites ---- */
+
+static bool listed(const char *name) {
+    char line[160];
+    snprintf(line, sizeof line, "\n%s ", name);
+    return strstr(lb_buf_str(&excluded), line) != NULL;
+}
+
+static void suite(const char *root, const char *name, int *passed, int *count) {
+    char path[600], **cases = NULL;
+    int64_t n = 0;
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    if (!CHECK_OK(lb_list_folder(&cases, &n, path))) return;
+    for (int64_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", root, name, cases[i]);
+        lb_status st = run_case(path, true), fast = run_case(path, false);
+        bool good = st == LB_OK && fast == LB_OK, out = listed(cases[i]);
+        *passed += good;
+        *count += !out;
+        if (!good && !out) check_true(false, cases[i], st == LB_OK, lb_error_text());
+        if (good && out) check_true(false, cases[i], 0, "is listed in excluded.txt, but passes");
+        lb_error_clear();
+    }
+    lb_names_free(cases, n);
+}
+
+static void conformance(void) {
+    const char *root = getenv("LB_ONNX_DATA") ? getenv("LB_ONNX_DATA") : "/usr/share/libonnx-testdata/data";
+    static const char *const suites[] = {"node", "pytorch-converted", "pytorch-operator", "simple"};
+    if (!lb_is_folder(root)) {
+        check_skip("no %s: install libonnx-testdata, or set LB_ONNX_DATA", root);
+        return;
+    }
+    if (!CHECK_OK(lb_file_read(&excluded, check_data("onnx/excluded.txt"), 0))) return;
+    int passed = 0, count = 0;
+    for (size_t i = 0; i < LB_COUNT(suites); i++) suite(root, suites[i], &passed, &count);
+    CHECK(passed >= 900);
+    lb_buf_free(&excluded);
+}
+
+/* docs/onnx.md names every operator (but those that fusing makes), in its line of the table. */
+static void documented(void) {
+    char path[600], name[64];
+    lb_buf text = {0}, all = {0};
+    snprintf(path, sizeof path, "%s/docs/onnx.md", getenv("LB_SOURCE") ? getenv("LB_SOURCE") : ".");
+    if (!CHECK_OK(lb_file_read(&text, path, 0))) return;
+    for (int i = 0; i < lb_onnx_operators.count; i++) lb_family_describe(&lb_onnx_operators, lb_onnx_operators.members[i], &all);
+    for (const char *p = strstr(lb_buf_str(&all), "\n| "); p; p = strstr(p + 1, "\n| ")) {
+        snprintf(name, sizeof name, "\n| %.*s |", (int)strcspn(p + 3, " "), p + 3);
+        if (strstr(name, "Limbeck") || strstr(name, "operator")) continue;
+        CHECK_HAS(lb_buf_str(&text), name);
+    }
+    lb_buf_free(&text);
+    lb_buf_free(&all);
+}
+
+int main(int argc, char **argv) {
+    static const check_test tests[] = {{"conformance", conformance}, {"documented", documented}, {0}};
+    return check_main(argc, argv, "onnx", tests);
+}
