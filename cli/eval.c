@@ -56,7 +56,7 @@ lb_tensor cli_eval_view(const void *data, lb_dtype dtype, int rank, const int64_
     return x;
 }
 
-lb_status cli_eval_score(lb_value *out, const char *metric, const cli_eval_options *o, lb_cli *cli, int nin, const lb_metric_input *in) {
+lb_status cli_eval_score(lb_value *out, const char *metric, const cli_eval_words *o, lb_cli *cli, int nin, const lb_metric_input *in) {
     lb_status st = LB_OK;
     const lb_head *head = NULL;
     void *cfg = NULL;
@@ -130,7 +130,7 @@ cli_source_spec cli_eval_source_spec(const cli_eval_session *s, const lb_items *
 
 static int texts_first(const void *a, const void *b) { return (int)((const cli_feature *)b)->of_text - (int)((const cli_feature *)a)->of_text; }
 
-lb_status cli_eval_session_open(cli_eval_session *s, const cli_eval_options *o) {
+lb_status cli_eval_session_open(cli_eval_session *s, const cli_eval_words *o) {
     lb_status st = LB_OK;
     LB_TRY(cli_model_open(&s->model, o->model));
     LB_TRY(cli_items_open(&s->items, &s->index, &s->count, &o->items, 5));

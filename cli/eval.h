@@ -9,17 +9,17 @@
 #include "cli/source.h"
 #include "eval/metric.h"
 
-typedef struct cli_eval_options {
+typedef struct cli_eval_words {
     cli_items items;
     const char *model, *image, *text, *image_tap, *text_tap, *tap, *rows, *train, *test, *train_split, *labels, *truth, *guess, *csv;
     lb_text_list features, template, set;
     int64_t bootstrap;
-} cli_eval_options;
+} cli_eval_words;
 
 typedef struct lb_eval {
     LB_HEAD;
     const char *usage;
-    lb_status (*run)(lb_value *out, const cli_eval_options *o, lb_cli *cli);
+    lb_status (*run)(lb_value *out, const cli_eval_words *o, lb_cli *cli);
 } lb_eval;
 #define LB_EVAL(name) const lb_eval lb_eval_##name
 extern const lb_family lb_evals;
@@ -27,7 +27,7 @@ extern const lb_family lb_evals;
 /* ---- for members ---- */
 
 /** Scores named tensors by a metric with its parameters from --bootstrap and --set. */
-LB_MUST_USE lb_status cli_eval_score(lb_value *out, const char *metric, const cli_eval_options *o, lb_cli *cli, int nin, const lb_metric_input *in);
+LB_MUST_USE lb_status cli_eval_score(lb_value *out, const char *metric, const cli_eval_words *o, lb_cli *cli, int nin, const lb_metric_input *in);
 /** Plain data as a tensor. */
 lb_tensor cli_eval_view(const void *data, lb_dtype dtype, int rank, const int64_t *shape);
 
@@ -50,7 +50,7 @@ typedef struct cli_eval_session {
     int nfeatures;
     cli_source *source;
 } cli_eval_session;
-LB_MUST_USE lb_status cli_eval_session_open(cli_eval_session *s, const cli_eval_options *o);
+LB_MUST_USE lb_status cli_eval_session_open(cli_eval_session *s, const cli_eval_words *o);
 void cli_eval_session_close(cli_eval_session *s);
 cli_source_spec cli_eval_source_spec(const cli_eval_session *s, const lb_items *items, bool text_only);
 int cli_eval_text_features(const cli_eval_session *s); /* those of texts stand first */
@@ -68,7 +68,7 @@ typedef struct cli_eval_classes {
     int64_t count;
     lb_buf text;
 } cli_eval_classes;
-LB_MUST_USE lb_status cli_eval_classes_open(cli_eval_classes *c, const cli_eval_options *o, const lb_items *items);
+LB_MUST_USE lb_status cli_eval_classes_open(cli_eval_classes *c, const cli_eval_words *o, const lb_items *items);
 void cli_eval_classes_close(cli_eval_classes *c);
 /** file_and_tap NULL: tap of the model over the picked items. */
 LB_MUST_USE lb_status cli_eval_labelled_open(cli_eval_labelled *l, const cli_eval_classes *c, const lb_items *items, const int64_t *index, int64_t count, const char *file_and_tap,
@@ -77,6 +77,6 @@ void cli_eval_labelled_close(cli_eval_labelled *l);
 /** Names of the classes into out["names"]. */
 void cli_eval_names(lb_value *out, const cli_eval_classes *c);
 /** Scores a metric that fits training rows and judges test rows: knn, probe. */
-LB_MUST_USE lb_status cli_eval_fitted(lb_value *out, const char *metric, const cli_eval_options *o, lb_cli *cli);
+LB_MUST_USE lb_status cli_eval_fitted(lb_value *out, const char *metric, const cli_eval_words *o, lb_cli *cli);
 
 #endif

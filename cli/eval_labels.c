@@ -34,7 +34,7 @@ static lb_status distinct(cli_eval_classes *c, const lb_items *items) {
     return LB_OK;
 }
 
-lb_status cli_eval_classes_open(cli_eval_classes *c, const cli_eval_options *o, const lb_items *items) {
+lb_status cli_eval_classes_open(cli_eval_classes *c, const cli_eval_words *o, const lb_items *items) {
     memset(c, 0, sizeof *c);
     return o->labels ? read_lines(c, o->labels) : distinct(c, items);
 }
@@ -132,7 +132,7 @@ void cli_eval_names(lb_value *out, const cli_eval_classes *c) {
 }
 
 /* Training and test items: by --train-split and --split of one list. */
-lb_status cli_eval_fitted(lb_value *out, const char *metric, const cli_eval_options *o, lb_cli *cli) {
+lb_status cli_eval_fitted(lb_value *out, const char *metric, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     cli_eval_session s = {0};
     cli_eval_classes c = {0};
@@ -143,7 +143,7 @@ lb_status cli_eval_fitted(lb_value *out, const char *metric, const cli_eval_opti
     if (!o->model && !(o->train && o->test) && !o->rows) return cli_usage("eval %s wants --model, or --rows FILE:TAP, or --train and --test, and --input with labels", metric);
     all.split = NULL;
     if (o->model) {
-        cli_eval_options open = *o;
+        cli_eval_words open = *o;
         open.items = all;
         LB_TRY(cli_eval_session_open(&s, &open));
     } else LB_TRY(cli_items_open(&s.items, &s.index, &s.count, &all, 5));

@@ -26,6 +26,10 @@ const lb_param cli_eval_params[] = {
     LB_PARAM_TEXT(cli_eval_options, score, "r5", NULL, "score by which the best checkpoint is chosen"),
     LB_PARAM_FLAG(cli_eval_options, retrieval, 1, "picture-text retrieval both ways"),
     LB_PARAM_FLAG(cli_eval_options, zeroshot, 0, "labels as texts"),
+    LB_PARAM_FLAG(cli_eval_options, segmentation, 0, "masks of pictures; score: dice, iou, nsd, hd95"),
+    LB_PARAM_TEXT(cli_eval_options, mask_tap, "logits", NULL, "tap of masks [N,K,H,W]"),
+    LB_PARAM(cli_eval_options, classes, 2, 1, 255, "1", "classes of the masks"),
+    LB_PARAM(cli_eval_options, tolerance, 2, 0, 1e9, "px", "of NSD"),
     LB_PARAM_LIST(cli_eval_options, templates, "TEXT", "zero-shot templates with {} for the label"),
     LB_PARAM_END};
 
@@ -72,7 +76,7 @@ static lb_status open_data(cli_recipe *r) {
     char **inputs = NULL;
     int64_t n = 0;
     if (!data) return absent("it", "data");
-    LB_TRY(lb_value_only(data, "recipe: data", (const char *const[]){"input", "reader", "options", NULL}));
+    LB_TRY(lb_value_only(data, "recipe: data", (const char *const[]){"input", "reader", "options", "mask_nonzero", NULL}));
     LB_TRY(texts_of(&inputs, &n, lb_get(data, "input"), "data.input"));
     LB_TRY(lb_items_open(&r->items, n, (const char *const *)inputs, lb_get_text(data, "reader", NULL), lb_get(data, "options")));
     for (int64_t i = 0; i < r->items->problem_count && i < 5; i++) lb_say(LB_LOG_WARN, "data", "%s", r->items->problems[i]);
@@ -196,8 +200,9 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
     for (int64_t i = 0; i < n; i++) {
         if (strcmp(fields[i], "image") == 0) s->image = true;
         else if (strcmp(fields[i], "text") == 0) s->text = true;
+        else if (strcmp(fields[i], "mask") == 0) s->mask = true;
         else {
-            st = at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image nor text", name, fields[i]), line_of(v, "fields"));
+            st = at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image, text nor mask", name, fields[i]), line_of(v, "fields"));
             goto done;
         }
     }
@@ -384,6 +389,7 @@ lb_status cli_recipe_source(cli_source **out, cli_recipe *r) {
                                                    .augment = r->augment,
                                                    .labels = (const char *const *)r->labels,
                                                    .label_count = r->label_count,
+                                                   .mask_nonzero = lb_get_bool(r->value, "data.mask_nonzero", false),
                                                    .seed = r->seed,
                                                    .memory = r->train.memory_mib << 20,
                                                    .workers = r->train.workers});

@@ -14,8 +14,10 @@ typedef struct cli_train_options {
 extern const lb_param cli_train_params[];
 
 typedef struct cli_eval_options {
-    const char *split, *image_tap, *text_tap, *score;
-    bool retrieval, zeroshot;
+    const char *split, *image_tap, *text_tap, *mask_tap, *score;
+    bool retrieval, zeroshot, segmentation;
+    int64_t classes;
+    double tolerance;
     lb_text_list templates;
 } cli_eval_options;
 extern const lb_param cli_eval_params[];

@@ -47,7 +47,7 @@ typedef struct stream_options {
 
 static const lb_param stream_params[] = {
     LB_PARAM_TEXT(stream_options, split, NULL, NULL, "only items of this split"),
-    LB_PARAM_LIST(stream_options, fields, "NAME", "image, text"),
+    LB_PARAM_LIST(stream_options, fields, "NAME", "image, text, mask"),
     LB_PARAM(stream_options, batch, 64, 1, 1e6, "items", "items of one step"),
     LB_PARAM_FLAG(stream_options, augment, 0, "pictures are augmented"),
     LB_PARAM_FLAG(stream_options, unpaired, 0, "pictures and texts are drawn apart"),

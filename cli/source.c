@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/rng.h"
 #include "base/threads.h"
+#include "cli/masks.h"
 #include "datasets/sampler.h"
 #include "io/decoder.h"
 
@@ -94,34 +95,50 @@ static int64_t view_of(const cli_source *s, int64_t item, uint64_t epoch) {
 }
 
 /* The augmentation that the teacher saw, or one drawn now. */
-static lb_status augment(cli_source *s, int64_t item, uint64_t epoch, const lb_image *raw, lb_image *out) {
+static lb_status draw_of(cli_source *s, int64_t item, uint64_t epoch, int32_t width, int32_t height, lb_augment_draw *out) {
     lb_status st = LB_OK;
-    lb_augment_draw draw;
     float *draws = NULL;
     const char *key = s->spec.items->at[item].key;
-    if (s->viewed < 0) return lb_augment(out, raw, &s->spec.augment, s->spec.seed, epoch, key);
+    if (s->viewed < 0) {
+        *out = lb_augment_of(&s->spec.augment, width, height, s->spec.seed, epoch, key);
+        return LB_OK;
+    }
     const cli_feature *f = &s->spec.features[s->viewed];
     int64_t row = s->rows[s->viewed][item];
     if (!(draws = lb_alloc((size_t)f->views * LB_AUGMENT_NUMBERS, sizeof *draws))) return LB_E_NOMEM;
     LB_TRY(lb_cache_read(f->cache, f->draws, 1, &row, draws));
-    st = lb_augment_unpack(&draw, draws + view_of(s, item, epoch) * LB_AUGMENT_NUMBERS, raw->width, raw->height);
+    st = lb_augment_unpack(out, draws + view_of(s, item, epoch) * LB_AUGMENT_NUMBERS, width, height);
     if (st != LB_OK) st = lb_where(st, "item %s, feature '%s'", key, f->name);
-    else st = lb_augment_apply(out, raw, &draw);
 done:
     lb_free(draws);
     return st;
 }
 
-static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, uint64_t epoch, float *dst) {
+static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, uint64_t epoch, float *dst, int64_t *mask) {
     lb_status st = LB_OK;
+    lb_augment_draw draw;
+    lb_labels labels = {0};
+    bool augmented = stream && stream->augment;
     lb_image raw = {0}, changed = {0}, ready = {0};
     bool borrowed = false;
     st = kept_picture(s, item, &raw, &borrowed);
     if (st != LB_OK) return st;
-    if (stream && stream->augment) LB_TRY(augment(s, item, epoch, &raw, &changed));
+    if (augmented) {
+        LB_TRY(draw_of(s, item, epoch, raw.width, raw.height, &draw));
+        LB_TRY(lb_augment_apply(&changed, &raw, &draw));
+    }
     LB_TRY(lb_image_spec_geometry(&ready, changed.pixels ? &changed : &raw, s->spec.image));
     lb_image_spec_normalise(dst, &ready, s->spec.image);
+    if (mask) {
+        LB_TRY(cli_mask_prepare(&labels, &s->spec.items->at[item], s->spec.image, augmented ? &draw : NULL, s->spec.mask_nonzero));
+        if (labels.shape[0] != ready.height || labels.shape[1] != ready.width) {
+            st = lb_fail(LB_E_SHAPE, "item %s: its mask is %lldx%lld where its picture is %dx%d", s->spec.items->at[item].key, (long long)labels.shape[1], (long long)labels.shape[0], ready.width, ready.height);
+            goto done;
+        }
+        for (int64_t i = 0, n = lb_labels_count(&labels); i < n; i++) mask[i] = labels.at[i];
+    }
 done:
+    lb_labels_free(&labels);
     lb_image_free(&ready);
     lb_image_free(&changed);
     if (!borrowed) lb_image_free(&raw);
@@ -142,7 +159,9 @@ static lb_status add_pictures(cli_source *s, const cli_stream *stream, const int
     lb_image_spec_size(s->spec.image, s->spec.image->size_w, s->spec.image->size_h ? s->spec.image->size_h : s->spec.image->size_w, &w, &h);
     lb_tensor *x = NULL;
     lb_status st = add(b, "image", LB_F32, 4, (int64_t[]){n, 3, h, w}, &x);
-    for (int64_t i = 0; i < n && st == LB_OK; i++) st = picture(s, items[i], stream, epoch, (float *)x->data + i * 3 * h * w);
+    lb_tensor *mask = NULL;
+    if (st == LB_OK && stream->mask) st = add(b, "true_mask", LB_I64, 3, (int64_t[]){n, h, w}, &mask);
+    for (int64_t i = 0; i < n && st == LB_OK; i++) st = picture(s, items[i], stream, epoch, (float *)x->data + i * 3 * h * w, mask ? (int64_t *)mask->data + i * h * w : NULL);
     return st;
 }
 
@@ -261,13 +280,13 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
     int64_t kept = 0;
     for (int64_t i = 0; i < stream->count; i++) {
         int64_t item = stream->rows[i];
-        bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids);
+        bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids) && !(stream->mask && !s->spec.items->at[item].mask);
         for (int f = 0; f < s->spec.nfeatures; f++)
             if (feature_of(stream, &s->spec.features[f]) && s->rows[f][item] < 0) ok = false;
         if (ok) stream->rows[kept++] = item;
     }
     if (kept < stream->count)
-        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text or a good cached row and are left out", stream->name, (long long)(stream->count - kept), (long long)stream->count);
+        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text, a mask or a good cached row and are left out", stream->name, (long long)(stream->count - kept), (long long)stream->count);
     stream->count = kept;
     if (kept == 0) return lb_fail(LB_E_ARG, "stream %s has no items", stream->name);
     return LB_OK;

@@ -21,6 +21,7 @@ typedef struct cli_feature {
 typedef struct cli_stream {
     char *name;
     bool image, text;  /* which fields of an item are used */
+    bool mask;         /* of pictures: `true_mask` i64 [N,H,W], as large as the prepared picture */
     bool unpaired;     /* pictures and texts are drawn apart: row i's picture and text are of different items */
     bool augment;
     int64_t batch;
@@ -41,6 +42,7 @@ typedef struct cli_source_spec {
     lb_augment_spec augment;
     const char *const *labels;         /* class names in order, for `label`; NULL = none */
     int64_t label_count;
+    bool mask_nonzero;                 /* every value of a mask above 0 is 1 */
     uint64_t seed;
     int64_t memory;                    /* bytes of decoded pictures to keep; beyond that they are decoded again */
     int workers;

@@ -25,6 +25,9 @@ typedef struct lb_dwconv {
 } lb_dwconv;
 /** image [N,3,S,S] -> pooled [N,head]. Taps: block.K, features. */
 LB_API lb_tensor *lb_dwconv_tower(lb_nn *m, lb_tensor *image, const lb_dwconv *c);
+/** Its maps at 1/4, 1/8 and 1/16 of the picture, without the head. Taps: block.K. */
+enum { LB_DWCONV_MAPS = 3 };
+LB_API void lb_dwconv_maps(lb_nn *m, lb_tensor *image, const lb_dwconv *c, lb_tensor *maps[LB_DWCONV_MAPS]);
 
 LB_END
 #endif

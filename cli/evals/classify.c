@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/eval.h"
 
-static lb_status run(lb_value *out, const cli_eval_options *o, lb_cli *cli) {
+static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     cli_eval_session s = {0};
     cli_eval_classes c = {0};

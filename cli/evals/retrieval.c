@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/eval.h"
 
-static lb_status retrieval_of_files(lb_value *out, const cli_eval_options *o, lb_cli *cli) {
+static lb_status retrieval_of_files(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     cli_eval_rows a = {0}, b = {0};
     int64_t *ia = NULL, *ib = NULL;
@@ -31,7 +31,7 @@ done:
     return st;
 }
 
-static lb_status retrieval_of_model(lb_value *out, const cli_eval_options *o, lb_cli *cli) {
+static lb_status retrieval_of_model(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     cli_eval_session s = {0};
     float *image = NULL, *text = NULL;
@@ -54,6 +54,6 @@ done:
     return st;
 }
 
-static lb_status run(lb_value *out, const cli_eval_options *o, lb_cli *cli) { return o->model ? retrieval_of_model(out, o, cli) : retrieval_of_files(out, o, cli); }
+static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) { return o->model ? retrieval_of_model(out, o, cli) : retrieval_of_files(out, o, cli); }
 
 LB_EVAL(retrieval) = {.id = "retrieval", .title = "R@1/5/10, mAP, median rank, both ways, with 95% intervals", .source = "", .usage = "retrieval --model MODEL --input ... | --image FILE:TAP --text FILE:TAP", .run = run};

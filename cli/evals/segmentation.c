@@ -184,7 +184,7 @@ static const lb_param own_params[] = {
     LB_PARAM_END};
 
 /* --set holds parameters of the metric and our own two. */
-static lb_status take_options(job *j, const cli_eval_options *o, lb_cli *cli) {
+static lb_status take_options(job *j, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     lb_value *set = NULL, *mine = lb_value_map(), *theirs = lb_value_map();
     own w = {false, false};
@@ -211,7 +211,7 @@ done:
     return st;
 }
 
-static lb_status run(lb_value *out, const cli_eval_options *o, lb_cli *cli) {
+static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     job j = {0};
     lb_buf csv = {0};

@@ -10,7 +10,7 @@ static void put_label(lb_buf *out, const char *template, const char *label) {
 }
 
 /* Embeds every (class, template) text as if it were an item of that key. */
-static lb_status embed_classes(float **out, int64_t *width, cli_eval_session *s, const cli_eval_options *o, char **labels, int64_t classes, int64_t *templates) {
+static lb_status embed_classes(float **out, int64_t *width, cli_eval_session *s, const cli_eval_words *o, char **labels, int64_t classes, int64_t *templates) {
     static char *plain[] = {(char *)(uintptr_t)"{}"};
     char **forms = o->template.count ? o->template.items : plain;
     *templates = o->template.count ? o->template.count : 1;
@@ -46,7 +46,7 @@ done:
     return st;
 }
 
-static lb_status run(lb_value *out, const cli_eval_options *o, lb_cli *cli) {
+static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     cli_eval_session s = {0};
     char **labels = NULL;

@@ -4,25 +4,25 @@
 #include "cli/eval.h"
 
 static const lb_param params[] = {
-    LB_PARAM_WORD(cli_eval_options, model, "NAME|PATH", "fetched name, model folder or run folder"),
-    CLI_ITEMS_PARAMS(cli_eval_options),
-    LB_PARAM_LIST(cli_eval_options, features, "NAME=FILE:TAP", "a model's inputs that are cached features, joined by key"),
-    LB_PARAM_WORD(cli_eval_options, image, "FILE:TAP", "the pictures' rows, in place of a model (retrieval)"),
-    LB_PARAM_WORD(cli_eval_options, text, "FILE:TAP", "the texts' rows; equal keys belong together (retrieval)"),
-    LB_PARAM_TEXT(cli_eval_options, image_tap, "image_embed", NULL, "tap of pictures (retrieval, zeroshot)"),
-    LB_PARAM_TEXT(cli_eval_options, text_tap, "text_embed", NULL, "tap of texts (retrieval, zeroshot)"),
-    LB_PARAM_LIST(cli_eval_options, template, "TEXT", "zero-shot text of a class, {} stands for its label; repeat for several; default {}"),
-    LB_PARAM_WORD(cli_eval_options, tap, "NAME", "tap of the model: classify logits, probe and knn pooled unless given"),
-    LB_PARAM_WORD(cli_eval_options, rows, "FILE:TAP", "rows of the items, in place of a model (classify, probe, knn)"),
-    LB_PARAM_WORD(cli_eval_options, train, "FILE:TAP", "training rows in a file of their own, with --test (probe, knn)"),
-    LB_PARAM_WORD(cli_eval_options, test, "FILE:TAP", "test rows in a file of their own"),
-    LB_PARAM_TEXT(cli_eval_options, train_split, "train", NULL, "split to fit to; --split (test) is judged (probe, knn)"),
-    LB_PARAM_WORD(cli_eval_options, labels, "FILE", "names of the classes, a line each; default: the items' labels in byte order"),
-    LB_PARAM_WORD(cli_eval_options, truth, "PATH", "folder of true masks (segmentation)"),
-    LB_PARAM_WORD(cli_eval_options, guess, "PATH", "folder of predicted masks, of the same names"),
-    LB_PARAM_WORD(cli_eval_options, csv, "FILE", "scores case by case (segmentation)"),
-    LB_PARAM_LIST(cli_eval_options, set, "KEY=VALUE", "a parameter of the metric (limbeck describe metrics)"),
-    LB_PARAM(cli_eval_options, bootstrap, 1000, 0, 1000000, "draws", "resamples for the 95% intervals; 0 = none"),
+    LB_PARAM_WORD(cli_eval_words, model, "NAME|PATH", "fetched name, model folder or run folder"),
+    CLI_ITEMS_PARAMS(cli_eval_words),
+    LB_PARAM_LIST(cli_eval_words, features, "NAME=FILE:TAP", "a model's inputs that are cached features, joined by key"),
+    LB_PARAM_WORD(cli_eval_words, image, "FILE:TAP", "the pictures' rows, in place of a model (retrieval)"),
+    LB_PARAM_WORD(cli_eval_words, text, "FILE:TAP", "the texts' rows; equal keys belong together (retrieval)"),
+    LB_PARAM_TEXT(cli_eval_words, image_tap, "image_embed", NULL, "tap of pictures (retrieval, zeroshot)"),
+    LB_PARAM_TEXT(cli_eval_words, text_tap, "text_embed", NULL, "tap of texts (retrieval, zeroshot)"),
+    LB_PARAM_LIST(cli_eval_words, template, "TEXT", "zero-shot text of a class, {} stands for its label; repeat for several; default {}"),
+    LB_PARAM_WORD(cli_eval_words, tap, "NAME", "tap of the model: classify logits, probe and knn pooled unless given"),
+    LB_PARAM_WORD(cli_eval_words, rows, "FILE:TAP", "rows of the items, in place of a model (classify, probe, knn)"),
+    LB_PARAM_WORD(cli_eval_words, train, "FILE:TAP", "training rows in a file of their own, with --test (probe, knn)"),
+    LB_PARAM_WORD(cli_eval_words, test, "FILE:TAP", "test rows in a file of their own"),
+    LB_PARAM_TEXT(cli_eval_words, train_split, "train", NULL, "split to fit to; --split (test) is judged (probe, knn)"),
+    LB_PARAM_WORD(cli_eval_words, labels, "FILE", "names of the classes, a line each; default: the items' labels in byte order"),
+    LB_PARAM_WORD(cli_eval_words, truth, "PATH", "folder of true masks (segmentation)"),
+    LB_PARAM_WORD(cli_eval_words, guess, "PATH", "folder of predicted masks, of the same names"),
+    LB_PARAM_WORD(cli_eval_words, csv, "FILE", "scores case by case (segmentation)"),
+    LB_PARAM_LIST(cli_eval_words, set, "KEY=VALUE", "a parameter of the metric (limbeck describe metrics)"),
+    LB_PARAM(cli_eval_words, bootstrap, 1000, 0, 1000000, "draws", "resamples for the 95% intervals; 0 = none"),
     LB_PARAM_END};
 
 static lb_status print_scores(const lb_value *v, const char *indent) {
@@ -44,7 +44,7 @@ done:
 }
 
 static lb_status run(lb_cli *cli, void *opts) {
-    const cli_eval_options *o = opts;
+    const cli_eval_words *o = opts;
     lb_status st = LB_OK;
     lb_value *out = lb_value_map();
     const lb_head *kind = NULL;
@@ -59,7 +59,7 @@ done:
     return st;
 }
 
-LB_VERB(eval) = {.id = "eval", .title = "scores of a model over items, of feature files, of masks", .source = "", .params = params, .params_size = sizeof(cli_eval_options),
+LB_VERB(eval) = {.id = "eval", .title = "scores of a model over items, of feature files, of masks", .source = "", .params = params, .params_size = sizeof(cli_eval_words),
                  .usage = "eval retrieval|zeroshot|classify|probe|knn|segmentation ...", .min_words = 1, .max_words = 1,
                  .help = "retrieval: R@1/5/10, mAP, median rank, both ways. zeroshot: the items' labels as texts; top-1, top-5, mean class recall. classify: logits\n"
                          "against labels. probe, knn: a classifier on frozen features. segmentation: masks against masks. With 95% intervals; details:\n"

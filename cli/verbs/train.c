@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `limbeck train RECIPE.yaml`: one run, one folder. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
 #include "cli/machine.h"
+#include "cli/masks.h"
 #include "cli/recipe.h"
 #include "cli/scores.h"
 #include "lb_version.h"
@@ -38,6 +40,25 @@ static lb_status embed_pictures(evaluation *e, lb_model *student, float **out, i
     }
 }
 
+static void keep_masked(evaluation *e) {
+    int64_t n = 0;
+    for (int64_t i = 0; i < e->count; i++)
+        if (e->recipe->items->at[e->items[i]].mask) e->items[n++] = e->items[i];
+    e->count = n;
+}
+
+static lb_status evaluate_masks(evaluation *e, lb_model *student, lb_value *scores, double *key_score) {
+    const cli_eval_options *o = &e->recipe->eval;
+    lb_segmentation_options so = LB_SEGMENTATION_DEFAULTS;
+    cli_mask_spec spec = {.source = e->source, .model = student, .items = e->recipe->items, .image = &e->recipe->image, .tap = o->mask_tap, .nonzero = lb_get_bool(e->recipe->value, "data.mask_nonzero", false)};
+    so.classes = o->classes;
+    so.tolerance = o->tolerance;
+    so.seed = e->recipe->seed;
+    lb_status st = cli_masks_score(scores, &spec, e->items, e->count, &so);
+    *key_score = lb_get_real(scores, strcmp(o->score, "r5") == 0 ? "dice" : o->score, 0);
+    return st;
+}
+
 /* The trainer asks for scores: the split's pictures and texts through the student. */
 static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
     (void)step;
@@ -47,6 +68,7 @@ static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *
     float *image = NULL, *text = NULL;
     int64_t width = 0, text_width = 0;
     *key_score = 0;
+    if (o->segmentation) return evaluate_masks(e, student, scores, key_score);
     if (!o->retrieval) return LB_OK;
     LB_TRY(embed_pictures(e, student, &image, &width));
     LB_TRY(cli_source_embed(e->source, student, e->items, e->count, false, true, o->text_tap, &text, &text_width));
@@ -151,6 +173,9 @@ done:
 
 static lb_status say_summary(const lb_cli *cli, const lb_value *v, const char *folder) {
     if (cli->json) return cli_json(v);
+    if (lb_get(v, "scores.dice"))
+        return cli_print("%s: Dice %.1f  IoU %.1f  NSD %.1f  HD95 %.2f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.dice", NAN), lb_get_real(v, "scores.iou", NAN),
+                         lb_get_real(v, "scores.nsd", NAN), lb_get_real(v, "scores.hd95", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
     return cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0),
                      lb_get_real(v, "scores.r10", 0), (long long)lb_get_int(v, "eval_items", 0), folder);
 }
@@ -237,8 +262,9 @@ static lb_status run(lb_cli *cli, void *opts) {
     LB_TRY(cli_recipe_source(&source, r));
     e = (evaluation){.recipe = r, .source = source};
     LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
-    if (r->eval.retrieval && e.count == 0) {
-        st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' (eval.split names another, eval.retrieval: false scores nothing)", cli->words[0], r->eval.split);
+    if (r->eval.segmentation) keep_masked(&e);
+    if ((r->eval.retrieval || r->eval.segmentation) && e.count == 0) {
+        st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' %s(eval.split names another, eval.retrieval: false scores nothing)", cli->words[0], r->eval.split, r->eval.segmentation ? "with a mask " : "");
         goto done;
     }
     folder = o->out ? lb_strdup(o->out) : lb_path_join("runs", r->name);

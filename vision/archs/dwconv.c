@@ -34,10 +34,24 @@ static lb_tensor *block(lb_nn *m, lb_tensor *x, int i, int64_t out, int64_t stri
     return lb_nn_out(m, y);
 }
 
+/* The stem and the blocks; y[i] = what block i gives. */
+static lb_tensor *blocks(lb_nn *m, lb_tensor *image, const lb_dwconv *c, lb_tensor *y[BLOCKS]) {
+    lb_tensor *x = lb_nn_conv_bn(m, image, "stem", "stem_norm", c->width, 3, lb_conv_same(2, 1, 1), eps, momentum, LB_ACT_RELU6);
+    for (int i = 0; i < BLOCKS; i++) x = y[i] = block(m, x, i, (int64_t)(growth[i] * (double)c->width), strides[i], c->expand);
+    return x;
+}
+
+void lb_dwconv_maps(lb_nn *m, lb_tensor *image, const lb_dwconv *c, lb_tensor *maps[LB_DWCONV_MAPS]) {
+    lb_tensor *y[BLOCKS];
+    blocks(m, image, c, y);
+    maps[0] = y[1];
+    maps[1] = y[3];
+    maps[2] = y[4];
+}
+
 lb_tensor *lb_dwconv_tower(lb_nn *m, lb_tensor *image, const lb_dwconv *c) {
     lb_tape *t = lb_nn_tape(m);
-    lb_tensor *x = lb_nn_conv_bn(m, image, "stem", "stem_norm", c->width, 3, lb_conv_same(2, 1, 1), eps, momentum, LB_ACT_RELU6);
-    for (int i = 0; i < BLOCKS; i++) x = block(m, x, i, (int64_t)(growth[i] * (double)c->width), strides[i], c->expand);
+    lb_tensor *y[BLOCKS], *x = blocks(m, image, c, y);
     x = lb_nn_conv_bn(m, x, "head", "head_norm", c->head, 1, lb_conv_same(1, 0, 1), eps, momentum, LB_ACT_RELU6);
     lb_nn_tap(m, x, "features");
     if (x->rank == 4) x = lb_mean(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], x->shape[1], -1}), 2, false);

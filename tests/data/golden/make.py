@@ -112,3 +112,34 @@ for n, x in enumerate(({**side("image", 4, 5, 3, 6), **side("text", 6, 5, 3, 2)}
     w = (1.0, 0.5, 2.0, 0.25)
     write("modality-decoupled", "objective", n, dict(zip(("weight_common", "weight_image", "weight_text", "weight_apart"), w)), x,
           ("image_joint", "image_own", "text_joint", "text_own"), lambda v: objective(v, w), src)
+
+# Segmentation: cross entropy, batch Dice over the classes that count, pixelwise KL, cross entropy with a foreground map.
+torch.manual_seed(7)
+
+def dice(logits, mask, ignore, smooth, first):
+    keep = (mask != ignore)[:, None].double()
+    hot = F.one_hot(torch.where(mask == ignore, 0, mask), logits.shape[1]).permute(0, 3, 1, 2) * keep
+    p = logits.softmax(1) * keep
+    over = lambda v: v.sum((0, 2, 3))
+    return 1 - ((2 * over(p * hot) + smooth) / (over(p) + over(hot) + smooth))[first:].mean()
+
+src = "torch; arXiv:1606.04797, batch form; arXiv:1903.04197, eq. (1)"
+for n, (shape, params) in enumerate((((2, 3, 4, 5), {}), ((1, 2, 3, 3), {"dice": 0.5, "cross_entropy": 2.0, "smooth": 0.0, "background": 1}), ((3, 4, 2, 6), {"ignore": 9, "smooth": 1e-3})), 1):
+    ignore = params.get("ignore", 255)
+    mask = torch.randint(0, shape[1], (shape[0],) + shape[2:])
+    mask[torch.rand(mask.shape) < 0.2] = ignore
+    def supervised(v, params=params, ignore=ignore):
+        ce = F.cross_entropy(v["student_logits"], v["mask"], ignore_index=ignore)
+        d = dice(v["student_logits"], v["mask"], ignore, params.get("smooth", 1.0), 0 if params.get("background") else 1)
+        return {"loss": params.get("cross_entropy", 1.0) * ce + params.get("dice", 1.0) * d, "cross_entropy_loss": ce, "dice_loss": d}
+    write("segmentation", "supervised", n, params, {"student_logits": r(*shape), "mask": mask}, (), supervised, src)
+    t = float(n)
+    def pixelwise(v, t=t):
+        teacher = F.interpolate(v["teacher_logits"], v["student_logits"].shape[2:], mode="bilinear", align_corners=False)
+        return {"loss": t * t * F.kl_div((v["student_logits"] / t).log_softmax(1), (teacher / t).log_softmax(1), log_target=True, reduction="none").sum(1).mean()}
+    small = shape if n == 1 else shape[:2] + (2, 3)
+    write("segmentation", "pixelwise", n, {"temperature": t}, {"student_logits": r(*shape), "teacher_logits": r(*small)}, ("teacher_logits",), pixelwise, src)
+    def soft(v):
+        p = F.interpolate(v["teacher_mask"], v["student_logits"].shape[2:], mode="bilinear", align_corners=False)
+        return {"loss": -(torch.cat([1 - p, p], 1) * v["student_logits"].log_softmax(1)).sum(1).mean()}
+    write("segmentation", "soft_mask", n, {}, {"student_logits": r(shape[0], 2, *shape[2:]), "teacher_mask": torch.rand(shape[0], 1, *(shape[2:] if n == 1 else (3, 2)), dtype=torch.float64)}, ("teacher_mask",), soft, src)

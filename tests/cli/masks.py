@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# A segmentation student trained from masks, scored while it trains and by `eval`, and its masks as files.
+from common import *
+
+RECIPE = """name: masks
+data: {input: [shapes/list.jsonl], mask_nonzero: true}
+student:
+  arch: segmenter
+  params: {size: 32, width: 8, decoder: 8}
+  preprocess: {mode: squash, size_w: 32, size_h: 32, filter: bilinear, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}
+augment: {crop_min: 0.6, flip: 0.5}
+streams:
+  labelled: {split: train, fields: [image, mask], batch: 8, augment: true}
+objectives:
+  - {method: segmentation, on: labelled, inputs: {student_logits: student.logits, mask: true_mask}}
+train: {steps: 30, log_every: 10, save_every: 15, eval_every: 15}
+optimiser: {lr: 0.01, warmup: 3}
+eval: {split: test, segmentation: true}
+"""
+
+
+def student_of_masks():
+    works("synth", run("synth", "shapes", "--out", "shapes", "--option", "count=40", "size=32"))
+    write("masks.yaml", RECIPE)
+    works("train", run("train", "masks.yaml", "--out", "masks-run"))
+    summary = json.loads(read("masks-run/summary.json"))
+    check("it learns", summary["scores"]["dice"] > 30 and summary["eval_items"] == 9, summary["scores"])
+    works("predict", run("predict", "--model", "masks-run", "--input", "shapes/list.jsonl", "--split", "test", "--out", "said", "--overlay"))
+    lines = [json.loads(l) for l in read("said/predictions.jsonl").decode().splitlines()]
+    check("a mask and an overlay an item", len(lines) == 9 and all(sum(l["pixels"].values()) == 32 * 32 and os.path.exists(path("said", l["mask"])) for l in lines)
+          and len(os.listdir(path("said/overlays/images"))) == 9, lines[:2])
+    for l in lines: write("true/" + os.path.basename(l["mask"]), read("shapes/masks/" + os.path.basename(l["mask"])))
+    done = run("eval", "segmentation", "--truth", "true", "--guess", "said/masks/images", "--set", "nonzero=true", "--json")
+    works("eval of the files", done)
+    check("training and eval give one score", abs(json.loads(done.out)["dice"] - summary["scores"]["dice"]) < 1e-9, (done, summary["scores"]))
+    write("shapes/list2.jsonl", "".join(json.dumps({**json.loads(l), **({"mask": None} if i < 3 else {})}) + "\n" for i, l in enumerate(read("shapes/list.jsonl").decode().splitlines())))
+    done = run("train", "masks.yaml", "--out", "run2", "--set", "data.input=[shapes/list2.jsonl]", "train.steps=2")
+    check("items without a mask are left out", done.code == 0 and "lack a text, a mask" in done.err, done)
+    fails("labels beyond the classes", run("train", "masks.yaml", "--out", "run3", "--set", "data.mask_nonzero=false", "train.steps=4"), "mask holds the label")
+    write("shapes/broken.png", b"no picture")
+    write("mixed.jsonl", json.dumps({"key": "good", "image": "shapes/" + json.loads(read("shapes/list.jsonl").decode().splitlines()[0])["image"]}) + "\n" + json.dumps({"key": "bad", "image": "shapes/broken.png"}) + "\n")
+    done = run("predict", "--model", "masks-run", "--input", "mixed.jsonl", "--out", "mixed", "--json", "--quiet")
+    works("a broken picture does not end it", done)
+    lines = [json.loads(l) for l in done.out.splitlines()]
+    check("and has its reason", lines[0]["mask"] == "masks/good.png" and "broken.png" in lines[1]["error"], lines)
+
+
+CASES = [student_of_masks]
