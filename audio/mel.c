@@ -26,6 +26,10 @@ static const lb_mel_spec specs[] = {
      .floor = 1e-10, .decimal = true, .range = 8, .shift = 4, .scale = 4, .bands_first = true},
     {.name = "ast", .rate_hz = 16000, .window = 400, .hop = 160, .fft = 512, .bands = 128, .symmetric = true, .remove_mean = true, .preemphasis = 0.97, .low_hz = 20,
      .high_hz = 8000, .floor = FLT_EPSILON, .shift = 4.2677393, .scale = 2 * 4.5689974, .frames = 1024},
+    {.name = "clap", .rate_hz = 48000, .window = 1024, .hop = 480, .fft = 1024, .bands = 64, .centre = true, .slaney = true, .low_hz = 50, .high_hz = 14000,
+     .floor = 1e-10, .decimal = true, .scale = 0.1},
+    {.name = "clap-fusion", .rate_hz = 48000, .window = 1024, .hop = 480, .fft = 1024, .bands = 64, .centre = true, .in_hz = true, .low_hz = 50, .high_hz = 14000,
+     .floor = 1e-10, .decimal = true, .scale = 0.1},
     {.name = "yamnet", .rate_hz = 16000, .window = 400, .hop = 160, .fft = 512, .bands = 64, .magnitude = true, .low_hz = 125, .high_hz = 7500, .add = 0.001},
     {.name = "vggish", .rate_hz = 16000, .window = 400, .hop = 160, .fft = 512, .bands = 64, .magnitude = true, .low_hz = 125, .high_hz = 7500, .add = 0.01},
 };
@@ -49,6 +53,7 @@ lb_status lb_mel_spec_find(lb_mel_spec *out, const char *name) {
 static double slaney_of(double hz) { return hz < 1000 ? hz * 3 / 200 : 15 + 27 * log(hz / 1000) / log(6.4); }
 static double slaney_hz(double mel) { return mel < 15 ? mel * 200 / 3 : 1000 * exp(log(6.4) / 27 * (mel - 15)); }
 static double htk_of(double hz) { return 1127 * log(1 + hz / 700); }
+static double htk_hz(double mel) { return 700 * expm1(mel / 1127); }
 
 static double triangle(double x, double left, double middle, double right) {
     double up = (x - left) / (middle - left), down = (right - x) / (right - middle), y = up < down ? up : down;
@@ -61,9 +66,9 @@ static double bank(const lb_mel_spec *s, int b, int k) {
     double low = s->slaney ? slaney_of(s->low_hz) : htk_of(s->low_hz), high = s->slaney ? slaney_of(s->high_hz) : htk_of(s->high_hz);
     double step = (high - low) / (s->bands + 1), edge[3];
     for (int i = 0; i < 3; i++) edge[i] = low + step * (b + i);
-    if (!s->slaney) return triangle(htk_of(hz), edge[0], edge[1], edge[2]);
-    for (int i = 0; i < 3; i++) edge[i] = slaney_hz(edge[i]);
-    return triangle(hz, edge[0], edge[1], edge[2]) * 2 / (edge[2] - edge[0]);
+    if (!s->slaney && !s->in_hz) return triangle(htk_of(hz), edge[0], edge[1], edge[2]);
+    for (int i = 0; i < 3; i++) edge[i] = s->slaney ? slaney_hz(edge[i]) : htk_hz(edge[i]);
+    return triangle(hz, edge[0], edge[1], edge[2]) * (s->slaney ? 2 / (edge[2] - edge[0]) : 1);
 }
 
 static lb_status make_bank(lb_mel *m) {
@@ -72,10 +77,11 @@ static lb_status make_bank(lb_mel *m) {
     m->weight = lb_calloc((size_t)s->bands * (size_t)m->bins, sizeof *m->weight);
     if (!m->first || !m->weight) return LB_E_NOMEM;
     m->count = m->first + s->bands, m->offset = m->count + s->bands;
-    int last_bin = s->slaney ? m->bins : m->bins - 1; /* Kaldi and TensorFlow leave the highest bin out */
+    bool all = s->slaney || s->in_hz;
+    int last_bin = all ? m->bins : m->bins - 1; /* Kaldi and TensorFlow leave the highest bin out */
     for (int b = 0, used = 0; b < s->bands; b++) {
         m->offset[b] = used;
-        for (int k = s->slaney ? 0 : 1; k < last_bin; k++) {
+        for (int k = all ? 0 : 1; k < last_bin; k++) {
             double w = bank(s, b, k);
             if (w <= 0) continue;
             if (m->count[b] == 0) m->first[b] = k;

@@ -11,6 +11,8 @@
  * | whisper-80, whisper-128 | openai/whisper, audio.py: 16 kHz, 400, 160, periodic Hann, Slaney bank, log10, at least (largest - 8), then (y + 4) / 4; the
  *   last frame is dropped; give 480,000 samples (30 s, zeros behind) |
  * | ast | transformers, ASTFeatureExtractor: torchaudio's Kaldi fbank, 128 bins, 1024 frames (cut, or zeros behind), (y + 4.2677393) / (2 * 4.5689974) |
+ * | clap | transformers, ClapFeatureExtractor: 48 kHz, 1024, 480, Slaney bank of 64 from 50 to 14000 Hz, 10 log10; give 480,000 samples. clap-fusion: HTK's
+ *   scale with triangles in Hz |
  * | yamnet, vggish | tensorflow/models, research/audioset: 25 ms, 10 ms, HTK mel of 125 to 7500 Hz on magnitudes, log(y + 0.001), log(y + 0.01) | */
 #ifndef LB_AUDIO_MEL_H
 #define LB_AUDIO_MEL_H
@@ -26,6 +28,7 @@ typedef struct lb_mel_spec {
     double preemphasis;       /* x[i] - p x[i-1], within a frame; its first sample x[0] - p x[0] */
     bool magnitude;
     bool slaney;              /* bank on Slaney's mel scale with triangles in Hz of unit area; else HTK's, 1127 ln(1 + f / 700), triangles in mel of height 1 */
+    bool in_hz;               /* on HTK's scale, but triangles in Hz of height 1 */
     double low_hz, high_hz;
     double floor, add;
     bool decimal;             /* log10, else natural */

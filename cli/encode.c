@@ -32,6 +32,10 @@ typedef struct runner {
 
 /* ---- what the file is made from ---- */
 
+static void add_writing(lb_buf *out, const cli_writing *w) {
+    lb_buf_format(out, " written with %lld beams, %lld tokens, language %s%s", (long long)w->beams, (long long)w->max_new, w->language ? w->language : "auto", w->translate ? ", translated" : "");
+}
+
 static lb_status find_print(runner *r) {
     const cli_encode_spec *s = r->job.spec;
     lb_fingerprint *f = &r->print;
@@ -64,6 +68,8 @@ static lb_status find_print(runner *r) {
         lb_buf_format(&taps, "%s%s", i ? "," : "", s->taps[i]);
         if (r->job.taps[i].topk) lb_buf_format(&taps, " (%lld largest)", (long long)r->job.taps[i].topk);
     }
+    if (s->window_s > 0) lb_buf_format(&taps, " in windows of %g s", s->window_s);
+    if (r->job.text_tap >= 0 || r->job.needs.prompt) add_writing(&taps, &s->writing);
     if (taps.size < sizeof f->taps) snprintf(f->taps, sizeof f->taps, "%s", lb_buf_str(&taps));
     else {
         lb_sha256_of(taps.data, taps.size, hex);
@@ -113,6 +119,11 @@ static lb_status write_row(runner *r, const encode_sample *s, lb_tensor *const *
     for (int t = 0; t < j->spec->ntaps; t++) {
         const lb_tensor *y = out[t];
         const lb_tap_spec *tap = &j->taps[t];
+        if (s->made[t]) {
+            values[t] = s->made[t];
+            length[t] = s->made_count[t];
+            continue;
+        }
         bool fits = y->rank + several == tap->rank + 1;
         for (int d = tap->ragged || several ? 1 : 0; fits && d < tap->rank; d++) fits = y->shape[d + 1 - several] == tap->shape[d];
         if (fits && tap->ragged) fits = y->shape[1] >= s->count;
@@ -138,6 +149,20 @@ static lb_status write_row(runner *r, const encode_sample *s, lb_tensor *const *
     return failed(r, st, text);
 }
 
+/* The taps of the network: out[t], NULL where another makes the value. */
+static lb_status run_network(runner *r, encode_batch *b, lb_tensor **out) {
+    const cli_encode_spec *s = r->job.spec;
+    const char *taps[ENCODE_TAPS];
+    lb_tensor *given[ENCODE_TAPS] = {0};
+    int count = 0;
+    for (int t = 0; t < s->ntaps; t++)
+        if (t != r->job.text_tap) taps[count++] = s->taps[t];
+    if (count > 0) lb_model_run(r->job.m->model, r->tape, b->count, b->in, count, taps, given);
+    for (int t = 0, k = 0; t < s->ntaps; t++)
+        if (t != r->job.text_tap) out[t] = given[k++];
+    return lb_tape_status(r->tape);
+}
+
 /* Rows before `done` were written by an earlier run; so were, in a retry, those that had succeeded (see copy_rows). */
 static lb_status run_part(runner *r, encode_batch *b, int64_t from, int64_t to) {
     const cli_encode_spec *s = r->job.spec;
@@ -146,10 +171,9 @@ static lb_status run_part(runner *r, encode_batch *b, int64_t from, int64_t to) 
     double start = lb_now();
     encode_flight_batch(r->job.flight, b->first + from, b->first + to);
     LB_TRY(encode_inputs(&r->job, b, from, to));
-    lb_model_run(r->job.m->model, r->tape, b->count, b->in, s->ntaps, s->taps, out);
-    LB_TRY(lb_tape_status(r->tape));
+    LB_TRY(run_network(r, b, out));
     for (int t = 0; t < s->ntaps; t++) {
-        if (lb_is_contiguous(out[t]) && out[t]->dtype == LB_F32) continue;
+        if (!out[t] || (lb_is_contiguous(out[t]) && out[t]->dtype == LB_F32)) continue;
         LB_TRY(lb_tensor_copy(&own[t], out[t], LB_F32));
         out[t] = own[t];
     }
@@ -169,8 +193,30 @@ done:
     return st;
 }
 
+static lb_status run_sounds(runner *r, encode_batch *b) {
+    double start = lb_now();
+    encode_flight_batch(r->job.flight, b->first, b->first + b->n);
+    lb_status st = encode_audio_run(&r->job, r->tape, b);
+    encode_flight_batch(r->job.flight, 0, 0);
+    double ran = lb_now();
+    r->compute += ran - start;
+    for (int64_t i = 0; st == LB_OK && i < b->n && !r->trial; i++) {
+        if (b->first + i < r->done) continue;
+        lb_tensor *const none[ENCODE_TAPS] = {0};
+        st = write_row(r, b->samples[i], none, 0);
+        r->done += st == LB_OK;
+    }
+    r->write += lb_now() - ran;
+    return st;
+}
+
 /* Pictures of another size begin another run of the network. */
 static lb_status run_batch(runner *r, encode_batch *b) {
+    if (r->job.needs.audio) return run_sounds(r, b);
+    if (r->job.text_tap >= 0) {
+        lb_status st = encode_write_texts(&r->job, r->tape, b);
+        if (st != LB_OK) return st;
+    }
     for (int64_t from = 0, to; from < b->n; from = to) {
         const encode_sample *size = NULL;
         for (to = from; to < b->n; to++) {
@@ -211,7 +257,7 @@ static lb_status open_flow(runner *r, int64_t first) {
     int64_t depth = r->job.batch * 2;
     lb_flow_close(r->flow);
     r->flow = NULL;
-    return lb_flow_open(&r->flow, &(lb_flow_spec){.first = first, .count = r->job.n, .workers = r->job.needs.image ? workers : 1, .depth = (int)depth, .work = encode_prepare,
+    return lb_flow_open(&r->flow, &(lb_flow_spec){.first = first, .count = r->job.n, .workers = r->job.needs.image || r->job.needs.audio ? workers : 1, .depth = (int)depth, .work = encode_prepare,
                                                   .drop = encode_drop, .ctx = &r->job});
 }
 
@@ -285,7 +331,7 @@ static lb_status try_suspects(runner *r) {
         encode_sample *one = sample;
         encode_batch b = {.first = item, .n = 1, .samples = &one};
         r->trial = true;
-        if (one->status == LB_OK) st = run_part(r, &b, 0, 1);
+        if (one->status == LB_OK) st = run_batch(r, &b);
         r->trial = false;
         encode_drop(NULL, one);
     }

@@ -53,6 +53,7 @@ lb_status encode_prepare(void *ctx, int64_t i, void **result) {
     } else {
         int slot = encode_flight_begin(j->flight, i);
         if (j->needs.image) st = j->spec->views ? encode_views_prepare(j, item, s) : prepare_image(j, item, s);
+        if (st == LB_OK && j->needs.audio) st = encode_audio_prepare(j, item, s);
         if (st == LB_OK && j->needs.text) st = prepare_text(j, item, s);
         encode_flight_end(j->flight, slot);
     }
@@ -73,6 +74,9 @@ void encode_drop(void *ctx, void *result) {
     lb_free(s->image);
     lb_free(s->draws);
     lb_free(s->ids);
+    lb_free(s->audio);
+    for (int t = 0; t < ENCODE_TAPS; t++) lb_free(s->made[t]);
+    lb_buf_free(&s->written);
     lb_free(s);
 }
 

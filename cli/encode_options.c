@@ -3,18 +3,25 @@
 #include <stdio.h>
 #include <string.h>
 
-static lb_status split_words(char ***out, int *count, const char *text) {
-    char **words = lb_calloc(strlen(text) / 2 + 2, sizeof *words);
+/* The words between commas, and one more unless it is there or NULL. */
+static lb_status split_words(char ***out, int *count, const char *text, const char *more) {
+    char **words = lb_calloc(strlen(text) / 2 + 3, sizeof *words);
     int n = 0;
     if (!words) return LB_E_NOMEM;
     for (const char *p = text; *p;) {
         size_t len = strcspn(p, ",");
+        if (len && more && strlen(more) == len && strncmp(p, more, len) == 0) more = NULL;
         if (len && !(words[n++] = lb_strndup(p, len))) {
             for (int i = 0; i < n; i++) lb_free(words[i]);
             lb_free(words);
             return LB_E_NOMEM;
         }
         p += len + (p[len] == ',');
+    }
+    if (more && !(words[n++] = lb_strdup(more))) {
+        for (int i = 0; i < n; i++) lb_free(words[i]);
+        lb_free(words);
+        return LB_E_NOMEM;
     }
     *out = words;
     *count = n;
@@ -40,10 +47,10 @@ static void see_tap(void *ctx, const char *tap, int rank, const int64_t *shape) 
 }
 
 static lb_status choose_taps(cli_encode_run *r, const cli_encode_options *o) {
-    if (o->taps) return split_words(&r->taps, &r->spec.ntaps, o->taps);
+    if (o->taps) return split_words(&r->taps, &r->spec.ntaps, o->taps, o->window > 0 ? "times" : NULL);
     usual u = {0};
     lb_status st = lb_model_taps(r->model->model, see_tap, &u);
-    if (st == LB_OK) st = u.embedding ? split_words(&r->taps, &r->spec.ntaps, "embedding") : cli_usage("--taps is missing: %s has %s", r->model->name, lb_buf_str(&u.all));
+    if (st == LB_OK) st = u.embedding ? split_words(&r->taps, &r->spec.ntaps, "embedding", o->window > 0 ? "times" : NULL) : cli_usage("--taps is missing: %s has %s", r->model->name, lb_buf_str(&u.all));
     lb_buf_free(&u.all);
     return st;
 }
@@ -84,6 +91,8 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     r->spec.views = o->views;
     r->spec.seed = cli->seed;
     LB_TRY(read_augment(r, o));
+    r->spec.window_s = o->window;
+    r->spec.writing = (cli_writing){.beams = o->beams, .max_new = o->max_new, .language = o->language, .translate = strcmp(o->task, "translate") == 0};
     r->spec.retry_failed = o->retry_failed;
     r->spec.progress = &cli->progress;
 done:
@@ -131,6 +140,7 @@ lb_status cli_print_taps(const lb_cli *cli, const cli_encode_options *o) {
     if (st != LB_OK) return st;
     printer p = {cli, LB_OK};
     st = lb_model_taps(m->model, print_tap, &p);
+    if (st == LB_OK && m->writer) print_tap(&p, "text", 1, (int64_t[]){-1}); /* bytes, as many as there are */
     cli_model_close(m);
     return st == LB_OK ? p.st : st;
 }

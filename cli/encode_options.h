@@ -13,6 +13,9 @@ typedef struct cli_encode_options {
     lb_text_list augment;
     int64_t batch, topk, views;
     bool retry_failed, strict, deflate;
+    double window;
+    int64_t beams, max_new;
+    const char *language, *task;
 } cli_encode_options;
 
 /* The rows of a table whose options struct T has a cli_encode_options named `encode` (beside CLI_ITEMS_PARAMS). */
@@ -27,12 +30,20 @@ typedef struct cli_encode_options {
     CLI_ENCODE_ROW(T, precision, LB_T_TEXT, "f32", "f32|bf16|int8", "TYPE", "arithmetic of the model"),                                              \
     CLI_ENCODE_ROW(T, out, LB_T_TEXT, NULL, NULL, "PATH", "where features go"),                                                                       \
     {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
-     .text = "items that run together; 0 = 16 pictures, 32 texts"},                                                                                   \
+     .text = "items that run together; 0 = 16 pictures, 32 texts, 8 windows of sound"},                                                                                   \
     {.name = "topk", .type = LB_T_I64, .offset = offsetof(T, encode.topk), .def = 0, .min = 0, .max = 65536, .unit = "classes",                       \
      .text = "of taps named logits only so many largest probabilities; 0 = all (export as tinyvit: 100)"},                                                              \
     {.name = "views", .type = LB_T_I64, .offset = offsetof(T, encode.views), .def = 0, .min = 0, .max = 1024, .unit = "pictures",                     \
      .text = "augmented pictures of each item, with what was drawn beside (docs/caching.md); 0 = the picture itself"},                                \
     CLI_ENCODE_ROW(T, augment, LB_T_LIST, NULL, NULL, "KEY=VALUE", "of the views: crop_min, ratio_max, flip, brightness, contrast, saturation"),      \
+    {.name = "window", .type = LB_T_F64, .offset = offsetof(T, encode.window), .def = 0, .min = 0, .max = 1e6, .unit = "s",                            \
+     .text = "cut sound into windows: a row of each tap a window, and the tap times; 0 = the begin, as long as the model hears"},                     \
+    {.name = "beams", .type = LB_T_I64, .offset = offsetof(T, encode.beams), .def = 0, .min = 0, .max = 64, .unit = "1",                               \
+     .text = "beams of the search for the tap text; 0 = as the model's folder says"},                                                                 \
+    {.name = "max_new", .type = LB_T_I64, .offset = offsetof(T, encode.max_new), .def = 0, .min = 0, .max = 1000000, .unit = "tokens",                 \
+     .text = "longest text that is written; 0 = as the model's folder says"},                                                                         \
+    CLI_ENCODE_ROW(T, language, LB_T_TEXT, "auto", NULL, "NAME", "language of the sound (en, de, ...) for the tap text; auto = the likeliest"),        \
+    CLI_ENCODE_ROW(T, task, LB_T_TEXT, "transcribe", "transcribe|translate", "TASK", "what the tap text is: what is said, or that in English"),        \
     CLI_ENCODE_FLAG(T, deflate, "store features shuffled and deflated (gzip in h5py)"),                                                               \
     CLI_ENCODE_FLAG(T, retry_failed, "try the failed items of a finished file again"),                                                                \
     CLI_ENCODE_FLAG(T, strict, "exit 1 when an item failed")

@@ -21,6 +21,13 @@ static int probe_inputs(const probe *p, lb_tape *t, lb_named *in) {
     const encode_job *j = p->job;
     int count = 0;
     if (p->with.image) add(in, &count, t, "image", LB_F32, 4, (int64_t[]){p->n, 3, j->height, j->width});
+    if (p->with.audio) {
+        int64_t shape[LB_MAX_RANK] = {p->n};
+        int rank = 0;
+        lb_audio_prepare_shape(&j->audio, p->length * j->audio.rate_hz / 2, &rank, shape + 1);
+        add(in, &count, t, "audio", LB_F32, rank + 1, shape);
+        if (p->with.prompt) add(in, &count, t, "ids", LB_I64, 2, (int64_t[]){p->n, 4});
+    }
     if (p->with.text) {
         add(in, &count, t, "ids", LB_I64, 2, (int64_t[]){p->n, p->length});
         add(in, &count, t, "mask", LB_I64, 2, (int64_t[]){p->n, p->length});
@@ -35,6 +42,8 @@ static int probe_inputs(const probe *p, lb_tape *t, lb_named *in) {
     return count;
 }
 
+static bool of_network(const encode_job *j, int tap) { return tap != j->text_tap && tap != j->times_tap; }
+
 static lb_status run_probe(probe *p) {
     const cli_encode_spec *s = p->job->spec;
     lb_tape *t = NULL;
@@ -44,9 +53,16 @@ static lb_status run_probe(probe *p) {
     if (st != LB_OK) return st;
     lb_tape_set_mode(t, LB_TAPE_SHAPES);
     int count = probe_inputs(p, t, in);
-    lb_model_run(p->job->m->model, t, count, in, s->ntaps, s->taps, out);
+    const char *taps[ENCODE_TAPS];
+    lb_tensor *given[ENCODE_TAPS] = {0};
+    int asked = 0;
+    for (int i = 0; i < s->ntaps; i++)
+        if (of_network(p->job, i)) taps[asked++] = s->taps[i];
+    lb_model_run(p->job->m->model, t, count, in, asked, taps, given);
     LB_TRY(lb_tape_status(t));
-    for (int i = 0; i < s->ntaps; i++) {
+    for (int i = 0, k = 0; i < s->ntaps; i++) {
+        if (!of_network(p->job, i)) continue;
+        out[i] = given[k++];
         if (!out[i]) {
             st = lb_fail(LB_E_NOTFOUND, "%s has no tap '%s' from these inputs; see --taps list", p->job->m->name, s->taps[i]);
             goto done;
@@ -61,18 +77,19 @@ done:
 
 static bool available(const encode_job *j, encode_needs w) {
     const cli_model *m = j->m;
-    return (!w.image || (m->has_image && j->spec->items)) && (!w.text || (m->tokenizer && j->spec->items)) && (!w.features || j->spec->nfeatures > 0);
+    return (!w.audio || (m->has_audio && j->spec->items)) && (!w.prompt || m->writer) && (!w.image || (m->has_image && j->spec->items)) && (!w.text || (m->tokenizer && j->spec->items)) && (!w.features || j->spec->nfeatures > 0);
 }
 
 static const char *why_not(const encode_job *j) {
     if (j->m->why_no_image) return j->m->why_no_image;
+    if (j->m->why_no_audio) return j->m->why_no_audio;
     return j->m->why_no_text;
 }
 
 /* The smallest set of inputs that gives all wanted taps. A network of several modalities is asked only for what the taps need. */
 static lb_status find_needs(encode_job *j) {
-    static const encode_needs tries[] = {{true, false, false}, {false, true, false}, {false, false, true}, {true, true, false},
-                                         {true, false, true},  {false, true, true},  {true, true, true}};
+    static const encode_needs tries[] = {{.audio = true}, {.audio = true, .prompt = true}, {.image = true}, {.text = true}, {.features = true}, {.image = true, .text = true}, {.image = true, .features = true}, {.text = true, .features = true},
+                                         {.image = true, .text = true, .features = true}};
     lb_status st = LB_OK;
     lb_buf why = {0};
     for (size_t i = 0; i < LB_COUNT(tries); i++) {
@@ -105,6 +122,11 @@ static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
     lb_tap_spec *t = &j->taps[i];
     const char *name = j->spec->taps[i];
     char text[96];
+    if (!of_network(j, i)) { /* bytes of the text; begin and end of each window */
+        bool written = i == j->text_tap;
+        *t = (lb_tap_spec){.name = name, .rank = written ? 1 : 2, .dtype = written ? LB_U8 : LB_F32, .ragged = true, .shape = {0, 2}};
+        return LB_OK;
+    }
     if (a->rank[i] < 1 || a->shape[i][0] != a->n) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' has shape %s: no value per item", name, lb_shape_text(text, sizeof text, a->rank[i], a->shape[i]));
     *t = (lb_tap_spec){.name = name, .rank = a->rank[i] - 1, .dtype = j->spec->dtype, .deflate = j->spec->deflate};
     for (int d = 1; d < a->rank[i]; d++) {
@@ -115,6 +137,12 @@ static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
         t->shape[0] = 0;
     }
     if (is_logits(name) && t->rank == 1 && !t->ragged && t->shape[0] > j->spec->topk) t->topk = j->spec->topk;
+    if (j->window_s <= 0) return LB_OK;
+    if (t->rank == LB_MAX_RANK) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' has no room for an axis of windows", name);
+    memmove(t->shape + 1, t->shape, (size_t)t->rank * sizeof *t->shape);
+    t->shape[0] = 0;
+    t->rank++;
+    t->ragged = true;
     return LB_OK;
 }
 
@@ -122,6 +150,13 @@ lb_status encode_plan(encode_job *j) {
     lb_status st = LB_OK;
     const cli_encode_spec *s = j->spec;
     if (s->ntaps < 1 || s->ntaps > ENCODE_TAPS) return lb_fail(LB_E_ARG, "%d taps: want 1 to %d", s->ntaps, ENCODE_TAPS);
+    j->text_tap = j->times_tap = -1;
+    for (int i = 0; i < s->ntaps; i++) {
+        if (strcmp(s->taps[i], "text") == 0) j->text_tap = i;
+        if (strcmp(s->taps[i], "times") == 0 && s->window_s > 0) j->times_tap = i;
+    }
+    if (j->text_tap >= 0 && !j->m->writer) return lb_fail(LB_E_UNSUPPORTED, "%s", j->m->why_no_writer ? j->m->why_no_writer : "this model writes no text");
+    if (j->m->has_audio) LB_TRY(encode_audio_plan(j));
     if (j->m->has_image) {
         lb_image_spec_size(&j->m->image, 512, 512, &j->width, &j->height); /* of a square picture, where the spec leaves it open */
     }
@@ -133,7 +168,7 @@ lb_status encode_plan(encode_job *j) {
     j->ntaps = s->ntaps;
     j->views = 1;
     if (s->views) LB_TRY(encode_views_plan(j));
-    j->batch = s->batch > 0 ? s->batch : !j->needs.image ? 32 : j->views < 16 ? 16 / j->views : 1;
+    j->batch = s->batch > 0 ? s->batch : j->needs.audio ? 8 : !j->needs.image ? 32 : j->views < 16 ? 16 / j->views : 1;
 done:
     return st;
 }

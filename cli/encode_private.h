@@ -9,7 +9,8 @@ enum { ENCODE_TAPS = 64, ENCODE_INPUTS = 16 }; /* taps of the model; a file may 
 
 /* What the wanted taps need, of all that the network could take. */
 typedef struct encode_needs {
-    bool image, text, features;
+    bool image, text, features, audio;
+    bool prompt; /* of a network of sound: the tokens that a text begins with */
 } encode_needs;
 
 /* ---- encode_flight.c: items that are being worked on, known after a crash ---- */
@@ -36,6 +37,9 @@ typedef struct encode_job {
     int ntaps;                    /* as written */
     int64_t views;                /* pictures of an item: 1, or --views */
     int64_t batch;
+    int text_tap, times_tap;      /* taps that no network gives: written text, times of windows; -1 = not wanted */
+    lb_audio_prepare audio;       /* the model's, with windows of the asked length; its log-mel is borrowed */
+    double window_s;
     encode_flight *flight;
 } encode_job;
 
@@ -48,6 +52,13 @@ typedef struct encode_sample {
     int32_t width, height;
     int64_t *ids;
     int64_t count;
+    float *audio;                 /* [windows, ...]: audio_rank sizes in audio_shape */
+    int64_t windows, audio_shape[3], audio_size;
+    int audio_rank;
+    double seconds;               /* of the whole sound */
+    float *made[ENCODE_TAPS];     /* values of taps that are there already, with their first sizes; else they are rows of the run's tensors */
+    int64_t made_count[ENCODE_TAPS];
+    lb_buf written;
 } encode_sample;
 
 /* A batch: consecutive items; the model's inputs as tensors. */
@@ -57,6 +68,15 @@ typedef struct encode_batch {
     int count;
     lb_named in[ENCODE_INPUTS];
 } encode_batch;
+
+/* ---- encode_audio.c ---- */
+/* The spec of sound for this run. */
+LB_MUST_USE lb_status encode_audio_plan(encode_job *j);
+LB_MUST_USE lb_status encode_audio_prepare(const encode_job *j, const lb_item *item, encode_sample *s);
+/* Runs a batch's windows and writes text; fills `made` of its samples. */
+LB_MUST_USE lb_status encode_audio_run(const encode_job *j, lb_tape *t, encode_batch *b);
+/* Text that goes on from each sample's tokens, into `made`. */
+LB_MUST_USE lb_status encode_write_texts(const encode_job *j, lb_tape *t, encode_batch *b);
 
 const lb_item *encode_item(const encode_job *j, int64_t i); /* NULL when items come from a feature file */
 /* Which inputs the taps need, the size of pictures, and the taps' shapes. */

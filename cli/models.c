@@ -220,10 +220,37 @@ done:
     return st;
 }
 
+static lb_status open_audio(cli_model *m, const char *folder) {
+    lb_value *beside = NULL, *processor = NULL;
+    lb_status st = LB_OK;
+    if (!cli_model_takes(m, "audio")) return LB_OK;
+    if (folder) LB_TRY(read_beside(&beside, folder, "preprocessor_config.json"));
+    if (folder && !beside) LB_TRY(read_beside(&processor, folder, "processor_config.json"));
+    const lb_value *spec = beside ? beside : lb_get(processor, "feature_extractor");
+    if (spec) LB_TRY(lb_audio_prepare_from(&m->audio, spec));
+    else if (m->model->arch->preprocess) LB_TRY(lb_audio_prepare_parse(&m->audio, m->model->arch->preprocess));
+    else if (!(m->why_no_audio = lb_format_dup("%s: nothing says how sound is prepared (preprocessor_config.json)", m->path))) st = LB_E_NOMEM;
+    if (st == LB_OK) m->has_audio = !m->why_no_audio;
+done:
+    lb_value_free(beside);
+    lb_value_free(processor);
+    return st;
+}
+
+static lb_status open_writer(cli_model *m, const char *folder, const lb_value *config) {
+    const struct lb_text_decoder *d = m->model->arch->decoder;
+    if (!d) return LB_OK;
+    lb_status st = folder ? cli_writer_open(&m->writer, folder, config, d->memory != NULL) : lb_fail(LB_E_NOTFOUND, "a weight file alone has no tokenizer");
+    if (st != LB_E_NOTFOUND && st != LB_E_UNSUPPORTED) return st;
+    m->why_no_writer = lb_format_dup("%s: writes no text: %s", m->path, lb_error_text());
+    lb_error_clear();
+    return m->why_no_writer ? LB_OK : LB_E_NOMEM;
+}
+
 static lb_status open_text(cli_model *m, const char *folder, const lb_value *config) {
     lb_value *sentence = NULL;
     lb_status st = LB_OK;
-    if (!cli_model_takes(m, "ids")) return LB_OK;
+    if (!cli_model_takes(m, "ids") || cli_model_takes(m, "audio")) return LB_OK;
     st = folder ? lb_tokenizer_open(&m->tokenizer, folder) : lb_fail(LB_E_NOTFOUND, "a weight file alone has no tokenizer");
     if (st == LB_E_NOTFOUND || st == LB_E_UNSUPPORTED) {
         m->why_no_text = lb_format_dup("%s: no tokenizer: %s", m->path, lb_error_text());
@@ -259,6 +286,7 @@ static lb_status find_print(cli_model *m, const lb_weights *w) {
     /* the file's own SHA-256, then 8 digits over what the network was told besides */
     snprintf(m->print.weights, sizeof m->print.weights, "%s+%.8s", w->sha256, hex);
     if (m->has_image) lb_map_put(v, "image", lb_image_spec_value(&m->image));
+    if (m->has_audio) lb_map_put(v, "audio", lb_audio_prepare_value(&m->audio));
     if (m->tokenizer) lb_map_int(v, "max_tokens", m->max_tokens);
     if (st == LB_OK) st = hash_value(hex, v);
     else lb_value_free(v);
@@ -312,6 +340,8 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
     LB_TRY(cli_load_weights(m->model, w, file));
     LB_TRY(open_image(m, folder, config));
+    LB_TRY(open_audio(m, folder));
+    LB_TRY(open_writer(m, folder, config));
     LB_TRY(open_text(m, folder, config));
     LB_TRY(find_print(m, w));
     *out = m;
@@ -331,6 +361,10 @@ void cli_model_close(cli_model *m) {
     lb_tokenizer_close(m->tokenizer);
     lb_free(m->why_no_image);
     lb_free(m->why_no_text);
+    lb_free(m->why_no_audio);
+    lb_free(m->why_no_writer);
+    lb_audio_prepare_free(&m->audio);
+    cli_writer_close(m->writer);
     lb_free(m->name);
     lb_free(m->path);
     lb_free(m);

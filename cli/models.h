@@ -3,7 +3,9 @@
  * exported folder, a weight file. And running it over items. */
 #ifndef LB_CLI_MODELS_H
 #define LB_CLI_MODELS_H
+#include "audio/prepare.h"
 #include "cli/cli.h"
+#include "cli/writer.h"
 #include "datasets/augment.h"
 #include "datasets/reader.h"
 #include "io/cache.h"
@@ -12,7 +14,7 @@
 #include "text/tokenizer.h"
 #include "vision/preprocess.h"
 
-extern const lb_family lb_archs; /* all archs of vision, text and cli, one table */
+extern const lb_family lb_archs; /* all archs of vision, text, audio and cli, one table */
 
 typedef struct cli_model {
     char *name, *path;
@@ -21,7 +23,10 @@ typedef struct cli_model {
     bool has_image;
     lb_image_spec image;     /* when it takes pictures */
     int64_t max_tokens;      /* texts are cut to this; 0 = never */
-    char *why_no_image, *why_no_text; /* it takes them, but something is missing: what */
+    bool has_audio;
+    lb_audio_prepare audio;  /* when it takes sound */
+    cli_writer *writer;      /* when it writes text; NULL otherwise */
+    char *why_no_image, *why_no_text, *why_no_audio, *why_no_writer; /* it takes or gives them, but something is missing: what */
     lb_fingerprint print;    /* weights, preprocessing, tokenizer filled */
 } cli_model;
 
@@ -66,7 +71,9 @@ typedef struct cli_encode_spec {
     lb_augment_spec augment;
     uint64_t seed;            /* of the draws */
     int64_t topk;             /* taps named logits, or ending in .logits, as their largest probabilities; 0 = all */
-    int64_t batch;            /* 0 = 16 pictures, 32 texts */
+    int64_t batch;            /* 0 = 16 pictures, 32 texts, 8 windows of sound */
+    double window_s;          /* sound is cut into windows of so many seconds, a row of each tap a window; 0 = the model's first window */
+    cli_writing writing;      /* for the tap `text` */
     bool retry_failed;        /* a finished file: its failed items are tried again, the others' rows are kept */
     const char *what;         /* shown with the progress; NULL = "encode" */
     lb_progress *progress;

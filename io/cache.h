@@ -24,7 +24,7 @@ typedef struct lb_tap_spec {
     int64_t shape[LB_MAX_RANK];
     bool ragged;
     bool deflate;                   /* chunks are shuffled and deflated (level 1) by worker threads */
-    lb_dtype dtype;                 /* stored: LB_F32, LB_F16, LB_BF16 (u16 with attribute "dtype"="bf16"), LB_I8 (with "/scale/<tap>" f32 per row) */
+    lb_dtype dtype;                 /* stored: LB_F32, LB_F16, LB_BF16 (u16 with attribute "dtype"="bf16"), LB_I8 (with "/scale/<tap>" f32 per row), LB_U8 (whole numbers to 255: bytes of text) */
     int64_t topk;                   /* of a vector of logits only the topk largest probabilities are kept, as two taps: <tap>.indices, <tap>.values
                                        (docs/cache-format.md); 0 = all. dtype does not matter then */
     int64_t classes;                /* of a tap that lb_cache_copy_row takes from a cache: its lb_cache_tap's; else 0 */

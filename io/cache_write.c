@@ -66,8 +66,8 @@ static lb_status copy_keys(lb_cache_writer *w, const char *const *keys) {
 static lb_status check_tap(const lb_cache_writer *w, const lb_tap_spec *t) {
     int64_t bytes = (int64_t)lb_dtype_size(t->dtype);
     bool indices = t->classes && (t->dtype == LB_U16 || t->dtype == LB_U32);
-    if (!indices && t->dtype != LB_F32 && t->dtype != LB_F16 && t->dtype != LB_BF16 && t->dtype != LB_I8)
-        return lb_fail(LB_E_ARG, "%s: tap '%s' as %s: want f32, f16, bf16 or i8", w->path, t->name, lb_dtype_name(t->dtype));
+    if (!indices && t->dtype != LB_F32 && t->dtype != LB_F16 && t->dtype != LB_BF16 && t->dtype != LB_I8 && t->dtype != LB_U8)
+        return lb_fail(LB_E_ARG, "%s: tap '%s' as %s: want f32, f16, bf16, i8 or u8", w->path, t->name, lb_dtype_name(t->dtype));
     if (t->rank < (t->ragged ? 1 : 0) || t->rank + (t->ragged ? 0 : 1) > LB_MAX_RANK) return lb_fail(LB_E_SHAPE, "%s: tap '%s' has rank %d", w->path, t->name, t->rank);
     if (!t->name[0] || strlen(t->name) > 95 || strchr(t->name, '/')) return lb_fail(LB_E_ARG, "%s: '%s' cannot be the name of a tap (1 to 95 bytes without '/')", w->path, t->name);
     for (int d = t->ragged ? 1 : 0; d < t->rank; d++)
@@ -297,10 +297,20 @@ static lb_status add_half(lb_buf *out, lb_dtype dtype, const float *x, int64_t n
     return LB_OK;
 }
 
+static lb_status add_bytes(lb_buf *out, const float *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t b = (uint8_t)x[i];
+        if ((float)b != x[i]) return lb_fail(LB_E_NUMERIC, "element %lld is %g, which u8 cannot hold", (long long)i, (double)x[i]);
+        lb_buf_add(out, &b, 1);
+    }
+    return LB_OK;
+}
+
 static lb_status add_value(lb_buf *out, const lb_tap_spec *t, const float *x, int64_t length) {
     int64_t n = cache_value_bytes(t, length) / (int64_t)lb_dtype_size(t->dtype);
     if (t->ragged) lb_buf_add(out, &length, sizeof length);
     if (t->dtype == LB_I8) return add_i8(out, x, n);
+    if (t->dtype == LB_U8) return add_bytes(out, x, n);
     if (t->dtype != LB_F32) return add_half(out, t->dtype, x, n);
     lb_buf_add(out, x, (size_t)n * sizeof *x);
     return LB_OK;

@@ -39,13 +39,14 @@ static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, int64
     return lb_linear(t, x, lb_slice(t, w, 0, from, to, 1), b, LB_ACT_NONE);
 }
 
-/* q from x, k and v from y: [.,.,width] each. */
-static void project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *s, const heads *n, lb_tensor *out[3]) {
+/* q from x, k and v from y: [.,.,width] each; q alone where the others are held by a cache. */
+static void project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *s, const heads *n, bool held, lb_tensor *out[3]) {
     lb_tape *t = lb_nn_tape(m);
     const lb_attend_names *names = s->names;
     int64_t q = n->h * n->d, kv = n->g * n->d;
     if (names->in_proj && x != y) {
         out[0] = in_proj(m, x, s, q + 2 * kv, 0, q);
+        if (held) return;
         out[1] = in_proj(m, y, s, q + 2 * kv, q, q + kv);
         out[2] = in_proj(m, y, s, q + 2 * kv, q + kv, q + 2 * kv);
     } else if (names->qkv || names->in_proj) {
@@ -55,21 +56,22 @@ static void project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *
         out[2] = lb_slice(t, all, -1, q + kv, q + 2 * kv, 1);
     } else {
         out[0] = lbi_linear(m, x, or_else(names->q, "q_proj"), q, LB_ACT_NONE, !s->no_bias);
+        if (held) return;
         lb_tensor *both = names->kv ? lbi_linear(m, y, names->kv, 2 * kv, LB_ACT_NONE, !s->no_bias) : NULL;
-        out[1] = both ? lb_slice(t, both, -1, 0, kv, 1) : lbi_linear(m, y, or_else(names->k, "k_proj"), kv, LB_ACT_NONE, !s->no_bias);
+        out[1] = both ? lb_slice(t, both, -1, 0, kv, 1) : lbi_linear(m, y, or_else(names->k, "k_proj"), kv, LB_ACT_NONE, !s->no_bias && !s->no_key_bias);
         out[2] = both ? lb_slice(t, both, -1, kv, 2 * kv, 1) : lbi_linear(m, y, or_else(names->v, "v_proj"), kv, LB_ACT_NONE, !s->no_bias);
     }
 }
 
-/* Keys and values behind the cached ones, which are not part of the graph. */
-static void from_cache(lb_nn *m, lb_kv_cache *cache, lb_tensor **k, lb_tensor **v) {
+/* Keys and values behind the cached ones, which are not part of the graph; held: the cached ones alone. */
+static void from_cache(lb_nn *m, lb_kv_cache *cache, bool held, lb_tensor **k, lb_tensor **v) {
     lb_tape *t = lb_nn_tape(m);
     if (!lb_tape_ok(t) || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return;
-    if ((*k)->requires_grad || (*v)->requires_grad) {
+    if (!held && ((*k)->requires_grad || (*v)->requires_grad)) {
         lb_tape_fail(t, LB_E_ARG, "attention: a cache of keys and values is for runs without gradient");
         return;
     }
-    lb_status st = lb_kv_cache_append(cache, *k, *v);
+    lb_status st = held ? LB_OK : lb_kv_cache_append(cache, *k, *v);
     if (st != LB_OK) lb_tape_fail_status(t, st);
     *k = lb_kv_cache_keys(cache);
     *v = lb_kv_cache_values(cache);
@@ -113,6 +115,16 @@ static bool sizes(lb_nn *m, const lb_tensor *x, const lb_attend_spec *s, heads *
     return true;
 }
 
+/* x [R,L,C] to y of N < R samples: [N,R/N L,C] and back. */
+static lb_tensor *attend_in_groups(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *spec) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t rows = x->shape[0], length = x->shape[1];
+    if (y->shape[0] < 1 || rows % y->shape[0] || spec->causal || spec->cos || (spec->mask && spec->mask->rank > 2))
+        return lb_tape_fail(t, LB_E_SHAPE, "attention of %lld samples to %lld: expected a divisor, and no order of the queries", (long long)rows, (long long)y->shape[0]);
+    x = lb_nn_attend(m, lb_reshape(t, x, 3, (int64_t[]){y->shape[0], rows / y->shape[0] * length, x->shape[2]}), y, spec);
+    return lb_reshape(t, x, 3, (int64_t[]){rows, length, -1});
+}
+
 lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *spec) {
     static const lb_attend_names usual = {0};
     lb_tape *t = lb_nn_tape(m);
@@ -122,8 +134,10 @@ lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_sp
     if (!s.names) s.names = &usual;
     if (!y) y = x;
     if (!sizes(m, x, &s, &n)) return lb_inert(t);
-    project(m, x, y, &s, &n, part);
-    for (int i = 0; i < 3; i++) {
+    if (y->rank == 3 && y->shape[0] != x->shape[0]) return attend_in_groups(m, x, y, spec);
+    bool held = s.fixed && s.cache && lb_kv_cache_length(s.cache) > 0;
+    project(m, x, y, &s, &n, held, part);
+    for (int i = 0; i < (held ? 1 : 3); i++) {
         const char *norm = i == 0 ? s.names->q_norm : i == 1 ? s.names->k_norm : NULL;
         int64_t count = i == 0 ? n.h : n.g;
         if (!lb_tape_ok(t)) return lb_inert(t);
@@ -132,7 +146,7 @@ lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_sp
         part[i] = lb_permute(t, part[i], (int[]){0, 2, 1, 3});
         if (s.cos && i < (s.turn_queries_only ? 1 : 2)) part[i] = lb_rotary(t, part[i], s.cos, s.sin, s.interleaved);
     }
-    if (s.cache) from_cache(m, s.cache, &part[1], &part[2]);
+    if (s.cache) from_cache(m, s.cache, held, &part[1], &part[2]);
     if (s.prefix_k) {
         part[1] = prepend(t, s.prefix_k, part[1]);
         part[2] = prepend(t, s.prefix_v, part[2]);

@@ -23,7 +23,7 @@ LB_API void lb_kv_cache_free(lb_kv_cache *c);
 LB_API int64_t lb_kv_cache_length(const lb_kv_cache *c); /* tokens */
 /** Forgets all tokens from `length` on (no effect when there are fewer). */
 LB_API void lb_kv_cache_cut(lb_kv_cache *c, int64_t length);
-/** Sample i becomes what sample from[i] was (beam search); count samples, as many as before. LB_E_ARG for an index outside. */
+/** Sample i becomes what sample from[i] was (beam search); there are `count` samples from now on. LB_E_ARG for an index outside. */
 LB_API LB_MUST_USE lb_status lb_kv_cache_pick(lb_kv_cache *c, int64_t count, const int64_t *from);
 /** Appends keys [N,G,L,D] and values [N,G,L,E] with data. LB_E_LIMIT beyond the capacity, LB_E_SHAPE for other sizes than before. */
 LB_API LB_MUST_USE lb_status lb_kv_cache_append(lb_kv_cache *c, const lb_tensor *k, const lb_tensor *v);
@@ -48,6 +48,7 @@ typedef struct lb_attend_spec {
     int64_t out_width;       /* 0 = width of x */
     const lb_attend_names *names;
     bool no_bias, no_out_bias;
+    bool no_key_bias;          /* of three linears, that of the keys has none (Whisper) */
     lb_tensor *mask;           /* i64 or u8: [N,S], [N,L,S] or what lb_attention takes with four axes; 1 = attend */
     lb_tensor *bias, *relative; /* as lb_attention */
     double scale, softcap, dropout;
@@ -60,10 +61,12 @@ typedef struct lb_attend_spec {
     double eps;
     lb_tensor *prefix_k, *prefix_v; /* [N,G,P,D] and [N,G,P,E], or N = 1 for all: seen by every query, in front of the keys */
     lb_kv_cache *cache;   /* keys and values go behind those of earlier calls (no gradient) */
+    bool fixed;           /* the cache is that of y, the same in every call: filled by the first, then read */
     lb_tensor **map;      /* NULL, or receives the weights [N,H,L,S], which are then kept in memory */
 } lb_attend_spec;
 
-/** Attention of x [N,L,C] to y [N,S,C'] (y NULL = x itself): linear maps, heads, lb_attention, output map. @return [N,L,out_width] */
+/** Attention of x [N,L,C] to y [N,S,C'] (y NULL = x itself): linear maps, heads, lb_attention, output map. y may have fewer samples, a divisor of N: then
+ *  that many rows of x in turn attend to each (beams of one item); without places, causal rule and masks by queries. @return [N,L,out_width] */
 LB_API lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *spec);
 
 /** Channels attend to channels (cross-covariance): q, k L2-normalised over tokens, weights softmax(temperature_h k^T q) [D,D] per head, fused

@@ -76,13 +76,14 @@ lb_status lb_kv_cache_pick(lb_kv_cache *c, int64_t count, const int64_t *from) {
     if (!c->all[0]) return LB_OK;
     int64_t n = c->all[0]->shape[0];
     for (int64_t i = 0; i < count; i++)
-        if (count != n || from[i] < 0 || from[i] >= n) return lb_fail(LB_E_ARG, "cache of keys and values: sample %lld of %lld, %lld asked for", (long long)from[i], (long long)n, (long long)count);
+        if (from[i] < 0 || from[i] >= n) return lb_fail(LB_E_ARG, "cache of keys and values: sample %lld of %lld", (long long)from[i], (long long)n);
     for (int i = 0; i < 2; i++) {
         lb_tensor *next = NULL;
-        lb_status st = lb_tensor_new(&next, LB_REAL, 4, c->all[i]->shape);
+        const int64_t *was = c->all[i]->shape;
+        lb_status st = lb_tensor_new(&next, LB_REAL, 4, (int64_t[]){count, was[1], was[2], was[3]});
         if (st != LB_OK) return st;
-        size_t bytes = n > 0 ? (size_t)(lb_numel(next) / n) * sizeof(lb_real) : 0;
-        for (int64_t k = 0; k < n; k++) memcpy((char *)next->data + (size_t)k * bytes, (const char *)c->all[i]->data + (size_t)from[k] * bytes, bytes);
+        size_t bytes = (size_t)(was[1] * was[2] * was[3]) * sizeof(lb_real);
+        for (int64_t k = 0; k < count; k++) memcpy((char *)next->data + (size_t)k * bytes, (const char *)c->all[i]->data + (size_t)from[k] * bytes, bytes);
         lb_tensor_free(c->all[i]);
         c->all[i] = next;
     }

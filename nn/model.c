@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/sig.h"
+#include "nn/outside.h"
 
 enum { INPUTS_MAX = 16 };
 
@@ -142,3 +143,25 @@ lb_status lb_model_taps(lb_model *m, void (*seen)(void *ctx, const char *tap, in
 }
 
 lb_status lb_model_plan(lb_model *m, lb_model_cost *out) { return example_run(m, false, NULL, NULL, out); }
+
+/* ---- outside configs ---- */
+
+static lb_status take_text(const lb_param *p, void *cfg, const char *text) {
+    lb_act act = LB_ACT_NONE;
+    if (!p->choices || strcmp(p->choices, LB_ACT_CHOICES) != 0) return lb_param_set_text(p, cfg, text);
+    lb_status st = lb_config_act(&act, text);
+    return st == LB_OK ? lb_param_set_text(p, cfg, lb_act_name(act)) : st;
+}
+
+lb_status lb_params_from_config(const lb_param *table, void *cfg, const lb_value *config) {
+    lb_status st = LB_OK;
+    for (const lb_param *p = table; p->name && st == LB_OK; p++) {
+        const lb_value *v = lb_get(config, p->name);
+        bool text = p->type == LB_T_TEXT;
+        if (!v || (v->kind == LB_V_TEXT) != text) continue;
+        if (text) st = take_text(p, cfg, v->text);
+        else if (v->kind == LB_V_BOOL) st = lb_param_set_number(p, cfg, v->boolean);
+        else if (v->kind == LB_V_INT || v->kind == LB_V_REAL) st = lb_param_set_number(p, cfg, lb_get_real(config, p->name, 0));
+    }
+    return st;
+}

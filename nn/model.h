@@ -16,6 +16,8 @@ typedef struct lb_named {
     lb_tensor *x;
 } lb_named;
 
+struct lb_text_decoder; /* nn/generate.h */
+
 typedef struct lb_arch {
     LB_HEAD;
     const char *kind;    /* "image", "text", "audio", "joint": what a batch must hold */
@@ -33,9 +35,14 @@ typedef struct lb_arch {
     bool (*outside_name)(char *dst, size_t cap, const char *name, int variant);
     int outside_variants; /* how many spellings outside_name knows; 0 = 1 */
     bool whole_texts;     /* texts are always padded to the longest length, and padding is attended to (SigLIP) */
-    /* Preprocessing when the model's folder does not say: keys as vision/preprocess.h reads them, as JSON text. NULL = none. */
+    /* Preprocessing when the model's folder does not say: keys as vision/preprocess.h, or audio/prepare.h, reads them, as JSON text. NULL = none. */
     const char *preprocess;
+    const struct lb_text_decoder *decoder; /* NULL = it writes no text */
 } lb_arch;
+
+/** Fills every row of a table from the key of the same name in an outside config.json, where there is one of its kind; the others stay. A row whose
+ *  choices are LB_ACT_CHOICES takes Hugging Face's name of an activation (nn/outside.h). */
+LB_API LB_MUST_USE lb_status lb_params_from_config(const lb_param *table, void *cfg, const lb_value *config);
 
 #define LB_ARCH(name) const lb_arch lb_arch_##name
 

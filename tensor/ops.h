@@ -74,13 +74,16 @@ typedef struct lb_conv3d_spec {
 } lb_conv3d_spec;
 
 /* Frequencies of rotary positions (rotary_table); base 0 = 10000. */
-typedef enum lb_rotary_scaling { LB_ROTARY_PLAIN = 0, LB_ROTARY_LINEAR, LB_ROTARY_NTK, LB_ROTARY_LLAMA3 } lb_rotary_scaling;
+typedef enum lb_rotary_scaling { LB_ROTARY_PLAIN = 0, LB_ROTARY_LINEAR, LB_ROTARY_NTK, LB_ROTARY_LLAMA3, LB_ROTARY_YARN } lb_rotary_scaling;
 typedef struct lb_rotary_spec {
     int64_t pairs; /* half of the width that is turned */
     double base;
     lb_rotary_scaling scaling;
-    double factor, low, high; /* how much longer than trained; the last two for LB_ROTARY_LLAMA3: low_freq_factor, high_freq_factor */
-    int64_t length;           /* LB_ROTARY_LLAMA3: trained length */
+    double factor, low, high; /* how much longer than trained; the last two for LB_ROTARY_LLAMA3: low_freq_factor, high_freq_factor; LB_ROTARY_YARN: turns within
+                               * the trained length, below which waves are stretched whole, above which not at all (beta_slow, beta_fast) */
+    int64_t length;           /* LB_ROTARY_LLAMA3, LB_ROTARY_YARN: trained length */
+    double magnitude;         /* of the tables; 0 = 1 */
+    bool exact;               /* LB_ROTARY_YARN: borders between pairs are not rounded to whole ones */
 } lb_rotary_spec;
 
 /* Resizing of the last one to three axes of x [N,C,...]; arrays go from the first of them. All zero but the sizes: PyTorch's nearest. */

@@ -191,12 +191,74 @@ static void misfits(const lb_model *m, const char *folder, const lb_value *one) 
     CHECK(named);
 }
 
+/* ---- text that decoders write ---- */
+
+static int64_t *numbers(const lb_value *list, int64_t *count) {
+    int64_t n = 0, *x = NULL;
+    for (int64_t i = 0; list && i < list->count; i++) n += list->items[i]->kind == LB_V_LIST ? list->items[i]->count : 1;
+    if (!CHECK((x = lb_alloc((size_t)n + 1, sizeof *x)) != NULL)) exit(2);
+    *count = 0;
+    for (int64_t i = 0; list && i < list->count; i++) {
+        const lb_value *v = list->items[i];
+        for (int64_t k = 0; k < (v->kind == LB_V_LIST ? v->count : 1); k++) x[(*count)++] = v->kind == LB_V_LIST ? v->items[k]->integer : v->integer;
+    }
+    return x;
+}
+
+static void same_texts(const lb_generated *g, const lb_value *way) {
+    const lb_value *texts = lb_get(way, "texts"), *scores = lb_get(way, "scores");
+    if (!CHECK_INT(g->count, texts->count)) return;
+    for (int64_t i = 0; i < g->count; i++) {
+        int64_t n = 0, *want = numbers(texts->items[i], &n);
+        if (CHECK_INT(g->length[i], n))
+            for (int64_t k = 0; k < n; k++) CHECK_INT(g->ids[i][k], want[k]);
+        /* sums of logarithms in float32 there, of some ten tokens */
+        if (scores) CHECK_NEAR(g->score[i], scores->items[i]->real, 1e-4);
+        lb_free(want);
+    }
+}
+
+static void write_text(cli_model *m, lb_tape *t, const lb_tensor *memory, const lb_value *way) {
+    lb_generate_spec spec = {.beams = lb_get_int(way, "beams", 1), .length_penalty = lb_get_real(way, "length_penalty", 1), .early_stopping = lb_get_bool(way, "early_stopping", false), .max_new = lb_get_int(way, "max_new", 0)};
+    int64_t eos = 0, size = 0, masks = 0, *end = numbers(lb_get(way, "eos"), &eos), *suppress = numbers(lb_get(way, "suppress"), &spec.suppress_count), *begin = numbers(lb_get(way, "begin_suppress"), &spec.begin_suppress_count);
+    int64_t *ids = numbers(lb_get(way, "ids"), &size), *mask = numbers(lb_get(way, "mask"), &masks), rows = lb_get(way, "ids")->count;
+    lb_generated g = {0};
+    for (; spec.eos_count < eos; spec.eos_count++) spec.eos[spec.eos_count] = end[spec.eos_count];
+    spec.suppress = suppress;
+    spec.begin_suppress = begin;
+    if (CHECK_OK(lb_generate(&g, m->model, t, &(lb_prompts){.count = rows, .length = size / rows, .ids = ids, .mask = masks ? mask : NULL, .memory = memory}, &spec))) same_texts(&g, way);
+    lb_generated_free(&g);
+    lb_free(end), lb_free(suppress), lb_free(begin), lb_free(ids), lb_free(mask);
+}
+
+/* Every way of writing: greedy and by beams, with what ends and what must not come. */
+static void writes(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
+    const lb_value *ways = lb_get(one, "generate");
+    lb_tape *t = NULL;
+    lb_tensor *y = NULL, *memory = NULL;
+    const char *tap = ways && m->model->arch->decoder ? m->model->arch->decoder->memory : NULL;
+    char **names = NULL;
+    int64_t count = 0;
+    lb_named in[INPUTS] = {0};
+    if (!ways || !CHECK(m->model->arch->decoder != NULL) || !CHECK_OK(lb_tape_new(&t))) return;
+    int n = read_inputs(f, name, one, in, &names, &count);
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    if (tap) lb_model_run(m->model, t, n, in, 1, &tap, &y);
+    if (tap && CHECK_OK(lb_tape_status(t))) CHECK_OK(lb_tensor_copy(&memory, y, LB_F32));
+    for (int64_t i = 0; i < ways->count; i++) write_text(m, t, memory, ways->items[i]);
+    lb_tape_free(t);
+    lb_tensor_free(memory);
+    for (int i = 0; i < n; i++) lb_tensor_free(in[i].x);
+    lb_names_free(names, count);
+}
+
 static void one_case(lb_h5 *f, const char *name, const lb_value *one) {
     const char *folder = check_tmp("model");
     cli_model *m = NULL;
     if (!CHECK_OK(lb_make_folders(folder))) return;
     if (write_folder(folder, one) && CHECK_OK(cli_model_open(&m, folder))) {
         run(m, f, name, one);
+        writes(m, f, name, one);
         misfits(m->model, folder, one);
     }
     cli_model_close(m);

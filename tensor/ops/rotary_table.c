@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cos, sin [...,P] of position f_i, f_i = base^(-i / P), i < P, after the scaling for texts longer than those trained on:
  * linear: f / factor. NTK: base factor^(P / (P - 1)). Llama 3: waves of more than length / low positions get f / factor, those below
- * length / high stay, between them the two are mixed by (length / wave - low) / (high - low). */
+ * length / high stay, between them the two are mixed by (length / wave - low) / (high - low). YaRN: pair i gets f (1 - r) + f r / factor, r from 0 at pair p(high) to 1
+ * at pair p(low), p(n) = P log(length / (2 pi n)) / log base the pair that turns n times, rounded down and up. All times the magnitude. */
 #include <math.h>
 #include <string.h>
 #include "tensor/ops.h"
@@ -23,11 +24,22 @@ static bool shape(lb_call *c) {
     return true;
 }
 
+/* How far pair i is stretched, 0 to 1. */
+static double yarn_share(const lb_rotary_spec *p, double i) {
+    double pairs = (double)p->pairs, turn = log((double)p->length / (2 * M_PI)), all = log(p->base);
+    double first = pairs * (turn - log(p->high)) / all, last = pairs * (turn - log(p->low)) / all;
+    first = fmax(p->exact ? first : floor(first), 0);
+    last = fmin(p->exact ? last : ceil(last), 2 * pairs - 1);
+    if (first == last) last += 0.001;
+    return fmin(fmax((i - first) / (last - first), 0), 1);
+}
+
 static double frequency(const lb_rotary_spec *p, int64_t i) {
     double pairs = (double)p->pairs, base = p->base, length = (double)p->length;
     if (p->scaling == LB_ROTARY_NTK && pairs > 1) base *= pow(p->factor, pairs / (pairs - 1));
     double f = pow(base, -(double)i / pairs), waves = length * f / (2 * M_PI);
     if (p->scaling == LB_ROTARY_LINEAR) return f / p->factor;
+    if (p->scaling == LB_ROTARY_YARN) return f * (1 - yarn_share(p, (double)i) * (1 - 1 / p->factor));
     if (p->scaling != LB_ROTARY_LLAMA3 || waves > p->high) return f;
     if (waves < p->low) return f / p->factor;
     double share = (waves - p->low) / (p->high - p->low);
@@ -37,12 +49,13 @@ static double frequency(const lb_rotary_spec *p, int64_t i) {
 static void forward(lb_call *c) {
     const lb_rotary_spec *p = c->params;
     int64_t rows = lb_numel(c->in[0]);
+    double size = p->magnitude > 0 ? p->magnitude : 1;
     for (int64_t k = 0; k < p->pairs; k++) {
         double f = frequency(p, k);
         for (int64_t i = 0; i < rows; i++) {
             double angle = (double)lb_i(c->in[0])[i] * f;
-            lb_r(c->out[0])[i * p->pairs + k] = (lb_real)cos(angle);
-            lb_r(c->out[1])[i * p->pairs + k] = (lb_real)sin(angle);
+            lb_r(c->out[0])[i * p->pairs + k] = (lb_real)(size * cos(angle));
+            lb_r(c->out[1])[i * p->pairs + k] = (lb_real)(size * sin(angle));
         }
     }
 }
@@ -50,11 +63,13 @@ static void forward(lb_call *c) {
 static const lb_rotary_spec plain = {.pairs = 3, .base = 10000}, linear = {.pairs = 2, .base = 100, .scaling = LB_ROTARY_LINEAR, .factor = 4};
 static const lb_rotary_spec ntk = {.pairs = 4, .base = 1000, .scaling = LB_ROTARY_NTK, .factor = 2};
 static const lb_rotary_spec llama = {.pairs = 8, .base = 10000, .scaling = LB_ROTARY_LLAMA3, .factor = 8, .low = 1, .high = 4, .length = 64};
+static const lb_rotary_spec yarn = {.pairs = 8, .base = 1000, .scaling = LB_ROTARY_YARN, .factor = 4, .low = 1, .high = 32, .length = 64, .magnitude = 1.2};
 static const lb_op_case cases[] = {
     {.name = "plain", .rank = {1}, .shape = {{5}}, .imax = 50, .params = &plain},
     {.name = "linear", .rank = {2}, .shape = {{2, 3}}, .imax = 50, .params = &linear},
     {.name = "ntk", .rank = {1}, .shape = {{4}}, .imax = 50, .params = &ntk},
     {.name = "llama 3", .rank = {1}, .shape = {{6}}, .imax = 100, .params = &llama},
+    {.name = "yarn", .rank = {1}, .shape = {{6}}, .imax = 100, .params = &yarn},
     {.name = "empty", .rank = {1}, .shape = {{0}}, .imax = 5, .params = &plain},
 };
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "text/sentence.h"
+#include <stdio.h>
+#include <string.h>
+#include "nn/outside.h"
+#include "tensor/arrange.h"
+#include "tensor/derived.h"
+#include "text/archs.h"
+
+/* Sum of x [N,L,C] weighted by w [N,L], over the sum of w to the power. */
+static lb_tensor *weighted(lb_tape *t, lb_tensor *x, lb_tensor *w, double power) {
+    lb_tensor *sum = lb_sum(t, lb_mul(t, x, lb_unsqueeze(t, w, -1)), 1, false), *all = lb_clamp(t, lb_sum(t, w, 1, true), 1e-9, LB_REAL_MAX);
+    return lb_div(t, sum, power == 1 ? all : lb_pow_scalar(t, all, power));
+}
+
+static lb_tensor *one_pooling(lb_tape *t, lb_tensor *x, lb_tensor *mask, const char *how) {
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    int64_t length = x->shape[1];
+    lb_tensor *w = lb_to_real(t, mask);
+    if (strcmp(how, "mean") == 0) return lb_mean_tokens(t, x, mask);
+    if (strcmp(how, "mean_sqrt_len") == 0) return weighted(t, x, w, 0.5);
+    if (strcmp(how, "weightedmean") == 0) return weighted(t, x, lb_mul(t, w, lb_range(t, 1, 1, length)), 1);
+    if (strcmp(how, "cls") == 0) return lb_squeeze(t, lb_slice(t, x, 1, 0, 1, 1), 1);
+    if (strcmp(how, "lasttoken") == 0) { /* where the count of tokens reaches its end */
+        lb_tensor *last = lb_mul(t, w, lb_to_real(t, lb_eq(t, lb_cumsum(t, w, 1), lb_sum(t, w, 1, true))));
+        return weighted(t, x, last, 1);
+    }
+    if (strcmp(how, "max") == 0) {
+        lb_tensor *off = lb_unsqueeze(t, lb_add_scalar(t, lb_neg(t, w), 1), -1);
+        return lb_max(t, lb_masked_fill(t, x, lb_expand(t, off, 3, x->shape), -1e9), 1, false);
+    }
+    return lb_tape_fail(t, LB_E_ARG, "pooling '%s': cls, max, mean, mean_sqrt_len, weightedmean, lasttoken or none wanted", how);
+}
+
+static lb_tensor *pool(lb_tape *t, lb_tensor *x, lb_tensor *mask, const char *how) {
+    enum { MOST = 6 };
+    lb_tensor *part[MOST];
+    int n = 0;
+    char word[32];
+    for (const char *p = how; *p && n < MOST; n++) {
+        size_t size = strcspn(p, "+");
+        snprintf(word, sizeof word, "%.*s", (int)size, p);
+        part[n] = one_pooling(t, x, mask, word);
+        p += size + (p[size] == '+');
+    }
+    return n == 1 ? part[0] : lb_concat(t, n, part, 1);
+}
+
+void lb_sentence_head(lb_nn *m, lb_tensor *tokens, lb_tensor *mask, const lb_sentence *s) {
+    lb_tape *t = lb_nn_tape(m);
+    if (strcmp(s->pooling, "none") == 0) return;
+    lb_tensor *x = pool(t, tokens, mask, s->pooling);
+    lb_nn_tap(m, x, "pooled");
+    if (s->dense) {
+        lb_act act = strcmp(s->dense_act, "none") == 0 ? LB_ACT_NONE : lb_act_named(s->dense_act);
+        x = s->dense_bias ? lb_nn_linear(m, x, "dense.linear", s->dense, act) : lb_nn_linear_no_bias(m, x, "dense.linear", s->dense, act);
+    }
+    lb_nn_tap(m, s->normalize ? lb_normalize(t, x, 1e-12) : x, "embedding");
+}
+
+lb_tensor *lb_places_after_padding(lb_tape *t, lb_tensor *ids, int64_t padding) {
+    if (!lb_tape_ok(t) || ids->rank != 2) return lb_inert(t);
+    int64_t n = ids->shape[0], length = ids->shape[1], *x = lb_calloc((size_t)(n * length) + 1, sizeof *x);
+    lb_status st = x ? LB_OK : LB_E_NOMEM;
+    if (st == LB_OK && lb_tape_get_mode(t) != LB_TAPE_SHAPES) st = lb_read_i64(ids, x, n * length);
+    for (int64_t i = 0; st == LB_OK && i < n; i++)
+        for (int64_t k = 0, seen = 0; k < length; k++) {
+            bool token = x[i * length + k] != padding;
+            seen += token;
+            x[i * length + k] = padding + (token ? seen : 0);
+        }
+    if (lb_tape_get_mode(t) == LB_TAPE_SHAPES && x) memset(x, 0, (size_t)(n * length) * sizeof *x);
+    lb_tensor *y = st == LB_OK ? lb_input(t, LB_I64, 2, ids->shape, x, LB_I64) : lb_tape_fail_status(t, st);
+    lb_free(x);
+    return y;
+}

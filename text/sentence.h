@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From tokens to one vector, as sentence-transformers do it (Reimers and Gurevych, arXiv:1908.10084): pooling, dense maps, L2 norm. */
+#ifndef LB_TEXT_SENTENCE_H
+#define LB_TEXT_SENTENCE_H
+#include "nn/model.h"
+LB_BEGIN
+
+typedef struct lb_sentence {
+    const char *pooling;
+    int64_t dense;
+    const char *dense_act;
+    bool dense_bias, normalize;
+} lb_sentence;
+
+/* The rows of a table whose config T has a lb_sentence named `sentence`. */
+#define LB_SENTENCE_ROW(T, field, type_) .name = #field, .type = type_, .offset = offsetof(T, sentence.field)
+#define LB_SENTENCE_PARAMS(T, pooling_, normalize_)                                                                                                          \
+    {LB_SENTENCE_ROW(T, pooling, LB_T_TEXT), .def_text = pooling_, .unit = "TEXT", .text = "how tokens become one vector: cls, max, mean, mean_sqrt_len, weightedmean, lasttoken; several joined by + stand side by side; none"}, \
+    {LB_SENTENCE_ROW(T, dense, LB_T_I64), .def = 0, .min = 0, .max = 1000000, .unit = "1", .text = "width of a map behind the pooling; 0 = none"},           \
+    {LB_SENTENCE_ROW(T, dense_act, LB_T_TEXT), .def_text = "tanh", .choices = "tanh|none|gelu|relu|silu|sigmoid", .unit = "TEXT", .text = "its activation"},  \
+    {LB_SENTENCE_ROW(T, dense_bias, LB_T_BOOL), .def = 1, .min = 0, .max = 1, .unit = "", .text = "it has a bias"},                                           \
+    {LB_SENTENCE_ROW(T, normalize, LB_T_BOOL), .def = normalize_, .min = 0, .max = 1, .unit = "", .text = "embedding is L2-normalised"}
+
+/** tokens [N,L,C], mask i64 [N,L] -> [N,D]; marks the taps `pooled` and `embedding` (none with pooling none). An unknown pooling fails the tape. */
+LB_API void lb_sentence_head(lb_nn *m, lb_tensor *tokens, lb_tensor *mask, const lb_sentence *s);
+
+/* What folders hold beside their tokens' network. */
+/** Places of RoBERTa and MPNet: padding + 1 and on for what is no padding, padding elsewhere. i64 [N,L], by the values of ids; zeros on a SHAPES tape. */
+LB_API lb_tensor *lb_places_after_padding(lb_tape *t, lb_tensor *ids, int64_t padding);
+
+LB_END
+#endif
