@@ -25,7 +25,7 @@ static lb_status prepare_windows(const encode_job *j, const lb_audio *a, encode_
     lb_status st = LB_OK;
     int64_t cut = j->window_s > 0 ? p->step : p->window ? p->window : a->frames;
     s->windows = all && p->step > 0 ? (a->frames + p->step - 1) / p->step : 1;
-    if (s->windows > 1 && (s->windows - 1) * p->step + (p->window - p->step) >= a->frames) s->windows--; /* the window before reaches the end */
+    if (s->windows > 1 && (s->windows - 2) * p->step + cut >= a->frames) s->windows--; /* the window before reaches the end */
     lb_audio_prepare_shape(p, a->frames, &s->audio_rank, s->audio_shape);
     s->audio_size = 1;
     for (int d = 0; d < s->audio_rank; d++) s->audio_size *= s->audio_shape[d];

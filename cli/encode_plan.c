@@ -136,8 +136,10 @@ static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
         t->ragged = true;
         t->shape[0] = 0;
     }
-    if (is_logits(name) && t->rank == 1 && !t->ragged && t->shape[0] > j->spec->topk) t->topk = j->spec->topk;
-    if (j->window_s <= 0) return LB_OK;
+    if (j->window_s <= 0) {
+        if (is_logits(name) && t->rank == 1 && !t->ragged && t->shape[0] > j->spec->topk) t->topk = j->spec->topk;
+        return LB_OK;
+    }
     if (t->rank == LB_MAX_RANK) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' has no room for an axis of windows", name);
     memmove(t->shape + 1, t->shape, (size_t)t->rank * sizeof *t->shape);
     t->shape[0] = 0;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/sig.h"
 #include "cli/fetch.h"
+#include "cli/sentence.h"
 #include "nn/outside.h"
 
 /* ---- finding it ---- */
@@ -170,28 +171,6 @@ static lb_status read_beside(lb_value **out, const char *folder, const char *nam
     return st;
 }
 
-/* sentence-transformers: modules.json lists pooling and normalisation; the pooling's own folder says which. Put into the config as
- * "pooling" (mean, cls, max) and "normalize", where bert's from_config looks. */
-static lb_status read_modules(lb_value *config, const char *folder) {
-    lb_value *modules = NULL, *pooling = NULL;
-    lb_status st = LB_OK;
-    LB_TRY(read_beside(&modules, folder, "modules.json"));
-    for (int64_t i = 0; modules && modules->kind == LB_V_LIST && i < modules->count; i++) {
-        const char *type = lb_get_text(modules->items[i], "type", ""), *inner = lb_get_text(modules->items[i], "path", "");
-        if (lb_ends_with(type, ".Normalize")) lb_map_bool(config, "normalize", true);
-        if (!lb_ends_with(type, ".Pooling") || pooling) continue;
-        char *path = lb_path_join(folder, inner);
-        st = path ? read_beside(&pooling, path, "config.json") : LB_E_NOMEM;
-        lb_free(path);
-        if (st != LB_OK) goto done;
-        lb_map_text(config, "pooling", lb_get_bool(pooling, "pooling_mode_cls_token", false) ? "cls" : lb_get_bool(pooling, "pooling_mode_max_tokens", false) ? "max" : "mean");
-    }
-done:
-    lb_value_free(modules);
-    lb_value_free(pooling);
-    return st;
-}
-
 bool cli_model_takes(const cli_model *m, const char *input) {
     char text[512];
     lb_sig *sig = NULL;
@@ -260,7 +239,7 @@ static lb_status open_text(cli_model *m, const char *folder, const lb_value *con
     if (st != LB_OK) return st;
     LB_TRY(read_beside(&sentence, folder, "sentence_bert_config.json"));
     m->max_tokens = lb_get_int(sentence, "max_seq_length", m->tokenizer->max_tokens);
-    m->max_tokens = lb_get_int(config, "max_tokens", m->max_tokens ? m->max_tokens : lb_config_int(config, "max_position_embeddings|text_config.max_position_embeddings|model_cfg.text_cfg.context_length", 0, 0));
+    m->max_tokens = lb_get_int(config, "max_tokens", m->max_tokens ? m->max_tokens : lb_config_int(config, "max_position_embeddings|n_positions|text_config.max_position_embeddings|model_cfg.text_cfg.context_length", 0, 0));
 done:
     lb_value_free(sentence);
     return st;
@@ -303,7 +282,7 @@ static lb_status read_config(lb_value **out, const char *folder) {
     for (size_t i = 0; folder && st == LB_OK && !*out && i < LB_COUNT(files); i++) st = read_beside(out, folder, files[i]);
     if (st == LB_OK && !*out && !(*out = lb_value_map())) st = LB_E_NOMEM;
     if (st == LB_OK && (*out)->kind != LB_V_MAP) st = lb_fail(LB_E_FORMAT, "%s: config.json is to be a JSON object", folder);
-    if (st == LB_OK && folder) st = read_modules(*out, folder);
+    if (st == LB_OK && folder) st = cli_sentence_config(*out, folder);
     return st;
 }
 
@@ -336,6 +315,7 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(read_config(&config, folder));
     LB_TRY(cli_open_weights(&w, &file, m->path));
     LB_TRY(cli_check_pinned(m->path, file, w->sha256));
+    if (folder) LB_TRY(cli_sentence_weights(w, config, folder));
     const lb_value *own = lb_get(config, "limbeck");
     LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
     LB_TRY(cli_load_weights(m->model, w, file));

@@ -312,3 +312,33 @@ done:
     lb_weights_close(w);
     return st;
 }
+
+/* Prefix before the names of tensors from `first` on. */
+static lb_status rename_from(lb_weights *w, int64_t first, const char *prefix) {
+    for (int64_t i = first; i < w->count; i++) {
+        char *name = lb_format_dup("%s%s", prefix, w->at[i].name);
+        if (!name) return LB_E_NOMEM;
+        lb_free(w->at[i].name);
+        w->at[i].name = name;
+    }
+    return LB_OK;
+}
+
+lb_status lb_weights_join(lb_weights *w, const char *path, const char *prefix) {
+    holder *h = w->owner;
+    char hashes[2][65];
+    int64_t before = w->count;
+    lb_mmap *maps = lb_realloc(h->maps, (size_t)h->map_count + 1, sizeof *maps);
+    if (!maps) return LB_E_NOMEM;
+    h->maps = maps;
+    memset(&maps[h->map_count], 0, sizeof *maps);
+    memcpy(hashes[0], w->sha256, sizeof hashes[0]);
+    lb_status st = add_file(w, path, hashes[1]);
+    if (st == LB_OK) st = rename_from(w, before, prefix);
+    lb_free(h->sorted);
+    h->sorted = NULL;
+    if (st == LB_OK) st = sort_names(w);
+    if (st != LB_OK) return lb_where(st, "%s", path);
+    hash_of_hashes(hashes, 2, w->sha256);
+    return LB_OK;
+}

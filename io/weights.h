@@ -43,6 +43,9 @@ extern LB_API const lb_family lb_weight_formats;
 /** Opens a file, or a sharded index (*.index.json). LB_E_FORMAT names the file, the tensor or byte, and what was expected.
  *  Immutable afterwards, share freely. */
 LB_API LB_MUST_USE lb_status lb_weights_open(lb_weights **out, const char *path);
+/** Adds the tensors of another file, `prefix` before their names; the hash becomes one over both. Before the weights are shared or searched. After a
+ *  failure w can only be closed. */
+LB_API LB_MUST_USE lb_status lb_weights_join(lb_weights *w, const char *path, const char *prefix);
 LB_API void lb_weights_close(lb_weights *w);
 LB_API const lb_weight *lb_weights_find(const lb_weights *w, const char *name);
 /** Memory owned by the weights until close (for readers that convert). */

@@ -147,10 +147,8 @@ lb_status lb_model_plan(lb_model *m, lb_model_cost *out) { return example_run(m,
 /* ---- outside configs ---- */
 
 static lb_status take_text(const lb_param *p, void *cfg, const char *text) {
-    lb_act act = LB_ACT_NONE;
-    if (!p->choices || strcmp(p->choices, LB_ACT_CHOICES) != 0) return lb_param_set_text(p, cfg, text);
-    lb_status st = lb_config_act(&act, text);
-    return st == LB_OK ? lb_param_set_text(p, cfg, lb_act_name(act)) : st;
+    bool act = p->choices && strcmp(p->choices, LB_ACT_CHOICES) == 0;
+    return act ? lb_config_act_to(p, cfg, text) : lb_param_set_text(p, cfg, text);
 }
 
 lb_status lb_params_from_config(const lb_param *table, void *cfg, const lb_value *config) {

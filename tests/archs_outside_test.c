@@ -297,8 +297,80 @@ static void all_groups(void) {
     lb_names_free(names, count);
 }
 
+/* ---- a folder of sentence-transformers: the head of the case bert-dense said by its modules ---- */
+
+static void write_text_file(const char *folder, const char *name, const char *text) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    CHECK_OK(lb_file_write(path, text, strlen(text)));
+}
+
+/* Tensors whose names begin with `prefix` (else: those that do not), as <folder>/model.safetensors without it. */
+static void write_part(const char *folder, const lb_value *shapes, const char *prefix, bool with) {
+    lb_tensor *x[64];
+    const char *names[64];
+    char path[1024];
+    int64_t n = 0;
+    for (int64_t i = 0; i < shapes->count && n < 64; i++) {
+        bool begins = strncmp(shapes->keys[i], prefix, strlen(prefix)) == 0;
+        if (begins != with) continue;
+        x[n] = tensor_of(shapes->items[i]);
+        by_rule(x[n], shapes->keys[i]);
+        names[n++] = shapes->keys[i] + (with ? strlen(prefix) : 0);
+    }
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    CHECK_OK(lb_make_folders(folder));
+    CHECK_OK(lb_safetensors_write(path, n, names, (const lb_tensor *const *)x, NULL));
+    for (int64_t i = 0; i < n; i++) lb_tensor_free(x[i]);
+}
+
+static void write_sentence_folder(const char *folder, const lb_value *one) {
+    static const char *const head[] = {"pooling", "dense", "dense_act", "dense_bias", "normalize"};
+    char part[1024];
+    lb_value *config = lb_value_map();
+    const lb_value *all = lb_get(one, "config");
+    for (int64_t i = 0; i < all->count; i++) {
+        bool own = false;
+        for (size_t k = 0; k < LB_COUNT(head); k++) own |= strcmp(all->keys[i], head[k]) == 0;
+        if (!own) lb_map_put(config, all->keys[i], lb_value_copy(all->items[i]));
+    }
+    write_part(folder, lb_get(one, "tensors"), "dense.", false);
+    CHECK_OK(write_json(folder, "config.json", config));
+    lb_value_free(config);
+    write_text_file(folder, "modules.json", "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}, {\"idx\": 1, \"path\": \"1_Pooling\", \"type\": \"sentence_transformers.models.Pooling\"},"
+                                            "{\"idx\": 2, \"path\": \"2_Dense\", \"type\": \"sentence_transformers.models.Dense\"}, {\"idx\": 3, \"path\": \"3_Normalize\", \"type\": \"sentence_transformers.models.Normalize\"}]");
+    snprintf(part, sizeof part, "%s/2_Dense", folder);
+    write_part(part, lb_get(one, "tensors"), "dense.", true);
+    write_text_file(part, "config.json", "{\"in_features\": 48, \"out_features\": 10, \"bias\": true, \"activation_function\": \"torch.nn.modules.activation.Tanh\"}");
+    snprintf(part, sizeof part, "%s/1_Pooling", folder);
+    CHECK_OK(lb_make_folders(part));
+    write_text_file(part, "config.json", "{\"word_embedding_dimension\": 24, \"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": true, \"pooling_mode_max_tokens\": true}");
+}
+
+static void sentence_folder(void) {
+    const char *folder = check_tmp("sentence");
+    char json[1024], h5[1024];
+    lb_value *cases = NULL;
+    lb_h5 *f = NULL;
+    cli_model *m = NULL, *other = NULL;
+    snprintf(json, sizeof json, "%s", check_data("archs/outside/text.json"));
+    snprintf(h5, sizeof h5, "%s", check_data("archs/outside/text.h5"));
+    if (!CHECK_OK(lb_json_read(&cases, json)) || !CHECK_OK(lb_h5_open(&f, h5)) || !CHECK_OK(lb_make_folders(folder))) goto done;
+    const lb_value *one = lb_get(cases, "bert-dense");
+    write_sentence_folder(folder, one);
+    if (CHECK_OK(cli_model_open(&m, folder))) run(m, f, "bert-dense", one);
+    write_text_file(folder, "modules.json", "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.CNN\"}]");
+    CHECK_FAILS(cli_model_open(&other, folder), LB_E_UNSUPPORTED, "models.CNN");
+done:
+    cli_model_close(m);
+    if (f) CHECK_OK(lb_h5_close(f));
+    lb_value_free(cases);
+    CHECK_OK(lb_remove_all(folder));
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "archs-outside", (check_test[]){
         {"as published", all_groups},
+        {"sentence-transformers", sentence_folder},
         {0}});
 }

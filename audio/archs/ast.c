@@ -102,7 +102,7 @@ static const lb_rename published[] = {
     {"layers.*.attention.o_proj", "encoder.layer.*.attention.output.dense"}, {"layers.*.mlp.fc1", "encoder.layer.*.intermediate.dense"}, {"layers.*.mlp.fc2", "encoder.layer.*.output.dense"},
     {"layers.*.layernorm_before", "encoder.layer.*.layernorm_before"}, {"layers.*.layernorm_after", "encoder.layer.*.layernorm_after"}, {"classifier", "/classifier"}, {0}};
 static const lb_rename plain[] = {{"classifier", "/classifier"}, {0}};
-static const lb_spelling spellings[] = {{"audio_spectrogram_transformer.", published}, {NULL, published}, {"audio_spectrogram_transformer.", plain}, {NULL, plain}};
+static const lb_spelling spellings[] = {{"audio_spectrogram_transformer.", {published}}, {"", {published}}, {"audio_spectrogram_transformer.", {plain}}, {"", {plain}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(ast) = {.id = "ast", .title = "Audio Spectrogram Transformer", .source = "arXiv:2104.01778; names of Hugging Face ASTModel", .params = params, .params_size = sizeof(config), .kind = "audio", .inputs = "audio[N,T,F]",

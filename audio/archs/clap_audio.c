@@ -160,7 +160,7 @@ static const lb_rename published[] = {
     {"layers.*.blocks.*.attn.qkv.bias", "layers.*.blocks.*.attention.self.query.bias+layers.*.blocks.*.attention.self.key.bias+layers.*.blocks.*.attention.self.value.bias"},
     {"layers.*.blocks.*.attn.proj", "layers.*.blocks.*.attention.output.dense"}, {"layers.*.blocks.*.attn.relative_position_bias_table", "layers.*.blocks.*.attention.self.relative_position_bias_table"},
     {"layers.*.blocks.*.mlp.fc1", "layers.*.blocks.*.intermediate.dense"}, {"layers.*.blocks.*.mlp.fc2", "layers.*.blocks.*.output.dense"}, {"projection", "/audio_projection"}, {0}};
-static const lb_spelling spellings[] = {{"audio_model.audio_encoder.", published}, {"audio_encoder.", published}};
+static const lb_spelling spellings[] = {{"audio_model.audio_encoder.", {published}}, {"audio_encoder.", {published}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(clap_audio) = {.id = "clap_audio", .title = "sound side of CLAP (HTSAT)", .source = "arXiv:2211.06687, arXiv:2202.00874; names of Hugging Face ClapAudioModelWithProjection", .params = params, .params_size = sizeof(config), .kind = "audio",

@@ -180,7 +180,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static const lb_rename old_names[] = {{"lm_head", "/lm_head"}, {0}};
 static const lb_rename new_names[] = {{"encoder.pos_conv_embed.conv.weight_g", "encoder.pos_conv_embed.conv.parametrizations.weight.original0"}, {"encoder.pos_conv_embed.conv.weight_v", "encoder.pos_conv_embed.conv.parametrizations.weight.original1"}, {"lm_head", "/lm_head"}, {0}};
-static const lb_spelling spellings[] = {{NULL, old_names}, {NULL, new_names}, {"wav2vec2.", old_names}, {"wav2vec2.", new_names}, {"hubert.", old_names}, {"hubert.", new_names}};
+static const lb_spelling spellings[] = {{"", {old_names}}, {"", {new_names}}, {"wav2vec2.", {old_names}}, {"wav2vec2.", {new_names}}, {"hubert.", {old_names}}, {"hubert.", {new_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(wav2vec2) = {.id = "wav2vec2", .title = "wav2vec 2.0 and HuBERT", .source = "arXiv:2006.11477, arXiv:2106.07447; names of Hugging Face Wav2Vec2Model", .params = params, .params_size = sizeof(config), .kind = "audio",

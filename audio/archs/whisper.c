@@ -136,7 +136,7 @@ static const lb_rename ctranslate2_names[] = {
 static const lb_rename huggingface_names[] = {{"proj_out", "/proj_out"}, {0}};
 
 enum { HUGGINGFACE, HUGGINGFACE_BARE, OPENAI, CTRANSLATE2, SPELLINGS };
-static const lb_spelling spellings[SPELLINGS] = {{"model.", huggingface_names}, {NULL, NULL}, {NULL, openai_names}, {NULL, ctranslate2_names}};
+static const lb_spelling spellings[SPELLINGS] = {{"model.", {huggingface_names}}, {"", {NULL}}, {"", {openai_names}}, {"", {ctranslate2_names}}};
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     bool there = lb_spell(dst, cap, name, &spellings[variant]);

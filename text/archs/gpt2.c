@@ -96,7 +96,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static const lb_rename conv1d_names[] = {{"h.*.attn.c_attn.weight", "^h.*.attn.c_attn.weight"}, {"h.*.attn.c_proj.weight", "^h.*.attn.c_proj.weight"}, {"h.*.mlp.c_fc.weight", "^h.*.mlp.c_fc.weight"},
                                          {"h.*.mlp.c_proj.weight", "^h.*.mlp.c_proj.weight"}, {"lm_head", "/lm_head"}, {"dense", "/dense"}, {0}};
-static const lb_spelling spellings[] = {{NULL, conv1d_names}, {"transformer.", conv1d_names}};
+static const lb_spelling spellings[] = {{"", {conv1d_names}}, {"transformer.", {conv1d_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(gpt2) = {.id = "gpt2", .title = "GPT-2: decoder of text", .source = "Radford et al., 2019; names of Hugging Face GPT2Model", .params = params, .params_size = sizeof(config), .kind = "text",

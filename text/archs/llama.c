@@ -178,7 +178,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 }
 
 static const lb_rename hf_names[] = {{"lm_head", "/lm_head"}, {"dense", "/dense"}, {0}};
-static const lb_spelling spellings[] = {{"model.", hf_names}, {NULL, hf_names}};
+static const lb_spelling spellings[] = {{"model.", {hf_names}}, {"", {hf_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(llama) = {.id = "llama", .title = "LLaMA, Mistral, Qwen2, Qwen3: decoders of text", .source = "arXiv:2302.13971; names of Hugging Face LlamaModel", .params = params, .params_size = sizeof(config), .kind = "text",

@@ -74,14 +74,11 @@ static int recognise(const lb_value *json, const char *const *tensors, int64_t c
 /* "relu", "gated-gelu": the gated one is the approximation by tanh. */
 static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
-    lb_act act = LB_ACT_NONE;
     const char *map = lb_get_text(json, "feed_forward_proj", lb_config_is(json, "mt5") ? "gated-gelu" : "relu");
     lb_status st = lb_params_from_config(params, cfg, json);
     c->gated = strncmp(map, "gated-", 6) == 0;
     if (c->gated) map = strcmp(map, "gated-gelu") == 0 ? "gelu_new" : map + 6;
-    if (st == LB_OK) st = lb_config_act(&act, map);
-    if (st == LB_OK) st = lb_param_set_text(lb_param_find(params, "act"), cfg, lb_act_name(act));
-    return st;
+    return st == LB_OK ? lb_config_act_to(lb_param_find(params, "act"), cfg, map) : st;
 }
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) {

@@ -82,7 +82,7 @@ def main():
     plain = dict(add_pooling_layer=False)
     record(r, "bert", bert("Bert", hidden_act="gelu_new", layer_norm_eps=1e-6), dict(pooling="cls", normalize=True))
     record(r, "bert-mean", lambda: tr.BertModel(tr.BertConfig(**SMALL, max_position_embeddings=9, type_vocab_size=1, hidden_act="relu"), **plain), dict(pooling="mean"))
-    record(r, "bert-dense", bert("Bert"), dict(pooling="mean+max", dense=10, dense_bias=True, dense_act="tanh", normalize=True))
+    record(r, "bert-dense", bert("Bert"), dict(pooling="max+mean", dense=10, dense_bias=True, dense_act="tanh", normalize=True))
     record(r, "roberta", bert("Roberta", type_vocab_size=1), dict(pooling="weightedmean"))
     record(r, "roberta-padding", bert("Roberta", pad_token_id=3, hidden_act="silu"), dict(pooling="mean_sqrt_len"), ids=IDS.where(IDS != 1, 3), mask=(IDS != 1).long())
     record(r, "xlm-roberta", bert("XLMRoberta"), dict(pooling="cls"))
