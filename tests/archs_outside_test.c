@@ -237,19 +237,18 @@ static void writes(cli_model *m, lb_h5 *f, const char *name, const lb_value *one
     lb_tape *t = NULL;
     lb_tensor *y = NULL, *memory = NULL;
     const char *tap = ways && m->model->arch->decoder ? m->model->arch->decoder->memory : NULL;
-    char **names = NULL;
-    int64_t count = 0;
+    inputs given = {0};
     lb_named in[INPUTS] = {0};
     if (!ways || !CHECK(m->model->arch->decoder != NULL) || !CHECK_OK(lb_tape_new(&t))) return;
-    int n = read_inputs(f, name, one, in, &names, &count);
+    read_inputs(f, name, one, &given);
+    for (int i = 0; i < given.n; i++) in[i] = (lb_named){given.names[i], given.x[i]};
     lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
-    if (tap) lb_model_run(m->model, t, n, in, 1, &tap, &y);
+    if (tap) lb_model_run(m->model, t, given.n, in, 1, &tap, &y);
     if (tap && CHECK_OK(lb_tape_status(t))) CHECK_OK(lb_tensor_copy(&memory, y, LB_F32));
     for (int64_t i = 0; i < ways->count; i++) write_text(m, t, memory, ways->items[i]);
     lb_tape_free(t);
     lb_tensor_free(memory);
-    for (int i = 0; i < n; i++) lb_tensor_free(in[i].x);
-    lb_names_free(names, count);
+    for (int i = 0; i < given.n; i++) lb_tensor_free(given.x[i]);
 }
 
 static void one_case(lb_h5 *f, const char *name, const lb_value *one) {
