@@ -72,3 +72,56 @@ lb_status cli_bench_random(cli_bench *b, lb_tensor **out, const char *name, int 
     for (int64_t i = 0, n = lb_numel(*out); i < n; i++) x[i] = (lb_real)lb_rng_normal(&r);
     return LB_OK;
 }
+
+/* ---- forward runs ---- */
+
+typedef struct forward {
+    lb_model *model;
+    lb_tape *tape;
+    lb_named in[2];
+    int nin;
+    const char *tap;
+} forward;
+
+static lb_status forward_once(void *ctx) {
+    forward *f = ctx;
+    lb_tensor *out = NULL;
+    lb_model_run(f->model, f->tape, f->nin, f->in, 1, &f->tap, &out);
+    lb_status st = lb_tape_status(f->tape);
+    lb_tape_reset(f->tape);
+    return st;
+}
+
+/* Ids below 1000 and a mask of ones, or normal numbers. */
+static lb_status forward_inputs(cli_bench *b, forward *f, const cli_bench_net *net) {
+    lb_status st = LB_OK;
+    if (strcmp(net->input, "ids") != 0) {
+        f->in[f->nin++].name = net->input;
+        return cli_bench_random(b, &f->in[0].x, net->input, net->rank, net->shape);
+    }
+    lb_rng r = lb_rng_of(b->cli->seed, 0, net->name);
+    for (; f->nin < 2 && st == LB_OK; f->nin++) {
+        f->in[f->nin].name = f->nin ? "mask" : "ids";
+        st = lb_tensor_new(&f->in[f->nin].x, LB_I64, net->rank, net->shape);
+        for (int64_t i = 0; st == LB_OK && i < lb_numel(f->in[f->nin].x); i++) ((int64_t *)f->in[f->nin].x->data)[i] = f->nin ? 1 : lb_rng_below(&r, 1000);
+    }
+    return st;
+}
+
+lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net) {
+    lb_status st = LB_OK;
+    forward f = {.tap = net->tap};
+    double seconds = 0;
+    if (!cli_bench_wants(b, net->name)) return LB_OK;
+    LB_TRY(cli_bench_model(b, &f.model, net->arch, net->params));
+    LB_TRY(lb_tape_new(&f.tape));
+    lb_tape_set_mode(f.tape, LB_TAPE_NO_GRAD);
+    LB_TRY(forward_inputs(b, &f, net));
+    LB_TRY(cli_bench_best(b, &seconds, net->runs, 2, forward_once, &f));
+    LB_TRY(cli_bench_say(b, net->name, "limbeck", (double)net->shape[0] / seconds, net->unit));
+done:
+    for (int i = 0; i < 2; i++) lb_tensor_free(f.in[i].x);
+    lb_tape_free(f.tape);
+    lb_model_free(f.model);
+    return st;
+}

@@ -29,4 +29,17 @@ LB_MUST_USE lb_status cli_bench_model(cli_bench *b, lb_model **out, const char *
 /** A tensor of its own with normal numbers that are a function of seed and name. */
 LB_MUST_USE lb_status cli_bench_random(cli_bench *b, lb_tensor **out, const char *name, int rank, const int64_t *shape);
 
+
+/* A forward run of a network with random weights, in evaluation without gradient. */
+typedef struct cli_bench_net {
+    const char *name, *arch, *params; /* of the figure; of the arch, as JSON text */
+    const char *input, *tap;          /* "ids": whole numbers, with a mask of ones; else normal numbers */
+    int rank;
+    int64_t shape[4];
+    const char *unit;                 /* items (the first size) a second: "img/s" */
+    int runs;
+} cli_bench_net;
+/** Measures and says it, where it is asked for. */
+LB_MUST_USE lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net);
+
 #endif

@@ -48,6 +48,14 @@ void lb_count_positions(int64_t *dst, const int64_t *mask, int64_t n, int64_t le
         }
 }
 
+lb_tensor *lb_nn_logits(lb_nn *m, lb_tensor *x, int64_t vocab, const char *tied, const char *own) {
+    int64_t width = x->rank > 0 ? x->shape[x->rank - 1] : 0;
+    if (!tied) return lb_nn_linear_no_bias(m, x, own, vocab, LB_ACT_NONE);
+    return lb_linear(lb_nn_tape(m), x, lb_nn_param(m, tied, 2, (int64_t[]){vocab, width}, LB_INIT_NORMAL, 0.02), NULL, LB_ACT_NONE);
+}
+
+bool lb_nn_wants_logits(lb_nn *m) { return lb_nn_wants(m, "logits") || lb_tape_get_mode(lb_nn_tape(m)) == LB_TAPE_SHAPES; }
+
 /* ---- the network ---- */
 
 static lb_status run_decoder(search *s, int64_t rows, int64_t length, const int64_t *ids, const int64_t *places, int64_t seen, lb_tensor **y) {

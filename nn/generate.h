@@ -60,6 +60,11 @@ LB_API void lb_generated_free(lb_generated *g);
  *  Fails: LB_E_UNSUPPORTED without a decoder, LB_E_LIMIT for prompts longer than the network takes. Thread: as the tape. */
 LB_API LB_MUST_USE lb_status lb_generate(lb_generated *out, lb_model *m, lb_tape *t, const lb_prompts *prompts, const lb_generate_spec *spec);
 
+/** Tokens [R,L,C] to logits [R,L,vocab] without bias: by the table `tied` [vocab,C], or by the linear `own`, whichever is not NULL. */
+LB_API lb_tensor *lb_nn_logits(lb_nn *m, lb_tensor *x, int64_t vocab, const char *tied, const char *own);
+/** Are logits to be made in a run of a whole text? Where they are asked for, or only shapes are. */
+LB_API bool lb_nn_wants_logits(lb_nn *m);
+
 /** Positions of masked prompts, as Hugging Face counts them when it generates: those before the token whose mask is 1; 0 on padding. [N,L] */
 LB_API void lb_count_positions(int64_t *dst, const int64_t *mask, int64_t n, int64_t length);
 

@@ -94,9 +94,8 @@ static lb_tensor *decode(lb_nn *m, const void *cfg, const lb_decode *d) {
     }
     if (d->last) x = lb_slice(t, x, 1, -1, INT64_MAX, 1);
     x = lb_nn_layer_norm(m, x, "layer_norm", 1e-5);
-    lb_tensor *y = c->tie_word_embeddings ? lb_linear(t, x, table, NULL, LB_ACT_NONE) : NULL;
-    x = lb_nn_out(m, y ? y : x);
-    return y ? x : lb_nn_linear_no_bias(m, x, "proj_out", c->vocab_size, LB_ACT_NONE);
+    x = lb_nn_out(m, x);
+    return lb_nn_logits(m, x, c->vocab_size, c->tie_word_embeddings ? "decoder.embed_tokens.weight" : NULL, "proj_out");
 }
 
 static int64_t layers_of(const void *cfg) { return ((const config *)cfg)->decoder_layers; }

@@ -56,9 +56,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
     const config *c = cfg;
     (void)input;
-    *rank = 2;
-    shape[0] = 1;
-    shape[1] = c->max_position_embeddings < 16 ? c->max_position_embeddings : 16;
+    lb_text_example(c->max_position_embeddings, rank, shape);
 }
 
 static int recognise(const lb_value *json, const char *const *tensors, int64_t count) {

@@ -56,10 +56,7 @@ static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
     return lb_nn_layer_norm(m, x, "ln_f", c->layer_norm_epsilon);
 }
 
-static lb_tensor *logits(lb_nn *m, const config *c, lb_tensor *x) {
-    if (!c->tie_word_embeddings) return lb_nn_linear_no_bias(m, x, "lm_head", c->vocab_size, LB_ACT_NONE);
-    return lb_linear(lb_nn_tape(m), x, lb_nn_param(m, "wte.weight", 2, (int64_t[]){c->vocab_size, c->n_embd}, LB_INIT_NORMAL, 0.02), NULL, LB_ACT_NONE);
-}
+static lb_tensor *logits(lb_nn *m, const config *c, lb_tensor *x) { return lb_nn_logits(m, x, c->vocab_size, c->tie_word_embeddings ? "wte.weight" : NULL, "lm_head"); }
 
 static lb_tensor *decode(lb_nn *m, const void *cfg, const lb_decode *d) { return logits(m, cfg, run(m, cfg, d)); }
 static int64_t layers_of(const void *cfg) { return ((const config *)cfg)->n_layer; }
@@ -71,16 +68,14 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     lb_tensor *x = run(m, c, &(lb_decode){.ids = in[0], .mask = in[1]});
     lb_nn_tap(m, x, "tokens");
-    if (lb_nn_wants(m, "logits") || lb_tape_get_mode(lb_nn_tape(m)) == LB_TAPE_SHAPES) lb_nn_tap(m, logits(m, c, x), "logits");
+    if (lb_nn_wants_logits(m)) lb_nn_tap(m, logits(m, c, x), "logits");
     lb_sentence_head(m, x, in[1], &c->sentence);
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
     const config *c = cfg;
     (void)input;
-    *rank = 2;
-    shape[0] = 1;
-    shape[1] = c->n_positions < 16 ? c->n_positions : 16;
+    lb_text_example(c->n_positions, rank, shape);
 }
 
 static int recognise(const lb_value *json, const char *const *tensors, int64_t count) {

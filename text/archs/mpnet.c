@@ -63,11 +63,8 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
     const config *c = cfg;
-    int64_t most = c->max_position_embeddings - PADDING - 1;
     (void)input;
-    *rank = 2;
-    shape[0] = 1;
-    shape[1] = most < 16 ? most : 16;
+    lb_text_example(c->max_position_embeddings - PADDING - 1, rank, shape);
 }
 
 static int recognise(const lb_value *json, const char *const *tensors, int64_t count) {

@@ -54,9 +54,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
     const config *c = cfg;
     (void)input;
-    *rank = 2;
-    shape[0] = 1;
-    shape[1] = c->tower.max_tokens < 16 ? c->tower.max_tokens : 16;
+    lb_text_example(c->tower.max_tokens, rank, shape);
 }
 
 LB_ARCH(text_transformer) = {.id = "text_transformer", .title = "small transformer text tower", .source = "pre-norm blocks: arXiv:2002.04745", .params = params, .params_size = sizeof(config), .kind = "text",
