@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "cli/models.h"
+#include "io/audio.h"
 #include "io/hdf5.h"
 #include "tests/check.h"
 
@@ -209,6 +210,73 @@ done:
     cli_model_close(m);
 }
 
+/* ---- Whisper base ---- */
+
+/* The first frames of [1,T,C]. */
+static lb_tensor frames_of(const lb_tensor *x, int64_t count) {
+    lb_tensor part = *x;
+    part.shape[1] = count;
+    return part;
+}
+
+/* The log-mel's recorded numbers are float32 sums of some quiet bands: 5e-5 of its rms, and so of what comes from it. */
+static void whisper_taps(cli_model *m, lb_h5 *f, lb_tape *t, lb_tensor *audio, lb_tensor *ids) {
+    static const char *const taps[] = {"mel", "embeddings", "block.0", "block.1", "block.2", "block.3", "block.4", "encoder", "logits"};
+    static const char *const datasets[] = {"mel", "hidden.0", "hidden.1", "hidden.2", "hidden.3", "hidden.4", "hidden.5", "encoder", "first_logits"};
+    static const int64_t frames[] = {80, 150, 150, 150, 150, 150, 150, 300, 0};
+    lb_tensor *out[LB_COUNT(taps)], *last = NULL;
+    lb_model_run(m->model, t, 2, (lb_named[]){{"audio", audio}, {"ids", ids}}, (int)LB_COUNT(taps), taps, out);
+    last = lb_slice(t, out[8], 1, -1, INT64_MAX, 1);
+    if (!CHECK_OK(lb_tape_status(t))) return;
+    for (size_t i = 0; i < LB_COUNT(taps); i++) {
+        lb_tensor part = frames[i] ? frames_of(out[i], frames[i]) : *last;
+        compare(datasets[i], &part, f, datasets[i]);
+    }
+}
+
+static void whisper_text(cli_model *m, lb_h5 *f, lb_tape *t, lb_tensor *audio) {
+    static const char *const tap = "encoder";
+    lb_tensor *y = NULL, *memory = NULL, *want = NULL;
+    int64_t *prompt = NULL, length = 0;
+    lb_buf text = {0}, *texts[] = {&text}, expected = {0};
+    lb_tape_reset(t);
+    lb_model_run(m->model, t, 1, (lb_named[]){{"audio", audio}}, 1, &tap, &y);
+    if (CHECK_OK(lb_tape_status(t)) && CHECK_OK(lb_tensor_copy(&memory, y, LB_F32)) && CHECK_OK(lb_h5_read(&want, f, "greedy_text_bytes", LB_U8)) &&
+        CHECK_OK(cli_writer_prompts(&prompt, &length, m->writer, &(cli_writing){0}, m->model, t, memory)) &&
+        CHECK_OK(cli_writer_run(texts, m->writer, &(cli_writing){0}, m->model, t, &(lb_prompts){.count = 1, .length = length, .ids = prompt, .memory = memory}))) {
+        lb_buf_add(&expected, want->data, (size_t)lb_numel(want));
+        CHECK_TEXT(lb_buf_str(&text), lb_buf_str(&expected));
+    }
+    lb_free(prompt);
+    lb_buf_free(&text);
+    lb_buf_free(&expected);
+    lb_tensor_free(memory);
+    lb_tensor_free(want);
+}
+
+static void whisper_base(void) {
+    cli_model *m = NULL;
+    lb_h5 *f = NULL;
+    lb_tape *t = NULL;
+    lb_audio a = {0};
+    lb_tensor *audio = NULL, *ids = NULL, *greedy = NULL;
+    if (!open_model(&m, "whisper-base") || !CHECK_OK(lb_h5_open(&f, reference("audio-whisper-base.h5"))) || !CHECK_OK(lb_tape_new(&t))) goto done;
+    if (!CHECK_OK(lb_audio_read(&a, reference("speech.wav"), &(lb_audio_options){.rate_hz = m->audio.rate_hz, .channels = 1, .sixteen = true})) || !CHECK_OK(lb_h5_read(&greedy, f, "greedy_ids", LB_I64))) goto done;
+    if (!CHECK_OK(lb_tensor_new(&audio, LB_F32, 3, (int64_t[]){1, 80, 3000})) || !CHECK_OK(lb_tensor_new(&ids, LB_I64, 2, (int64_t[]){1, 4})) || !CHECK_OK(lb_audio_prepare_run(audio->data, &m->audio, a.samples, a.frames))) goto done;
+    memcpy(ids->data, greedy->data, 4 * sizeof(int64_t));
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    whisper_taps(m, f, t, audio, ids);
+    whisper_text(m, f, t, audio);
+done:
+    lb_audio_free(&a);
+    lb_tensor_free(audio);
+    lb_tensor_free(ids);
+    lb_tensor_free(greedy);
+    lb_tape_free(t);
+    if (f) CHECK_OK(lb_h5_close(f));
+    cli_model_close(m);
+}
+
 /* ---- small networks of every arch as PyTorch computes them: tests/data/archs/make.py ---- */
 
 /* f32 against f64 through some ten layers: errors of 1e-7 grow to some 1e-5 of a tensor's rms; a gradient that cancels to nearly nothing is
@@ -393,6 +461,7 @@ int main(int argc, char **argv) {
         {"efficientnet-lite0 unfolded", efficientnet_lite0_unfolded},
         {"efficientnet-lite0 bare", efficientnet_lite0_bare},
         {"minilm-l6", minilm_l6},
+        {"whisper-base", whisper_base},
         {"vit by shapes", vit_by_shapes},
         {"default sizes", default_sizes},
         {0}});
