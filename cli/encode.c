@@ -43,7 +43,7 @@ static lb_status find_print(runner *r) {
     char hex[65];
     lb_sha256 sum;
     *f = r->job.m->print;
-    if (!r->job.needs.text) snprintf(f->tokenizer, sizeof f->tokenizer, "none");
+    if (!r->job.needs.text && r->job.text_tap < 0) snprintf(f->tokenizer, sizeof f->tokenizer, "none");
     if (r->job.needs.features) {
         lb_sha256_init(&sum);
         lb_sha256_add(&sum, f->preprocessing, strlen(f->preprocessing) + 1);

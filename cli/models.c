@@ -219,7 +219,7 @@ done:
 static lb_status open_writer(cli_model *m, const char *folder, const lb_value *config) {
     const struct lb_text_decoder *d = m->model->arch->decoder;
     if (!d) return LB_OK;
-    lb_status st = folder ? cli_writer_open(&m->writer, folder, config, d->memory != NULL) : lb_fail(LB_E_NOTFOUND, "a weight file alone has no tokenizer");
+    lb_status st = m->tokenizer ? cli_writer_open(&m->writer, folder, config, m->tokenizer, d->memory != NULL) : lb_fail(LB_E_NOTFOUND, "%s", m->why_no_text ? m->why_no_text : "no tokenizer");
     if (st != LB_E_NOTFOUND && st != LB_E_UNSUPPORTED) return st;
     m->why_no_writer = lb_format_dup("%s: writes no text: %s", m->path, lb_error_text());
     lb_error_clear();
@@ -229,7 +229,7 @@ static lb_status open_writer(cli_model *m, const char *folder, const lb_value *c
 static lb_status open_text(cli_model *m, const char *folder, const lb_value *config) {
     lb_value *sentence = NULL;
     lb_status st = LB_OK;
-    if (!cli_model_takes(m, "ids") || cli_model_takes(m, "audio")) return LB_OK;
+    if (!cli_model_takes(m, "ids")) return LB_OK;
     st = folder ? lb_tokenizer_open(&m->tokenizer, folder) : lb_fail(LB_E_NOTFOUND, "a weight file alone has no tokenizer");
     if (st == LB_E_NOTFOUND || st == LB_E_UNSUPPORTED) {
         m->why_no_text = lb_format_dup("%s: no tokenizer: %s", m->path, lb_error_text());
@@ -321,8 +321,8 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(cli_load_weights(m->model, w, file));
     LB_TRY(open_image(m, folder, config));
     LB_TRY(open_audio(m, folder));
-    LB_TRY(open_writer(m, folder, config));
     LB_TRY(open_text(m, folder, config));
+    LB_TRY(open_writer(m, folder, config));
     LB_TRY(find_print(m, w));
     *out = m;
     m = NULL;

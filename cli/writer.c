@@ -29,7 +29,7 @@ static lb_status ids_of(int64_t **out, int64_t *count, const lb_value *v) {
 }
 
 static void read_ends(cli_writer *w, const lb_value *v) {
-    int64_t end = lb_detokenizer_id(w->back, "<|endoftext|>");
+    int64_t end = lb_tokenizer_find(w->tokenizer, "<|endoftext|>");
     const lb_value *one = v;
     for (int64_t i = 0; v && i < (v->kind == LB_V_LIST ? v->count : 1) && w->spec.eos_count < 8; i++) {
         if (v->kind == LB_V_LIST) one = v->items[i];
@@ -43,8 +43,8 @@ static lb_status read_languages(cli_writer *w, const lb_value *generation, const
     const lb_value *map = lb_get(generation, "lang_to_id"), *list = lb_get(config, "lang_ids");
     if (!map) {
         if (list) return ids_of(&w->languages, &w->language_count, list);
-        int64_t first = w->start + 1, end = lb_detokenizer_id(w->back, "<|translate|>");
-        if (w->start < 0 || lb_detokenizer_id(w->back, "<|en|>") != first || end <= first) return LB_OK;
+        int64_t first = w->start + 1, end = lb_tokenizer_find(w->tokenizer, "<|translate|>");
+        if (w->start < 0 || lb_tokenizer_find(w->tokenizer, "<|en|>") != first || end <= first) return LB_OK;
         if (!(w->languages = lb_alloc((size_t)(end - first), sizeof *w->languages))) return LB_E_NOMEM;
         for (int64_t id = first; id < end; id++) w->languages[w->language_count++] = id;
         return LB_OK;
@@ -56,17 +56,17 @@ static lb_status read_languages(cli_writer *w, const lb_value *generation, const
 
 static lb_status read_prompt(cli_writer *w, const lb_value *generation, const lb_value *config) {
     const lb_value *start = find(generation, config, "decoder_start_token_id", NULL), *still = find(generation, config, "no_timestamps_token_id", NULL);
-    w->start = start ? start->integer : lb_detokenizer_id(w->back, "<|startoftranscript|>");
+    w->start = start ? start->integer : lb_tokenizer_find(w->tokenizer, "<|startoftranscript|>");
     if (w->start < 0) return lb_fail(LB_E_UNSUPPORTED, "nothing says with which token a text begins (decoder_start_token_id)");
-    w->transcribe = lb_get_int(generation, "task_to_id.transcribe", lb_detokenizer_id(w->back, "<|transcribe|>"));
-    w->translate = lb_get_int(generation, "task_to_id.translate", lb_detokenizer_id(w->back, "<|translate|>"));
-    w->no_timestamps = still ? still->integer : lb_detokenizer_id(w->back, "<|notimestamps|>");
+    w->transcribe = lb_get_int(generation, "task_to_id.transcribe", lb_tokenizer_find(w->tokenizer, "<|transcribe|>"));
+    w->translate = lb_get_int(generation, "task_to_id.translate", lb_tokenizer_find(w->tokenizer, "<|translate|>"));
+    w->no_timestamps = still ? still->integer : lb_tokenizer_find(w->tokenizer, "<|notimestamps|>");
     lb_status st = read_languages(w, generation, config);
     if (w->language_count < 2 || !lb_get_bool(generation, "is_multilingual", true)) w->language_count = 0; /* of one language: neither it nor a task is said */
     return st;
 }
 
-lb_status cli_writer_open(cli_writer **out, const char *folder, const lb_value *config, bool memory) {
+lb_status cli_writer_open(cli_writer **out, const char *folder, const lb_value *config, const lb_tokenizer *tokenizer, bool memory) {
     lb_status st = LB_OK;
     lb_value *generation = NULL;
     char *path = lb_path_join(folder, "generation_config.json");
@@ -76,7 +76,7 @@ lb_status cli_writer_open(cli_writer **out, const char *folder, const lb_value *
         goto done;
     }
     w->start = w->transcribe = w->translate = w->no_timestamps = -1;
-    LB_TRY(lb_detokenizer_open(&w->back, folder));
+    w->tokenizer = tokenizer;
     if (lb_file_exists(path)) LB_TRY(lb_json_read(&generation, path));
     const lb_value *early = find(generation, config, "early_stopping", NULL);
     w->spec.beams = (int64_t)number_of(find(generation, NULL, "num_beams", NULL), 1);
@@ -100,7 +100,6 @@ done:
 
 void cli_writer_close(cli_writer *w) {
     if (!w) return;
-    lb_detokenizer_close(w->back);
     lb_free(w->suppress);
     lb_free(w->begin_suppress);
     lb_free(w->languages);
@@ -137,7 +136,7 @@ done:
 static lb_status named_language(int64_t *id, const cli_writer *w, const char *name) {
     char token[64];
     snprintf(token, sizeof token, "<|%s|>", name);
-    *id = lb_detokenizer_id(w->back, token);
+    *id = lb_tokenizer_find(w->tokenizer, token);
     for (int64_t i = 0; i < w->language_count; i++)
         if (w->languages[i] == *id) return LB_OK;
     return lb_fail(LB_E_ARG, "language '%s' is none of the %lld that the model knows (en, de, zh, ..., or auto)", name, (long long)w->language_count);
@@ -183,8 +182,7 @@ lb_status cli_writer_run(lb_buf *const *texts, const cli_writer *w, const cli_wr
         int64_t n = 0;
         for (int64_t k = 0; k < g.length[i]; k++) /* times stand behind the token that forbids them */
             if (w->no_timestamps < 0 || g.ids[i][k] < w->no_timestamps) g.ids[i][n++] = g.ids[i][k];
-        lb_detokenize(texts[i], w->back, g.ids[i], n);
-        st = lb_buf_status(texts[i]);
+        st = lb_tokenizer_decode(w->tokenizer, g.ids[i], n, false, texts[i]);
     }
     lb_generated_free(&g);
     return st;

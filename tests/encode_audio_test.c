@@ -193,39 +193,6 @@ static void sound(void) {
     cli_model_close(m);
 }
 
-/* ---- tokens back to text ---- */
-
-static void detokenizes(void) {
-    const char *folder = check_tmp("tokens");
-    lb_detokenizer *d = NULL;
-    lb_buf text = {0};
-    /* "ü" of two tokens; half of one; a byte that is none; special tokens left out. As tokenizers 0.23: Tokenizer.decode */
-    static const int64_t ids[] = {11, 12, 1, 3, 4, 2, 3, 0, 8, 16, 99, -1, 10};
-    static const char want[] = " b\xc3\xbc"
-                               "cd\xef\xbf\xbd"
-                               "a\xef\xbf\xbd";
-    CHECK_OK(lb_make_folders(folder));
-    CHECK_FAILS(lb_detokenizer_open(&d, folder), LB_E_NOTFOUND, "tokenizer.json");
-    write_file(folder, "tokenizer.json", tokens);
-    if (!CHECK_OK(lb_detokenizer_open(&d, folder))) return;
-    lb_detokenize(&text, d, ids, (int64_t)LB_COUNT(ids));
-    CHECK_TEXT(lb_buf_str(&text), want);
-    CHECK_INT(lb_detokenizer_id(d, "<|de|>"), 13);
-    CHECK_INT(lb_detokenizer_id(d, "<|xx|>"), -1);
-    CHECK_TEXT(lb_detokenizer_token(d, 9), "yz");
-    CHECK_TEXT(lb_detokenizer_token(d, 1000000), "");
-    lb_buf_free(&text);
-    lb_detokenizer_close(d);
-    write_file(folder, "tokenizer.json", "{\"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\"}, {\"type\": \"ByteFallback\"}, {\"type\": \"Fuse\"}, {\"type\": \"Strip\"}]},"
-                                         "\"model\": {\"type\": \"BPE\", \"vocab\": {\"\\u2581a\": 0, \"<0xC3>\": 1, \"<0xBC>\": 2, \"b\\u2581\": 3}}}");
-    if (!CHECK_OK(lb_detokenizer_open(&d, folder))) return;
-    lb_detokenize(&text, d, (int64_t[]){0, 1, 2, 3, 0}, 5);
-    CHECK_TEXT(lb_buf_str(&text), "a\xc3\xbc"
-                                  "b  a");
-    lb_buf_free(&text);
-    lb_detokenizer_close(d);
-}
-
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "encode-audio", (check_test[]){{"sound", sound}, {"tokens to text", detokenizes}, {0}});
+    return check_main(argc, argv, "encode-audio", (check_test[]){{"sound", sound}, {0}});
 }
