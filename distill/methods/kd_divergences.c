@@ -27,38 +27,13 @@ static const lb_param params[] = {
 
 /* ---- checks ---- */
 
-static bool check_mask(lb_tape *t, const lb_tensor *mask) {
-    if (!lb_check_range(t, mask, 0, LB_NO_MAX, "mask") || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return lb_tape_ok(t);
-    double sum = 0;
-    for (int64_t i = 0; i < lb_numel(mask); i++) sum += lb_get_at(mask, i);
-    return lb_check(t, sum > 0 && isfinite(sum), "mask keeps no position (its sum is %g)", sum);
-}
-
-/* Rows that count: no NaN, no +inf, not all -inf. */
-static bool check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask, const char *name) {
-    if (!lb_tape_ok(t) || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return lb_tape_ok(t);
-    if (lb_all_finite(x)) return true;
-    int64_t k = x->shape[x->rank - 1], rows = lb_numel(x) / k;
-    for (int64_t r = 0; r < rows; r++) {
-        bool finite = false;
-        if (mask && lb_get_at(mask, r) == 0) continue;
-        for (int64_t i = 0; i < k; i++) {
-            double v = lb_get_at(x, r * k + i);
-            if (isnan(v) || v == INFINITY) return lb_check(t, false, "%s: row %lld holds %g at a kept position", name, (long long)r, v);
-            finite = finite || v > -INFINITY;
-        }
-        if (!finite) return lb_check(t, false, "%s: row %lld holds only -inf at a kept position", name, (long long)r);
-    }
-    return true;
-}
-
 static bool check_sizes(lb_tape *t, const lb_tensor *x, const char *name) { return lb_check(t, lb_numel(x) > 0, "%s has an empty dimension", name); }
 
 /* ---- divergences ---- */
 
 static void token_divergence(lb_tape *t, const options *o, const lb_args *a, lb_outs *out, lb_divergence_kind kind, double share) {
     lb_tensor *student = a->in[0], *teacher = lb_detach(t, a->in[1]), *mask = a->in[2];
-    if (!check_sizes(t, student, "student_logits") || !check_mask(t, mask) || !check_logits(t, student, mask, "student_logits") || !check_logits(t, teacher, mask, "teacher_logits")) return;
+    if (!check_sizes(t, student, "student_logits") || !lb_part_check_mask(t, mask) || !lb_part_check_logits(t, student, mask, "student_logits") || !lb_part_check_logits(t, teacher, mask, "teacher_logits")) return;
     lb_tensor *mean = lb_divergence(t, student, teacher, mask, kind, o->temperature, share, -1, LB_MEAN);
     lb_out(out, 0, lb_scale(t, mean, o->temperature * o->temperature));
 }
@@ -88,7 +63,7 @@ static void jsd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
 static void vanilla_kd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *student = a->in[0], *teacher = a->in[1], *labels = a->in[2];
-    if (!check_sizes(t, student, "student_logits") || !check_logits(t, student, NULL, "student_logits") || !check_logits(t, teacher, NULL, "teacher_logits") || !lb_check_index(t, labels, student->shape[1], "labels")) return;
+    if (!check_sizes(t, student, "student_logits") || !lb_part_check_logits(t, student, NULL, "student_logits") || !lb_part_check_logits(t, teacher, NULL, "teacher_logits") || !lb_check_index(t, labels, student->shape[1], "labels")) return;
     for (int64_t b = 0; lb_tape_get_mode(t) != LB_TAPE_SHAPES && b < labels->shape[0]; b++) {
         int64_t label = (int64_t)lb_get_at(labels, b);
         if (!lb_check(t, lb_get_at(student, b * student->shape[1] + label) > -INFINITY, "student_logits: the label's logit of row %lld is -inf", (long long)b)) return;

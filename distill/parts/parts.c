@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "distill/parts/parts.h"
+#include <math.h>
+#include "distill/method.h"
 
 lb_tensor *lb_part_weighted_mean(lb_tape *t, lb_tensor *x, lb_tensor *w) {
     w = lb_detach(t, w);
@@ -7,3 +9,47 @@ lb_tensor *lb_part_weighted_mean(lb_tape *t, lb_tensor *x, lb_tensor *w) {
 }
 
 lb_tensor *lb_part_not(lb_tape *t, lb_tensor *mask) { return lb_eq(t, mask->dtype == LB_I64 ? lb_to_real(t, mask) : mask, lb_scalar(t, 0)); }
+
+/* ---- checks ---- */
+
+bool lb_part_check_mask(lb_tape *t, const lb_tensor *mask) {
+    if (!lb_check_range(t, mask, 0, LB_NO_MAX, "mask") || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return lb_tape_ok(t);
+    double sum = 0;
+    for (int64_t i = 0; i < lb_numel(mask); i++) sum += lb_get_at(mask, i);
+    return lb_check(t, sum > 0 && isfinite(sum), "mask keeps no position (its sum is %g)", sum);
+}
+
+bool lb_part_check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask, const char *name) {
+    if (!lb_tape_ok(t) || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return lb_tape_ok(t);
+    if (lb_all_finite(x)) return true;
+    int64_t k = x->shape[x->rank - 1], rows = lb_numel(x) / k;
+    for (int64_t r = 0; r < rows; r++) {
+        bool finite = false;
+        if (mask && lb_get_at(mask, r) == 0) continue;
+        for (int64_t i = 0; i < k; i++) {
+            double v = lb_get_at(x, r * k + i);
+            if (isnan(v) || v == INFINITY) return lb_check(t, false, "%s: row %lld holds %g at a kept position", name, (long long)r, v);
+            finite = finite || v > -INFINITY;
+        }
+        if (!finite) return lb_check(t, false, "%s: row %lld holds only -inf at a kept position", name, (long long)r);
+    }
+    return true;
+}
+
+/* ---- constants ---- */
+
+lb_tensor *lb_part_constant(lb_tape *t, int rank, const int64_t *shape, const double *values) { return lb_input(t, LB_REAL, rank, shape, values, LB_F64); }
+
+lb_tensor *lb_part_indices(lb_tape *t, int rank, const int64_t *shape, const int64_t *values) { return lb_input(t, LB_I64, rank, shape, values, LB_I64); }
+
+bool lb_part_shapes_only(const lb_tape *t) { return lb_tape_get_mode(t) == LB_TAPE_SHAPES; }
+
+/* ---- losses ---- */
+
+lb_tensor *lb_part_ce(lb_tape *t, lb_tensor *logits, lb_tensor *labels) { return lb_cross_entropy(t, logits, labels, NULL, 1, INT64_MIN, 0, LB_MEAN); }
+
+lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double temperature) {
+    return lb_scale(t, lb_divergence(t, student, lb_detach(t, teacher), NULL, LB_KL_FORWARD, temperature, 0, -1, LB_MEAN), temperature * temperature);
+}
+
+lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum) { return sum ? lb_scale(t, lb_mean_all(t, rows), (double)lb_numel(rows)) : lb_mean_all(t, rows); }

@@ -9,4 +9,27 @@ lb_tensor *lb_part_weighted_mean(lb_tape *t, lb_tensor *x, lb_tensor *w);
 /** 1 - x of a 0/1 tensor (real or i64), as real: where a mask is 0. */
 lb_tensor *lb_part_not(lb_tape *t, lb_tensor *mask);
 
+/* ---- checks: on failure the tape fails with the name; false then ---- */
+
+/** A mask of numbers from 0 on that keeps something. */
+bool lb_part_check_mask(lb_tape *t, const lb_tensor *mask);
+/** Rows [...,K] that count (mask NULL: all): no NaN, no +inf, not all -inf. */
+bool lb_part_check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask, const char *name);
+
+/* ---- what is computed on the side, without gradient ---- */
+
+lb_tensor *lb_part_constant(lb_tape *t, int rank, const int64_t *shape, const double *values);
+lb_tensor *lb_part_indices(lb_tape *t, int rank, const int64_t *shape, const int64_t *values);
+/** No data are there to compute from: a run for shapes. */
+bool lb_part_shapes_only(const lb_tape *t);
+
+/* ---- losses ---- */
+
+/** Mean cross entropy of [B,K] with labels [B]. */
+lb_tensor *lb_part_ce(lb_tape *t, lb_tensor *logits, lb_tensor *labels);
+/** T^2 KL(softmax(teacher/T) || softmax(student/T)), summed over classes, mean over rows; the teacher is constant (Hinton et al., arXiv:1503.02531). */
+lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double temperature);
+/** Mean over all, or sum. */
+lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum);
+
 #endif
