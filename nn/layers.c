@@ -44,16 +44,20 @@ static void update_running(lb_tensor *running, const lb_tensor *batch, double mo
     for (int64_t i = 0; i < running->shape[0]; i++) r[i] = (lb_real)((1 - momentum) * (double)r[i] + momentum * factor * (double)b[i]);
 }
 
-lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps, double momentum, lb_act act) {
+/* scale and shift of a norm in evaluation. */
+static lb_tensor *norm_scale(lb_tape *t, lb_tensor *gamma, lb_tensor *var, double eps) { return lb_mul(t, gamma, lb_rsqrt(t, lb_add_scalar(t, var, eps))); }
+static lb_tensor *norm_shift(lb_tape *t, lb_tensor *beta, lb_tensor *mean, lb_tensor *scale) { return lb_sub(t, beta, lb_mul(t, mean, scale)); }
+
+static lb_tensor *batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps, double momentum, lb_tensor *add, lb_act act) {
     lb_tape *t = lb_nn_tape(m);
     int64_t c = x->rank >= 2 ? x->shape[1] : 0;
     lb_tensor *gamma = lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0), *beta = lbi_named(m, name, "bias", 1, &c, LB_INIT_ZEROS, 0);
     lb_tensor *mean = lbi_named_buffer(m, name, "running_mean", c, 0), *var = lbi_named_buffer(m, name, "running_var", c, 1);
     if (!lb_tape_training(t)) {
-        lb_tensor *scale = lb_mul(t, gamma, lb_rsqrt(t, lb_add_scalar(t, var, eps)));
-        return lb_channel_affine(t, x, scale, lb_sub(t, beta, lb_mul(t, mean, scale)), act);
+        lb_tensor *scale = norm_scale(t, gamma, var, eps), *y = lb_channel_affine(t, x, scale, norm_shift(t, beta, mean, scale), add ? LB_ACT_NONE : act);
+        return add ? lb_activate(t, lb_add(t, y, add), act) : y;
     }
-    lb_tensor *batch_mean = NULL, *batch_var = NULL, *y = lb_batch_norm(t, x, gamma, beta, eps, act, &batch_mean, &batch_var);
+    lb_tensor *batch_mean = NULL, *batch_var = NULL, *y = lb_batch_norm_add(t, x, gamma, beta, add, eps, act, &batch_mean, &batch_var);
     if (lb_tape_ok(t) && lb_tape_get_mode(t) != LB_TAPE_SHAPES && !lb_tape_again(t)) {
         double n = (double)lb_numel(x) / (double)c;
         update_running(mean, batch_mean, momentum, 1);
@@ -62,16 +66,21 @@ lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps
     return y;
 }
 
-lb_tensor *lb_nn_conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_act act) {
+lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps, double momentum, lb_act act) { return batch_norm(m, x, name, eps, momentum, NULL, act); }
+
+lb_tensor *lb_nn_conv_bn_add(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_tensor *add, lb_act act) {
     lb_tape *t = lb_nn_tape(m);
-    if (lb_tape_training(t) || lb_tape_get_mode(t) != LB_TAPE_NO_GRAD) return lb_nn_batch_norm(m, lb_nn_conv2d(m, x, conv, out, kernel, spec, false), norm, eps, momentum, act);
+    if (lb_tape_training(t) || lb_tape_get_mode(t) != LB_TAPE_NO_GRAD) return batch_norm(m, lb_nn_conv2d(m, x, conv, out, kernel, spec, false), norm, eps, momentum, add, act);
     int64_t groups = spec.groups ? spec.groups : 1, in = lbi_size(x, 2) / groups;
     lb_tensor *w = lbi_named(m, conv, "weight", 4, (int64_t[]){out, in, kernel, kernel}, LB_INIT_KAIMING_UNIFORM, 0);
     lb_tensor *gamma = lbi_named(m, norm, "weight", 1, &out, LB_INIT_ONES, 0), *beta = lbi_named(m, norm, "bias", 1, &out, LB_INIT_ZEROS, 0);
     lb_tensor *mean = lbi_named_buffer(m, norm, "running_mean", out, 0), *var = lbi_named_buffer(m, norm, "running_var", out, 1);
-    lb_tensor *scale = lb_mul(t, gamma, lb_rsqrt(t, lb_add_scalar(t, var, eps)));
-    w = lb_mul(t, w, lb_reshape(t, scale, 4, (int64_t[]){out, 1, 1, 1}));
-    return lb_conv2d(t, x, w, lb_sub(t, beta, lb_mul(t, mean, scale)), spec, act);
+    lb_tensor *scale = norm_scale(t, gamma, var, eps);
+    return lb_conv2d_scaled(t, x, w, norm_shift(t, beta, mean, scale), scale, add, spec, act);
+}
+
+lb_tensor *lb_nn_conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_act act) {
+    return lb_nn_conv_bn_add(m, x, conv, norm, out, kernel, spec, eps, momentum, NULL, act);
 }
 
 lb_tensor *lb_nn_layer_norm(lb_nn *m, lb_tensor *x, const char *name, double eps) {

@@ -28,15 +28,15 @@ static lb_tensor *conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *
     return lb_nn_conv_bn(m, x, conv, norm, out, kernel, spec, usual_eps, usual_momentum, act);
 }
 
-static lb_tensor *add_shortcut(lb_nn *m, lb_tensor *y, lb_tensor *x, int64_t out, int64_t stride) {
+/* The block's last convolution with what goes past it. */
+static lb_tensor *end_block(lb_nn *m, lb_tensor *y, const char *conv, const char *norm, int64_t kernel, lb_tensor *x, int64_t out, int64_t stride) {
     if (x->rank == 4 && (stride != 1 || x->shape[1] != out)) x = conv_bn(m, x, "downsample.0", "downsample.1", out, 1, lb_conv_same(stride, 0, 1), LB_ACT_NONE);
-    return lb_relu(lb_nn_tape(m), lb_add(lb_nn_tape(m), y, x));
+    return lb_nn_conv_bn_add(m, y, conv, norm, out, kernel, lb_conv_same(1, kernel / 2, 1), usual_eps, usual_momentum, x, LB_ACT_RELU);
 }
 
 lb_tensor *lb_nn_basic_block(lb_nn *m, lb_tensor *x, int64_t out, int64_t stride) {
     lb_tensor *y = conv_bn(m, x, "conv1", "bn1", out, 3, lb_conv_same(stride, 1, 1), LB_ACT_RELU);
-    y = conv_bn(m, y, "conv2", "bn2", out, 3, lb_conv_same(1, 1, 1), LB_ACT_NONE);
-    return add_shortcut(m, y, x, out, stride);
+    return end_block(m, y, "conv2", "bn2", 3, x, out, stride);
 }
 
 lb_tensor *lb_nn_bottleneck(lb_nn *m, lb_tensor *x, int64_t inner, int64_t out, int64_t stride, int64_t groups, int64_t dilation) {
@@ -44,17 +44,16 @@ lb_tensor *lb_nn_bottleneck(lb_nn *m, lb_tensor *x, int64_t inner, int64_t out, 
     middle.dilation_h = middle.dilation_w = dilation;
     lb_tensor *y = conv_bn(m, x, "conv1", "bn1", inner, 1, lb_conv_same(1, 0, 1), LB_ACT_RELU);
     y = conv_bn(m, y, "conv2", "bn2", inner, 3, middle, LB_ACT_RELU);
-    y = conv_bn(m, y, "conv3", "bn3", out, 1, lb_conv_same(1, 0, 1), LB_ACT_NONE);
-    return add_shortcut(m, y, x, out, stride);
+    return end_block(m, y, "conv3", "bn3", 1, x, out, stride);
 }
 
 /* ---- inverted residual ---- */
 
-static lb_tensor *inverted_conv(lb_nn *m, lb_tensor *x, int k, const lb_inverted *b, int64_t out, int64_t kernel, int64_t stride, int64_t groups, lb_act act) {
+static lb_tensor *inverted_conv(lb_nn *m, lb_tensor *x, int k, const lb_inverted *b, int64_t out, int64_t kernel, int64_t stride, int64_t groups, lb_tensor *add, lb_act act) {
     char conv[32], norm[32];
     snprintf(conv, sizeof conv, "block.%d.0", k);
     snprintf(norm, sizeof norm, "block.%d.1", k);
-    return lb_nn_conv_bn(m, x, conv, norm, out, kernel, lb_conv_same(stride, kernel / 2, groups), b->eps, b->momentum, act);
+    return lb_nn_conv_bn_add(m, x, conv, norm, out, kernel, lb_conv_same(stride, kernel / 2, groups), b->eps, b->momentum, add, act);
 }
 
 lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b) {
@@ -62,14 +61,13 @@ lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b)
     lb_tensor *y = x;
     char at[32];
     int k = 0;
-    if (b->inner != in) y = inverted_conv(m, y, k++, b, b->inner, 1, 1, 1, b->act);
-    y = inverted_conv(m, y, k++, b, b->inner, b->kernel, b->stride, b->inner, b->act);
+    if (b->inner != in) y = inverted_conv(m, y, k++, b, b->inner, 1, 1, 1, NULL, b->act);
+    y = inverted_conv(m, y, k++, b, b->inner, b->kernel, b->stride, b->inner, NULL, b->act);
     if (b->squeeze) {
         snprintf(at, sizeof at, "block.%d", k++);
         y = lb_nn_squeeze_excite(m, y, at, b->squeeze, LB_ACT_HARDSIGMOID);
     }
-    y = inverted_conv(m, y, k, b, b->out, 1, 1, 1, LB_ACT_NONE);
-    return b->stride == 1 && in == b->out ? lb_add(lb_nn_tape(m), y, x) : y;
+    return inverted_conv(m, y, k, b, b->out, 1, 1, 1, b->stride == 1 && in == b->out ? x : NULL, LB_ACT_NONE);
 }
 
 /* ---- ConvNeXt ---- */

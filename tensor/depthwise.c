@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <string.h>
 #include "base/cpu.h"
+#include "tensor/convs.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/conv_lanes.h"
@@ -28,7 +29,7 @@ static lb_real *turned_kernels(lb_call *c, const lbi_conv *p, const lbi_lanes *d
     return w;
 }
 
-static void lanes_forward(lb_call *c, const lbi_conv *p, const lbi_lanes *d, lb_act act) {
+static void lanes_forward(lb_call *c, const lbi_conv *p, const lbi_lanes *d, lb_act act, const lb_real *bias) {
     int threads = omp_get_max_threads();
     int64_t blocks = blocks_of(p), images = c->in[0]->shape[0];
     lb_real *w = turned_kernels(c, p, d), *work = lb_scratch(c, (size_t)(d->space * threads) * sizeof *work);
@@ -36,7 +37,7 @@ static void lanes_forward(lb_call *c, const lbi_conv *p, const lbi_lanes *d, lb_
 #pragma omp parallel for num_threads(threads) if (images * p->c * d->out > FEW)
     for (int64_t i = 0; i < images * blocks; i++) {
         int64_t b = i % blocks, first = i / blocks * p->c + b * LBI_LANES;
-        lbi_lanes_forward(d, lb_r(c->in[0]) + first * d->in, channels_of(p, b), w + b * d->taps * LBI_LANES, c->in[2] ? lb_r(c->in[2]) + b * LBI_LANES : NULL, act, lb_r(c->out[0]) + first * d->out, work + omp_get_thread_num() * d->space);
+        lbi_lanes_forward(d, lb_r(c->in[0]) + first * d->in, channels_of(p, b), w + b * d->taps * LBI_LANES, bias ? bias + b * LBI_LANES : NULL, act, lb_r(c->out[0]) + first * d->out, work + omp_get_thread_num() * d->space);
     }
 }
 
@@ -83,7 +84,7 @@ static void lanes_backward(lb_call *c, const lbi_conv *p, const lbi_lanes *d, co
 /* Work memory of a plane for each thread; NULL: the plain loops do it. */
 static lb_real *plane_work(lb_call *c, const lbi_depth *d, bool planned, int threads) { return planned && lbi_cpu() != LBI_CPU_REF ? lb_scratch(c, (size_t)(d->space * threads) * sizeof(lb_real)) : NULL; }
 
-static void planes_forward(lb_call *c, const lbi_conv *p, lb_act act) {
+static void planes_forward(lb_call *c, const lbi_conv *p, lb_act act, const lb_real *biases) {
     lbi_depth d;
     int threads = omp_get_max_threads();
     int64_t planes = c->in[0]->shape[0] * p->c;
@@ -91,7 +92,7 @@ static void planes_forward(lb_call *c, const lbi_conv *p, lb_act act) {
 #pragma omp parallel for num_threads(threads) if (planes * p->y * p->x > FEW)
     for (int64_t i = 0; i < planes; i++) {
         const lb_real *x = lb_r(c->in[0]) + i * p->h * p->w, *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw;
-        lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = c->in[2] ? lb_r(c->in[2])[i % p->c] : 0;
+        lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = biases ? biases[i % p->c] : 0;
         if (work) lbi_depth_forward(&d, x, kernel, act, bias, y, work + omp_get_thread_num() * d.space);
         else {
             lbi_depthwise(p, x, kernel, y);
@@ -158,10 +159,12 @@ static void planes_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
     for (int64_t j = 0; to && j < p->c * k; j++) to[j] = (lb_real)(sums[j] + (c->fresh[1] ? 0 : (double)to[j]));
 }
 
-void lbi_depthwise_forward(lb_call *c, const lbi_conv *p, lb_act act) {
+void lbi_depthwise_forward(lb_call *c, const lbi_conv *p, bool bare) {
     lbi_lanes d;
-    if (in_lanes(&d, p)) lanes_forward(c, p, &d, act);
-    else planes_forward(c, p, act);
+    lb_act act = bare ? LB_ACT_NONE : ((const lbi_conv_options *)c->params)->act;
+    const lb_real *bias = bare || !c->in[2] ? NULL : lb_r(c->in[2]);
+    if (in_lanes(&d, p)) lanes_forward(c, p, &d, act, bias);
+    else planes_forward(c, p, act, bias);
 }
 
 void lbi_depthwise_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {

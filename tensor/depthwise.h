@@ -6,7 +6,8 @@
 #include "tensor/kernels/conv.h"
 #include "tensor/op.h"
 
-void lbi_depthwise_forward(lb_call *c, const lbi_conv *p, lb_act act);
+/** bare: without bias and activation. */
+void lbi_depthwise_forward(lb_call *c, const lbi_conv *p, bool bare);
 /** Gradients of x and w, where asked for, from g like y. */
 void lbi_depthwise_backward(lb_call *c, const lbi_conv *p, const lb_real *g);
 

@@ -148,14 +148,14 @@ static bool points(const lbi_conv *p) { return p->kh == 1 && p->kw == 1 && p->sh
 static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_t how) {
     int64_t out = p->o * p->y * p->x, in = p->c * p->h * p->w, k = p->c / p->groups * p->kh * p->kw;
     static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU};
-    float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out);
-    lbi_gemm_end end = {.row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .ld_add = p->y * p->x, .act = acts[how % 3]};
-    if (!CHECK(x && w && bias && add && y && want)) return;
+    float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out);
+    lbi_gemm_end end = {.row_scale = how % 4 < 2 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .ld_add = p->y * p->x, .act = acts[how % 3]};
+    if (!CHECK(x && w && bias && scale && add && y && want)) return;
     for (int64_t n = 0, at = 0; n < images; n++)
         for (int64_t o = 0; o < p->o; o++)
             for (int64_t i = 0; i < p->y; i++)
                 for (int64_t j = 0; j < p->x; j++, at++)
-                    want[at] = (float)act_of(end.act, patch(p, x + n * in, w, o, i, j) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+                    want[at] = (float)act_of(end.act, patch(p, x + n * in, w, o, i, j) * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
     if (lbi_conv_tiles(p, images, x, w, &end, y)) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     else CHECK(lbi_cpu() < LBI_CPU_AVX2);
     if (points(p) && CHECK(lbi_point_forward(p, images, x, w, &end, y))) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
@@ -164,6 +164,7 @@ static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_
     lb_free(x);
     lb_free(w);
     lb_free(bias);
+    lb_free(scale);
     lb_free(add);
     lb_free(y);
     lb_free(want);

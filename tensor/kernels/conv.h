@@ -18,7 +18,7 @@ void lbi_im2col(const lbi_conv *p, const lb_real *image, int64_t first, int64_t 
 void lbi_col2im(const lbi_conv *p, const lb_real *col, int64_t first, int64_t count, lb_real *image);
 
 #ifndef LB_DOUBLE
-/** y [images,O,Y,X] = act(w * x + end->row_bias + end->add), without the matrix of patches. end->beta is not looked at; end->add is like y, with
+/** y [images,O,Y,X] = act(scale (w * x) + end->row_bias + end->add), without the matrix of patches. end->beta is not looked at; end->add is like y, with
  *  ld_add = Y*X. @return false without memory or a fast kernel: nothing is done then. */
 bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
 /** gx = (fresh ? 0 : gx) + gradient; gw likewise. @return as above; LBI_CONV_BROKEN: memory ran out when part of gx had been written. */

@@ -10,7 +10,7 @@
 
 /** One product per image would do badly. */
 bool lbi_point_worth(const lbi_conv *p, int64_t images);
-/** y [images,O,Y*X] = act(w x + end->row_bias + end->add); end as for lbi_conv_tiles. @return false without memory. */
+/** y [images,O,Y*X] = act(scale (w x) + end->row_bias + end->add); end as for lbi_conv_tiles. @return false without memory. */
 bool lbi_point_forward(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
 /** gx, gw (either may be NULL) = (fresh ? 0 : .) + gradient. @return false without memory: nothing is done then. */
 bool lbi_point_backward(const lbi_conv *p, int64_t images, const float *x, const float *w, const float *g, float *gx, bool fresh_x, float *gw, bool fresh_w);

@@ -106,6 +106,7 @@ static void make_block(const run *r, int64_t image, int64_t group, int64_t first
     int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pad.pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
     lbi_tile_end end = r->end, none = {0};
     float *c = r->compact ? r->y + place : wide, *panel = wide + r->wide;
+    if (end.row_scale) end.row_scale += group * r->o;
     if (end.row_bias) end.row_bias += group * r->o;
     if (end.add) end.add += place;
     b += first * r->pad.pitch;
@@ -119,6 +120,7 @@ static void make_block(const run *r, int64_t image, int64_t group, int64_t first
             for (int64_t i = 0; i < r->o; i += r->g->mr) {
                 lbi_tile_end e = r->compact && done ? end : none;
                 int high = (int)least(r->g->mr, r->o - i);
+                if (done && end.row_scale) e.row_scale = end.row_scale + i;
                 if (e.row_bias) e.row_bias += i;
                 if (e.add) e.add += i * e.ld_add + j;
                 e.beta = k0 == 0 ? 0 : 1;

@@ -39,12 +39,12 @@ static void blas(const product *p, lb_real beta) {
 /* Measured on AVX-512: large in all three sizes OpenBLAS is up to 10% faster, elsewhere the packed products are. */
 static bool blas_is_best(const product *p) { return lbi_cpu() >= LBI_CPU_AVX512 && p->m >= 1536 && p->n >= 1536 && p->k >= 1536; }
 
-/* Bias, addition and activation as passes of their own. */
+/* Scale, bias, addition and activation as passes of their own. */
 static void finish(const product *p, const lbi_gemm_end *end) {
-    if (!end->row_bias && !end->col_bias && !end->add && end->act == LB_ACT_NONE) return;
+    if (!end->row_scale && !end->row_bias && !end->col_bias && !end->add && end->act == LB_ACT_NONE) return;
     for (int64_t i = 0; i < p->m; i++) {
         lb_real *row = p->c + i * p->ldc;
-        for (int64_t j = 0; j < p->n; j++) row[j] += (end->row_bias ? end->row_bias[i] : 0) + (end->col_bias ? end->col_bias[j] : 0) + (end->add ? end->add[i * end->ld_add + j] : 0);
+        for (int64_t j = 0; j < p->n; j++) row[j] = row[j] * (end->row_scale ? end->row_scale[i] : 1) + (end->row_bias ? end->row_bias[i] : 0) + (end->col_bias ? end->col_bias[j] : 0) + (end->add ? end->add[i * end->ld_add + j] : 0);
         lbi_act_plane(end->act, row, p->n, 0);
     }
 }
@@ -71,6 +71,7 @@ static int64_t k_step(int64_t k0, int64_t k) { return k - k0 < LBI_KC ? k - k0 :
 
 static lbi_tile_end at(const lbi_tile_end *end, int64_t i, int64_t j) {
     lbi_tile_end e = *end;
+    if (e.row_scale) e.row_scale += i;
     if (e.row_bias) e.row_bias += i;
     if (e.col_bias) e.col_bias += j;
     if (e.add) e.add += i * e.ld_add + j;

@@ -8,13 +8,14 @@
 #include "tensor/ops.h"
 LB_BEGIN
 
-/* What happens to C on the way out: C = act(beta C + op(A) op(B) + bias + add). Zero-initialised: plain product. */
+/* What happens to C on the way out: C = act(scale (beta C + op(A) op(B)) + bias + add). Zero-initialised: plain product. */
 typedef struct lbi_gemm_end {
     lb_real beta;
     const lb_real *row_bias, *col_bias; /* [m], [n]; NULL = none */
     const lb_real *add;                 /* a matrix like C, rows ld_add apart; NULL = none */
     int64_t ld_add;
     lb_act act;
+    const lb_real *row_scale;           /* [m]; NULL = 1 */
 } lbi_gemm_end;
 
 /** C [m,n] = op(A) op(B) + beta * C, row-major, rows lda, ldb, ldc apart. k = 0 scales C alone. Thread-safe; inside an OpenMP region one

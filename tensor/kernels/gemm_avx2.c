@@ -17,6 +17,7 @@ INLINE __m256i mask_of(int left) {
 INLINE __m256 finish(__m256 x, const lbi_tile_end *e, int row, int col, __m256i mask, const float *c) {
     if (e->beta == 1) x = _mm256_add_ps(x, _mm256_maskload_ps(c, mask));
     else if (e->beta != 0) x = _mm256_fmadd_ps(_mm256_set1_ps(e->beta), _mm256_maskload_ps(c, mask), x);
+    if (e->row_scale) x = _mm256_mul_ps(x, _mm256_set1_ps(e->row_scale[row]));
     if (e->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(e->row_bias[row]));
     if (e->col_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(e->col_bias + col, mask));
     if (e->add) x = _mm256_add_ps(x, _mm256_maskload_ps(e->add + row * e->ld_add + col, mask));

@@ -12,6 +12,7 @@ enum { MR = 14, NR = 32 };
 INLINE __m512 finish(__m512 x, const lbi_tile_end *e, int row, int col, __mmask16 mask, const float *c) {
     if (e->beta == 1) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, c));
     else if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
+    if (e->row_scale) x = _mm512_mul_ps(x, _mm512_set1_ps(e->row_scale[row]));
     if (e->row_bias) x = _mm512_add_ps(x, _mm512_set1_ps(e->row_bias[row]));
     if (e->col_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->col_bias + col));
     if (e->add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->add + row * e->ld_add + col));
@@ -45,7 +46,7 @@ INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a
             if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
         }
     }
-    bool plain = !e->row_bias && !e->col_bias && !e->add && !e->clamp && e->beta == 0;
+    bool plain = !e->row_scale && !e->row_bias && !e->col_bias && !e->add && !e->clamp && e->beta == 0;
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 2

@@ -47,6 +47,7 @@ void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, 
         for (int64_t i = 0; i < m; i += g->mr) {
             int rows = m - i < g->mr ? (int)(m - i) : g->mr;
             if (last) {
+                e.row_scale = end->row_scale ? end->row_scale + i : NULL;
                 e.row_bias = end->row_bias ? end->row_bias + i : NULL;
                 e.col_bias = end->col_bias ? end->col_bias + j : NULL;
                 e.ld_add = end->ld_add;
@@ -63,7 +64,7 @@ void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, 
 lbi_tile_end lbi_tile_end_of(const lbi_gemm_end *end, lb_act *after) {
     *after = LB_ACT_NONE;
     if (!end) return (lbi_tile_end){0};
-    lbi_tile_end e = {.beta = end->beta, .row_bias = end->row_bias, .col_bias = end->col_bias, .add = end->add, .ld_add = end->ld_add, .hi = INFINITY};
+    lbi_tile_end e = {.beta = end->beta, .row_scale = end->row_scale, .row_bias = end->row_bias, .col_bias = end->col_bias, .add = end->add, .ld_add = end->ld_add, .hi = INFINITY};
     if (end->act == LB_ACT_RELU6) e.hi = 6;
     e.clamp = end->act == LB_ACT_RELU || end->act == LB_ACT_RELU6;
     if (!e.clamp) *after = end->act;

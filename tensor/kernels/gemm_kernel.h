@@ -10,6 +10,7 @@ enum { LBI_MR_MAX = 14, LBI_NR_MAX = 32 };
 /* What happens to a tile on its way to C. Pointers are at the tile's first element. */
 typedef struct lbi_tile_end {
     float beta;              /* C = beta C + tile; 0 does not read C */
+    const float *row_scale;  /* one a row, or NULL: times C */
     const float *row_bias;   /* one a row, or NULL */
     const float *col_bias;   /* one a column, or NULL */
     const float *add;        /* a matrix like C, rows ld_add apart, or NULL */

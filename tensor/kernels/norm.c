@@ -27,20 +27,29 @@ LBI_LEVELS void lbi_plane_square(const lb_real *x, int64_t n, lb_real shift, dou
     }
 }
 
-LBI_LEVELS void lbi_plane_affine(lb_act act, lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real a, lb_real b) {
-    if (act == LB_ACT_RELU)
-        for (int64_t i = 0; i < n; i++) {
-            lb_real v = a * x[i] + b;
-            y[i] = v < 0 ? 0 : v;
-        }
-    else if (act == LB_ACT_RELU6)
-        for (int64_t i = 0; i < n; i++) {
-            lb_real v = a * x[i] + b;
-            v = v < 0 ? 0 : v;
-            y[i] = v > 6 ? 6 : v;
-        }
+INLINE lb_real clamped(lb_act act, lb_real v) {
+    if (act == LB_ACT_RELU || act == LB_ACT_RELU6) v = v < 0 ? 0 : v;
+    return act == LB_ACT_RELU6 && v > 6 ? 6 : v;
+}
+
+INLINE void affine(lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add, int64_t n, lb_real a, lb_real b) {
+    if (add)
+        for (int64_t i = 0; i < n; i++) y[i] = clamped(act, a * x[i] + b + add[i]);
     else
-        for (int64_t i = 0; i < n; i++) y[i] = a * x[i] + b;
+        for (int64_t i = 0; i < n; i++) y[i] = clamped(act, a * x[i] + b);
+}
+
+LBI_LEVELS void lbi_plane_affine(lb_act act, lb_real *y, const lb_real *x, const lb_real *add, int64_t n, lb_real a, lb_real b) {
+    if (act == LB_ACT_RELU) affine(LB_ACT_RELU, y, x, add, n, a, b);
+    else if (act == LB_ACT_RELU6) affine(LB_ACT_RELU6, y, x, add, n, a, b);
+    else affine(LB_ACT_NONE, y, x, add, n, a, b);
+}
+
+LBI_LEVELS void lbi_plane_through(lb_act act, lb_real *restrict to, const lb_real *restrict g, const lb_real *restrict y, int64_t n, bool fresh) {
+    if (act == LB_ACT_RELU)
+        for (int64_t i = 0; i < n; i++) to[i] = (fresh ? 0 : to[i]) + (y[i] > 0 ? g[i] : 0);
+    else
+        for (int64_t i = 0; i < n; i++) to[i] = (fresh ? 0 : to[i]) + lbi_act_slope(act, g[i], y[i]);
 }
 
 INLINE void back_sums(lb_act act, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real mean, lb_real rstd, double *sum, double *dot) {

@@ -7,8 +7,10 @@
 /** *sum += sum of x; *square += sum of (x - shift)^2. */
 void lbi_plane_sum(const lb_real *x, int64_t n, double *sum);
 void lbi_plane_square(const lb_real *x, int64_t n, lb_real shift, double *square);
-/** y = act(a x + b); only activations that lbi_act_from_result knows, else none. */
-void lbi_plane_affine(lb_act act, lb_real *y, const lb_real *x, int64_t n, lb_real a, lb_real b);
+/** y = act(a x + b + add); add may be NULL; relu and relu6, other activations are left out. */
+void lbi_plane_affine(lb_act act, lb_real *y, const lb_real *x, const lb_real *add, int64_t n, lb_real a, lb_real b);
+/** to = (fresh ? 0 : to) + g act'(y). */
+void lbi_plane_through(lb_act act, lb_real *to, const lb_real *g, const lb_real *y, int64_t n, bool fresh);
 /** *sum += sum of g'; *dot += sum of g' (x - mean) rstd, g' = g act'(y). */
 void lbi_plane_back_sums(lb_act act, const lb_real *g, const lb_real *y, const lb_real *x, int64_t n, lb_real mean, lb_real rstd, double *sum, double *dot);
 /** gx = (fresh ? 0 : gx) + a g' + b x + c. */

@@ -35,17 +35,20 @@ LBI_LEVELS_FUSED void lbi_cols_square(const lbi_cols *b, const lb_real *restrict
     }
 }
 
-LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict scale, const lb_real *restrict shift) {
-    lb_real lo = act == LB_ACT_NONE ? -LB_REAL_MAX : 0, hi = act == LB_ACT_RELU6 ? 6 : LB_REAL_MAX;
-    for (int64_t i = 0; i < b->n; i++)
-        if (act != LB_ACT_RELU && act != LB_ACT_RELU6)
-            for (int64_t j = 0; j < b->cols; j++) y[i * b->ld + j] = scale[j] * x[i * b->ld + j] + shift[j];
+LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add, const lb_real *restrict scale, const lb_real *restrict shift) {
+    lb_real hi = act == LB_ACT_RELU6 ? 6 : LB_REAL_MAX;
+    bool clamps = act == LB_ACT_RELU || act == LB_ACT_RELU6;
+    for (int64_t i = 0; i < b->n; i++) {
+        lb_real *row = y + i * b->ld;
+        if (add)
+            for (int64_t j = 0; j < b->cols; j++) row[j] = scale[j] * x[i * b->ld + j] + shift[j] + add[i * b->ld + j];
         else
-            for (int64_t j = 0; j < b->cols; j++) {
-                lb_real v = scale[j] * x[i * b->ld + j] + shift[j];
-                v = v < lo ? lo : v;
-                y[i * b->ld + j] = v > hi ? hi : v;
-            }
+            for (int64_t j = 0; j < b->cols; j++) row[j] = scale[j] * x[i * b->ld + j] + shift[j];
+        for (int64_t j = 0; clamps && j < b->cols; j++) {
+            lb_real v = row[j] < 0 ? 0 : row[j];
+            row[j] = v > hi ? hi : v;
+        }
+    }
 }
 
 INLINE void back_sums(lb_act act, const lbi_cols *b, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict mean, const lb_real *restrict rstd, double *restrict sum, double *restrict dot) {

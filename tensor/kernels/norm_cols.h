@@ -16,8 +16,8 @@ typedef struct lbi_cols {
 void lbi_cols_sum(const lbi_cols *b, const lb_real *x, double *sum);
 /** square[j] = sum over i of (x - shift[j])^2. */
 void lbi_cols_square(const lbi_cols *b, const lb_real *x, const lb_real *shift, double *square);
-/** y = act(a[j] x + b[j]); activations as lbi_plane_affine knows them. */
-void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *y, const lb_real *x, const lb_real *scale, const lb_real *shift);
+/** y = act(a[j] x + b[j] + add); add may be NULL; activations as lbi_plane_affine knows them. */
+void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *y, const lb_real *x, const lb_real *add, const lb_real *scale, const lb_real *shift);
 /** sum[j] = sum over i of g'; dot[j] = sum of g' (x - mean[j]) rstd[j], g' = g act'(y). */
 void lbi_cols_back_sums(const lbi_cols *b, lb_act act, const lb_real *g, const lb_real *y, const lb_real *x, const lb_real *mean, const lb_real *rstd, double *sum, double *dot);
 /** gx = (fresh ? 0 : gx) + by_g[j] g' + by_x[j] x + more[j]. */

@@ -120,16 +120,16 @@ LBI_LEVELS static void interleave(const float *restrict from, int64_t ld, int64_
     }
 }
 
-/* One channel of 16 kernels, [9][LANES] -> [36][LANES]. */
-LBI_LEVELS_FUSED static void kernel_in(const float *w, float *to) {
-    vec t[IN * 3], line[IN];
+/* One channel of 16 kernels, [9][LANES], each times its scale -> [36][LANES]. */
+LBI_LEVELS_FUSED static void kernel_in(const float *w, const float *scale, float *to) {
+    vec t[IN * 3], line[IN], by = *(const vec *)scale;
 #pragma GCC unroll 3
     for (int v = 0; v < 3; v++) lbi_wino_kernel((const vec *)w + v, 3, t + v, 3);
 #pragma GCC unroll 6
     for (int i = 0; i < IN; i++) {
         lbi_wino_kernel(t + i * 3, 1, line, 1);
 #pragma GCC unroll 6
-        for (int j = 0; j < IN; j++) ((vec *)to)[i * IN + j] = line[j];
+        for (int j = 0; j < IN; j++) ((vec *)to)[i * IN + j] = line[j] * by;
     }
 }
 
@@ -139,12 +139,13 @@ LBI_LEVELS_FUSED static void kernel_in(const float *w, float *to) {
 static void pack_kernels(const run *r, const float *w, int64_t panel, float *turned) {
     const lbi_conv *p = r->p;
     int64_t width = r->g->mr, first = panel * width, padded = lbi_panels(p->o, r->g->mr) * width;
-    float all[ALL * LANES];
+    float all[ALL * LANES], scale[LANES] = {0};
+    for (int64_t i = 0; i < least(width, p->o - first); i++) scale[i] = r->end.row_scale ? r->end.row_scale[first + i] : 1;
     lbi_turn(turned, LANES, w + first * p->c * 9, p->c * 9, (int)least(width, p->o - first), p->c * 9);
     for (int64_t c = 0; c < p->c; c++) {
         int64_t k0 = c / KC * KC, kc = least(KC, p->c - k0);
         float *to = r->kernels + padded * k0 + first * kc + (c - k0) * width;
-        kernel_in(turned + c * 9 * LANES, all);
+        kernel_in(turned + c * 9 * LANES, scale, all);
         for (int q = 0; q < ALL; q++) lbi_copy_row(to + q * r->kernel_each, all + q * LANES, width);
     }
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Per channel over all other axes of x [N,C,...]: y = act(gamma xh + beta), xh = (x - mean) rstd, rstd = 1 / sqrt(biased variance + eps).
- * With g' = g act'(y), m = elements a channel: dx = gamma rstd (g' - mean(g') - xh mean(g' xh)), dgamma = sum g' xh, dbeta = sum g'.
+/* Per channel over all other axes of x [N,C,...]: y = act(gamma xh + beta + add), xh = (x - mean) rstd, rstd = 1 / sqrt(biased variance + eps).
+ * With g' = g act'(y), m = elements a channel: dx = gamma rstd (g' - mean(g') - xh mean(g' xh)), dgamma = sum g' xh, dbeta = sum g', dadd = g'.
  * Results: y, the batch mean, the biased batch variance; from the latter two dx = gmean / m + 2 gvar (x - mean) / m. Sums in double. */
 #include <math.h>
 #include "tensor/kernels/act.h"
@@ -18,9 +18,9 @@ typedef struct options {
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0];
     lb_tensor *y = c->out[0];
-    if (x->rank < 2 || x->shape[1] != c->in[1]->shape[0] || lb_numel(x) == 0) {
+    if (x->rank < 2 || x->shape[1] != c->in[1]->shape[0] || lb_numel(x) == 0 || (c->in[3] && !lb_same_shape(x, c->in[3]))) {
         char text[96];
-        lb_tape_fail(c->tape, LB_E_SHAPE, "batch_norm: x %s and %lld channels do not go together", lb_shape_text(text, sizeof text, x->rank, x->shape), (long long)c->in[1]->shape[0]);
+        lb_tape_fail(c->tape, LB_E_SHAPE, "batch_norm: x %s, %lld channels and what is added do not go together", lb_shape_text(text, sizeof text, x->rank, x->shape), (long long)c->in[1]->shape[0]);
         return false;
     }
     y->dtype = LB_REAL;
@@ -55,7 +55,7 @@ static bool within(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU
 static void plane_forward(lb_call *c, int64_t q) {
     const options *o = c->params;
     int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
-    const lb_real *x = lb_r(c->in[0]) + q * k;
+    const lb_real *x = lb_r(c->in[0]) + q * k, *add = c->in[3] ? lb_r(c->in[3]) + q * k : NULL;
     lb_real *y = lb_r(c->out[0]) + q * k;
     double sum = 0, square = 0;
     for (int64_t i = 0; i < n; i++) lbi_plane_sum(x + i * ch * k, k, &sum);
@@ -63,7 +63,7 @@ static void plane_forward(lb_call *c, int64_t q) {
     for (int64_t i = 0; i < n; i++) lbi_plane_square(x + i * ch * k, k, (lb_real)mean, &square);
     line l = line_of(c, q, mean, square / (double)(n * k));
     for (int64_t i = 0; i < n; i++) {
-        lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, k, l.a, l.b);
+        lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, add ? add + i * ch * k : NULL, k, l.a, l.b);
         if (!within(o->act)) lbi_act_plane(o->act, y + i * ch * k, k, 0);
     }
 }
@@ -92,6 +92,7 @@ static void plane_backward(lb_call *c, int64_t q) {
     const lb_real *x = lb_r(c->in[0]) + q * k, *g = has ? lb_r(c->gout[0]) + q * k : x, *y = lb_r(c->out[0]) + q * k;
     double sum = 0, dot = 0;
     for (int64_t i = 0; has && i < n; i++) lbi_plane_back_sums(o->act, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, mean, rstd, &sum, &dot);
+    for (int64_t i = 0; has && c->gin[3] && i < n; i++) lbi_plane_through(o->act, lb_r(c->gin[3]) + (i * ch + q) * k, g + i * ch * k, y + i * ch * k, k, c->fresh[3]);
     slopes s = slopes_of(c, q, sum, dot);
     for (int64_t i = 0; c->gin[0] && i < n; i++) lbi_plane_back(o->act, lb_r(c->gin[0]) + (i * ch + q) * k, g + i * ch * k, y + i * ch * k, x + i * ch * k, k, s.by_g, s.by_x, s.more, c->fresh[0]);
 }
@@ -130,7 +131,7 @@ static void cols_forward(lb_call *c, int64_t first, int64_t count) {
         fill(scale + q * k, k, l.a);
         fill(shift + q * k, k, l.b);
     }
-    lbi_cols_affine(&b, o->act, y, x, scale, shift);
+    lbi_cols_affine(&b, o->act, y, x, c->in[3] ? lb_r(c->in[3]) + first * k : NULL, scale, shift);
     for (int64_t i = 0; !within(o->act) && i < b.n; i++) lbi_act_plane(o->act, y + i * b.ld, b.cols, 0);
 }
 
@@ -145,6 +146,7 @@ static void cols_backward(lb_call *c, int64_t first, int64_t count) {
         fill(mean + q * k, k, lb_r(c->out[1])[first + q]);
         fill(rstd + q * k, k, (lb_real)(1 / sqrt((double)lb_r(c->out[2])[first + q] + o->eps)));
     }
+    for (int64_t i = 0; c->gout[0] && c->gin[3] && i < b.n; i++) lbi_plane_through(o->act, lb_r(c->gin[3]) + at + i * b.ld, g + i * b.ld, y + i * b.ld, b.cols, c->fresh[3]);
     if (c->gout[0]) lbi_cols_back_sums(&b, o->act, g, y, x, mean, rstd, sum, dot);
     lb_real *by_g = mean, *by_x = rstd; /* those are done with */
     for (int64_t q = 0; q < count; q++) {
@@ -188,22 +190,26 @@ static void backward(lb_call *c) {
 
 static const options plain = {1e-5, LB_ACT_NONE}, relu = {1e-3, LB_ACT_RELU};
 static const lb_op_case cases[] = {
-    {.name = "pictures", .rank = {4, 1, 1}, .shape = {{2, 3, 2, 3}, {3}, {3}}, .params = &plain},
-    {.name = "rows", .rank = {2, 1, 1}, .shape = {{5, 3}, {3}, {3}}, .params = &plain},
-    {.name = "many rows", .rank = {2, 1, 1}, .shape = {{131, 70}, {70}, {70}}, .params = &relu},
-    {.name = "large planes", .rank = {4, 1, 1}, .shape = {{2, 3, 8, 9}, {3}, {3}}, .params = &relu},
-    {.name = "relu", .rank = {4, 1, 1}, .shape = {{3, 2, 2, 2}, {2}, {2}}, .params = &relu},
+    {.name = "pictures", .rank = {4, 1, 1, -1}, .shape = {{2, 3, 2, 3}, {3}, {3}}, .params = &plain},
+    {.name = "rows", .rank = {2, 1, 1, -1}, .shape = {{5, 3}, {3}, {3}}, .params = &plain},
+    {.name = "many rows", .rank = {2, 1, 1, -1}, .shape = {{131, 70}, {70}, {70}}, .params = &relu},
+    {.name = "large planes", .rank = {4, 1, 1, -1}, .shape = {{2, 3, 8, 9}, {3}, {3}}, .params = &relu},
+    {.name = "added, relu", .rank = {4, 1, 1, 4}, .shape = {{3, 2, 2, 2}, {2}, {2}, {3, 2, 2, 2}}, .params = &relu},
+    {.name = "added, large planes", .rank = {4, 1, 1, 4}, .shape = {{2, 2, 8, 9}, {2}, {2}, {2, 2, 8, 9}}, .params = &plain},
+    {.name = "relu", .rank = {4, 1, 1, -1}, .shape = {{3, 2, 2, 2}, {2}, {2}}, .params = &relu},
 };
 
 LB_OP(batch_norm) = {.id = "batch_norm", .title = "batch normalisation with the batch's own statistics, and an activation", .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
-                     .sig = "x gamma[C] beta[C] -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
+                     .sig = "x gamma[C] beta[C] add? -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
                      .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
-lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
+lb_tensor *lb_batch_norm_add(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, lb_tensor *add, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
     lb_tensor *out[3] = {0};
     bool fuse = lbi_act_from_result(act);
-    lb_apply_n(t, &lb_op_batch_norm, &(options){eps, fuse ? act : LB_ACT_NONE}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta}, 3, out);
+    lb_apply_n(t, &lb_op_batch_norm, &(options){eps, fuse ? act : LB_ACT_NONE}, sizeof(options), 4, (lb_tensor *[]){x, gamma, beta, add}, 3, out);
     if (mean) *mean = out[1];
     if (var) *var = out[2];
     return fuse ? out[0] : lbi_act_op(t, out[0], act);
 }
+
+lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) { return lb_batch_norm_add(t, x, gamma, beta, NULL, eps, act, mean, var); }

@@ -30,7 +30,7 @@ static void forward(lb_call *c) {
 #pragma omp parallel for if (n * k > LBI_GRAIN)
     for (int64_t i = 0; i < n; i++) {
         lb_real *y = lb_r(c->out[0]) + i * k;
-        lbi_plane_affine(o->act, y, lb_r(c->in[0]) + i * k, k, lb_r(c->in[1])[i % ch], lb_r(c->in[2])[i % ch]);
+        lbi_plane_affine(o->act, y, lb_r(c->in[0]) + i * k, NULL, k, lb_r(c->in[1])[i % ch], lb_r(c->in[2])[i % ch]);
         if (!plane) lbi_act_plane(o->act, y, k, 0);
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y[n,o,i,j] = act(b[o] + sum_{c,u,v} x[n,c, i sh + u dh - pt, j sw + v dw - pl] w[o,c,u,v]), channels in groups; what lies outside is 0.
+/* y[n,o,i,j] = act(b[o] + scale[o] sum_{c,u,v} x[n,c, i sh + u dh - pt, j sw + v dw - pl] w[o,c,u,v] + add[n,o,i,j]), channels in groups; what
+ * lies outside is 0. scale is a constant (a norm's); with g' = g act'(y), dadd = g'.
  * 1x1: one product an image, no copy. Depthwise: direct. Else: patches as columns, then a product. Images over threads.
  * conv1d and the transposed convolutions call these functions too (tensor/convs.h). */
 #include <omp.h>
@@ -10,6 +11,8 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/gemm.h"
+#include "tensor/kernels/norm.h"
+#include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
@@ -28,10 +31,10 @@ static lbi_conv plan_of(const lb_call *c) {
 }
 
 static bool shape(lb_call *c) {
-    const lb_tensor *x = c->in[0], *w = c->in[1], *b = c->in[2];
+    const lb_tensor *x = c->in[0], *w = c->in[1], *b = c->in[2], *add = c->in[4];
     char tx[96], tw[96];
     lbi_conv p = plan_of(c);
-    if (w->shape[1] * p.groups != p.c || p.o % p.groups || p.y < 1 || p.x < 1 || (b && b->shape[0] != p.o)) {
+    if (w->shape[1] * p.groups != p.c || p.o % p.groups || p.y < 1 || p.x < 1 || (b && b->shape[0] != p.o) || (add && (add->shape[2] != p.y || add->shape[3] != p.x))) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "conv2d: x %s, w %s, groups %lld, output %lld x %lld do not go together", lb_shape_text(tx, sizeof tx, 4, x->shape), lb_shape_text(tw, sizeof tw, 4, w->shape), (long long)p.groups, (long long)p.y, (long long)p.x);
         return false;
     }
@@ -57,18 +60,32 @@ static void image_forward(const lbi_conv *p, const lb_real *x, const lb_real *w,
     }
 }
 
-static void forward(lb_call *c) {
+/* Scale, bias, addition and activation of an image as passes of their own. */
+static void end_image(const lb_call *c, const lbi_conv *p, int64_t image) {
     const options *o = c->params;
+    int64_t n = p->y * p->x, at = image * p->o * n;
+    for (int64_t q = 0; q < p->o; q++) {
+        lb_real *y = lb_r(c->out[0]) + at + q * n;
+        for (int64_t i = 0; c->in[3] && i < n; i++) y[i] *= lb_r(c->in[3])[q];
+        if (c->in[4]) lbi_add_row(y, lb_r(c->in[4]) + at + q * n, n);
+        lbi_act_plane(o->act, y, n, c->in[2] ? lb_r(c->in[2])[q] : 0);
+    }
+}
+
+static void forward(lb_call *c) {
     lbi_conv p = plan_of(c);
     int64_t images = c->in[0]->shape[0], in = p.c * p.h * p.w, out = p.o * p.y * p.x;
     const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
     lb_real *y = lb_r(c->out[0]);
     if (depthwise(&p)) {
-        lbi_depthwise_forward(c, &p, o->act);
+        bool apart = c->in[3] || c->in[4];
+        lbi_depthwise_forward(c, &p, apart);
+#pragma omp parallel for if (images * out > 16384)
+        for (int64_t i = 0; i < (apart ? images : 0); i++) end_image(c, &p, i);
         return;
     }
 #ifndef LB_DOUBLE
-    const lbi_gemm_end end = {.row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act};
+    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = c->in[4] ? lb_r(c->in[4]) : NULL, .ld_add = p.y * p.x, .act = ((const options *)c->params)->act};
     if (lbi_point_worth(&p, images) && lbi_point_forward(&p, images, x, w, &end, y)) return;
     if (lbi_conv_tiles(&p, images, x, w, &end, y)) return;
 #endif
@@ -79,7 +96,7 @@ static void forward(lb_call *c) {
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < images; i++) {
         image_forward(&p, x + i * in, w, y + i * out, each ? col + each * (size_t)omp_get_thread_num() : NULL);
-        lbi_act_rows(o->act, y + i * out, p.o, p.y * p.x, c->in[2] ? lb_r(c->in[2]) : NULL, true);
+        end_image(c, &p, i);
     }
 }
 
@@ -140,6 +157,17 @@ static void backward(lb_call *c) {
         g = through;
     }
     if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, g, images, p.o, n);
+    if (c->in[4] && c->gin[4]) {
+        lb_tensor slope = *c->gout[0];
+        slope.data = (void *)g;
+        lbi_add_flat(c->gin[4], &slope, c->fresh[4]);
+    }
+    if (c->in[3]) {
+        lb_real *scaled = lb_scratch(c, (size_t)all * sizeof *scaled);
+        if (!scaled) return;
+        for (int64_t i = 0; i < images * p.o; i++) lbi_plane_affine(LB_ACT_NONE, scaled + i * n, g + i * n, NULL, n, lb_r(c->in[3])[i % p.o], 0);
+        g = scaled;
+    }
     if (!depthwise(&p)) {
         bool input = c->gin[0] != NULL, weights = c->gin[1] != NULL;
 #ifndef LB_DOUBLE
@@ -162,7 +190,7 @@ static void reference(lb_call *c) {
         for (int64_t q = 0; q < p.o; q++)
             for (int64_t i = 0; i < p.y; i++)
                 for (int64_t j = 0; j < p.x; j++) {
-                    double sum = c->in[2] ? lb_r(c->in[2])[q] : 0;
+                    double sum = 0;
                     for (int64_t ch = 0; ch < cg; ch++)
                         for (int64_t u = 0; u < p.kh; u++)
                             for (int64_t v = 0; v < p.kw; v++) {
@@ -170,7 +198,11 @@ static void reference(lb_call *c) {
                                 if (row < 0 || row >= p.h || at < 0 || at >= p.w) continue;
                                 sum += (double)lb_r(c->in[0])[((n * p.c + q / og * cg + ch) * p.h + row) * p.w + at] * (double)lb_r(c->in[1])[((q * cg + ch) * p.kh + u) * p.kw + v];
                             }
-                    y[((n * p.o + q) * p.y + i) * p.x + j] = (lb_real)sum;
+                    int64_t place = ((n * p.o + q) * p.y + i) * p.x + j;
+                    if (c->in[3]) sum *= (double)lb_r(c->in[3])[q];
+                    if (c->in[2]) sum += (double)lb_r(c->in[2])[q];
+                    if (c->in[4]) sum += (double)lb_r(c->in[4])[place];
+                    y[place] = (lb_real)sum;
                 }
     lbi_act_rows(o->act, y, 1, lb_numel(c->out[0]), NULL, false);
 }
@@ -184,22 +216,28 @@ static const options same3 = {{1, 1, 1, 1, 1, 1, 1, 1, 1}, LB_ACT_NONE}, stride2
                      depth = {{1, 1, 1, 1, 1, 1, 1, 1, 4}, LB_ACT_NONE}, depth2 = {{2, 2, 2, 2, 2, 2, 1, 1, 3}, LB_ACT_NONE}, point = {{1, 1, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_RELU6},
                      point2 = {{2, 2, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_NONE};
 static const lb_op_case cases[] = {
-    {.name = "3x3 same", .rank = {4, 4, 1}, .shape = {{2, 3, 5, 6}, {4, 3, 3, 3}, {4}}, .params = &same3},
-    {.name = "3x3 stride 2, uneven padding, relu", .rank = {4, 4, 1}, .shape = {{2, 2, 6, 7}, {3, 2, 3, 3}, {3}}, .params = &stride2},
-    {.name = "dilated, two groups", .rank = {4, 4, -1}, .shape = {{1, 4, 7, 6}, {6, 2, 3, 2}}, .params = &dilated},
-    {.name = "depthwise 3x3", .rank = {4, 4, 1}, .shape = {{2, 4, 5, 5}, {4, 1, 3, 3}, {4}}, .params = &depth},
-    {.name = "depthwise 5x5 stride 2", .rank = {4, 4, -1}, .shape = {{2, 3, 6, 7}, {3, 1, 5, 5}}, .params = &depth2},
-    {.name = "1x1 relu6", .rank = {4, 4, 1}, .shape = {{2, 5, 3, 4}, {6, 5, 1, 1}, {6}}, .params = &point},
-    {.name = "1x1 stride 2", .rank = {4, 4, -1}, .shape = {{2, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
-    {.name = "no images", .rank = {4, 4, -1}, .shape = {{0, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
+    {.name = "3x3 same", .rank = {4, 4, 1, -1, -1}, .shape = {{2, 3, 5, 6}, {4, 3, 3, 3}, {4}}, .params = &same3},
+    {.name = "3x3 stride 2, uneven padding, relu", .rank = {4, 4, 1, -1, -1}, .shape = {{2, 2, 6, 7}, {3, 2, 3, 3}, {3}}, .params = &stride2},
+    {.name = "dilated, two groups", .rank = {4, 4, -1, -1, -1}, .shape = {{1, 4, 7, 6}, {6, 2, 3, 2}}, .params = &dilated},
+    {.name = "depthwise 3x3", .rank = {4, 4, 1, -1, -1}, .shape = {{2, 4, 5, 5}, {4, 1, 3, 3}, {4}}, .params = &depth},
+    {.name = "depthwise 5x5 stride 2", .rank = {4, 4, -1, -1, -1}, .shape = {{2, 3, 6, 7}, {3, 1, 5, 5}}, .params = &depth2},
+    {.name = "1x1 relu6", .rank = {4, 4, 1, -1, -1}, .shape = {{2, 5, 3, 4}, {6, 5, 1, 1}, {6}}, .params = &point},
+    {.name = "1x1 stride 2", .rank = {4, 4, -1, -1, -1}, .shape = {{2, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
+    {.name = "scaled and added, relu", .rank = {4, 4, 1, 1, 4}, .shape = {{2, 2, 6, 7}, {3, 2, 3, 3}, {3}, {3}, {2, 3, 3, 3}}, .params = &stride2},
+    {.name = "depthwise, scaled", .rank = {4, 4, -1, 1, -1}, .shape = {{2, 4, 5, 5}, {4, 1, 3, 3}, {0}, {4}}, .params = &depth},
+    {.name = "1x1 of many channels, scaled and added", .rank = {4, 4, 1, 1, 4}, .shape = {{2, 70, 5, 5}, {40, 70, 1, 1}, {40}, {40}, {2, 40, 5, 5}}, .params = &point},
+    {.name = "3x3 of many channels, scaled and added", .rank = {4, 4, 1, 1, 4}, .shape = {{1, 33, 20, 19}, {34, 33, 3, 3}, {34}, {34}, {1, 34, 20, 19}}, .params = &same3},
+    {.name = "no images", .rank = {4, 4, -1, -1, -1}, .shape = {{0, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
 };
 
-LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? -> y",
-                 .math = "y = act(w * x + b)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward,
+LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? scale[O]? add[N,O,Y,X]? -> y",
+                 .math = "y = act(scale (w * x) + b + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0), .constant = 1u << 3, .shape = shape, .params_size = sizeof(options), .forward = forward,
                  .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
-lb_tensor *lb_conv2d(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_conv_spec spec, lb_act act) {
+lb_tensor *lb_conv2d_scaled(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_tensor *scale, lb_tensor *add, lb_conv_spec spec, lb_act act) {
     bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;
-    lb_tensor *y = lb_apply(t, &lb_op_conv2d, &(options){spec, fuse ? act : LB_ACT_NONE}, sizeof(options), 3, (lb_tensor *[]){x, w, b});
+    lb_tensor *y = lb_apply(t, &lb_op_conv2d, &(options){spec, fuse ? act : LB_ACT_NONE}, sizeof(options), 5, (lb_tensor *[]){x, w, b, scale, add});
     return fuse ? y : lbi_act_op(t, y, act);
 }
+
+lb_tensor *lb_conv2d(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_conv_spec spec, lb_act act) { return lb_conv2d_scaled(t, x, w, b, NULL, NULL, spec, act); }

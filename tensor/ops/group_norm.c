@@ -50,7 +50,7 @@ static void forward(lb_call *c) {
         for (int64_t q = 0; q < ch; q++) {
             int64_t at = i % o->groups * ch + q;
             double a = rstd * (c->in[1] ? (double)lb_r(c->in[1])[at] : 1), b = (c->in[2] ? (double)lb_r(c->in[2])[at] : 0) - mean * a;
-            lbi_plane_affine(LB_ACT_NONE, lb_r(c->out[0]) + i * m + q * k, x + q * k, k, (lb_real)a, (lb_real)b);
+            lbi_plane_affine(LB_ACT_NONE, lb_r(c->out[0]) + i * m + q * k, x + q * k, NULL, k, (lb_real)a, (lb_real)b);
         }
     }
 }

@@ -23,13 +23,11 @@ static const int64_t strides[BLOCKS] = {2, 1, 2, 1, 2};
 static const double eps = 1e-5, momentum = 0.1;
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, int i, int64_t out, int64_t stride, int64_t expand) {
-    lb_tape *t = lb_nn_tape(m);
     int64_t in = x->rank == 4 ? x->shape[1] : 0, inner = in * expand;
     lb_nn_in(m, "blocks.%d", i);
     lb_tensor *y = lb_nn_conv_bn(m, x, "expand", "norm1", inner, 1, lb_conv_same(1, 0, 1), eps, momentum, LB_ACT_RELU6);
     y = lb_nn_conv_bn(m, y, "depthwise", "norm2", inner, 3, lb_conv_same(stride, 1, inner), eps, momentum, LB_ACT_RELU6);
-    y = lb_nn_conv_bn(m, y, "project", "norm3", out, 1, lb_conv_same(1, 0, 1), eps, momentum, LB_ACT_NONE);
-    if (stride == 1 && in == out) y = lb_add(t, x, y);
+    y = lb_nn_conv_bn_add(m, y, "project", "norm3", out, 1, lb_conv_same(1, 0, 1), eps, momentum, stride == 1 && in == out ? x : NULL, LB_ACT_NONE);
     lb_nn_tap(m, y, "block.%d", i);
     return lb_nn_out(m, y);
 }

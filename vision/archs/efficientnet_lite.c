@@ -53,8 +53,7 @@ static lb_tensor *block(lb_nn *m, lb_tensor *x, int i, const stage *s, int64_t s
     lb_nn_in(m, "_blocks.%d", i);
     if (s->expand != 1) y = lb_nn_conv_bn(m, y, "_expand_conv", "_bn0", inner, 1, same(y, 1, 1, 1), eps, momentum, LB_ACT_RELU6);
     y = lb_nn_conv_bn(m, y, "_depthwise_conv", "_bn1", inner, s->kernel, same(y, s->kernel, stride, inner), eps, momentum, LB_ACT_RELU6);
-    y = lb_nn_conv_bn(m, y, "_project_conv", "_bn2", out, 1, same(y, 1, 1, 1), eps, momentum, LB_ACT_NONE);
-    if (stride == 1 && in == out) y = lb_add(lb_nn_tape(m), y, x);
+    y = lb_nn_conv_bn_add(m, y, "_project_conv", "_bn2", out, 1, same(y, 1, 1, 1), eps, momentum, stride == 1 && in == out ? x : NULL, LB_ACT_NONE);
     lb_nn_tap(m, y, "block.%d", i);
     return lb_nn_out(m, y);
 }
