@@ -10,6 +10,7 @@ typedef struct lb_image {
     int32_t width, height, channels;
     int bits;       /* 8: u8 samples; 16: native-endian u16 (kept for masks and medical images) */
     void *pixels;
+    int32_t pad_right, pad_bottom; /* of the size, what was filled in to reach it */
 } lb_image;
 LB_API void lb_image_free(lb_image *img); /* frees pixels, zeroes the struct */
 /** Allocates uninitialised pixels; LB_E_ARG for sizes < 1. */

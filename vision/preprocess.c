@@ -320,6 +320,8 @@ lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_im
     }
     if (s->pad && (w != s->size_w || h != s->size_w)) {
         LB_TRY(lb_image_crop(&b, at, 0, 0, s->size_w, s->size_w, NULL));
+        b.pad_right = s->size_w - w;
+        b.pad_bottom = s->size_w - h;
         lb_image_free(&a);
         a = b;
         b = (lb_image){0};
@@ -352,4 +354,11 @@ void lb_image_spec_normalise(float *dst, const lb_image *rgb, const lb_image_spe
         g[i] = table[1][p[1]];
         b[i] = table[2][p[2]];
     }
+    size_t filled = (size_t)rgb->pad_right, inside = (size_t)(rgb->height - rgb->pad_bottom);
+    for (int c = 0; c < 3 && (rgb->pad_right || rgb->pad_bottom); c++)
+        for (size_t y = 0; y < (size_t)rgb->height; y++) {
+            float *row = dst + (size_t)c * n + y * (size_t)rgb->width;
+            size_t from = y < inside ? (size_t)rgb->width - filled : 0;
+            memset(row + from, 0, ((size_t)rgb->width - from) * sizeof *row);
+        }
 }

@@ -26,7 +26,7 @@ LB_API lb_value *lb_image_spec_value(const lb_image_spec *s); /* canonical form:
 LB_API void lb_image_spec_size(const lb_image_spec *s, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h);
 /** Geometry only: RGB u8. */
 LB_API LB_MUST_USE lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s);
-/** (u8 * scale - mean) / std in f32, [3,H,W]; dst holds 3*H*W floats. */
+/** (u8 * scale - mean) / std in f32, [3,H,W]; dst holds 3*H*W floats. What geometry filled in is 0, as Segment Anything pads behind this. */
 LB_API void lb_image_spec_normalise(float *dst, const lb_image *rgb, const lb_image_spec *s);
 
 LB_END

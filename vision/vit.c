@@ -51,7 +51,7 @@ static lb_tensor *front(lb_nn *m, const lb_vit *c, lb_tensor *places) {
     return with < lb_vit_prefix(c) ? lb_concat(t, 2, (lb_tensor *[]){y, lb_slice(t, x, 1, with, INT64_MAX, 1)}, 1) : y;
 }
 
-static lb_tensor *embeddings(lb_nn *m, lb_tensor *image, const lb_vit *c) {
+lb_tensor *lb_vit_embed(lb_nn *m, lb_tensor *image, const lb_vit *c, lb_tensor *keep) {
     lb_tape *t = lb_nn_tape(m);
     int64_t rows = 0, columns = 0;
     lb_tensor *x = patches(m, image, c, &rows, &columns), *places = NULL;
@@ -60,6 +60,8 @@ static lb_tensor *embeddings(lb_nn *m, lb_tensor *image, const lb_vit *c) {
         places = positions(m, c, rows, columns);
         x = lb_add(t, x, lb_slice(t, places, 1, placed(c), INT64_MAX, 1));
     }
+    if (!lb_tape_ok(t)) return x;
+    if (keep) x = lb_gather(t, x, lb_expand(t, lb_reshape(t, keep, 3, (int64_t[]){keep->shape[0], -1, 1}), 3, (int64_t[]){keep->shape[0], keep->shape[keep->rank - 1], c->dim}), 1);
     if (!lb_tape_ok(t) || lb_vit_prefix(c) == 0) return x;
     lb_tensor *before = front(m, c, places);
     return lb_concat(t, 2, (lb_tensor *[]){lb_expand(t, before, 3, (int64_t[]){x->shape[0], lb_vit_prefix(c), c->dim}), x}, 1);
@@ -74,7 +76,7 @@ lb_tensor *lb_vit_blocks(lb_nn *m, lb_tensor *x, const lb_vit *c) {
 }
 
 lb_tensor *lb_vit_tower(lb_nn *m, lb_tensor *image, const lb_vit *c) {
-    lb_tensor *x = embeddings(m, image, c);
+    lb_tensor *x = lb_vit_embed(m, image, c, NULL);
     if (c->norm_pre) x = lb_nn_layer_norm(m, x, "norm_pre", c->eps);
     lb_nn_tap(m, x, "embeddings");
     return lb_vit_blocks(m, x, c);

@@ -46,6 +46,8 @@ typedef struct lb_vit {
 
 /** Tokens in front of the patches: class, distillation, registers. */
 LB_API int64_t lb_vit_prefix(const lb_vit *c);
+/** Tokens in front and patches with their positions [N,prefix + P,dim]. keep i64 [N,K]: numbers of the patches that remain, in this order; NULL = all. */
+LB_API lb_tensor *lb_vit_embed(lb_nn *m, lb_tensor *image, const lb_vit *c, lb_tensor *keep);
 /** image [N,C,H,W] -> tokens behind the last block [N,prefix + P,dim], before any norm. Taps: embeddings (before the first block), block.K, attn.K. Pictures
  *  smaller than a patch fail the tape. */
 LB_API lb_tensor *lb_vit_tower(lb_nn *m, lb_tensor *image, const lb_vit *c);
