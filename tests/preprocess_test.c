@@ -48,7 +48,7 @@ static void agrees(const char *name) {
 }
 
 static void recorded(void) {
-    static const char *const names[] = {"clip", "clip-padded", "vit", "siglip", "convnext", "open-clip", "timm", "ours"};
+    static const char *const names[] = {"clip", "clip-padded", "vit", "siglip", "convnext", "sam", "deit", "mobilenet", "efficientnet", "open-clip", "timm", "ours"};
     for (size_t i = 0; i < LB_COUNT(names); i++) agrees(names[i]);
 }
 

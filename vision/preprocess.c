@@ -165,6 +165,12 @@ static lb_status from_hugging_face(lb_image_spec *s, const lb_value *map) {
     if (normalise && (!lb_get(map, "image_mean") || !lb_get(map, "image_std"))) return lb_fail(LB_E_FORMAT, "do_normalize without image_mean and image_std");
     if (st == LB_OK && normalise) st = read_triple(s->mean, map, "image_mean");
     if (st == LB_OK && normalise) st = read_triple(s->std, map, "image_std");
+    /* EfficientNet's: 1 is taken off behind the scale; divided by std once more */
+    bool twice = lb_get_bool(map, "include_top", strncmp(type, "EfficientNet", 12) == 0), offset = lb_get_bool(map, "rescale_offset", false);
+    for (int i = 0; i < 3; i++) {
+        if (offset) s->mean[i] += 1;
+        if (twice) s->std[i] *= s->std[i];
+    }
     return st;
 }
 

@@ -6,6 +6,7 @@ Run with those packages:  python3 make.py
 pictures.bin: u8 [h,w,3] one after the other, sizes as in SIZES; NAME.json: the configuration; NAME.bin: f32 [3,H,W] per picture, after u16 W, H."""
 import json, os, struct
 import numpy as np
+import transformers
 from PIL import Image
 from transformers import CLIPImageProcessor, ConvNextImageProcessor, SiglipImageProcessor, ViTImageProcessor
 
@@ -61,6 +62,12 @@ def main():
     hugging_face("vit", ViTImageProcessor, pictures, size={"height": 13, "width": 16}, resample=2, image_mean=[0.5, 0.5, 0.5], image_std=[0.5, 0.25, 0.5])
     hugging_face("siglip", SiglipImageProcessor, pictures, size={"height": 14, "width": 14}, resample=3, do_normalize=False)
     hugging_face("convnext", ConvNextImageProcessor, pictures, size={"shortest_edge": 14}, crop_pct=0.875, resample=3)
+    for name, kind, sizes in (("sam", "SamImageProcessorPil", dict(size={"longest_edge": 24}, pad_size={"height": 24, "width": 24})),
+                              ("deit", "DeiTImageProcessorPil", dict(size={"height": 20, "width": 20}, crop_size={"height": 15, "width": 15})),
+                              ("mobilenet", "MobileNetV2ImageProcessorPil", dict(size={"shortest_edge": 18}, crop_size={"height": 15, "width": 15})),
+                              ("efficientnet", "EfficientNetImageProcessorPil", dict(size={"height": 17, "width": 13}))):
+        if hasattr(transformers, kind):  # these four: transformers 5.24.0
+            hugging_face(name, getattr(transformers, kind), pictures, **sizes)
     clip = {"preprocess_cfg": {"mean": CLIP["image_mean"], "std": CLIP["image_std"], "interpolation": "bicubic", "resize_mode": "shortest"}, "model_cfg": {"vision_cfg": {"image_size": 14}}}
     put("open-clip", clip, lambda a: torchvision(a, 14, 14, CLIP["image_mean"], CLIP["image_std"]), pictures)
     timm = {"pretrained_cfg": {"input_size": [3, 14, 14], "interpolation": "bilinear", "crop_pct": 0.9, "mean": [0.498, 0.498, 0.498], "std": [0.502, 0.502, 0.502]}}
