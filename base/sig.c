@@ -124,11 +124,10 @@ static bool is_name_char(char c) {
     return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '*' || c == '-' || c == '/';
 }
 
-/* '*' stands for a whole part between dots. */
+/* '*' stands for a number. */
 static lb_status check_stars(const parser *r, item *it) {
     for (const char *p = strchr(it->name, '*'); p; p = strchr(p + 1, '*')) {
-        bool left = p > it->name && p[-1] == '.', right = p[1] == '.' || p[1] == 0;
-        if (!left || !right) return wrong(r, "'*' that is not a whole part of a dotted name");
+        if (p == it->name || p[1] == '*' || isdigit((unsigned char)p[-1]) || isdigit((unsigned char)p[1])) return wrong(r, "'*' at the beginning of a name or beside another number");
         it->many = true;
     }
     return LB_OK;

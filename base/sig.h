@@ -6,8 +6,8 @@
  * A name, then dimensions in brackets: a letter or word (unified over the whole signature), a number, a number times a
  * letter ("3D"), a letter or word plus a number ("k+1"), '*' (any one size), '...' first (any leading dimensions, unified
  * over the signature as a group). "[]" is a scalar; no bracket at all = any shape. ':i64', ':u8' or ':f32' gives the type
- * (default f32, the maths type); '?' after that = may be absent; '.*.' in a name = one per index, 0 and up, at least one
- * unless '?'. Letters bound by parameters may be given values before binding. Parsed once, immutable, free to share. */
+ * (default f32, the maths type); '?' after that = may be absent; '*' in a name = a number, one input per index, 0 and up, at least one
+ * unless '?' ("block.*.weight", "enc*_b"). Letters bound by parameters may be given values before binding. Parsed once, immutable, free to share. */
 #ifndef LB_BASE_SIG_H
 #define LB_BASE_SIG_H
 #include "base/alloc.h"

@@ -91,6 +91,9 @@ static lb_sig_type type_of(const lb_tensor *x) { return x->dtype == LB_I64 ? LB_
 static lb_status check_outs(const lb_sig *sig, lb_sig_dims *dims, const lb_outs *out) {
     for (int i = 0; i < lb_sig_outputs(sig) && i < LB_OUTS_MAX; i++) {
         const lb_tensor *y = out->at[i];
+        lb_sig_item item;
+        lb_sig_item_at(sig, true, i, &item);
+        if (!y && item.optional) continue;
         if (!y) return lb_fail(LB_E_BUG, "output '%s' was not given", lb_sig_output_name(sig, i));
         lb_sig_shape s = {lb_sig_output_name(sig, i), y->rank, y->shape, type_of(y)};
         lb_status st = lb_sig_check_output(sig, dims, i, &s);

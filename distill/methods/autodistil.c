@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* AutoDistil: Few-shot Task-agnostic Neural Architecture Search for Distilling Large Language Models, Xu et al., NeurIPS 2022, arXiv:2201.12507;
+ * formulas as in microsoft/autodistil.
+ *
+ * A super network's sub-networks share weights by leading slices. Each learns the relations among queries, among keys and among values of the
+ * teacher's last layer; the best one within a budget is the one whose loss on held-out text is smallest. */
+#include <math.h>
+#include <stdlib.h>
+#include "distill/method.h"
+#include "distill/parts/parts.h"
+
+typedef struct options {
+    int64_t relation_heads, in_features, out_features, super_hidden, super_heads, hidden, heads, intermediate, layers, vocab, positions, subnets;
+    double ln_eps, depth_mult, start_size, stop_size, budget;
+    bool use_mask;
+} options;
+
+#define COUNT(field, default_, text_) LB_PARAM(options, field, default_, 1, LB_NO_MAX, "1", text_)
+static const lb_param params[] = {
+    COUNT(relation_heads, 12, "heads that queries, keys and values are regrouped into"),
+    COUNT(in_features, 1, "kept inputs of a linear layer"),
+    COUNT(out_features, 1, "kept outputs of a linear layer"),
+    COUNT(super_hidden, 64, "width of the super network"),
+    COUNT(super_heads, 4, "heads of the super network"),
+    COUNT(hidden, 64, "kept width"),
+    COUNT(heads, 4, "kept heads"),
+    COUNT(intermediate, 256, "kept units of the MLP"),
+    COUNT(layers, 12, "layers of the super network"),
+    COUNT(vocab, 30522, "vocabulary, for the count of parameters"),
+    COUNT(positions, 512, "positions, for the count of parameters"),
+    LB_PARAM(options, subnets, 4, 4, LB_NO_MAX, "1", "sub-networks in the list"),
+    LB_PARAM(options, ln_eps, 1e-12, LB_ABOVE_0, LB_NO_MAX, "1", "epsilon of the layer norms"),
+    LB_PARAM(options, depth_mult, 1, LB_ABOVE_0, 1, "1", "share of the layers that is kept"),
+    LB_PARAM(options, start_size, 0, -LB_NO_MAX, LB_NO_MAX, "parameters", "smallest of a sub-space"),
+    LB_PARAM(options, stop_size, 1e18, -LB_NO_MAX, LB_NO_MAX, "parameters", "largest"),
+    LB_PARAM(options, budget, 1e18, -LB_NO_MAX, LB_NO_MAX, "1", "largest cost of the search"),
+    LB_PARAM_FLAG(options, use_mask, false, "padding pairs do not count in the squared form"),
+    LB_PARAM_END};
+
+/* ---- relations ---- */
+
+/* [B,N,W] -> [B,A,N,N]: contiguous channels as A heads (the remainder is dropped), products over sqrt(width of a head). */
+static lb_tensor *relation(lb_tape *t, lb_tensor *x, int64_t heads) {
+    int64_t b = x->shape[0], n = x->shape[1], w = x->shape[2] / heads;
+    lb_tensor *y = lb_reshape(t, lb_slice(t, x, 2, 0, heads * w, 1), 4, (int64_t[]){b, n, heads, w});
+    y = lb_permute(t, y, (const int[]){0, 2, 1, 3});
+    return lb_scale(t, lb_matmul(t, y, y, false, true), 1 / sqrt((double)w));
+}
+
+static bool check_vectors(lb_tape *t, const options *o, lb_tensor *const *x, int n) {
+    static const char *const names[] = {"student_query", "student_key", "student_value", "teacher_query", "teacher_key", "teacher_value"};
+    for (int i = 0; i < n; i++)
+        if (!lb_check(t, lb_numel(x[i]) > 0, "%s is empty", names[i]) || !lb_check_finite(t, x[i], names[i]) ||
+            !lb_check(t, o->relation_heads <= x[i]->shape[2], "%lld relation heads of %s, which is %lld wide", (long long)o->relation_heads, names[i], (long long)x[i]->shape[2]))
+            return false;
+    return true;
+}
+
+static void relation_scores(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    if (!check_vectors(t, o, a->in, 3)) return;
+    for (int i = 0; i < 3; i++) lb_out(out, i, relation(t, a->in[i], o->relation_heads));
+}
+
+/* 0 and 1, each row with at least one 1. */
+static bool check_kept(lb_tape *t, const lb_tensor *mask) {
+    int64_t n = mask->shape[1];
+    for (int64_t b = 0; b < mask->shape[0] && !lb_part_shapes_only(t); b++) {
+        double kept = 0;
+        for (int64_t i = 0; i < n; i++) {
+            double v = lb_get_at(mask, b * n + i);
+            if (!lb_check(t, v == 0 || v == 1, "mask holds %g, 0 or 1 is wanted", v)) return false;
+            kept += v;
+        }
+        if (!lb_check(t, kept > 0, "mask keeps no token of sample %lld", (long long)b)) return false;
+    }
+    return lb_tape_ok(t);
+}
+
+static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    lb_tensor *mask = a->in[6], *sum = NULL, *pairs = NULL;
+    if (!check_vectors(t, o, a->in, 6) || (o->use_mask && !check_kept(t, mask))) return;
+    if (o->use_mask) {
+        int64_t b = mask->shape[0], n = mask->shape[1];
+        pairs = lb_mul(t, lb_reshape(t, mask, 4, (int64_t[]){b, 1, n, 1}), lb_reshape(t, mask, 4, (int64_t[]){b, 1, 1, n}));
+        pairs = lb_expand(t, lb_detach(t, pairs), 4, (int64_t[]){b, o->relation_heads, n, n});
+    }
+    for (int i = 0; i < 3; i++) {
+        lb_tensor *gap = lb_square(t, lb_sub(t, relation(t, a->in[i], o->relation_heads), lb_detach(t, relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads))));
+        lb_tensor *one = pairs ? lb_part_weighted_mean(t, gap, pairs) : lb_mean_all(t, gap);
+        sum = sum ? lb_add(t, sum, one) : one;
+    }
+    lb_out(out, 0, sum);
+}
+
+static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    lb_tensor *mask = a->in[6], *sum = NULL;
+    int64_t b = mask->shape[0], n = mask->shape[1];
+    if (!check_vectors(t, o, a->in, 6) || !check_kept(t, mask)) return;
+    lb_tensor *away = lb_scale(t, lb_add_scalar(t, lb_neg(t, lb_detach(t, mask)), 1), -1e4), *keys = lb_reshape(t, away, 4, (int64_t[]){b, 1, 1, n});
+    lb_tensor *rows = lb_expand(t, lb_reshape(t, lb_detach(t, mask), 3, (int64_t[]){b, 1, n}), 3, (int64_t[]){b, o->relation_heads, n});
+    for (int i = 0; i < 3; i++) {
+        lb_tensor *s = lb_log_softmax(t, lb_add(t, relation(t, a->in[i], o->relation_heads), keys), -1);
+        lb_tensor *z = lb_detach(t, lb_log_softmax(t, lb_add(t, relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads), keys), -1));
+        lb_tensor *one = lb_part_weighted_mean(t, lb_sum(t, lb_mul(t, lb_exp(t, z), lb_sub(t, z, s)), -1, false), rows);
+        sum = sum ? lb_add(t, sum, one) : one;
+    }
+    lb_out(out, 0, sum);
+}
+
+/* ---- shared weights ---- */
+
+static lb_tensor *head_of(lb_tape *t, lb_tensor *x, int64_t n) { return lb_slice(t, x, 0, 0, n, 1); }
+static lb_tensor *corner_of(lb_tape *t, lb_tensor *w, int64_t rows, int64_t columns) { return lb_slice(t, head_of(t, w, rows), 1, 0, columns, 1); }
+
+static void sliced_linear(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    lb_tensor *x = a->in[0], *w = a->in[1];
+    if (!lb_check(t, o->in_features <= w->shape[1] && o->out_features <= w->shape[0], "a slice of %lldx%lld is wanted of a weight of %lldx%lld", (long long)o->out_features, (long long)o->in_features, (long long)w->shape[0],
+                  (long long)w->shape[1]) ||
+        !lb_check(t, x->rank > 0 && x->shape[x->rank - 1] == o->in_features, "x is not in_features = %lld wide", (long long)o->in_features))
+        return;
+    lb_out(out, 0, lb_linear(t, x, corner_of(t, w, o->out_features, o->in_features), head_of(t, a->in[2], o->out_features), LB_ACT_NONE));
+}
+
+static lb_tensor *sliced(lb_tape *t, const lb_args *a, const char *name, lb_tensor *x, int64_t rows, int64_t columns, lb_act act) {
+    return lb_linear(t, x, corner_of(t, lb_arg(a, "%s_weight", name), rows, columns), head_of(t, lb_arg(a, "%s_bias", name), rows), act);
+}
+
+static lb_tensor *norm(lb_tape *t, const options *o, const lb_args *a, const char *name, lb_tensor *x) {
+    return lb_layer_norm(t, x, head_of(t, lb_arg(a, "%s_weight", name), o->hidden), head_of(t, lb_arg(a, "%s_bias", name), o->hidden), o->ln_eps);
+}
+
+/* Post-norm BERT layer of the kept width, heads and units. */
+static void sub_block(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    lb_tensor *x = a->in[0], *mask = a->in[1];
+    int64_t b = x->shape[0], n = x->shape[1], d = o->super_hidden / o->super_heads, wide = o->heads * d;
+    const lb_tensor *fc1 = lb_arg(a, "fc1_weight");
+    if (!lb_check(t, o->super_hidden % o->super_heads == 0, "%lld heads do not divide the width %lld", (long long)o->super_heads, (long long)o->super_hidden) ||
+        !lb_check(t, o->hidden <= o->super_hidden && o->heads <= o->super_heads && o->intermediate <= fc1->shape[0], "a sub-network of width %lld, %lld heads and %lld units is larger than the super network", (long long)o->hidden,
+                  (long long)o->heads, (long long)o->intermediate) ||
+        !lb_check(t, x->shape[2] == o->hidden, "x is %lld wide, hidden is %lld", (long long)x->shape[2], (long long)o->hidden) || !check_kept(t, mask))
+        return;
+    static const char *const names[] = {"query", "key", "value"};
+    lb_tensor *qkv[3];
+    for (int i = 0; i < 3; i++) qkv[i] = lb_permute(t, lb_reshape(t, sliced(t, a, names[i], x, wide, o->hidden, LB_ACT_NONE), 4, (int64_t[]){b, n, o->heads, d}), (const int[]){0, 2, 1, 3});
+    lb_tensor *away = lb_reshape(t, lb_scale(t, lb_add_scalar(t, lb_neg(t, mask), 1), -1e4), 4, (int64_t[]){b, 1, 1, n});
+    lb_tensor *scores = lb_add(t, lb_scale(t, lb_matmul(t, qkv[0], qkv[1], false, true), 1 / sqrt((double)d)), away);
+    lb_tensor *y = lb_permute(t, lb_matmul(t, lb_softmax(t, scores, -1), qkv[2], false, false), (const int[]){0, 2, 1, 3});
+    y = sliced(t, a, "attention_out", lb_reshape(t, y, 3, (int64_t[]){b, n, wide}), o->hidden, wide, LB_ACT_NONE);
+    x = norm(t, o, a, "attention_norm", lb_add(t, x, y));
+    y = sliced(t, a, "fc2", lb_gelu(t, sliced(t, a, "fc1", x, o->intermediate, o->hidden, LB_ACT_NONE)), o->hidden, o->intermediate, LB_ACT_NONE);
+    lb_out(out, 0, norm(t, o, a, "mlp_norm", lb_add(t, x, y)));
+}
+
+/* ---- the space of sub-networks ---- */
+
+/* floor(k L / l), k = 0 .. l - 1, l = round(m L). */
+static void kept_layers(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    int64_t kept = (int64_t)floor(o->depth_mult * (double)o->layers + 0.5);
+    (void)a;
+    if (!lb_check(t, kept >= 1, "depth_mult %g keeps none of %lld layers", o->depth_mult, (long long)o->layers)) return;
+    int64_t *index = lb_alloc((size_t)kept, sizeof *index);
+    for (int64_t k = 0; index && k < kept; k++) index[k] = k * o->layers / kept;
+    if (index) lb_out(out, 0, lb_part_indices(t, 1, &kept, index));
+    else (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    lb_free(index);
+}
+
+typedef struct subnet {
+    double config[4], parameters; /* layers, heads, hidden, ratio */
+} subnet;
+
+static double count_of(const options *o, const double c[4]) {
+    double l = c[0], a = c[1], d = c[2], r = c[3];
+    return d * (double)(o->vocab + o->positions + 4) + l * (d * d + 3 * d * d * a / (double)o->super_heads + 6 * d) + l * (2 * r * d * d + r * d + 3 * d) + d * d + 2 * d;
+}
+
+static int by_size(const void *a, const void *b) {
+    const subnet *x = a, *y = b;
+    if (x->parameters != y->parameters) return x->parameters < y->parameters ? -1 : 1;
+    for (int i = 0; i < 4; i++)
+        if (x->config[i] != y->config[i]) return x->config[i] < y->config[i] ? -1 : 1;
+    return 0;
+}
+
+static bool check_list(lb_tape *t, const lb_tensor *x, const char *name) {
+    if (!lb_check(t, x->shape[0] > 0, "%s is empty", name)) return false;
+    for (int64_t i = 0; i < x->shape[0] && !lb_part_shapes_only(t); i++)
+        if (!lb_check(t, lb_get_at(x, i) > (i ? lb_get_at(x, i - 1) : 0), "%s[%lld] is %g; rising numbers above 0 are wanted", name, (long long)i, lb_get_at(x, i))) return false;
+    return true;
+}
+
+static void put_subnets(lb_tape *t, lb_outs *out, const subnet *all, int64_t n) {
+    double *numbers = lb_alloc((size_t)n * 5 + 1, sizeof *numbers);
+    if (!numbers) {
+        (void)lb_tape_fail_status(t, LB_E_NOMEM);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        numbers[i] = all[i].parameters;
+        for (int k = 0; k < 4; k++) numbers[n + 4 * i + k] = all[i].config[k];
+    }
+    lb_out(out, 0, lb_part_constant(t, 1, &n, numbers));
+    lb_out(out, 1, lb_part_constant(t, 2, (int64_t[]){n, 4}, numbers + n));
+    lb_free(numbers);
+}
+
+static void subspace_partition(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    lb_tensor *const *x = a->in;
+    if (!check_list(t, x[0], "layers") || !check_list(t, x[1], "heads") || !check_list(t, x[2], "hidden") || !check_list(t, x[3], "ratio")) return;
+    int64_t all = x[0]->shape[0] * x[1]->shape[0] * x[2]->shape[0] * x[3]->shape[0], n = 0;
+    subnet *s = lb_calloc((size_t)all, sizeof *s);
+    if (!s) {
+        (void)lb_tape_fail_status(t, LB_E_NOMEM);
+        return;
+    }
+    for (int64_t i = 0; i < all && !lb_part_shapes_only(t); i++) {
+        int64_t rest = i;
+        for (int k = 3; k >= 0; k--) {
+            s[n].config[k] = lb_get_at(x[k], rest % x[k]->shape[0]);
+            rest /= x[k]->shape[0];
+        }
+        s[n].parameters = count_of(o, s[n].config);
+        n += s[n].parameters >= o->start_size && s[n].parameters <= o->stop_size;
+    }
+    if (lb_check(t, n > 0 || lb_part_shapes_only(t), "none of %lld sub-networks has %g to %g parameters", (long long)all, o->start_size, o->stop_size)) {
+        qsort(s, (size_t)n, sizeof *s, by_size);
+        put_subnets(t, out, s, n);
+    }
+    lb_free(s);
+}
+
+/* The largest, the smallest, and two drawn from between. */
+static void sandwich_sample(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    int64_t n = ((const options *)cfg)->subnets, four = 4, picked[4] = {n - 1, 0, 1, 2};
+    if (!lb_check_index(t, a->in[0], n - 2, "draw")) return;
+    for (int i = 0; i < 2 && !lb_part_shapes_only(t); i++) picked[2 + i] = 1 + (int64_t)lb_get_at(a->in[0], i);
+    if (lb_check(t, picked[2] != picked[3], "draw holds %lld twice", (long long)picked[2] - 1)) lb_out(out, 0, lb_part_indices(t, 1, &four, picked));
+}
+
+typedef struct candidate {
+    double cost, loss;
+    int64_t index;
+} candidate;
+
+static int by_cost(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    if (x->cost != y->cost) return x->cost < y->cost ? -1 : 1;
+    if (x->loss != y->loss) return x->loss < y->loss ? -1 : 1;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    int64_t n = a->in[0]->shape[0], front = 0;
+    if (!lb_check(t, n > 0, "cost is empty") || !lb_check_finite(t, a->in[0], "cost") || !lb_check_finite(t, a->in[1], "validation_loss")) return;
+    candidate *c = lb_calloc((size_t)n, sizeof *c), best = {0, INFINITY, -1};
+    int64_t *pareto = lb_alloc((size_t)n, sizeof *pareto);
+    double least = INFINITY;
+    if (!c || !pareto) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; c && pareto && i < n && !lb_part_shapes_only(t); i++) c[i] = (candidate){lb_get_at(a->in[0], i), lb_get_at(a->in[1], i), i};
+    if (c && pareto) {
+        qsort(c, (size_t)n, sizeof *c, by_cost);
+        for (int64_t i = 0; i < n; i++) {
+            if (c[i].cost <= o->budget && c[i].loss < best.loss) best = c[i];
+            if (c[i].loss >= least) continue;
+            least = c[i].loss;
+            pareto[front++] = c[i].index;
+        }
+        if (lb_check(t, best.index >= 0 || lb_part_shapes_only(t), "no candidate costs %g or less", o->budget)) {
+            lb_out(out, 0, lb_part_indices(t, 0, NULL, &best.index));
+            lb_out(out, 1, lb_part_indices(t, 1, &front, pareto));
+        }
+    }
+    lb_free(c);
+    lb_free(pareto);
+}
+
+#define VECTORS "student_query[B,N,W] student_key[B,N,W] student_value[B,N,W]"
+#define PAIRS VECTORS " teacher_query[B,N,V] teacher_key[B,N,V] teacher_value[B,N,V] mask[B,N] -> loss[]"
+#define TEACHER "teacher_query teacher_key teacher_value mask"
+#define PROJECTION(name) name "_weight[D,D] " name "_bias[D] "
+#define NORM(name) name "_weight[D] " name "_bias[D] "
+static const lb_component components[] = {
+    {.name = "relation_loss_mse", .run = relation_loss_mse, .sig = PAIRS, .constant = TEACHER, .text = "squared difference of the relations, as in the published code"},
+    {.name = "relation_loss_kl", .run = relation_loss_kl, .sig = PAIRS, .constant = TEACHER, .text = "KL of the relations' rows, as in the paper"},
+    {.name = "relation_scores", .run = relation_scores, .sig = VECTORS " -> query_relation[B,A,N,N] key_relation[B,A,N,N] value_relation[B,A,N,N]", .text = "scaled products among queries, keys and values"},
+    {.name = "sliced_linear", .run = sliced_linear, .sig = "x weight[O,I] bias[O] -> out", .text = "a linear layer by leading slices"},
+    {.name = "sub_block", .run = sub_block, .sig = "x[B,N,*] mask[B,N] " PROJECTION("query") PROJECTION("key") PROJECTION("value") PROJECTION("attention_out") NORM("attention_norm") "fc1_weight[M,D] fc1_bias[M] fc2_weight[D,M] fc2_bias[D] " NORM("mlp_norm") "-> out[B,N,*]", .constant = "mask", .text = "a transformer layer of a sub-network"},
+    {.name = "kept_layers", .run = kept_layers, .sig = "unused? -> layer_index[*]:i64", .text = "layers of a shallower network"},
+    {.name = "subspace_partition", .run = subspace_partition, .sig = "layers[l]:i64 heads[a]:i64 hidden[d]:i64 ratio[r] -> parameters[*] configs[*,4]", .constant = "ratio", .values = "parameters configs", .text = "sub-networks of a range of sizes, rising"},
+    {.name = "sandwich_sample", .run = sandwich_sample, .sig = "draw[2]:i64 -> selected[4]:i64", .text = "sub-networks of a step"},
+    {.name = "budget_search", .run = budget_search, .sig = "cost[n] validation_loss[n] -> best[]:i64 pareto[*]:i64", .constant = "cost validation_loss", .text = "the best within a budget, and the front"},
+    LB_COMPONENT_END};
+
+LB_METHOD(autodistil) = {.id = "autodistil", .title = "search over a super network that learns its teacher's attention relations", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(options),
+                         .group = "relation search", .needs = "student:qkv teacher:qkv", .components = components, .verified = LB_VERIFIED_CODE};

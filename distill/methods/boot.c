@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* BOOT: Data-free Distillation of Denoising Diffusion Models with Bootstrapping, Gu, 2023, arXiv:2306.05544. No published code: ranges, steps and
+ * weights are reconstructed.
+ *
+ * x_t = alpha(t) y_t + sigma(t) eps, lambda = log(sigma / alpha); the signal y obeys dy/dt = -lambda'(t) (f(x_t, t) - y_t). The student g(eps, t)
+ * gives y_t in one call: at s < t it learns one solver step from its own (constant) output at t, at the end the teacher's guess of pure noise.
+ * Only noise is drawn, never data. Numbers that carry no gradient are computed on the side in double. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "distill/method.h"
+#include "distill/parts/parts.h"
+
+typedef struct options {
+    const char *schedule, *solver, *weighting, *prediction;
+    double beta_min, beta_max, beta, guidance, clip, time_scale;
+    int64_t time_dim, num_blocks;
+} options;
+
+static const lb_param params[] = {
+    LB_PARAM_TEXT(options, schedule, "cosine", "cosine|vp_linear", "the teacher's noise schedule"),
+    LB_PARAM(options, beta_min, 0.1, 0, LB_NO_MAX, "1", "of vp_linear"),
+    LB_PARAM(options, beta_max, 20, 0, LB_NO_MAX, "1", "of vp_linear"),
+    LB_PARAM_TEXT(options, solver, "ddim", "ddim|euler|heun", "one step of the signal's equation"),
+    LB_PARAM_TEXT(options, weighting, "delta", "plain|delta|rate", "of the bootstrap error: 1, 1/delta^2, 1/(delta lambda')^2"),
+    LB_PARAM(options, beta, 0.1, 0, LB_NO_MAX, "1", "weight of the boundary"),
+    LB_PARAM(options, guidance, 1, -LB_NO_MAX, LB_NO_MAX, "1", "classifier-free weight of the teacher"),
+    LB_PARAM_TEXT(options, prediction, "eps", "eps|v|x0", "what the teacher's network predicts"),
+    LB_PARAM(options, clip, 0, 0, LB_NO_MAX, "1", "the teacher's x0 is clamped to -clip .. clip; 0: not"),
+    LB_PARAM(options, time_scale, 1000, -LB_NO_MAX, LB_NO_MAX, "1", "of the time embedding"),
+    LB_PARAM(options, time_dim, 64, 2, LB_NO_MAX, "1", "width of the time embedding"),
+    LB_PARAM(options, num_blocks, 3, 0, LB_NO_MAX, "1", "residual blocks of the miniature generator"),
+    LB_PARAM_END};
+
+/* ---- schedule ---- */
+
+typedef struct point {
+    double alpha, sigma, lambda, slope; /* slope: d lambda / dt */
+} point;
+
+static bool is(const char *have, const char *want) { return strcmp(have, want) == 0; }
+
+static point at(const options *o, double t) {
+    const double pi = acos(-1.0);
+    if (is(o->schedule, "cosine")) {
+        double a = cos(pi * t / 2), s = sin(pi * t / 2);
+        return (point){a, s, log(s / a), pi / sin(pi * t)};
+    }
+    double b = t * t * (o->beta_max - o->beta_min) / 2 + t * o->beta_min, square = -expm1(-b), a = exp(-b / 2), s = sqrt(square);
+    return (point){a, s, log(s / a), (o->beta_min + t * (o->beta_max - o->beta_min)) / (2 * square)};
+}
+
+static bool check_times(lb_tape *t, const options *o, const lb_tensor *x, const char *name) {
+    if (is(o->schedule, "vp_linear") && !lb_check(t, o->beta_max >= o->beta_min && o->beta_max > 0, "vp_linear with beta_min %g and beta_max %g", o->beta_min, o->beta_max)) return false;
+    for (int64_t i = 0; i < lb_numel(x) && !lb_part_shapes_only(t); i++) {
+        double v = lb_get_at(x, i);
+        if (!lb_check(t, v > 0 && v < 1, "%s[%lld] is %g; a time between 0 and 1 is wanted", name, (long long)i, v)) return false;
+    }
+    return lb_tape_ok(t);
+}
+
+static bool check_pair(lb_tape *t, const options *o, const lb_tensor *from, const lb_tensor *to) {
+    if (!check_times(t, o, from, "t") || !check_times(t, o, to, "s")) return false;
+    for (int64_t i = 0; i < lb_numel(from) && !lb_part_shapes_only(t); i++)
+        if (!lb_check(t, lb_get_at(from, i) > lb_get_at(to, i), "sample %lld: t %g is not above s %g", (long long)i, lb_get_at(from, i), lb_get_at(to, i))) return false;
+    return true;
+}
+
+static void schedule(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const lb_tensor *x = a->in[0];
+    int64_t n = x->shape[0];
+    if (!check_times(t, cfg, x, "t")) return;
+    double *numbers = lb_calloc((size_t)n * 4 + 1, sizeof *numbers);
+    if (!numbers) {
+        (void)lb_tape_fail_status(t, LB_E_NOMEM);
+        return;
+    }
+    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) {
+        point p = at(cfg, lb_get_at(x, i));
+        numbers[i] = p.alpha;
+        numbers[n + i] = p.sigma;
+        numbers[2 * n + i] = p.lambda;
+        numbers[3 * n + i] = p.slope;
+    }
+    for (int k = 0; k < 4; k++) lb_out(out, k, lb_part_constant(t, 1, &n, numbers + k * n));
+    lb_free(numbers);
+}
+
+/* ---- the teacher's clean sample ---- */
+
+static bool check_same(lb_tape *t, const lb_tensor *x, const lb_tensor *y, const char *name, const char *other) {
+    bool same = x->rank == y->rank;
+    for (int d = 0; same && d < x->rank; d++) same = x->shape[d] == y->shape[d];
+    return lb_check(t, same, "%s has another shape than %s", name, other);
+}
+
+static bool check_rows(lb_tape *t, const lb_tensor *x, const lb_tensor *time) {
+    return lb_check(t, x->rank > 0 && x->shape[0] == time->shape[0], "t has %lld samples, another number than the tensors", (long long)time->shape[0]);
+}
+
+/* Room for numbers of x's shape; NULL fails the tape. */
+static double *room_for(lb_tape *t, const lb_tensor *x) {
+    double *values = lb_calloc((size_t)lb_numel(x) + 1, sizeof *values);
+    if (!values) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    return values;
+}
+
+static void to_x0(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    const lb_tensor *x = a->in[0], *e = a->in[1], *time = a->in[2];
+    if (!check_same(t, x, e, "prediction", "x_t") || !check_rows(t, x, time) || !check_times(t, o, time, "t") || !lb_check_finite(t, x, "x_t") || !lb_check_finite(t, e, "prediction")) return;
+    double *y = room_for(t, x);
+    int64_t n = lb_numel(x), each = x->shape[0] ? n / x->shape[0] : 0;
+    for (int64_t i = 0; y && i < n && !lb_part_shapes_only(t); i++) {
+        point p = at(o, lb_get_at(time, i / each));
+        double v = lb_get_at(x, i), guess = lb_get_at(e, i);
+        if (is(o->prediction, "eps") && !lb_check(t, p.alpha >= 1e-8, "sample %lld: no signal is left at t = %g", (long long)(i / each), lb_get_at(time, i / each))) break;
+        y[i] = is(o->prediction, "eps") ? (v - p.sigma * guess) / p.alpha : is(o->prediction, "v") ? p.alpha * v - p.sigma * guess : guess;
+        if (o->clip > 0) y[i] = fmax(-o->clip, fmin(o->clip, y[i]));
+    }
+    if (y) lb_out(out, 0, lb_part_constant(t, x->rank, x->shape, y));
+    lb_free(y);
+}
+
+static void guidance(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    if (!check_same(t, a->in[0], a->in[1], "x0_uncond", "x0_cond") || !lb_check_finite(t, a->in[0], "x0_cond") || !lb_check_finite(t, a->in[1], "x0_uncond")) return;
+    lb_tensor *with = lb_detach(t, a->in[0]), *without = lb_detach(t, a->in[1]);
+    lb_out(out, 0, lb_add(t, without, lb_scale(t, lb_sub(t, with, without), ((const options *)cfg)->guidance)));
+}
+
+/* ---- one solver step ---- */
+
+typedef struct step {
+    const lb_tensor *y, *f, *t, *s, *f_s; /* f_s: heun's, else NULL */
+} step;
+
+static double solve(const options *o, const step *k, int64_t i, int64_t sample) {
+    double from = lb_get_at(k->t, sample), to = lb_get_at(k->s, sample), y = lb_get_at(k->y, i), f = lb_get_at(k->f, i), delta = from - to;
+    point p = at(o, from), q = at(o, to);
+    if (is(o->solver, "ddim")) return y - expm1(q.lambda - p.lambda) * (f - y);
+    double euler = y + delta * p.slope * (f - y);
+    if (is(o->solver, "euler")) return euler;
+    return y + delta / 2 * (p.slope * (f - y) + q.slope * (lb_get_at(k->f_s, i) - euler));
+}
+
+static bool check_step(lb_tape *t, const options *o, const step *k) {
+    return check_same(t, k->y, k->f, "teacher_x0", "y_t") && check_rows(t, k->y, k->t) && (!k->f_s || check_same(t, k->y, k->f_s, "teacher_x0_s", "y_t")) && check_pair(t, o, k->t, k->s) && lb_check_finite(t, k->y, "y_t") && lb_check_finite(t, k->f, "teacher_x0") &&
+           lb_check(t, !is(o->solver, "heun") || k->f_s, "the solver heun wants teacher_x0_s") && (!k->f_s || lb_check_finite(t, k->f_s, "teacher_x0_s"));
+}
+
+/* [B,...] as y_t. */
+static lb_tensor *target_of(lb_tape *t, const options *o, const step *k) {
+    double *y = room_for(t, k->y);
+    int64_t n = lb_numel(k->y), each = k->y->shape[0] ? n / k->y->shape[0] : 0;
+    for (int64_t i = 0; y && i < n && !lb_part_shapes_only(t); i++) y[i] = solve(o, k, i, i / each);
+    lb_tensor *x = y ? lb_part_constant(t, k->y->rank, k->y->shape, y) : lb_inert(t);
+    lb_free(y);
+    return x;
+}
+
+static void target(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    step k = {a->in[0], a->in[2], a->in[3], a->in[4], a->in[5]};
+    if (!check_same(t, k.y, a->in[1], "noise", "y_t") || !check_step(t, o, &k) || !lb_check_finite(t, a->in[1], "noise")) return;
+    double *x = room_for(t, k.y);
+    int64_t n = lb_numel(k.y), each = k.y->shape[0] ? n / k.y->shape[0] : 0;
+    for (int64_t i = 0; x && i < n && !lb_part_shapes_only(t); i++) {
+        point p = at(o, lb_get_at(k.t, i / each));
+        x[i] = p.alpha * lb_get_at(k.y, i) + p.sigma * lb_get_at(a->in[1], i);
+    }
+    if (x) lb_out(out, 0, lb_part_constant(t, k.y->rank, k.y->shape, x));
+    lb_free(x);
+    lb_out(out, 1, target_of(t, o, &k));
+}
+
+/* ---- loss ---- */
+
+static lb_tensor *sample_weights(lb_tape *t, const options *o, const step *k) {
+    int64_t n = k->t->shape[0];
+    double *w = lb_calloc((size_t)n + 1, sizeof *w);
+    if (!w) return lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) {
+        double from = lb_get_at(k->t, i), delta = from - lb_get_at(k->s, i), unit = is(o->weighting, "plain") ? 1 : is(o->weighting, "delta") ? delta : delta * at(o, from).slope;
+        w[i] = 1 / (unit * unit);
+    }
+    lb_tensor *x = lb_part_constant(t, 1, &n, w);
+    lb_free(w);
+    return x;
+}
+
+static void loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    lb_tensor *y_s = a->in[0], *y_end = a->in[3];
+    step k = {a->in[1], a->in[2], a->in[5], a->in[6], a->in[7]};
+    if (!lb_check(t, lb_numel(y_s) > 0, "y_s is empty") || !check_same(t, y_s, k.y, "y_t", "y_s") || !check_same(t, y_s, y_end, "y_end", "y_s") || !check_same(t, y_s, a->in[4], "teacher_x0_end", "y_s") || !check_step(t, o, &k) || !lb_check_finite(t, y_s, "y_s") || !lb_check_finite(t, y_end, "y_end") || !lb_check_finite(t, a->in[4], "teacher_x0_end")) return;
+    lb_tensor *gap = lb_square(t, lb_sub(t, y_s, target_of(t, o, &k)));
+    int64_t rows[2] = {y_s->shape[0], lb_numel(y_s) / y_s->shape[0]};
+    lb_tensor *each = lb_mean(t, lb_reshape(t, gap, 2, rows), 1, false), *bootstrap = lb_mean_all(t, lb_mul(t, each, sample_weights(t, o, &k)));
+    lb_tensor *boundary = lb_mean_all(t, lb_square(t, lb_sub(t, y_end, lb_detach(t, a->in[4]))));
+    lb_out(out, 0, lb_add(t, bootstrap, lb_scale(t, boundary, o->beta)));
+    lb_out(out, 1, bootstrap);
+    lb_out(out, 2, boundary);
+}
+
+/* ---- miniature generator ---- */
+
+/* [cos a, sin a], a = scale t 10000^(-k/half); a zero behind when the width is odd. */
+static lb_tensor *time_embedding(lb_tape *t, const options *o, const lb_tensor *time) {
+    int64_t n = time->shape[0], d = o->time_dim, half = d / 2, shape[2] = {n, d};
+    double *e = lb_calloc((size_t)(n * d) + 1, sizeof *e);
+    if (!e) return lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++)
+        for (int64_t k = 0; k < half; k++) {
+            double angle = o->time_scale * lb_get_at(time, i) * pow(10000, -(double)k / (double)half);
+            e[i * d + k] = cos(angle);
+            e[i * d + half + k] = sin(angle);
+        }
+    lb_tensor *x = lb_part_constant(t, 2, shape, e);
+    lb_free(e);
+    return x;
+}
+
+static lb_tensor *layer(lb_tape *t, const lb_args *a, lb_tensor *x, const char *name, int64_t k) {
+    char full[32];
+    if (k < 0) snprintf(full, sizeof full, "%s", name);
+    else snprintf(full, sizeof full, "%s%lld", name, (long long)k);
+    lb_tensor *w = lb_arg(a, "%s_weight", full), *b = lb_arg(a, "%s_bias", full);
+    if (!w || !b) return lb_tape_fail(t, LB_E_NOTFOUND, "%s_weight or %s_bias is missing", full, full);
+    return lb_linear(t, x, w, b, LB_ACT_NONE);
+}
+
+static void generator(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    const options *o = cfg;
+    if (!lb_check_finite(t, a->in[0], "noise") || !lb_check_finite(t, a->in[1], "t")) return;
+    lb_tensor *e = lb_silu(t, layer(t, a, time_embedding(t, o, a->in[1]), "time", -1)), *h = layer(t, a, a->in[0], "in", -1);
+    for (int64_t k = 0; k < o->num_blocks && lb_tape_ok(t); k++) {
+        lb_tensor *film = layer(t, a, e, "film", k);
+        int64_t half = h->shape[1];
+        lb_tensor *scale = lb_slice(t, film, 1, 0, half, 1), *shift = lb_slice(t, film, 1, half, 2 * half, 1);
+        lb_tensor *z = lb_add(t, lb_mul(t, lb_layer_norm(t, h, NULL, NULL, 1e-6), lb_add_scalar(t, scale, 1)), shift);
+        h = lb_add(t, h, layer(t, a, lb_silu(t, layer(t, a, z, "fc1_", k)), "fc2_", k));
+    }
+    lb_out(out, 0, layer(t, a, h, "out", -1));
+}
+
+#define LINEAR(name, dims, bias) name "_weight" dims " " name "_bias" bias
+static const lb_component components[] = {
+    {.name = "loss", .run = loss, .sig = "y_s y_t teacher_x0 y_end teacher_x0_end t[B] s[B] teacher_x0_s? -> loss[] loss_bootstrap[] loss_boundary[]",
+     .constant = "y_t teacher_x0 teacher_x0_end t s teacher_x0_s", .values = "loss_bootstrap loss_boundary", .text = "bootstrap over time and the boundary"},
+    {.name = "target", .run = target, .sig = "y_t noise teacher_x0 t[B] s[B] teacher_x0_s? -> x_t target", .constant = "y_t noise teacher_x0 t s teacher_x0_s", .values = "x_t target", .text = "one solver step of the signal"},
+    {.name = "schedule", .run = schedule, .sig = "t[B] -> alpha[B] sigma[B] lambda[B] dlambda_dt[B]", .constant = "t", .values = "alpha sigma lambda dlambda_dt", .text = "noise schedules"},
+    {.name = "to_x0", .run = to_x0, .sig = "x_t prediction t[B] -> x0", .constant = "x_t prediction t", .values = "x0", .text = "the clean sample that a network's output stands for"},
+    {.name = "guidance", .run = guidance, .sig = "x0_cond x0_uncond -> x0", .constant = "x0_cond x0_uncond", .values = "x0", .text = "classifier-free guidance"},
+    {.name = "generator", .run = generator,
+     .sig = "noise[B,D] t[B] " LINEAR("time", "[H,*]", "[H]") " " LINEAR("in", "[H,D]", "[H]") " film*_weight[2H,H]? film*_bias[2H]? fc1_*_weight[M,H]? fc1_*_bias[M]? fc2_*_weight[H,M]? fc2_*_bias[H]? " LINEAR("out", "[D,H]", "[D]") " -> signal[B,D]",
+     .constant = "t", .text = "time-conditioned MLP"},
+    LB_COMPONENT_END};
+
+LB_METHOD(boot) = {.id = "boot", .title = "a diffusion model in one step, without data", .source = "arXiv:2306.05544 (reconstructed)", .params = params, .params_size = sizeof(options), .group = "generative", .needs = "student:signal teacher:x0",
+                   .components = components, .verified = LB_VERIFIED_EQUATIONS};
