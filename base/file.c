@@ -204,7 +204,8 @@ lb_status lb_remove_all(const char *path) {
     return LB_OK;
 }
 
-lb_status lb_mmap_open(lb_mmap *out, const char *path) {
+/* size < 0: all from the offset on. */
+static lb_status map_range(lb_mmap *out, const char *path, int64_t offset, int64_t size) {
     lb_status st = LB_OK;
     struct stat info;
     lb_mmap m = {0};
@@ -212,11 +213,15 @@ lb_status lb_mmap_open(lb_mmap *out, const char *path) {
     if (fd < 0) return system_error(errno, path);
     if (fstat(fd, &info) != 0) LB_TRY(system_error(errno, path));
     if (!S_ISREG(info.st_mode)) LB_TRY(lb_fail(LB_E_IO, "%s: not a regular file", path));
-    m.size = (size_t)info.st_size;
+    if (size < 0) size = info.st_size - offset;
+    if (offset > info.st_size || size > info.st_size - offset)
+        LB_TRY(lb_fail(LB_E_FORMAT, "%s: ends at byte %lld, %lld bytes from %lld on are asked", path, (long long)info.st_size, (long long)size, (long long)offset));
+    m.size = (size_t)size;
     if (m.size > 0) {
-        void *p = mmap(NULL, m.size, PROT_READ, MAP_PRIVATE, fd, 0);
+        off_t extra = offset % sysconf(_SC_PAGESIZE); /* a map begins with a page */
+        char *p = mmap(NULL, m.size + (size_t)extra, PROT_READ, MAP_PRIVATE, fd, offset - extra);
         if (p == MAP_FAILED) LB_TRY(system_error(errno, path));
-        m.data = p;
+        m.data = (const uint8_t *)p + extra;
     }
     *out = m;
 done:
@@ -224,9 +229,19 @@ done:
     return st;
 }
 
+lb_status lb_mmap_open(lb_mmap *out, const char *path) { return map_range(out, path, 0, -1); }
+
+lb_status lb_mmap_part(lb_mmap *out, const char *path, int64_t offset, int64_t size) {
+    if (offset < 0 || size < 0) return lb_fail(LB_E_ARG, "%s: %lld bytes from %lld on", path, (long long)size, (long long)offset);
+    return map_range(out, path, offset, size);
+}
+
 void lb_mmap_close(lb_mmap *m) {
     if (!m) return;
-    if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
+    if (m->data) {
+        uintptr_t extra = (uintptr_t)m->data % (uintptr_t)sysconf(_SC_PAGESIZE);
+        munmap((void *)((uintptr_t)m->data - extra), m->size + extra);
+    }
     *m = (lb_mmap){0};
 }
 

@@ -31,6 +31,8 @@ typedef struct lb_mmap {
     size_t size;
 } lb_mmap;
 LB_API LB_MUST_USE lb_status lb_mmap_open(lb_mmap *out, const char *path);
+/** These bytes of a file. LB_E_FORMAT when the file ends before them. */
+LB_API LB_MUST_USE lb_status lb_mmap_part(lb_mmap *out, const char *path, int64_t offset, int64_t size);
 LB_API void lb_mmap_close(lb_mmap *m);
 
 /** Regular files below a folder, recursively, as relative paths with '/', in byte order. Hidden ones are left out.

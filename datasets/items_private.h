@@ -15,6 +15,16 @@ LB_MUST_USE lb_status lbi_items_own(lb_items *items, void *take_p, void (*close)
  * list. NULL = none. Copied. */
 LB_MUST_USE lb_status lbi_items_base(lb_items *items, const char *folder);
 
+/* `base` where no item has that key yet, else base:2, base:3, ...: several captions of one picture. */
+LB_MUST_USE lb_status lbi_items_key(lb_buf *out, const lb_items *items, const char *base);
+
+/* Where pictures named in a file of annotations lie: `root` if given; else beside the file, or in the usual places around it (COCO: ../<set>,
+ * ../images, ../images/<set> for annotations/..._<set>.json), wherever `name` is there; else the file's own folder. NULL = no memory. */
+char *lbi_picture_root(lb_items *items, const char *file, const char *root, const char *name);
+
+/* train, val, valid, validation, dev or test, as the first n characters of s? */
+bool lbi_is_split(const char *s, size_t n);
+
 bool lbi_is_utf8(const char *s, size_t n);
 
 /* "image", "audio", "video", "text" by a file's ending; NULL for any other. */

@@ -7,9 +7,10 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "datasets/items_private.h"
-#include "io/decoder.h"
+#include "io/uri.h"
 
 enum { BLOCK = 1 << 16, ALIGN = 16, FIRST_SLOTS = 64 };
+static const size_t kept_bytes = (size_t)1 << 30; /* of volumes whose slices are asked */
 
 typedef struct block {
     struct block *next;
@@ -107,6 +108,16 @@ static lb_status grow_table(lb_items *items) {
     return LB_OK;
 }
 
+lb_status lbi_items_key(lb_buf *out, const lb_items *items, const char *base) {
+    lb_buf_clear(out);
+    lb_buf_text(out, base);
+    for (int64_t n = 2; !out->failed && lb_items_find(items, lb_buf_str(out)) >= 0; n++) {
+        lb_buf_clear(out);
+        lb_buf_format(out, "%s:%lld", base, (long long)n);
+    }
+    return lb_buf_status(out);
+}
+
 static lb_status grow_items(lb_items *items) {
     state *s = items->arena;
     if (items->count < s->capacity) return LB_OK;
@@ -175,6 +186,12 @@ lb_status lb_items_add(lb_items *items, const lb_item *item) {
         if (*texts[i] && !(*texts[i] = lbi_items_text(items, *texts[i], strlen(*texts[i])))) return LB_E_NOMEM;
     if (own.text && !(own.text = lbi_items_text(items, own.text, own.text_size))) return LB_E_NOMEM;
     if (!own.text) own.text_size = 0;
+    if (own.box_count > 0) {
+        float *boxes = lbi_items_alloc(items, (size_t)own.box_count * 4 * sizeof *boxes);
+        if (!boxes) return LB_E_NOMEM;
+        memcpy(boxes, own.boxes, (size_t)own.box_count * 4 * sizeof *boxes);
+        own.boxes = boxes;
+    } else own.boxes = NULL;
     hash_item(s, &own);
     s->origin[items->count] = s->input;
     items->at[items->count++] = own;
@@ -334,6 +351,7 @@ lb_status lb_items_open(lb_items **out, int64_t ninputs, const char *const *inpu
         st = LB_E_NOMEM;
         goto done;
     }
+    LB_TRY(lb_kept_new(&items->kept, kept_bytes));
     lb_sha256_init(&s->hash);
     for (int64_t i = 0; i < ninputs; i++) LB_TRY(choose(&readers[i], inputs[i], reader));
     LB_TRY(check_options(options, readers, ninputs));
@@ -351,6 +369,7 @@ void lb_items_free(lb_items *items) {
     if (!items) return;
     state *s = items->arena;
     for (struct lb_source *o = items->sources; o; o = o->next) o->close(o->p);
+    lb_kept_free(items->kept);
     for (block *b = s ? s->blocks : NULL; b;) {
         block *next = b->next;
         lb_free(b);
@@ -394,9 +413,11 @@ int64_t lb_items_find(const lb_items *items, const char *key) {
     return s->slot_count ? *slot_of(items, key) - 1 : -1;
 }
 
-bool lb_item_has_image(const lb_item *item) {
-    return item->image || (item->inner && (*(const lb_reader *const *)item->inner)->image);
-}
+static const lb_reader *maker(const lb_item *item) { return item->inner ? *(const lb_reader *const *)item->inner : NULL; }
+
+bool lb_item_has_image(const lb_item *item) { return item->image || (maker(item) && maker(item)->image); }
+
+bool lb_item_has_mask(const lb_item *item) { return item->mask || (maker(item) && maker(item)->mask); }
 
 const char *lb_items_missing(const lb_items *items, int64_t i, char *where, size_t cap) {
     const state *s = items->arena;
@@ -404,18 +425,30 @@ const char *lb_items_missing(const lb_items *items, int64_t i, char *where, size
     const char *const files[] = {item->image, item->audio, item->video, item->mask};
     place(where, cap, s->origin[i], item->line);
     for (size_t k = 0; k < LB_COUNT(files); k++)
-        if (files[k] && !lb_file_exists(files[k])) return files[k];
+        if (files[k] && !lb_uri_exists(files[k])) return files[k];
     return NULL;
 }
 
 lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item) {
-    (void)items;
-    if (item->inner && !item->image) {
-        const lb_reader *r = *(const lb_reader *const *)item->inner;
-        if (r->image) return r->image(out, item);
-    }
+    if (!item->image && maker(item) && maker(item)->image) return maker(item)->image(out, item);
     if (!item->image) return lb_fail(LB_E_NOTFOUND, "item %s has no picture", item->key);
-    return lb_image_read_rgb(out, item->image, NULL);
+    return lb_uri_rgb(out, item->image, NULL, items->kept);
+}
+
+lb_status lb_item_mask(lb_image *out, const lb_items *items, const lb_item *item) {
+    if (!item->mask && maker(item) && maker(item)->mask) return maker(item)->mask(out, item);
+    if (!item->mask) return lb_fail(LB_E_NOTFOUND, "item %s has no mask", item->key);
+    return lb_uri_labels(out, item->mask, NULL, items->kept);
+}
+
+static lb_value *boxes_value(const lb_item *item) {
+    lb_value *list = lb_value_list();
+    for (int64_t i = 0; i < item->box_count; i++) {
+        lb_value *box = lb_value_list();
+        for (int k = 0; k < 4; k++) lb_list_real(box, (double)item->boxes[4 * i + k]);
+        lb_list_put(list, box);
+    }
+    return list;
 }
 
 lb_value *lb_item_value(const lb_item *item) {
@@ -429,5 +462,6 @@ lb_value *lb_item_value(const lb_item *item) {
         if (fields[i].text) lb_map_text(v, fields[i].name, fields[i].text);
         if (i == 2 && item->text) lb_map_bytes(v, "text", item->text, item->text_size);
     }
+    if (item->box_count) lb_map_put(v, "boxes", boxes_value(item));
     return v;
 }

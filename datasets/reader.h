@@ -7,7 +7,8 @@
 #include "io/sample.h"
 LB_BEGIN
 
-/* One item. Texts are owned by the list; absent = NULL. Paths are absolute or relative to the working folder. */
+/* One item. Texts are owned by the list; absent = NULL. Paths are absolute or relative to the working folder, and may name a part of a
+ * file (io/uri.h). */
 typedef struct lb_item {
     char *key;
     char *image, *audio, *video, *mask;
@@ -15,6 +16,8 @@ typedef struct lb_item {
     size_t text_size;
     char *label, *split, *domain;
     char *group;      /* items of one group never part between splits */
+    const float *boxes; /* box_count rows x0 y0 x1 y1, pixels of the picture; the list's */
+    int64_t box_count;
     int64_t line;     /* of the list it came from; 0 = none */
     const void *inner;/* reader's own handle for items without a file (emoji, archives); begins with its const lb_reader * */
 } lb_item;
@@ -25,6 +28,7 @@ typedef struct lb_items {
     char **problems;  /* one line each: what was left out and why, with file and line */
     int64_t problem_count;
     struct lb_source *sources; /* private: open readers that make pixels for `inner` items */
+    struct lb_kept *kept; /* private: volumes and arrays whose slices are items */
     void *arena;      /* private */
     char sha256[65];  /* over keys, texts, uris and labels in order: the list's fingerprint */
 } lb_items;
@@ -38,6 +42,8 @@ typedef struct lb_reader {
     lb_status (*read)(lb_items *items, const char *path, const void *cfg);
     /* Pixels of an `inner` item (RGB u8); NULL when all items have files. Thread-safe. */
     lb_status (*image)(lb_image *out, const lb_item *item);
+    /* Labels of an `inner` item (1 channel, 8 or 16 bits), likewise. */
+    lb_status (*mask)(lb_image *out, const lb_item *item);
 } lb_reader;
 #define LB_READER(name) const lb_reader lb_reader_##name
 extern LB_API const lb_family lb_readers;
@@ -57,8 +63,12 @@ LB_API LB_MUST_USE lb_status lb_items_split(const lb_items *items, const char *s
 LB_API int64_t lb_items_find(const lb_items *items, const char *key); /* index or -1 */
 /** Pixels of an item as RGB u8, from its file or its reader. LB_E_NOTFOUND when it has no picture. Thread-safe. */
 LB_API LB_MUST_USE lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item);
-/** Has it a picture: a file, or one that its reader makes? */
+/** Labels of an item: one channel, 8 bits or 16 where values need them; from its file (lb_uri_labels) or its reader. LB_E_NOTFOUND when it has
+ *  none. Thread-safe. */
+LB_API LB_MUST_USE lb_status lb_item_mask(lb_image *out, const lb_items *items, const lb_item *item);
+/** Has it a picture, a mask: a file, or one that its reader makes? */
 LB_API bool lb_item_has_image(const lb_item *item);
+LB_API bool lb_item_has_mask(const lb_item *item);
 /** The first file of item i that is not there; NULL when all are. Writes where the item stands ("list.jsonl:3") into place. */
 LB_API const char *lb_items_missing(const lb_items *items, int64_t i, char *place, size_t cap);
 /** One item as a JSONL map (cli.md). */

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 #include "base/buf.h"
-#include "base/file.h"
 #include "io/av.h"
+#include "io/uri.h"
 
 enum { BLOCK = 8192, MAX_CHANNELS = 64 };
 
@@ -173,7 +173,7 @@ lb_status lb_audio_decode(lb_audio *out, const uint8_t *data, size_t size, const
 
 lb_status lb_audio_read(lb_audio *out, const char *path, const lb_audio_options *o) {
     lb_mmap m = {0};
-    lb_status st = lb_mmap_open(&m, path);
+    lb_status st = lb_uri_map(&m, path);
     if (st != LB_OK) return st;
     st = lb_audio_decode(out, m.data, m.size, path, o);
     lb_mmap_close(&m);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "io/decoder_private.h"
 #include "io/image.h"
+#include "io/uri.h"
 
 enum { SHOWN = 8, DEFAULT_PIXELS = 178956970 };
 
@@ -94,18 +95,13 @@ lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, c
 }
 
 lb_status lb_image_read_rgb(lb_image *out, const char *path, const lb_decode_options *o) {
-    lb_mmap m = {0};
-    lb_status st = lb_mmap_open(&m, path);
-    if (st != LB_OK) return st;
-    st = lb_image_decode_rgb(out, m.data, m.size, path, o);
-    lb_mmap_close(&m);
-    return st;
+    return lb_uri_rgb(out, path, o, NULL);
 }
 
 lb_status lb_media_probe(lb_media_info *out, const char *path) {
     lb_mmap m = {0};
     const lb_decoder *d = NULL;
-    lb_status st = lb_mmap_open(&m, path);
+    lb_status st = lb_uri_map(&m, path);
     if (st != LB_OK) return st;
     st = lb_decoder_for(&d, m.data, m.size, path);
     if (st == LB_OK) {

@@ -34,7 +34,7 @@ extern LB_API const lb_family lb_decoders;
 
 /** The decoder for these bytes; LB_E_UNSUPPORTED (naming the first bytes and what the name promised) when none knows them. */
 LB_API LB_MUST_USE lb_status lb_decoder_for(const lb_decoder **out, const uint8_t *data, size_t size, const char *name);
-/** Reads and decodes a file to 8-bit RGB as Pillow's `Image.open(f).convert("RGB")` gives (alpha dropped, palette expanded, CMYK
+/** Reads and decodes a file (or what a uri names, io/uri.h) to 8-bit RGB as Pillow's `Image.open(f).convert("RGB")` gives (alpha dropped, palette expanded, CMYK
  *  and 16-bit as Pillow does), EXIF orientation applied unless kept. Messages name the path. Thread-safe. */
 LB_API LB_MUST_USE lb_status lb_image_read_rgb(lb_image *out, const char *path, const lb_decode_options *o);
 /** The same from memory; `name` is for messages. */

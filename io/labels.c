@@ -2,8 +2,8 @@
 #include "io/labels.h"
 #include <string.h>
 #include "base/file.h"
-#include "io/decoder.h"
 #include "io/image.h"
+#include "io/uri.h"
 #include "io/volume.h"
 
 void lb_labels_free(lb_labels *l) {
@@ -46,44 +46,26 @@ done:
     return st;
 }
 
-/* One channel, or colours that are grey; alpha does not count. */
-static lb_status from_image(lb_labels *out, const lb_image *img, const char *path) {
-    *out = (lb_labels){.rank = 2, .shape = {img->height, img->width}, .spacing = {1, 1}};
-    int64_t n = lb_labels_count(out), channels = img->channels, colours = channels >= 3 ? 3 : 1;
-    const uint8_t *narrow = img->pixels;
-    const uint16_t *wide = img->pixels;
-    if (!(out->at = lb_alloc((size_t)n + 1, 1))) return LB_E_NOMEM;
-    for (int64_t i = 0; i < n; i++) {
-        int v[3] = {0};
-        for (int64_t c = 0; c < colours; c++) v[c] = img->bits == 16 ? wide[i * channels + c] : narrow[i * channels + c];
-        if (colours == 3 && (v[0] != v[1] || v[0] != v[2]))
-            return lb_fail(LB_E_UNSUPPORTED, "%s: pixel (%lld, %lld) is the colour %d %d %d; a mask holds labels: grey values or palette indices", path, (long long)(i % img->width), (long long)(i / img->width),
-                           v[0], v[1], v[2]);
-        if (v[0] > 255) return lb_fail(LB_E_UNSUPPORTED, "%s: pixel (%lld, %lld) holds %d, labels are 0..255", path, (long long)(i % img->width), (long long)(i / img->width), v[0]);
-        out->at[i] = (uint8_t)v[0];
+static lb_status from_image(lb_labels *out, const char *path) {
+    lb_image img = {0};
+    lb_status st = lb_uri_labels(&img, path, &(lb_decode_options){.keep_orientation = true}, NULL);
+    if (st != LB_OK) return st;
+    *out = (lb_labels){.rank = 2, .shape = {img.height, img.width}, .spacing = {1, 1}};
+    int64_t n = lb_labels_count(out);
+    if (!(out->at = lb_alloc((size_t)n + 1, 1))) st = LB_E_NOMEM;
+    for (int64_t i = 0; i < n && st == LB_OK; i++) {
+        int v = img.bits == 16 ? ((const uint16_t *)img.pixels)[i] : ((const uint8_t *)img.pixels)[i];
+        if (v > 255) st = lb_fail(LB_E_UNSUPPORTED, "%s: pixel (%lld, %lld) holds %d, labels are 0..255", path, (long long)(i % img.width), (long long)(i / img.width), v);
+        out->at[i] = (uint8_t)v;
     }
-    return LB_OK;
+    lb_image_free(&img);
+    return st;
 }
 
 lb_status lb_labels_read(lb_labels *out, const char *path) {
-    lb_status st = LB_OK;
-    lb_buf file = {0};
-    lb_image img = {0};
-    const lb_decoder *decoder = NULL;
     lb_labels l = {0};
-    static const lb_decode_options plain = {.keep_orientation = true, .keep_depth = true, .keep_palette = true};
-    if (lb_ends_with(path, ".nii") || lb_ends_with(path, ".nii.gz") || lb_ends_with(path, ".hdr")) {
-        LB_TRY(from_volume(&l, path));
-    } else {
-        LB_TRY(lb_file_read(&file, path, 0));
-        st = lb_decoder_for(&decoder, (const uint8_t *)file.data, file.size, path);
-        if (st == LB_OK && strcmp(decoder->kind, "image") != 0) st = lb_fail(LB_E_UNSUPPORTED, "%s: a mask is a picture or a volume, this is %s", path, decoder->kind);
-        if (st == LB_OK && (st = decoder->decode(&img, (const uint8_t *)file.data, file.size, &plain)) != LB_OK) st = lb_where(st, "%s", path);
-        if (st == LB_OK) st = from_image(&l, &img, path);
-    }
-done:
-    lb_buf_free(&file);
-    lb_image_free(&img);
+    bool volume = lb_ends_with(path, ".nii") || lb_ends_with(path, ".nii.gz") || lb_ends_with(path, ".hdr");
+    lb_status st = volume ? from_volume(&l, path) : from_image(&l, path);
     if (st == LB_OK) *out = l;
     else lb_labels_free(&l);
     return st;

@@ -13,7 +13,7 @@ typedef struct lb_labels {
     uint8_t *at;
 } lb_labels;
 
-/** Reads a mask: a grey picture's values, a palette picture's indices (as Pillow's modes L and P), a colour picture whose channels are equal,
+/** Reads a mask (a path, or what a uri names, io/uri.h): a grey picture's values, a palette picture's indices (as Pillow's modes L and P), a colour picture whose channels are equal,
  *  or a NIfTI volume of whole numbers. EXIF orientation is not applied. Values above 255, and a picture with real colours, are
  *  LB_E_UNSUPPORTED. Release with lb_labels_free. Thread-safe. */
 LB_API LB_MUST_USE lb_status lb_labels_read(lb_labels *out, const char *path);

@@ -74,7 +74,7 @@ static lb_status find_bytes(lb_npy *n, size_t left) {
     return LB_OK;
 }
 
-lb_status lb_npy_read(lb_npy *out, const uint8_t *data, size_t size) {
+lb_status lb_npy_head(lb_npy *out, const uint8_t *data, size_t size, size_t full) {
     lb_npy n = {0};
     if (size < 12 || memcmp(data, "\x93NUMPY", 6) != 0) return lb_fail(LB_E_FORMAT, "not a NumPy array (.npy)");
     if (data[6] < 1 || data[6] > 3) return lb_fail(LB_E_UNSUPPORTED, "NumPy head of version %d; 1 to 3 are read", data[6]);
@@ -87,7 +87,9 @@ lb_status lb_npy_read(lb_npy *out, const uint8_t *data, size_t size) {
     lb_status st = read_dict(&n, dict);
     lb_free(dict);
     n.data = start + text;
-    if (st == LB_OK) st = find_bytes(&n, size - n.data);
+    if (st == LB_OK) st = find_bytes(&n, full - n.data);
     if (st == LB_OK) *out = n;
     return st;
 }
+
+lb_status lb_npy_read(lb_npy *out, const uint8_t *data, size_t size) { return lb_npy_head(out, data, size, size); }

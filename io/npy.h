@@ -17,5 +17,8 @@ typedef struct lb_npy {
  *  texts, records, complex ones) and for more than LB_MAX_RANK axes. Thread: pure. */
 LB_API LB_MUST_USE lb_status lb_npy_read(lb_npy *out, const uint8_t *data, size_t size);
 
+/** The same from the first `size` of `full` bytes: enough for the head, the numbers may lie beyond. */
+LB_API LB_MUST_USE lb_status lb_npy_head(lb_npy *out, const uint8_t *data, size_t size, size_t full);
+
 LB_END
 #endif

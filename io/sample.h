@@ -33,6 +33,7 @@ typedef struct lb_volume {
     double affine[3][4];          /* voxel (i, j, k, 1) -> millimetres in the scanner's space (x to the right, y forward, z up) */
     char orientation[4];          /* where i, j, k grow to: "RAS", "LPS", ... */
     bool whole;                   /* unsigned whole numbers below 65536 that no slope changed: a label map or raw grey values */
+    double least, most;           /* of the finite values */
     float *values;
 } lb_volume;
 LB_API void lb_volume_free(lb_volume *v);

@@ -3,6 +3,7 @@
 #include <libavutil/imgutils.h>
 #include <libswscale/swscale.h>
 #include <string.h>
+#include "io/uri.h"
 #include "io/video_private.h"
 
 enum { MAX_FRAMES = 1000000, NEAR = 16 };
@@ -74,7 +75,7 @@ lb_status lb_video_open(lb_video **out, const char *path, const lb_video_options
     lb_video *v = NULL;
     lb_status st = LB_OK;
     LB_TRY(new_video(&v, path, o));
-    LB_TRY(lb_mmap_open(&v->map, path));
+    LB_TRY(lb_uri_map(&v->map, path));
     v->data = v->map.data, v->size = v->map.size;
     if ((st = open_data(v)) != LB_OK) st = lb_where(st, "%s", path);
 done:

@@ -182,13 +182,27 @@ static lb_status fill(struct lbi_nifti *n, const uint8_t *data, size_t size, int
     return st;
 }
 
+static void find_range(lb_volume *v) {
+    int64_t n = v->width * v->height * v->depth;
+    double a = INFINITY, b = -INFINITY;
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)v->values[i];
+        if (!isfinite(x)) continue;
+        if (x < a) a = x;
+        if (x > b) b = x;
+    }
+    v->least = a, v->most = b;
+}
+
 lb_status lb_volume_decode(lb_volume *out, const uint8_t *data, size_t size, int64_t index, int64_t max_voxels) {
     struct lbi_nifti n = {0};
     lb_status st = lbi_nifti_open(&n, data, size);
     if (st != LB_OK) return st;
     st = n.pair ? lb_fail(LB_E_UNSUPPORTED, "NIfTI header of a pair: its values are in the .img file") : fill(&n, data, size, index, max_voxels);
-    if (st == LB_OK) *out = n.v;
-    else lb_volume_free(&n.v);
+    if (st == LB_OK) {
+        find_range(&n.v);
+        *out = n.v;
+    } else lb_volume_free(&n.v);
     return st;
 }
 
@@ -212,6 +226,7 @@ lb_status lb_volume_read(lb_volume *out, const char *path, int64_t index, int64_
     LB_TRY(lbi_nifti_open(&n, m.data, m.size));
     if (n.pair) LB_TRY(open_values(&values, path));
     LB_TRY(fill(&n, n.pair ? values.data : m.data, n.pair ? values.size : m.size, index, max_voxels));
+    find_range(&n.v);
     *out = n.v;
     n.v.values = NULL;
 done:
@@ -221,16 +236,16 @@ done:
     return st == LB_OK || st == LB_E_NOTFOUND ? st : lb_where(st, "%s", path);
 }
 
-static void range_of(const lb_volume *v, double *low, double *high) {
-    int64_t n = v->width * v->height * v->depth;
-    double a = INFINITY, b = -INFINITY;
-    for (int64_t i = 0; i < n; i++) {
-        double x = (double)v->values[i];
-        if (!isfinite(x)) continue;
-        if (x < a) a = x;
-        if (x > b) b = x;
-    }
-    *low = a, *high = b;
+lb_status lb_volume_size(lb_volume *out, const char *path) {
+    struct lbi_nifti n = {0};
+    lb_mmap m = {0};
+    lb_status st = lb_mmap_open(&m, path);
+    if (st != LB_OK) return st;
+    st = lbi_nifti_open(&n, m.data, m.size);
+    lb_mmap_close(&m);
+    if (st != LB_OK) return lb_where(st, "%s", path);
+    *out = n.v;
+    return LB_OK;
 }
 
 lb_status lb_volume_slice(lb_image *out, const lb_volume *v, int axis, int64_t at, int bits, double low, double high) {
@@ -238,11 +253,9 @@ lb_status lb_volume_slice(lb_image *out, const lb_volume *v, int axis, int64_t a
     const int64_t size[3] = {v->width, v->height, v->depth}, step[3] = {1, v->width, v->width * v->height};
     int across = 2 - axis, column = axis == 2 ? 1 : 0, row = axis == 0 ? 1 : 2;
     if (at < 0 || at >= size[across]) return lb_fail(LB_E_ARG, "slice %lld of %lld", (long long)at, (long long)size[across]);
-    double least, most;
-    range_of(v, &least, &most);
     double top = bits == 16 ? 65535 : 255;
-    bool kept = v->whole && most <= top && !(low < high);
-    if (!(low < high)) low = least, high = most;
+    bool kept = v->whole && v->most <= top && !(low < high);
+    if (!(low < high)) low = v->least, high = v->most;
     lb_image img = {0};
     if (size[column] > INT32_MAX || size[row] > INT32_MAX) return lb_fail(LB_E_LIMIT, "slice of %lld x %lld voxels", (long long)size[column], (long long)size[row]);
     lb_status st = lb_image_new(&img, (int32_t)size[column], (int32_t)size[row], 1, bits);

@@ -11,6 +11,8 @@ LB_BEGIN
  *  voxels; LB_E_FORMAT for a truncated or damaged file; LB_E_ARG for an index beyond the series. *out untouched on failure. */
 LB_API LB_MUST_USE lb_status lb_volume_read(lb_volume *out, const char *path, int64_t index, int64_t max_voxels);
 LB_API LB_MUST_USE lb_status lb_volume_decode(lb_volume *out, const uint8_t *data, size_t size, int64_t index, int64_t max_voxels);
+/** Only what the header says: size, spacing, orientation; values stay NULL. */
+LB_API LB_MUST_USE lb_status lb_volume_size(lb_volume *out, const char *path);
 /** One slice as a grey picture, across axis 0 = k (rows j, columns i), 1 = j (rows k, columns i) or 2 = i (rows k, columns j), as stored, not turned.
  *  Whole numbers keep their values where they fit: label maps stay exact. Else [low, high] becomes 0..255 (0..65535 with bits 16), rounded
  *  and clipped; low >= high takes the least and largest finite value of the volume. NaN gives 0. */

@@ -4,6 +4,7 @@
 #include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { END_SIZE = 22, END64_SIZE = 56, LOCATOR_SIZE = 20, CENTRAL_SIZE = 46, LOCAL_SIZE = 30, COMMENT_MAX = 65535, EXTRA_ZIP64 = 1, STORED = 0, DEFLATED = 8 };
 enum { DEFLATE_MOST = 1032 }; /* bytes that one byte can stand for */
@@ -163,4 +164,28 @@ lb_status lbi_zip_inflate(const lbi_zip_entry *e, uint8_t *to) {
     libdeflate_free_decompressor(d);
     if (!good) return damaged(e, "it does not unpack to its size");
     return libdeflate_crc32(0, to, e->full) == e->crc ? LB_OK : damaged(e, "its checksum is wrong");
+}
+
+lb_status lbi_zip_read(uint8_t **out, const lbi_zip_entry *e, size_t limit) {
+    if (e->full > limit) return lb_fail(LB_E_LIMIT, "ZIP entry '%.*s' of %zu bytes, the limit is %zu", (int)(e->name_size < 200 ? e->name_size : 200), e->name, e->full, limit);
+    uint8_t *data = lb_alloc(e->full, 1);
+    if (!data) return LB_E_NOMEM;
+    if (!e->deflated && e->size) memcpy(data, e->data, e->size);
+    lb_status st = e->deflated ? lbi_zip_inflate(e, data) : lbi_zip_check(e);
+    if (st == LB_OK) *out = data;
+    else lb_free(data);
+    return st;
+}
+
+lb_status lbi_zip_peek(uint8_t *dst, size_t cap, size_t *size, const lbi_zip_entry *e) {
+    *size = e->full < cap ? e->full : cap;
+    if (!e->deflated) {
+        if (*size) memcpy(dst, e->data, *size);
+        return LB_OK;
+    }
+    z_stream z = {.next_in = (uint8_t *)(uintptr_t)e->data, .avail_in = e->size < UINT32_MAX ? (uInt)e->size : UINT32_MAX, .next_out = dst, .avail_out = (uInt)*size};
+    if (inflateInit2(&z, -MAX_WBITS) != Z_OK) return lb_fail(LB_E_NOMEM, "no memory to unpack a ZIP entry");
+    int code = inflate(&z, Z_SYNC_FLUSH);
+    inflateEnd(&z);
+    return (code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR) && z.avail_out == 0 ? LB_OK : damaged(e, "it does not unpack");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directory of a ZIP archive in memory: stored and deflated entries as views. Private to io. */
+/* The directory of a ZIP archive in memory: stored and deflated entries as views. Private to io and to readers. */
 #ifndef LB_IO_ZIP_H
 #define LB_IO_ZIP_H
 #include "base/alloc.h"
@@ -29,6 +29,11 @@ const lbi_zip_entry *lbi_zip_find(const lbi_zip *z, const char *name, size_t nam
 LB_MUST_USE lb_status lbi_zip_check(const lbi_zip_entry *e);
 /* Unpacks a deflated entry into `full` bytes; LB_E_FORMAT when it is damaged or its checksum is wrong. */
 LB_MUST_USE lb_status lbi_zip_inflate(const lbi_zip_entry *e, uint8_t *to);
+
+/* The bytes of an entry in new memory (lb_free), unpacked and checked; more than `limit` bytes are LB_E_LIMIT. */
+LB_MUST_USE lb_status lbi_zip_read(uint8_t **out, const lbi_zip_entry *e, size_t limit);
+/* The first bytes of an entry, unpacked, at most cap; checksum not looked at. LB_E_FORMAT when they cannot be unpacked. */
+LB_MUST_USE lb_status lbi_zip_peek(uint8_t *dst, size_t cap, size_t *size, const lbi_zip_entry *e);
 
 LB_END
 #endif

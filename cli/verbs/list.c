@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `limbeck list --input ...`: the items of folders and lists as JSONL. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cli/cli.h"
@@ -12,7 +13,7 @@ typedef struct options {
 
 static const lb_param params[] = {
     CLI_ITEMS_PARAMS(options),
-    LB_PARAM_FLAG(options, check, 0, "decode every picture and say which cannot be read"),
+    LB_PARAM_FLAG(options, check, 0, "decode every picture and mask and say which cannot be read"),
     LB_PARAM_FLAG(options, labels, 0, "not the items, but each of their labels once, as an item whose key and text it is"),
     LB_PARAM_END};
 
@@ -44,7 +45,8 @@ static lb_status say_counts(const lb_items *items, const char *name, size_t offs
 }
 
 static lb_status summary(const lb_items *items) {
-    int64_t pictures = 0, texts = 0, sounds = 0, videos = 0;
+    int64_t pictures = 0, texts = 0, sounds = 0, videos = 0, masks = 0, boxes = 0;
+    char more[64] = "";
     lb_status st = LB_OK;
     for (int64_t i = 0; i < items->count; i++) {
         const lb_item *m = &items->at[i];
@@ -52,11 +54,16 @@ static lb_status summary(const lb_items *items) {
         texts += m->text != NULL;
         sounds += m->audio != NULL;
         videos += m->video != NULL;
+        masks += lb_item_has_mask(m);
+        boxes += m->box_count > 0;
     }
-    lb_say(LB_LOG_INFO, "list", "%lld items: %lld with pictures, %lld with text, %lld with sound, %lld with video; %lld problems; sha256 %.16s", (long long)items->count, (long long)pictures,
-           (long long)texts, (long long)sounds, (long long)videos, (long long)items->problem_count, items->sha256);
+    if (masks) snprintf(more, sizeof more, ", %lld with masks", (long long)masks);
+    if (boxes) snprintf(more + strlen(more), sizeof more - strlen(more), ", %lld with boxes", (long long)boxes);
+    lb_say(LB_LOG_INFO, "list", "%lld items: %lld with pictures, %lld with text, %lld with sound, %lld with video%s; %lld problems; sha256 %.16s", (long long)items->count, (long long)pictures,
+           (long long)texts, (long long)sounds, (long long)videos, more, (long long)items->problem_count, items->sha256);
     LB_TRY(say_counts(items, "splits", offsetof(lb_item, split)));
     LB_TRY(say_counts(items, "labels", offsetof(lb_item, label)));
+    LB_TRY(say_counts(items, "domains", offsetof(lb_item, domain)));
 done:
     return st;
 }
@@ -79,13 +86,18 @@ static lb_status check_pictures(lb_cli *cli, const lb_items *items, const int64_
     lb_progress_begin(&cli->progress, "check pictures", "items", 0, n);
     for (int64_t i = 0; i < n; i++) {
         const lb_item *item = &items->at[rows[i]];
-        lb_image img = {0};
-        if (lb_item_has_image(item) && lb_item_image(&img, items, item) != LB_OK) {
+        lb_image img = {0}, mask = {0};
+        lb_status one = lb_item_has_image(item) ? lb_item_image(&img, items, item) : LB_OK;
+        if (one == LB_OK && lb_item_has_mask(item)) one = lb_item_mask(&mask, items, item);
+        if (one == LB_OK && img.pixels && mask.pixels && (img.width != mask.width || img.height != mask.height))
+            one = lb_fail(LB_E_FORMAT, "the picture has %d x %d pixels, its mask %d x %d", img.width, img.height, mask.width, mask.height);
+        if (one != LB_OK) {
             lb_say(LB_LOG_WARN, "list", "%s: %s", item->key, lb_error_text());
             lb_error_clear();
             bad++;
         }
         lb_image_free(&img);
+        lb_image_free(&mask);
         LB_TRY(lb_progress_at(&cli->progress, i + 1, NULL));
     }
     lb_say(LB_LOG_INFO, "list", "%lld of %lld pictures cannot be read", (long long)bad, (long long)n);

@@ -48,10 +48,15 @@ static int surest_decoder(const uint8_t *data, size_t size) {
     return most;
 }
 
-/* When a weight format is surer than every decoder. */
+/* A list of items for a reader? "file" goes by the ending alone, which may promise what the bytes are not. */
+static bool is_list(const lb_value *readers) { return readers && readers->count > 0 && strcmp(lb_get_text(readers->items[0], "reader", ""), "file") != 0; }
+
+/* When a weight format is surer than every decoder and reader. */
 static bool add_weights(lb_value *v, const uint8_t *data, size_t size) {
     const lb_head *best = NULL;
+    const lb_value *readers = lb_get(v, "readers");
     int most = surest_decoder(data, size);
+    if (is_list(readers) && lb_get_int(readers->items[0], "sure", 0) >= 80) return false;
     for (int i = 0; i < lb_weight_formats.count; i++) {
         int sure = ((const lb_weight_format *)lb_weight_formats.members[i])->probe(data, size);
         if (sure > most) most = sure, best = lb_weight_formats.members[i];
@@ -97,9 +102,6 @@ static lb_status add_file(lb_value *v, const char *path) {
     return st;
 }
 
-/* Does a reader take it as a list of items? "file" goes by the ending alone, which may promise what the bytes are not. */
-static bool is_list(const lb_value *readers) { return readers && readers->count > 0 && strcmp(lb_get_text(readers->items[0], "reader", ""), "file") != 0; }
-
 /* On failure the line says why under "error". */
 static lb_status probe_one(lb_value *v, const char *path) {
     lb_status st = LB_OK;
@@ -108,6 +110,7 @@ static lb_status probe_one(lb_value *v, const char *path) {
     if (lb_is_folder(path)) lb_map_text(v, "kind", "folder");
     else if (lb_file_exists(path)) st = add_file(v, path);
     else if (lb_family_at(&lb_readers, path)) lb_map_text(v, "kind", "built-in set");
+    else if (is_list(lb_get(v, "readers"))) lb_map_text(v, "kind", "pattern");
     else st = lb_fail(LB_E_NOTFOUND, "%s: no such file or folder", path);
     if (st == LB_OK || st == LB_E_NOMEM) return st;
     if (lb_file_exists(path) && is_list(lb_get(v, "readers"))) {

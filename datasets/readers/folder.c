@@ -30,18 +30,11 @@ static int probe(const char *path) {
     return lb_is_folder(path) ? 50 : 0;
 }
 
-static bool is_split_name(const char *s, size_t n) {
-    static const char *const names[] = {"train", "val", "valid", "validation", "dev", "test"};
-    for (size_t i = 0; i < LB_COUNT(names); i++)
-        if (strlen(names[i]) == n && strncmp(names[i], s, n) == 0) return true;
-    return false;
-}
-
 /* All files lie in folders, and all those folders are named as splits. */
 static bool has_splits(const job *j) {
     for (int64_t i = 0; i < j->count; i++) {
         const char *slash = strchr(j->names[i], '/');
-        if (!slash || !is_split_name(j->names[i], (size_t)(slash - j->names[i]))) return false;
+        if (!slash || !lbi_is_split(j->names[i], (size_t)(slash - j->names[i]))) return false;
     }
     return j->count > 0;
 }

@@ -23,6 +23,7 @@ typedef struct row {
     lb_item item;
     char *path[4]; /* image audio video mask, joined */
     char number[24];
+    float *boxes;
     bool bad;
 } row;
 
@@ -73,9 +74,35 @@ static char **field_of(lb_item *item, const char *name) {
     return NULL;
 }
 
+/* [[x0, y0, x1, y1], ...] */
+static void take_boxes(job *j, row *r, const lb_value *v) {
+    bool ok = v->kind == LB_V_LIST;
+    if (!ok || !(r->boxes = lb_alloc((size_t)v->count, 4 * sizeof *r->boxes))) {
+        if (ok) j->refused = true;
+        else bad_line(j, r, "field 'boxes' is no list%s%s", "", "");
+        return;
+    }
+    for (int64_t i = 0; ok && i < v->count; i++) {
+        const lb_value *box = v->items[i];
+        ok = box->kind == LB_V_LIST && box->count == 4;
+        for (int k = 0; ok && k < 4; k++) {
+            const lb_value *x = box->items[k];
+            ok = x->kind == LB_V_INT || x->kind == LB_V_REAL;
+            if (ok) r->boxes[4 * i + k] = (float)(x->kind == LB_V_INT ? (double)x->integer : x->real);
+        }
+    }
+    r->item.boxes = r->boxes;
+    r->item.box_count = v->count;
+    if (!ok) bad_line(j, r, "field 'boxes' is no list of [x0, y0, x1, y1]%s%s", "", "");
+}
+
 /* Texts; whole numbers too where a name is meant (label 3). */
 static void take_field(job *j, row *r, const char *name, const lb_value *v) {
     char **at = field_of(&r->item, name);
+    if (!at && strcmp(name, "boxes") == 0 && v->kind != LB_V_NULL) {
+        take_boxes(j, r, v);
+        return;
+    }
     if (!at) {
         unknown_field(j, name);
         return;
@@ -137,6 +164,7 @@ static lb_status read_line(job *j, const char *text, size_t n) {
     LB_TRY(lb_items_add(j->items, &r.item));
 done:
     for (size_t i = 0; i < LB_COUNT(r.path); i++) lb_free(r.path[i]);
+    lb_free(r.boxes);
     lb_value_free(v);
     return st;
 }
@@ -189,4 +217,4 @@ done:
 }
 
 LB_READER(jsonl) = {.id = "jsonl", .title = "a list with a JSON object a line; - is standard input; a folder with list.jsonl is one too", .source = "JSON Lines 1.0, https://jsonlines.org",
-                    .fields = "key image audio video text mask label split domain group", .probe = probe, .read = read};
+                    .fields = "key image audio video text mask label split domain group boxes", .probe = probe, .read = read};
