@@ -50,19 +50,5 @@ LB_API int64_t lb_mel_frames(const lb_mel *m, int64_t n);
 /** dst holds bands * frames floats. LB_E_ARG when n samples give no frame. Frames are shared among OpenMP's threads; the values do not depend on their number. */
 LB_API LB_MUST_USE lb_status lb_mel_run(float *dst, const lb_mel *m, const float *samples, int64_t n);
 
-/* SpecAugment (Park et al., 2019, arXiv:1904.08779, without time warping): masks of bands and of frames. */
-typedef struct lb_spec_augment_spec {
-    int band_masks, band_width;   /* masks, and the largest width of one */
-    int frame_masks, frame_width;
-    float fill;
-} lb_spec_augment_spec;
-enum { LB_SPEC_MASKS = 16 };
-typedef struct lb_spec_augment_draw {
-    int64_t band[LB_SPEC_MASKS][2], frame[LB_SPEC_MASKS][2]; /* begin and width; widths 0 behind the last */
-} lb_spec_augment_draw;
-/** A pure function of its arguments: width uniform in 0..largest, begin uniform in what is left. At most LB_SPEC_MASKS of each kind. */
-LB_API lb_spec_augment_draw lb_spec_augment_of(const lb_spec_augment_spec *s, int64_t bands, int64_t frames, uint64_t seed, uint64_t epoch, const char *key);
-LB_API void lb_spec_augment_apply(float *mel, int64_t bands, int64_t frames, bool bands_first, const lb_spec_augment_draw *d, float fill);
-
 LB_END
 #endif

@@ -5,6 +5,7 @@
 #include "cli/eval.h"
 #include "cli/fetch.h"
 #include "cli/models.h"
+#include "datasets/augments.h"
 #include "datasets/reader.h"
 #include "datasets/synth.h"
 #include "distill/method.h"
@@ -17,6 +18,7 @@
 
 const lb_family *const cli_families[] = {
     &lb_archs,
+    &lb_augments,
     &lb_benches,
     &lb_decoders,
     &lb_evals,

@@ -299,6 +299,22 @@ done:
     return st;
 }
 
+/* A map of the simple form, or a list of members of the family. */
+static lb_status open_augment(cli_recipe *r) {
+    const lb_value *v = lb_get(r->value, "augment");
+    lb_status st = LB_OK;
+    if (!v || v->kind != LB_V_LIST) {
+        LB_TRY(lb_params_from_value(lb_augment_params, &r->augment, v));
+        resolve(r->value, "augment", lb_augment_params, &r->augment);
+        goto done;
+    }
+    LB_TRY(lb_chain_open(&r->chain, v, "augment"));
+    if (lb_chain_has_pairs(r->chain)) LB_TRY(lb_fail(LB_E_UNSUPPORTED, "augment: line %d: mixed items want shares of labels, which streams do not carry yet", v->line));
+    lb_map_put(r->value, "augment", lb_chain_value(r->chain));
+done:
+    return st;
+}
+
 static lb_status open_train(cli_recipe *r) {
     lb_status st = LB_OK;
     LB_TRY(lb_params_from_value(cli_train_params, &r->train, lb_get(r->value, "train")));
@@ -307,8 +323,7 @@ static lb_status open_train(cli_recipe *r) {
     resolve(r->value, "optimiser", lb_optim_params, &r->optim);
     LB_TRY(lb_params_from_value(cli_eval_params, &r->eval, lb_get(r->value, "eval")));
     resolve(r->value, "eval", cli_eval_params, &r->eval);
-    LB_TRY(lb_params_from_value(lb_augment_params, &r->augment, lb_get(r->value, "augment")));
-    resolve(r->value, "augment", lb_augment_params, &r->augment);
+    LB_TRY(open_augment(r));
 done:
     return st;
 }
@@ -368,6 +383,7 @@ void cli_recipe_close(cli_recipe *r) {
     for (int i = 0; i < r->nteachers; i++) cli_model_close(r->teacher_models[i]);
     lb_params_free(lb_optim_params, &r->optim);
     lb_params_free(cli_eval_params, &r->eval);
+    lb_chain_close(r->chain);
     lb_model_free(r->student);
     lb_tokenizer_close(r->tokenizer);
     lb_free(r->tokenizer_path);
@@ -387,6 +403,7 @@ lb_status cli_recipe_source(cli_source **out, cli_recipe *r) {
                                                    .nstreams = r->nstreams,
                                                    .streams = r->streams,
                                                    .augment = r->augment,
+                                                   .chain = r->chain,
                                                    .labels = (const char *const *)r->labels,
                                                    .label_count = r->label_count,
                                                    .mask_nonzero = lb_get_bool(r->value, "data.mask_nonzero", false),

@@ -41,6 +41,7 @@ typedef struct cli_recipe {
     lb_objective terms[CLI_MAX_TERMS];
     int nterms;
     lb_augment_spec augment;
+    lb_chain *chain; /* in its place: a list of augmentations; NULL = none */
     char **labels;             /* class names in byte order */
     int64_t label_count;
     lb_optim_config optim;

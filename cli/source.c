@@ -8,6 +8,7 @@
 #include "cli/masks.h"
 #include "datasets/sampler.h"
 #include "io/decoder.h"
+#include "io/image.h"
 
 enum { EVAL_BATCH = 64 };
 
@@ -114,6 +115,41 @@ done:
     return st;
 }
 
+static lb_status put_mask(int64_t *dst, const lb_image *ready, const lb_image *picture, const lb_item *item, bool nonzero) {
+    if (ready->width != picture->width || ready->height != picture->height)
+        return lb_fail(LB_E_SHAPE, "item %s: its mask is %dx%d where its picture is %dx%d", item->key, ready->width, ready->height, picture->width, picture->height);
+    for (int64_t i = 0, n = (int64_t)ready->width * ready->height; i < n; i++) {
+        int64_t v = ready->bits == 16 ? ((const uint16_t *)ready->pixels)[i] : ((const uint8_t *)ready->pixels)[i];
+        dst[i] = nonzero ? v != 0 : v;
+    }
+    return LB_OK;
+}
+
+/* The picture, and its mask with it, through the list of augmentations. */
+static lb_status chained(cli_source *s, int64_t item, const lb_image *raw, uint64_t epoch, float *dst, int64_t *mask) {
+    const lb_item *it = &s->spec.items->at[item];
+    lb_scene scene = {.own = 1};
+    lb_image ready = {0}, labels = {0};
+    lb_image_spec nearest = *s->spec.image;
+    lb_value *row = NULL;
+    lb_status st = LB_OK;
+    nearest.filter = "nearest";
+    LB_TRY(lb_chain_draw(&row, s->spec.chain, raw->width, raw->height, s->spec.seed, epoch, it->key));
+    LB_TRY(lb_image_crop(&scene.image, raw, 0, 0, raw->width, raw->height, NULL)); /* a copy */
+    if (mask) LB_TRY(lb_item_mask(&scene.mask, s->spec.items, it));
+    LB_TRY(lb_chain_apply(&scene, NULL, true, s->spec.chain, row));
+    LB_TRY(lb_image_spec_geometry(&ready, &scene.image, s->spec.image));
+    lb_image_spec_normalise(dst, &ready, s->spec.image);
+    if (mask) LB_TRY(lb_image_spec_geometry(&labels, &scene.mask, &nearest));
+    if (mask) st = put_mask(mask, &labels, &ready, it, s->spec.mask_nonzero);
+done:
+    lb_scene_free(&scene);
+    lb_image_free(&ready);
+    lb_image_free(&labels);
+    lb_value_free(row);
+    return st == LB_OK ? st : lb_where(st, "item %s", it->key);
+}
+
 static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, uint64_t epoch, float *dst, int64_t *mask) {
     lb_status st = LB_OK;
     lb_augment_draw draw;
@@ -123,6 +159,10 @@ static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, 
     bool borrowed = false;
     st = kept_picture(s, item, &raw, &borrowed);
     if (st != LB_OK) return st;
+    if (augmented && s->spec.chain) {
+        st = chained(s, item, &raw, epoch, dst, mask);
+        goto done;
+    }
     if (augmented) {
         LB_TRY(draw_of(s, item, epoch, raw.width, raw.height, &draw));
         LB_TRY(lb_augment_apply(&changed, &raw, &draw));

@@ -6,6 +6,7 @@
 #define LB_CLI_SOURCE_H
 #include "cli/models.h"
 #include "datasets/augment.h"
+#include "datasets/augments.h"
 #include "distill/trainer.h"
 
 /* A named row of a cache, joined by item key. */
@@ -40,6 +41,7 @@ typedef struct cli_source_spec {
     int nstreams;
     cli_stream *streams;               /* borrowed */
     lb_augment_spec augment;
+    const lb_chain *chain;             /* in its place; borrowed, NULL = none */
     const char *const *labels;         /* class names in order, for `label`; NULL = none */
     int64_t label_count;
     bool mask_nonzero;                 /* every value of a mask above 0 is 1 */
