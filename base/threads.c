@@ -31,6 +31,7 @@ typedef struct slot {
     bool ready;
     lb_status status;
     void *result;
+    int64_t bytes;
     char message[512];
 } slot;
 
@@ -41,6 +42,7 @@ struct lb_flow {
     pthread_t *threads;
     int depth, running;
     int64_t next, taken;
+    int64_t held; /* bytes of results not yet taken */
     bool stop;
     pthread_mutex_t lock;
     pthread_cond_t room, made;
@@ -52,13 +54,17 @@ static void make(lb_flow *f, int64_t i, slot *s) {
     s->status = f->spec.work(f->spec.ctx, i, &s->result);
     s->message[0] = 0;
     if (s->status != LB_OK) snprintf(s->message, sizeof s->message, "%s", lb_error_text());
+    s->bytes = s->result && f->spec.bytes && f->spec.memory > 0 ? f->spec.bytes(f->spec.ctx, s->result) : 0;
 }
+
+/* May the next item be begun? Full slots or full memory wait, but never for the item that is taken next: that would be for ever. */
+static bool is_full(const lb_flow *f) { return f->next >= f->taken + f->depth || (f->spec.memory > 0 && f->held > f->spec.memory && f->next > f->taken); }
 
 static void *worker(void *arg) {
     lb_flow *f = arg;
     pthread_mutex_lock(&f->lock);
     for (;;) {
-        while (!f->stop && f->next < f->spec.count && f->next >= f->taken + f->depth)
+        while (!f->stop && f->next < f->spec.count && is_full(f))
             pthread_cond_wait(&f->room, &f->lock);
         if (f->stop || f->next >= f->spec.count) break;
         int64_t i = f->next++;
@@ -67,6 +73,7 @@ static void *worker(void *arg) {
         make(f, i, s);
         pthread_mutex_lock(&f->lock);
         s->ready = true;
+        f->held += s->bytes;
         pthread_cond_broadcast(&f->made);
     }
     pthread_mutex_unlock(&f->lock);
@@ -119,6 +126,7 @@ lb_status lb_flow_next(lb_flow *f, int64_t *index, void **result, bool *end) {
     if (f->running == 0) {
         make(f, f->taken, s);
         s->ready = true;
+        f->held += s->bytes;
         f->next++;
     }
     pthread_mutex_lock(&f->lock);
@@ -127,7 +135,8 @@ lb_status lb_flow_next(lb_flow *f, int64_t *index, void **result, bool *end) {
     s->ready = false;
     s->result = NULL;
     *index = f->taken++;
-    pthread_cond_signal(&f->room);
+    f->held -= got.bytes;
+    pthread_cond_broadcast(&f->room);
     pthread_mutex_unlock(&f->lock);
     if (got.status == LB_OK) {
         *result = got.result;

@@ -22,6 +22,9 @@ typedef struct lb_flow_spec {
      * lb_flow_next together with its message. */
     lb_status (*work)(void *ctx, int64_t i, void **result);
     void (*drop)(void *ctx, void *result); /* frees a result nobody took */
+    /* With memory > 0: bytes that a result holds; work waits while those ahead hold more than `memory`, but for the one that is taken next. */
+    int64_t (*bytes)(void *ctx, const void *result);
+    int64_t memory;
     void *ctx;
 } lb_flow_spec;
 

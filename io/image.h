@@ -11,7 +11,7 @@ typedef enum lb_filter { LB_FILTER_BICUBIC = 0, LB_FILTER_BILINEAR, LB_FILTER_LA
 LB_API LB_MUST_USE lb_status lb_filter_parse(lb_filter *out, const char *name);
 
 /** Image.resize((width, height), filter) of Pillow 13.0: horizontal pass, then vertical (the other way round when the height shrinks by
- *  more than twice as many pixels as the width), rounded to u8 between; 22-bit fixed-point weights. u8 only, 1 to 4 channels (alpha is
+ *  more than twice as many pixels as the width), rounded to u8 between; 22-bit fixed-point weights. u8 only (nearest: u16 too), 1 to 4 channels (alpha is
  *  not premultiplied). */
 LB_API LB_MUST_USE lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter);
 /** Cut out [x, x+w) x [y, y+h); parts outside are filled with `fill` (u8 per channel, NULL = 0). */

@@ -209,8 +209,8 @@ static lb_status nearest(lb_image *out, const lb_image *in, int32_t width, int32
     lb_image img = {0};
     lb_status st = LB_OK;
     int32_t *from = NULL;
-    size_t C = (size_t)in->channels;
-    LB_TRY(lb_image_new(&img, width, height, in->channels, 8));
+    size_t C = (size_t)in->channels * (size_t)(in->bits / 8); /* bytes of a pixel */
+    LB_TRY(lb_image_new(&img, width, height, in->channels, in->bits));
     if (!(from = lb_alloc((size_t)width, sizeof *from))) {
         st = LB_E_NOMEM;
         goto done;
@@ -233,7 +233,7 @@ done:
 }
 
 lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter, bool fast) {
-    if (in->bits != 8) return lb_fail(LB_E_ARG, "resize takes 8-bit pictures, not %d-bit", in->bits);
+    if (in->bits != 8 && filter != LB_FILTER_NEAREST) return lb_fail(LB_E_ARG, "resize takes 8-bit pictures, not %d-bit", in->bits);
     if (width < 1 || height < 1) return lb_fail(LB_E_ARG, "resize to %d x %d pixels: sizes must be at least 1", width, height);
     if ((unsigned)filter >= LB_COUNT(kernels)) return lb_fail(LB_E_ARG, "filter number %d is unknown", (int)filter);
     if (width == in->width && height == in->height) return lb_image_crop(out, in, 0, 0, width, height, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/tar.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,4 +147,38 @@ lb_status lbi_tar_next(lbi_tar_member *out, bool *end, lbi_tar *t) {
 void lbi_tar_close(lbi_tar *t) {
     lb_buf_free(&t->name);
     *t = (lbi_tar){0};
+}
+
+/* ---- writing ---- */
+
+lb_status lbi_tar_head(lb_buf *out, const char *name, size_t size) {
+    uint8_t p[BLOCK] = {0};
+    char number_text[16];
+    unsigned sum = 0;
+    if (strlen(name) > NAME || size > 077777777777) return lb_fail(LB_E_ARG, "'%.120s' of %zu bytes does not fit into a tar header", name, size);
+    memcpy(p, name, strlen(name));
+    memcpy(p + 100, "0000644\0000000000\0000000000", 24); /* mode, owner, group */
+    snprintf(number_text, sizeof number_text, "%011zo", size);
+    memcpy(p + SIZE_AT, number_text, 12);
+    memcpy(p + 136, "00000000000", 12); /* time: none, so that bytes are a function of what is in it */
+    memset(p + SUM_AT, ' ', 8);
+    p[TYPE_AT] = '0';
+    memcpy(p + MAGIC_AT, "ustar\00000", 8);
+    for (int i = 0; i < BLOCK; i++) sum += p[i];
+    snprintf(number_text, sizeof number_text, "%06o", sum);
+    memcpy(p + SUM_AT, number_text, 7);
+    lb_buf_add(out, p, sizeof p);
+    return lb_buf_status(out);
+}
+
+static void zeros(lb_buf *out, size_t n) {
+    static const uint8_t none[BLOCK];
+    lb_buf_add(out, none, n);
+}
+
+void lbi_tar_fill(lb_buf *out, size_t size) { zeros(out, (BLOCK - size % BLOCK) % BLOCK); }
+
+void lbi_tar_end(lb_buf *out) {
+    zeros(out, BLOCK);
+    zeros(out, BLOCK);
 }

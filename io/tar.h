@@ -26,5 +26,10 @@ typedef struct lbi_tar_member {
 LB_MUST_USE lb_status lbi_tar_next(lbi_tar_member *out, bool *end, lbi_tar *t);
 void lbi_tar_close(lbi_tar *t);
 
+/* The header of a regular file of `size` bytes (ustar; names beyond 100 bytes are LB_E_ARG), and the zeros that fill a block behind its data. */
+LB_MUST_USE lb_status lbi_tar_head(lb_buf *out, const char *name, size_t size);
+void lbi_tar_fill(lb_buf *out, size_t size);
+void lbi_tar_end(lb_buf *out); /* of the archive: two blocks of zeros */
+
 LB_END
 #endif

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "io/decoder.h"
 #include "io/image.h"
+#include "io/phash.h"
 #include "io/resize.h"
 #include "base/rng.h"
 #include "tests/check.h"
@@ -333,9 +334,59 @@ static void jpeg_round_trip(void) {
     lb_buf_free(&b);
 }
 
+static void hashes(void) {
+    lb_buf list = {0};
+    char *rest = NULL;
+    int lines = 0;
+    CHECK_OK(lb_file_read(&list, check_data("image/hashes.txt"), 0));
+    for (char *line = strtok_r(list.data, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest), lines++) {
+        char name[64], path[128];
+        unsigned long long want[2];
+        uint64_t got[2] = {0};
+        lb_image img = {0};
+        if (!CHECK(sscanf(line, "%63s %llx %llx", name, &want[0], &want[1]) == 3)) break;
+        snprintf(path, sizeof path, "image/%s", name);
+        CHECK_OK(lb_image_read_rgb(&img, check_data(path), NULL));
+        CHECK_OK(lb_image_dhash(&got[0], &img));
+        CHECK_OK(lb_image_phash(&got[1], &img));
+        for (int i = 0; i < 2; i++) CHECK_INT((int64_t)got[i], (int64_t)want[i]);
+        lb_image_free(&img);
+    }
+    CHECK_INT(lines, 8);
+    lb_buf_free(&list);
+}
+
+/* Against all pairs. */
+static void near_pairs(void) {
+    enum { N = 300 };
+    uint64_t h[N];
+    lb_rng r = lb_rng_make(1, 2);
+    for (int i = 0; i < N; i++) {
+        h[i] = i % 3 == 0 || i < 3 ? lb_rng_u64(&r) : h[i - 1];
+        for (int64_t k = lb_rng_below(&r, 9); k > 0 && i % 3; k--) h[i] ^= (uint64_t)1 << lb_rng_below(&r, 64);
+    }
+    for (int d = 0; d <= 12; d += 3) {
+        lb_near *near = NULL;
+        int64_t n = 0, at = 0;
+        if (!CHECK_OK(lb_near_pairs(&near, &n, h, N, d, 100000))) return;
+        for (int a = 0; a < N; a++)
+            for (int b = a + 1; b < N; b++) {
+                if (__builtin_popcountll(h[a] ^ h[b]) > d) continue;
+                if (!CHECK(at < n) || !CHECK(near[at].a == a && near[at].b == b)) break;
+                at++;
+            }
+        CHECK_INT(at, n);
+        CHECK(d == 0 || n > 50);
+        lb_free(near);
+    }
+    lb_near *none = NULL;
+    int64_t n = 0;
+    CHECK_FAILS(lb_near_pairs(&none, &n, h, N, 12, 10), LB_E_LIMIT, "more than 10 pairs");
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "image",
                       (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"cuts", every_cut_is_an_error_or_a_picture},
                                      {"memory", refused_memory_is_reported}, {"info", media_info}, {"options", options}, {"fast-mode", fast_mode}, {"infos", other_infos}, {"geometry", crop_flip_over},
-                                     {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {0}});
+                                     {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {"hashes", hashes}, {"near_pairs", near_pairs}, {0}});
 }

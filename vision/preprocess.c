@@ -312,6 +312,18 @@ static int32_t crop_start(const lb_image_spec *s, int32_t have, int32_t want) {
     return d % 2 == 0 ? half : half + (half & 1);
 }
 
+void lb_image_spec_boxes(const lb_image_spec *s, int32_t w, int32_t h, float *boxes, int64_t count) {
+    int32_t rw, rh, ow, oh;
+    resized(s, w, h, &rw, &rh);
+    lb_image_spec_size(s, w, h, &ow, &oh);
+    double scale[2] = {(double)rw / w, (double)rh / h}, from[2] = {0, 0}, most[2] = {(double)ow, (double)oh};
+    if (s->crop_w) {
+        from[0] = crop_start(s, s->pad ? s->size_w : rw, s->crop_w);
+        from[1] = crop_start(s, s->pad ? s->size_w : rh, s->crop_h);
+    }
+    for (int64_t i = 0; i < 4 * count; i++) boxes[i] = (float)fmin(fmax((double)boxes[i] * scale[i % 2] - from[i % 2], 0), most[i % 2]);
+}
+
 lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s) {
     lb_image a = {0}, b = {0};
     const lb_image *at = rgb;

@@ -24,7 +24,9 @@ LB_API LB_MUST_USE lb_status lb_image_spec_parse(lb_image_spec *out, const char 
 LB_API lb_value *lb_image_spec_value(const lb_image_spec *s); /* canonical form: what is fingerprinted and saved */
 /** Size after geometry for an input size. */
 LB_API void lb_image_spec_size(const lb_image_spec *s, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h);
-/** Geometry only: RGB u8. */
+/** The same geometry on boxes x0 y0 x1 y1 of a picture of that size, cut off at the border of what stays. */
+LB_API void lb_image_spec_boxes(const lb_image_spec *s, int32_t w, int32_t h, float *boxes, int64_t count);
+/** Geometry only: RGB u8; with the filter "nearest" labels of 8 or 16 bits too. */
 LB_API LB_MUST_USE lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s);
 /** (u8 * scale - mean) / std in f32, [3,H,W]; dst holds 3*H*W floats. What geometry filled in is 0, as Segment Anything pads behind this. */
 LB_API void lb_image_spec_normalise(float *dst, const lb_image *rgb, const lb_image_spec *s);

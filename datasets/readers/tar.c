@@ -194,10 +194,10 @@ static lb_status take_json(job *j, lb_buf *more) {
         return LB_OK;
     }
     const char *text = json_field(j->o->text), *label = json_field(j->o->label);
-    static const char *const names[3] = {"split", "domain", "group"};
+    static const char *const names[4] = {"split", "domain", "group", "key"};
     if (text || !j->o->text) take_field(&s->text, &s->has_text, v, text ? text : "caption text");
     if (label || !j->o->label) take_field(&s->label, &s->has_label, v, label ? label : "label class category");
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         bool has = false;
         take_field(&more[i], &has, v, names[i]);
     }
@@ -210,7 +210,7 @@ static char *or_null(const lb_buf *b) { return b->size ? b->data : NULL; }
 static lb_status finish(job *j) {
     sample *s = &j->s;
     lb_status st = LB_OK;
-    lb_buf more[3] = {{0}}, key = {0};
+    lb_buf more[4] = {{0}}, key = {0};
     if (!j->open) return LB_OK;
     j->open = false;
     if (s->has_json) LB_TRY(take_json(j, more));
@@ -224,7 +224,7 @@ static lb_status finish(job *j) {
         goto done;
     }
     if (j->o->shard_keys) lb_buf_format(&key, "%s/", lb_path_name(j->shard));
-    lb_buf_text(&key, lb_buf_str(&s->key));
+    lb_buf_text(&key, more[3].size ? lb_buf_str(&more[3]) : lb_buf_str(&s->key));
     LB_TRY(lb_buf_status(&key));
     lb_item item = {.key = key.data, .image = or_null(&s->image), .audio = or_null(&s->audio), .video = or_null(&s->video), .mask = or_null(&s->mask),
                     .text = s->has_text ? (char *)lb_buf_str(&s->text) : NULL, .text_size = s->text.size, .label = or_null(&s->label), .split = or_null(&more[0]), .domain = or_null(&more[1]),
@@ -232,7 +232,7 @@ static lb_status finish(job *j) {
     if (j->o->split) item.split = (char *)j->o->split;
     LB_TRY(lb_items_add(j->items, &item));
 done:
-    for (int i = 0; i < 3; i++) lb_buf_free(&more[i]);
+    for (int i = 0; i < 4; i++) lb_buf_free(&more[i]);
     lb_buf_free(&key);
     clear(s);
     return st;

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/prepare.h"
+#include <string.h>
+#include "io/image.h"
+
+const lb_item *prepare_item(const prepare_job *j, int64_t i) { return &j->items->at[j->rows[i]]; }
+
+void prepare_drop(void *job, void *one) {
+    prepared *p = one;
+    (void)job;
+    if (!p) return;
+    lb_free(p->why);
+    lb_buf_free(&p->image);
+    lb_buf_free(&p->mask);
+    lb_image_free(&p->pixels);
+    lb_free(p->input);
+    lb_free(p->boxes);
+    lb_free(p);
+}
+
+static double lap(prepare_job *j, int stage, double from) {
+    double now = lb_now();
+    cli_stages_add(&j->stages, stage, now - from);
+    return now;
+}
+
+static lb_status encode(lb_buf *out, const prepare_job *j, const lb_image *img) {
+    return strcmp(j->format, "png") == 0 ? lb_png_encode(out, img) : lb_jpeg_encode(out, img, j->quality);
+}
+
+static lb_status make_mask(prepare_job *j, const lb_item *item, prepared *p) {
+    lb_image mask = {0}, ready = {0};
+    lb_image_spec nearest = j->spec;
+    nearest.filter = "nearest";
+    double at = lb_now();
+    lb_status st = lb_item_mask(&mask, j->items, item);
+    at = lap(j, STAGE_DECODE, at);
+    if (st == LB_OK && p->from_width && (mask.width != p->from_width || mask.height != p->from_height))
+        st = lb_fail(LB_E_FORMAT, "the picture has %d x %d pixels, its mask %d x %d", p->from_width, p->from_height, mask.width, mask.height);
+    if (st == LB_OK) st = lb_image_spec_geometry(&ready, &mask, &nearest);
+    at = lap(j, STAGE_PREPARE, at);
+    if (st == LB_OK) st = lb_png_encode(&p->mask, &ready);
+    lap(j, STAGE_ENCODE, at);
+    lb_image_free(&mask);
+    lb_image_free(&ready);
+    return st;
+}
+
+static lb_status make_image(prepare_job *j, const lb_item *item, bool arrays, prepared *p) {
+    lb_image raw = {0};
+    double at = lb_now();
+    lb_status st = lb_item_image(&raw, j->items, item);
+    at = lap(j, STAGE_DECODE, at);
+    if (st != LB_OK) return st;
+    p->from_width = raw.width, p->from_height = raw.height;
+    st = lb_image_spec_geometry(&p->pixels, &raw, &j->spec);
+    if (st == LB_OK && item->box_count) {
+        if ((p->boxes = lb_alloc((size_t)item->box_count, 4 * sizeof *p->boxes))) {
+            memcpy(p->boxes, item->boxes, (size_t)item->box_count * 4 * sizeof *p->boxes);
+            lb_image_spec_boxes(&j->spec, raw.width, raw.height, p->boxes, item->box_count);
+        } else st = LB_E_NOMEM;
+    }
+    lb_image_free(&raw);
+    if (st != LB_OK) return st;
+    p->width = p->pixels.width, p->height = p->pixels.height;
+    if (arrays && j->has_spec) {
+        if (!(p->input = lb_alloc((size_t)p->width * (size_t)p->height, 3 * sizeof *p->input))) return LB_E_NOMEM;
+        lb_image_spec_normalise(p->input, &p->pixels, &j->spec);
+    }
+    at = lap(j, STAGE_PREPARE, at);
+    if (arrays) return LB_OK;
+    p->ending = j->format;
+    st = encode(&p->image, j, &p->pixels);
+    lb_image_free(&p->pixels);
+    lap(j, STAGE_ENCODE, at);
+    return st;
+}
+
+lb_status prepare_one(prepare_job *j, int64_t i, bool arrays, prepared **out) {
+    const lb_item *item = prepare_item(j, i);
+    prepared *p = lb_calloc(1, sizeof *p);
+    if (!p) return LB_E_NOMEM;
+    lb_status st = LB_OK;
+    if (lb_item_has_image(item)) st = make_image(j, item, arrays, p);
+    else if (arrays) st = lb_fail(LB_E_NOTFOUND, "item %s has no picture", item->key);
+    if (st == LB_OK && !arrays && lb_item_has_mask(item)) st = make_mask(j, item, p);
+    if (st == LB_E_NOMEM) {
+        prepare_drop(NULL, p);
+        return st;
+    }
+    if (st != LB_OK) {
+        p->status = st;
+        p->why = lb_strdup(lb_error_text());
+        lb_error_clear();
+    }
+    *out = p;
+    return LB_OK;
+}
