@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/bench.h"
 #include <string.h>
+#include "base/cpu.h"
 #include "base/rng.h"
 #include "cli/models.h"
+#include "tensor/precision.h"
 
 #define BENCH(id) extern LB_BENCH(id);
 #include "cli/benches.def"
@@ -119,6 +121,10 @@ lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net) {
     LB_TRY(forward_inputs(b, &f, net));
     LB_TRY(cli_bench_best(b, &seconds, net->runs, 2, forward_once, &f));
     LB_TRY(cli_bench_say(b, net->name, "limbeck", (double)net->shape[0] / seconds, net->unit));
+    if (lbi_cpu() < LBI_CPU_BF16) goto done;
+    lb_tape_set_bf16(f.tape, true);
+    LB_TRY(cli_bench_best(b, &seconds, net->runs, 1, forward_once, &f));
+    LB_TRY(cli_bench_say(b, net->name, "limbeck-bf16", (double)net->shape[0] / seconds, net->unit));
 done:
     for (int i = 0; i < 2; i++) lb_tensor_free(f.in[i].x);
     lb_tape_free(f.tape);

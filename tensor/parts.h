@@ -118,7 +118,7 @@ enum { LBI_INERT = -1 }; /* id of the inert tensor; 0 = of no tape; > 0 = of a t
 
 struct lb_tape {
     lb_tape_mode mode;
-    bool training, check_nan, trace;
+    bool training, check_nan, trace, bf16;
     lb_rng *rng;
     lb_status code;
     char message[600];

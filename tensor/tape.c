@@ -7,6 +7,7 @@
 #include <string.h>
 #include "tensor/hold.h"
 #include "tensor/parts.h"
+#include "tensor/precision.h"
 
 /* ---- life ---- */
 
@@ -61,6 +62,10 @@ void lb_tape_set_training(lb_tape *t, bool training, lb_rng *rng) {
     t->training = training;
     t->rng = rng;
 }
+
+void lb_tape_set_bf16(lb_tape *t, bool on) { t->bf16 = on; }
+
+bool lb_tape_bf16(const lb_tape *t) { return t->bf16; }
 
 bool lb_tape_training(const lb_tape *t) {
     return t->training;

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "check.h"
 #include "tensor/kernels/conv_depth.h"
+#include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/conv_lanes.h"
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/winograd.h"
@@ -84,6 +85,43 @@ static void products(void) {
         bool ta = round & 1, tb = round & 2;
         check_begin("product %lldx%lldx%lld gap %lld%s%s", (long long)s.m, (long long)s.n, (long long)s.k, (long long)s.gap, ta ? " A^T" : "", tb ? " B^T" : "");
         one_product(&r, s, ta, tb, betas[round % 3], round & 4, round & 8, round & 16, acts[(round / 5) % 4]);
+        check_end();
+    }
+}
+
+/* Against the products of the same rounded factors. */
+static void one_bf16(lb_rng *r, shape s, bool ta, bool tb, int how) {
+    int64_t lda = (ta ? s.m : s.k) + s.gap, ldb = (tb ? s.k : s.n) + s.gap, ldc = s.n + s.gap, na = (ta ? s.k : s.m) * lda, nb = (tb ? s.n : s.k) * ldb;
+    float *a = draw(r, na), *b = draw(r, nb), *c = draw(r, s.m * ldc), *want = draw(r, s.m * ldc), *row = draw(r, s.m), *col = draw(r, s.n);
+    uint16_t *half = lb_alloc((size_t)(na > nb ? na : nb) + 1, sizeof *half);
+    if (!CHECK(a && b && c && want && row && col && half)) return;
+    memcpy(want, c, (size_t)(s.m * ldc) * sizeof *c);
+    lbi_gemm_end end = {.beta = how & 1 ? -0.5f : 0, .row_bias = how & 2 ? row : NULL, .col_bias = how & 4 ? col : NULL, .row_scale = how & 8 ? row : NULL, .act = LB_ACT_RELU};
+    bool done = lbi_gemm_bf16(ta, tb, s.m, s.n, s.k, a, lda, b, ldb, &end, c, ldc);
+    CHECK(done || lbi_cpu() < LBI_CPU_BF16);
+    lb_convert(half, LB_BF16, a, LB_F32, na);
+    lb_convert(a, LB_F32, half, LB_BF16, na);
+    lb_convert(half, LB_BF16, b, LB_F32, nb);
+    lb_convert(b, LB_F32, half, LB_BF16, nb);
+    lbi_gemm_ref(ta, tb, s.m, s.n, s.k, a, lda, b, ldb, end.beta, want, ldc);
+    for (int64_t i = 0; i < s.m; i++)
+        for (int64_t j = 0; j < s.n; j++) {
+            double x = (double)want[i * ldc + j] * (end.row_scale ? (double)row[i] : 1) + (end.row_bias ? (double)row[i] : 0) + (end.col_bias ? (double)col[j] : 0);
+            want[i * ldc + j] = (float)(x < 0 ? 0 : x);
+        }
+    if (done) same(c, want, s.m, s.n, ldc, 4 * (double)FLT_EPSILON * (double)(s.k + 4));
+    float *all[] = {a, b, c, want, row, col};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
+    lb_free(half);
+}
+
+static void bf16_products(void) {
+    static const shape fixed[] = {{1, 1, 1, 0}, {1, 33, 7, 0}, {33, 1, 9, 2}, {16, 16, 32, 0}, {32, 32, 64, 1}, {31, 65, 33, 3}, {300, 40, 70, 0}, {40, 530, 300, 1}};
+    lb_rng r = lb_rng_of(9, 0, "bf16");
+    for (int round = 0; round < 80; round++) {
+        shape s = round < (int)LB_COUNT(fixed) ? fixed[round] : (shape){1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 90), lb_rng_below(&r, 5)};
+        check_begin("bf16 %d: %lldx%lldx%lld", round, (long long)s.m, (long long)s.n, (long long)s.k);
+        for (int t = 0; t < 4; t++) one_bf16(&r, s, t & 1, t & 2, round);
         check_end();
     }
 }
@@ -366,5 +404,5 @@ static void depthwise(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
+    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"bf16", bf16_products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
 }

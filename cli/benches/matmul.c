@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
+#include "base/cpu.h"
 #include "cli/bench.h"
+#include "tensor/precision.h"
 
 typedef struct product {
     lb_tape *tape;
@@ -28,6 +30,10 @@ static lb_status one(cli_bench *b, int64_t n) {
     LB_TRY(cli_bench_random(b, &p.b, "b", 2, (int64_t[]){n, n}));
     LB_TRY(cli_bench_best(b, &s, 6, 2, once, &p));
     LB_TRY(cli_bench_say(b, name, "limbeck", 2e-9 * (double)n * (double)n * (double)n / s, "GFLOP/s"));
+    if (lbi_cpu() < LBI_CPU_BF16) goto done;
+    lb_tape_set_bf16(p.tape, true);
+    LB_TRY(cli_bench_best(b, &s, 6, 2, once, &p));
+    LB_TRY(cli_bench_say(b, name, "limbeck-bf16", 2e-9 * (double)n * (double)n * (double)n / s, "GFLOP/s"));
 done:
     lb_tensor_free(p.a);
     lb_tensor_free(p.b);

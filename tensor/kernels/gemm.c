@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/work.h"
 
@@ -167,6 +168,9 @@ void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
     product p = {trans_a, trans_b, m, n, k, a, b, lda, ldb, c, ldc};
     if (!end) end = &plain;
     if (m == 0 || n == 0) return;
+#ifndef LB_DOUBLE
+    if (end->bf16 && lbi_gemm_bf16(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc)) return;
+#endif
     if (k > 0 && !blas_is_best(&p) && packed(&p, end)) return;
     if (k == 0 || lbi_cpu() == LBI_CPU_REF) lbi_gemm_ref(trans_a, trans_b, m, n, k, a, lda, b, ldb, end->beta, c, ldc);
     else blas(&p, end->beta);

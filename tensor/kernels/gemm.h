@@ -16,6 +16,7 @@ typedef struct lbi_gemm_end {
     int64_t ld_add;
     lb_act act;
     const lb_real *row_scale;           /* [m]; NULL = 1 */
+    bool bf16;                          /* factors may be rounded to bf16 where the CPU multiplies those faster (lb_tape_bf16) */
 } lbi_gemm_end;
 
 /** C [m,n] = op(A) op(B) + beta * C, row-major, rows lda, ldb, ldc apart. k = 0 scales C alone. Thread-safe; inside an OpenMP region one

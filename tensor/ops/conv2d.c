@@ -15,6 +15,7 @@
 #include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/precision.h"
 
 typedef lbi_conv_options options;
 
@@ -85,8 +86,8 @@ static void forward(lb_call *c) {
         return;
     }
 #ifndef LB_DOUBLE
-    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = c->in[4] ? lb_r(c->in[4]) : NULL, .ld_add = p.y * p.x, .act = ((const options *)c->params)->act};
-    if (lbi_point_worth(&p, images) && lbi_point_forward(&p, images, x, w, &end, y)) return;
+    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = c->in[4] ? lb_r(c->in[4]) : NULL, .ld_add = p.y * p.x, .act = ((const options *)c->params)->act, .bf16 = lb_tape_bf16(c->tape) && lbi_cpu() >= LBI_CPU_BF16};
+    if ((lbi_point_worth(&p, images) || (end.bf16 && pointwise(&p) && p.groups == 1)) && lbi_point_forward(&p, images, x, w, &end, y)) return;
     if (lbi_conv_tiles(&p, images, x, w, &end, y)) return;
 #endif
     int threads = images > 1 ? omp_get_max_threads() : 1;

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = a - b trunc(a / b), exact, with the sign of a; da = g, db = -g trunc(a / b). NaN for b = 0 or a infinite; a for b
  * infinite. Gradients are summed over the axes along which an input was broadcast. */
-#include "tensor/ops/elementwise.h"
-
-LBI_INLINE lb_real value(lb_real a, lb_real b, const void *params) {
-    return LBI_M(fmod)(a, b);
-}
+#include "tensor/ops/rest.h"
 
 LBI_INLINE lb_real slope_a(lb_real a, lb_real b, const void *params) {
     return 1;
@@ -15,7 +11,7 @@ LBI_INLINE lb_real slope_b(lb_real a, lb_real b, const void *params) {
     return -LBI_M(trunc)(a / b);
 }
 
-LBI_BINARY_ROW(row, value)
+LBI_LEVELS static void row(const void *ctx, int64_t n, char *const *p, const int64_t *s) { lbi_rest_row(n, p, s, false); }
 LBI_BINARY_BACK(back_a, slope_a)
 LBI_BINARY_BACK(back_b, slope_b)
 

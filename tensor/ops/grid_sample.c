@@ -167,8 +167,64 @@ static void fill_place(const sampler *s, block *b, int64_t p, const lb_real *g) 
     b->taps = k;
 }
 
+/* Along one axis of pictures read linearly: the element below u, weights of it and the next, their slope (negative for the first). */
+typedef struct between {
+    int32_t at[PLACES];
+    double w[2][PLACES], slope[PLACES];
+} between;
+
+/* grid[0] of each place, `step` apart. What is far outside stays outside. */
+LBI_LEVELS static void place_between(const options *o, const lb_real *restrict grid, int64_t step, int64_t size, int64_t count, between *restrict b) {
+    double last = (double)(size - 1), du = o->align_corners ? last / 2 : (double)size / 2;
+    bool align = o->align_corners, edge = o->border == LB_BORDER_EDGE;
+    for (int64_t p = 0; p < count; p++) {
+        double g = (double)grid[p * step], u = align ? (g + 1) / 2 * last : ((g + 1) * (double)size - 1) / 2, slope = du;
+        if (edge) {
+            slope = u > 0 && u < last ? du : 0;
+            u = u > 0 ? u : 0;
+            u = u < last ? u : last;
+        }
+        double near = u > -2 ? u : -2;
+        near = floor(near < last + 2 ? near : last + 2);
+        b->at[p] = (int32_t)near;
+        b->w[0][p] = near + 1 - u;
+        b->w[1][p] = u - near;
+        b->slope[p] = slope;
+    }
+}
+
+/* The same as fill_place, for pictures read linearly with nothing mirrored. */
+LBI_LEVELS static void fill_linear(const sampler *s, block *restrict b, const between *restrict x, const between *restrict y, int64_t count) {
+    int32_t width = (int32_t)s->size[0], height = (int32_t)s->size[1];
+    int full = 1;
+    for (int k = 0; k < 4; k++) {
+        int right = k & 1, below = k >> 1;
+        for (int64_t p = 0; p < count; p++) {
+            int32_t i = x->at[p] + right, j = y->at[p] + below;
+            int in = (i >= 0) & (i < width) & (j >= 0) & (j < height);
+            full &= in;
+            b->at[k][p] = in ? j * width + i : -1;
+            b->w[k][p] = (lb_real)(x->w[right][p] * y->w[below][p]);
+        }
+        for (int64_t p = 0; s->slopes && p < count; p++) {
+            b->slope[0][k][p] = (lb_real)((right ? x->slope[p] : -x->slope[p]) * y->w[below][p]);
+            b->slope[1][k][p] = (lb_real)(x->w[right][p] * (below ? y->slope[p] : -y->slope[p]));
+        }
+    }
+    b->full = full;
+    b->taps = 4;
+}
+
 /* Places first .. first + count - 1 of sample n. */
 static void fill_block(const sampler *s, block *b, int64_t n, int64_t first, int64_t count) {
+    if (s->axes == 2 && s->o.mode == LB_SAMPLE_LINEAR && s->o.border != LB_BORDER_REFLECT && s->plane <= INT32_MAX) {
+        between x, y;
+        const lb_real *grid = s->grid + (n * s->out + first) * 2;
+        place_between(&s->o, grid, 2, s->size[0], count, &x);
+        place_between(&s->o, grid + 1, 2, s->size[1], count, &y);
+        fill_linear(s, b, &x, &y, count);
+        return;
+    }
     b->full = true;
     for (int64_t p = 0; p < count; p++) fill_place(s, b, p, s->grid + (n * s->out + first + p) * s->axes);
 }

@@ -6,6 +6,7 @@
 #include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/precision.h"
 
 typedef struct options {
     lb_act act;
@@ -14,7 +15,7 @@ typedef struct options {
 static void forward(lb_call *c) {
     const options *o = c->params;
     int64_t m = c->in[1]->shape[0], k = c->in[1]->shape[1], n = m ? lb_numel(c->out[0]) / m : 0;
-    lbi_gemm_to(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, &(lbi_gemm_end){.col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act}, lb_r(c->out[0]), m);
+    lbi_gemm_to(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, &(lbi_gemm_end){.col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act, .bf16 = lb_tape_bf16(c->tape)}, lb_r(c->out[0]), m);
 }
 
 static void backward(lb_call *c) {
@@ -28,8 +29,9 @@ static void backward(lb_call *c) {
         lbi_act_back(o->act, through, g, lb_r(c->out[0]), n * m);
         g = through;
     }
-    if (c->gin[0]) lbi_gemm(false, false, n, k, m, g, m, lb_r(c->in[1]), k, c->fresh[0] ? 0 : 1, lb_r(c->gin[0]), k);
-    if (c->gin[1]) lbi_gemm(true, false, m, k, n, g, m, lb_r(c->in[0]), k, c->fresh[1] ? 0 : 1, lb_r(c->gin[1]), k);
+    const lbi_gemm_end ends[] = {{.beta = c->fresh[0] ? 0 : 1, .bf16 = lb_tape_bf16(c->tape)}, {.beta = c->fresh[1] ? 0 : 1, .bf16 = lb_tape_bf16(c->tape)}};
+    if (c->gin[0]) lbi_gemm_to(false, false, n, k, m, g, m, lb_r(c->in[1]), k, &ends[0], lb_r(c->gin[0]), k);
+    if (c->gin[1]) lbi_gemm_to(true, false, m, k, n, g, m, lb_r(c->in[0]), k, &ends[1], lb_r(c->gin[1]), k);
     if (c->in[2] && c->gin[2]) {
         lb_tensor rows = {.dtype = LB_REAL, .rank = 2, .shape = {n, m}, .stride = {m, 1}, .data = (void *)g};
         lbi_reduce_to(c->gin[2], &rows, 1, c->fresh[2]);

@@ -3,6 +3,7 @@
 #include "tensor/kernels/gemm.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/precision.h"
 
 typedef struct options {
     bool trans_a, trans_b;
@@ -71,12 +72,13 @@ static void forward(lb_call *c) {
     const options *o = c->params;
     plan p = plan_of(c);
     int64_t lda = o->trans_a ? p.m : p.k, ldb = o->trans_b ? p.k : p.n;
+    const lbi_gemm_end end = {.bf16 = lb_tape_bf16(c->tape)};
     /* Small matrices: the batch over threads; a few large ones: each product over threads. */
 #pragma omp parallel for if (p.batch > 3)
     for (int64_t i = 0; i < p.batch; i++) {
         int64_t a, b;
         offsets(&p, i, &a, &b);
-        lbi_gemm(o->trans_a, o->trans_b, p.m, p.n, p.k, lb_r(c->in[0]) + a, lda, lb_r(c->in[1]) + b, ldb, 0, lb_r(c->out[0]) + i * p.m * p.n, p.n);
+        lbi_gemm_to(o->trans_a, o->trans_b, p.m, p.n, p.k, lb_r(c->in[0]) + a, lda, lb_r(c->in[1]) + b, ldb, &end, lb_r(c->out[0]) + i * p.m * p.n, p.n);
     }
 }
 

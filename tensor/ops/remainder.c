@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = a - b floor(a / b), exact, with the sign of b; da = g, db = -g floor(a / b). NaN for b = 0 or a infinite. Gradients are
  * summed over the axes along which an input was broadcast. */
-#include "tensor/ops/elementwise.h"
-
-LBI_INLINE lb_real value(lb_real a, lb_real b, const void *params) {
-    lb_real rest = LBI_M(fmod)(a, b);
-    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
-}
+#include "tensor/ops/rest.h"
 
 LBI_INLINE lb_real slope_a(lb_real a, lb_real b, const void *params) {
     return 1;
@@ -17,7 +12,7 @@ LBI_INLINE lb_real slope_b(lb_real a, lb_real b, const void *params) {
     return q == 0 && a != 0 ? sign : -LBI_M(floor)(q); /* a / b may be too small for a number */
 }
 
-LBI_BINARY_ROW(row, value)
+LBI_LEVELS static void row(const void *ctx, int64_t n, char *const *p, const int64_t *s) { lbi_rest_row(n, p, s, true); }
 LBI_BINARY_BACK(back_a, slope_a)
 LBI_BINARY_BACK(back_b, slope_b)
 

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Both operands are packed as bf16 pairs along k, a pair being one 32-bit lane: A in panels of 16 rows, for each 32 of k [row][pair]; B in
+ * panels of 16 columns, [pair][column]; what is missing is 0. A task makes some rows of C: 32 x 32 numbers at a time, all of k, in four tiles of AMX,
+ * or 16 x 32 in 32 registers of AVX-512. A task's rows stay in L2 while B passes by.
+ * Floor: 1024 multiply-adds a cycle with AMX, so packing (a read of A and B, a write of half of it) and storing C limit all but large products. */
+#include "tensor/kernels/gemm_bf16.h"
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+#include "base/cpu.h"
+#include "tensor/kernels/act.h"
+#include "tensor/kernels/work.h"
+#ifndef LB_DOUBLE
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma"), optimize("O3")))
+#define TILES __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma,amx-tile,amx-bf16"), optimize("O3")))
+
+enum { SIDE = 16, DEPTH = 32, PIECE = SIDE * SIDE, ROWS = 256, FEW = 1 << 20 }; /* PIECE: pairs of a panel for DEPTH of k; ROWS: of a task */
+
+typedef struct operand {
+    const float *x;
+    int64_t ld, lines, k;
+    bool across;      /* numbers of a line lie side by side; else those of neighbouring lines do */
+    bool lines_first; /* [line][pair], else [pair][line] */
+    uint32_t *to;     /* [panels][steps][PIECE] */
+} operand;
+
+typedef struct run {
+    operand a, b;
+    int64_t m, n, steps, rows;
+    const lbi_gemm_end *end;
+    float *c;
+    int64_t ldc;
+    bool tiles;
+} run;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t parts(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
+/* ---- packing ---- */
+
+/* 16 lines of 16 pairs turned on their side. */
+WIDE static void turn(const uint32_t *from, uint32_t *to) {
+    __m512i r[SIDE], t[SIDE];
+    for (int i = 0; i < SIDE; i++) r[i] = _mm512_loadu_si512(from + i * SIDE);
+    for (int i = 0; i < SIDE; i += 2) {
+        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < SIDE; i += 4) {
+        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
+        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
+        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
+        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
+    }
+    /* r[4 g + j]: column j of each quarter, of lines 4 g .. 4 g + 3 */
+    for (int j = 0; j < 4; j++) {
+        __m512i low = _mm512_shuffle_i32x4(r[j], r[4 + j], 0x44), low2 = _mm512_shuffle_i32x4(r[8 + j], r[12 + j], 0x44);
+        __m512i high = _mm512_shuffle_i32x4(r[j], r[4 + j], 0xee), high2 = _mm512_shuffle_i32x4(r[8 + j], r[12 + j], 0xee);
+        _mm512_storeu_si512(to + j * SIDE, _mm512_shuffle_i32x4(low, low2, 0x88));
+        _mm512_storeu_si512(to + (4 + j) * SIDE, _mm512_shuffle_i32x4(low, low2, 0xdd));
+        _mm512_storeu_si512(to + (8 + j) * SIDE, _mm512_shuffle_i32x4(high, high2, 0x88));
+        _mm512_storeu_si512(to + (12 + j) * SIDE, _mm512_shuffle_i32x4(high, high2, 0xdd));
+    }
+}
+
+static __mmask16 first_of(int64_t n) { return n >= SIDE ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+
+/* `lines` lines of `k` numbers each, from x on: [line][pair], or [pair][line] where lines lie side by side. */
+WIDE static void pairs(const operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
+    for (int64_t i = 0; i < SIDE; i++) {
+        __m512 low, high;
+        if (o->across) {
+            low = i < lines ? _mm512_maskz_loadu_ps(first_of(k), x + i * o->ld) : _mm512_setzero_ps();
+            high = i < lines ? _mm512_maskz_loadu_ps(first_of(k - SIDE), x + i * o->ld + SIDE) : _mm512_setzero_ps();
+            _mm512_storeu_si512(to + i * SIDE, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+            continue;
+        }
+        __mmask16 mask = first_of(lines);
+        low = 2 * i < k ? _mm512_maskz_loadu_ps(mask, x + 2 * i * o->ld) : _mm512_setzero_ps();
+        high = 2 * i + 1 < k ? _mm512_maskz_loadu_ps(mask, x + (2 * i + 1) * o->ld) : _mm512_setzero_ps();
+        __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low)), h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
+        _mm512_storeu_si512(to + i * SIDE, _mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
+    }
+}
+
+static void pack_panel(const operand *o, int64_t panel, int64_t steps) {
+    for (int64_t s = 0; s < steps; s++) {
+        const float *x = o->across ? o->x + panel * SIDE * o->ld + s * DEPTH : o->x + s * DEPTH * o->ld + panel * SIDE;
+        uint32_t *to = o->to + (panel * steps + s) * PIECE, other[PIECE];
+        bool turned = o->across != o->lines_first;
+        pairs(o, x, least(SIDE, o->lines - panel * SIDE), least(DEPTH, o->k - s * DEPTH), turned ? other : to);
+        if (turned) turn(other, to);
+    }
+}
+
+/* ---- 32 x 32 numbers ---- */
+
+enum { BLOCK = 2 * SIDE };
+
+/* Eight tiles of 16 lines of 64 bytes, as the instruction wants it told. Not on the stack: compilers believe that the instruction reads 8 bytes. */
+typedef struct config {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} config;
+static const config eight = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
+
+TILES static void tiles_begin(void) { _tile_loadconfig(&eight); }
+
+TILES static void tiles_end(void) { _tile_release(); }
+
+/* to [32][32] from two panels of A and two of B. */
+TILES static void block_tiles(int64_t steps, const uint32_t *a, const uint32_t *b, float *to) {
+    const uint32_t *a1 = a + steps * PIECE, *b1 = b + steps * PIECE;
+    enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t s = 0; s < steps; s++) {
+        _tile_loadd(4, a + s * PIECE, LINE);
+        _tile_loadd(6, b + s * PIECE, LINE);
+        _tile_loadd(5, a1 + s * PIECE, LINE);
+        _tile_loadd(7, b1 + s * PIECE, LINE);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, to, OUT);
+    _tile_stored(1, to + SIDE, OUT);
+    _tile_stored(2, to + SIDE * BLOCK, OUT);
+    _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
+}
+
+/* Eight rows of a panel of A at a time, so that all sums stay in registers. */
+WIDE static void block_wide(int64_t steps, const uint32_t *a, const uint32_t *b, float *to) {
+    enum { HIGH = 8 };
+    for (int half = 0; half < BLOCK / HIGH; half++, to += HIGH * BLOCK) {
+        const uint32_t *from = a + half / 2 * steps * PIECE + half % 2 * HIGH * SIDE;
+        __m512 sum[HIGH][2];
+#pragma GCC unroll 8
+        for (int i = 0; i < HIGH; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
+        for (int64_t s = 0; s < steps; s++)
+            for (int q = 0; q < SIDE; q++) {
+                __m512bh b0 = (__m512bh)_mm512_loadu_si512(b + s * PIECE + q * SIDE), b1 = (__m512bh)_mm512_loadu_si512(b + (steps + s) * PIECE + q * SIDE);
+#pragma GCC unroll 8
+                for (int i = 0; i < HIGH; i++) {
+                    __m512bh x = (__m512bh)_mm512_set1_epi32((int)from[s * PIECE + i * SIDE + q]);
+                    sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, b0);
+                    sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, b1);
+                }
+            }
+#pragma GCC unroll 8
+        for (int i = 0; i < HIGH; i++) {
+            _mm512_storeu_ps(to + i * BLOCK, sum[i][0]);
+            _mm512_storeu_ps(to + i * BLOCK + SIDE, sum[i][1]);
+        }
+    }
+}
+
+/* ---- C ---- */
+
+WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
+    const lbi_gemm_end *e = r->end;
+    for (int64_t i = i0; i < least(i0 + BLOCK, r->m); i++)
+        for (int64_t j = j0; j < least(j0 + BLOCK, r->n); j += SIDE) {
+            __mmask16 mask = first_of(r->n - j);
+            float *c = r->c + i * r->ldc + j;
+            __m512 x = _mm512_loadu_ps(from + (i - i0) * BLOCK + j - j0);
+            if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
+            if (e->row_scale) x = _mm512_mul_ps(x, _mm512_set1_ps(e->row_scale[i]));
+            if (e->row_bias) x = _mm512_add_ps(x, _mm512_set1_ps(e->row_bias[i]));
+            if (e->col_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->col_bias + j));
+            if (e->add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->add + i * e->ld_add + j));
+            _mm512_mask_storeu_ps(c, mask, x);
+        }
+}
+
+static void task(const run *r, int64_t first) {
+    int64_t last = least(first + r->rows, r->m);
+    float block[BLOCK * BLOCK] __attribute__((aligned(64)));
+    for (int64_t j = 0; j < r->n; j += BLOCK)
+        for (int64_t i = first; i < last; i += BLOCK) {
+            const uint32_t *a = r->a.to + i / SIDE * r->steps * PIECE, *b = r->b.to + j / SIDE * r->steps * PIECE;
+            if (r->tiles) block_tiles(r->steps, a, b, block);
+            else block_wide(r->steps, a, b, block);
+            put(r, block, i, j);
+        }
+    for (int64_t i = first; r->end->act != LB_ACT_NONE && i < last; i++) lbi_act_plane(r->end->act, r->c + i * r->ldc, r->n, 0);
+}
+
+bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
+    if (lbi_cpu() < LBI_CPU_BF16 || m < 1 || n < 1 || k < 1) return false;
+    int threads = omp_in_parallel() || m * n * k < FEW ? 1 : omp_get_max_threads();
+    run r = {.a = {a, lda, m, k, !trans_a, true, NULL}, .b = {b, ldb, n, k, trans_b, false, NULL}, .m = m, .n = n, .steps = parts(k, DEPTH), .end = end, .c = c, .ldc = ldc, .tiles = lbi_cpu() >= LBI_CPU_AMX};
+    int64_t panels_a = 2 * parts(m, BLOCK), panels_b = 2 * parts(n, BLOCK); /* pairs of panels: the second may be all zeros */
+    uint32_t *work = lbi_work_take((size_t)((panels_a + panels_b) * r.steps * PIECE) * sizeof *work);
+    if (!work) return false;
+    r.a.to = work;
+    r.b.to = work + panels_a * r.steps * PIECE;
+    r.rows = least(ROWS, parts(parts(m, BLOCK), 2 * threads) * BLOCK);
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static) nowait
+        for (int64_t i = 0; i < panels_a; i++) pack_panel(&r.a, i, r.steps);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < panels_b; i++) pack_panel(&r.b, i, r.steps);
+        if (r.tiles) tiles_begin();
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < parts(m, r.rows); i++) task(&r, i * r.rows);
+        if (r.tiles) tiles_end();
+    }
+    lbi_work_give(work);
+    return true;
+}
+#else
+bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
+#endif
+#endif

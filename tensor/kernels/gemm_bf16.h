@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Products of numbers rounded to bf16 (nearest, ties to even), summed in float: AMX tiles, or dot products of AVX-512. Float. Private to
+ * tensor/kernels. */
+#ifndef LB_TENSOR_KERNELS_GEMM_BF16_H
+#define LB_TENSOR_KERNELS_GEMM_BF16_H
+#include "tensor/kernels/gemm.h"
+#ifndef LB_DOUBLE
+
+/** As lbi_gemm_to. @return false, and nothing is done: the processor has neither, or no memory. */
+bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc);
+
+#endif
+#endif
