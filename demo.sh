@@ -4,8 +4,10 @@
 # the colour emoji, trains a compact student with and without distillation on three seeds, evaluates, writes out/demo/report.html.
 # Again: goes on where it was stopped. DEMO_SEEDS and DEMO_STEPS change the size;
 # DEMO_GLOSSES=20000 adds a third student that also reads so many of WordNet's glosses through the teacher.
+# demo.sh segmentation: the second demo, masks (scripts/demo_segmentation.sh).
 set -eu
 cd "$(dirname "$0")"
+[ "${1:-}" != segmentation ] || exec sh scripts/demo_segmentation.sh
 start=$(date +%s)
 say() { printf '\n== %s (%s s)\n' "$*" "$(($(date +%s) - start))"; }
 out=out/demo; seeds=${DEMO_SEEDS:-"0 1 2"}; steps=${DEMO_STEPS:-}

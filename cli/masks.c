@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/masks.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,29 @@ done:
     return st == LB_OK ? st : lb_where(st, "item %s", item->key);
 }
 
+/* Class k in the colour of a wheel; class 0 is left as it is. */
+static void colour_of(int k, uint8_t out[3]) {
+    double hue = fmod(k * 0.618033988749895, 1) * 6;
+    for (int c = 0; c < 3; c++) {
+        double d = fabs(fmod(hue - 2 * c + 6 + 3, 6) - 3);
+        out[c] = (uint8_t)(255 * fmax(0, fmin(1, 2 - d)));
+    }
+}
+
+lb_status cli_mask_overlay(lb_image *rgb, const lb_labels *labels) {
+    lb_labels fitting = {0};
+    lb_status st = lb_labels_resize(&fitting, labels, rgb->height, rgb->width);
+    uint8_t *p = rgb->pixels;
+    for (int64_t i = 0, n = st == LB_OK ? lb_labels_count(&fitting) : 0; i < n; i++) {
+        uint8_t colour[3];
+        if (!fitting.at[i]) continue;
+        colour_of(fitting.at[i], colour);
+        for (int c = 0; c < 3; c++) p[3 * i + c] = (uint8_t)((p[3 * i + c] + colour[c]) / 2);
+    }
+    lb_labels_free(&fitting);
+    return st;
+}
+
 /* ---- what a network says ---- */
 
 /* Plane i of logits [N,K,H,W]. */
@@ -73,7 +97,7 @@ static void decide(lb_labels *l, const lb_tensor *y, int64_t i) {
 static lb_status run_batch(const cli_mask_spec *m, lb_tape *t, const int64_t *items, int64_t n, lb_tensor **y) {
     lb_batch b = {0};
     lb_named in[LB_COUNT(b.at)];
-    lb_status st = cli_source_make(m->source, items, n, true, false, &b);
+    lb_status st = cli_source_pictures(m->source, items, n, &b);
     if (st != LB_OK) return st;
     for (int i = 0; i < b.count; i++) in[i] = (lb_named){b.at[i].name, b.at[i].x};
     lb_model_run(m->model, t, b.count, in, 1, &m->tap, y);

@@ -10,6 +10,9 @@
  *  prepared picture. nonzero: every value above 0 is 1. LB_E_NOTFOUND when it has none. */
 LB_MUST_USE lb_status cli_mask_prepare(lb_labels *out, const lb_item *item, const lb_image_spec *spec, const lb_augment_draw *draw, bool nonzero);
 
+/** Draws labels over a picture, half through, each class but 0 in a colour of its own. */
+LB_MUST_USE lb_status cli_mask_overlay(lb_image *rgb, const lb_labels *labels);
+
 typedef struct cli_mask_spec {
     cli_source *source;
     lb_model *model;

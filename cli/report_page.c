@@ -6,7 +6,20 @@
 #include <string.h>
 
 static const char *const ranks[] = {"r1", "r5", "r10"};
-enum { RANKS = 3 };
+enum { RANKS = 3, SCORES = 4 };
+
+/* What runs are judged by: retrieval, or masks. */
+typedef struct judged {
+    const char *key, *name;              /* the main score: "r5", "R@5" */
+    const char *keys[SCORES], *names[SCORES];
+    int count;
+    const char *note, *curve;
+} judged;
+static const judged by_ranks = {"r5", "R@5", {"r1", "r5", "r10"}, {"R@1", "R@5", "R@10"}, 3,
+                                "R@K: percent of queries whose partner is among the first K hits, both directions averaged; mean \u00b1 standard deviation over seeds. Bars and dots: mean R@5 and each run's.",
+                                "On the test items, both directions averaged."};
+static const judged by_masks = {"dice", "Dice", {"dice", "iou", "nsd", "hd95"}, {"Dice", "IoU", "NSD", "HD95, px"}, 4,
+                                "Mean over cases, then over foreground classes (percent; HD95 in pixels, less is better); mean \u00b1 standard deviation over seeds. Bars and dots: mean Dice and each run's.", "On the test items."};
 
 /* ---- runs of one recipe together ---- */
 
@@ -114,12 +127,20 @@ static lb_value *new_section(lb_value *sections, const char *title) {
 
 /* ---- sections ---- */
 
-static void bars(lb_value *section, int n, const group *groups) {
+static spread score_of(const group *g, const char *key) {
+    char path[48];
+    snprintf(path, sizeof path, "scores.%s", key);
+    return spread_of(g, path);
+}
+
+static void bars(lb_value *section, int n, const group *groups, const judged *by) {
     lb_value *list = lb_value_list();
+    char path[48];
+    snprintf(path, sizeof path, "scores.%s", by->key);
     for (int g = 0; g < n; g++) {
         lb_value *bar = lb_value_map(), *values = lb_value_list();
         for (int i = 0; i < groups[g].count; i++) {
-            double x = lb_get_real(groups[g].runs[i]->summary, "scores.r5", NAN);
+            double x = lb_get_real(groups[g].runs[i]->summary, path, NAN);
             if (!isnan(x)) lb_list_real(values, x);
         }
         lb_map_text(bar, "name", groups[g].name);
@@ -130,24 +151,44 @@ static void bars(lb_value *section, int n, const group *groups) {
     lb_map_put(section, "bars", list);
 }
 
-static void averaged(lb_value *sections, int n, const group *groups, const char *verdict) {
-    static const char *const names[] = {"", "runs", "R@1", "R@5", "R@10", "zero-shot top-1"};
+static void averaged(lb_value *sections, int n, const group *groups, const judged *by, const char *verdict) {
+    const char *names[SCORES + 3] = {"", "runs"};
     bool zeroshot = false;
+    int columns = 2;
+    for (int k = 0; k < by->count; k++) names[columns++] = by->names[k];
     for (int g = 0; g < n; g++) zeroshot = zeroshot || spread_of(&groups[g], "zeroshot.top1").n > 0;
-    sheet s = sheet_new((int)LB_COUNT(names) - !zeroshot, names);
+    if (zeroshot) names[columns++] = "zero-shot top-1";
+    sheet s = sheet_new(columns, names);
     for (int g = 0; g < n; g++) {
         next_row(&s, groups[g].name);
         lb_list_int(s.row, groups[g].count);
-        put_spread(&s, spread_of(&groups[g], "scores.r1"));
-        put_spread(&s, spread_of(&groups[g], "scores.r5"));
-        put_spread(&s, spread_of(&groups[g], "scores.r10"));
+        for (int k = 0; k < by->count; k++) put_spread(&s, score_of(&groups[g], by->keys[k]));
         if (zeroshot) put_spread(&s, spread_of(&groups[g], "zeroshot.top1"));
     }
     lb_value *section = put_sheet(new_section(sections, "Teacher and students"), s);
     if (verdict[0]) lb_map_text(section, "verdict", verdict);
-    bars(section, n, groups);
-    lb_map_text(section, "note", "R@K: percent of queries whose partner is among the first K hits, both directions averaged; mean \u00b1 standard deviation over seeds. "
-                                 "Bars and dots: mean R@5 and each run's.");
+    bars(section, n, groups, by);
+    lb_map_text(section, "note", by->note);
+}
+
+/* A column per domain of the first run that has some. */
+static void each_domain(lb_value *sections, int n, const group *groups) {
+    const lb_value *domains = NULL;
+    const char *names[33] = {""};
+    for (int g = 0; g < n && !domains; g++) domains = lb_get(groups[g].runs[0]->summary, "scores.domains");
+    int count = domains ? (int)(domains->count < 32 ? domains->count : 32) : 0;
+    if (count == 0) return;
+    for (int d = 0; d < count; d++) names[d + 1] = domains->keys[d];
+    sheet s = sheet_new(count + 1, names);
+    for (int g = 0; g < n; g++) {
+        next_row(&s, groups[g].name);
+        for (int d = 0; d < count; d++) {
+            char path[160];
+            snprintf(path, sizeof path, "scores.domains.%s.dice", domains->keys[d]);
+            put_spread(&s, spread_of(&groups[g], path));
+        }
+    }
+    lb_map_text(put_sheet(new_section(sections, "Each style"), s), "note", "Dice on the test items of one domain.");
 }
 
 static void both_ways(lb_value *sections, int n, const group *groups) {
@@ -182,23 +223,44 @@ static void cost(lb_value *sections, int n, const group *groups) {
     lb_map_text(section, "note", "Of training: mean over seeds; memory is what the tape held at its fullest.");
 }
 
+static void put_interval(sheet *s, const lb_value *range) {
+    char text[64];
+    if (!range || range->count != 2) {
+        lb_list_text(s->row, "-");
+        return;
+    }
+    snprintf(text, sizeof text, "%.1f to %.1f", range->items[0]->real, range->items[1]->real);
+    put_shown(s, range->items[0]->real, text);
+}
+
 static void way(sheet *s, const lb_value *scores, const char *which) {
-    char path[48], text[64];
+    char path[48];
     for (int k = 0; k < RANKS; k++) {
         snprintf(path, sizeof path, "%s.%s", which, ranks[k]);
         put_percent(s, lb_get_real(scores, path, NAN));
         if (k != 1) continue;
         snprintf(path, sizeof path, "%s.r5_95", which);
-        const lb_value *range = lb_get(scores, path);
-        if (!range || range->count != 2) {
-            lb_list_text(s->row, "-");
-            continue;
-        }
-        snprintf(text, sizeof text, "%.1f to %.1f", range->items[0]->real, range->items[1]->real);
-        put_shown(s, range->items[0]->real, text);
+        put_interval(s, lb_get(scores, path));
     }
     snprintf(path, sizeof path, "%s.median_rank", which);
     lb_list_real(s->row, lb_get_real(scores, path, NAN));
+}
+
+static void each_mask_run(lb_value *sections, int count, const cli_run *runs) {
+    static const char *const names[] = {"run", "seed", "Dice", "95 %", "IoU", "95 %", "NSD", "95 %", "HD95", "95 %"};
+    sheet s = sheet_new((int)LB_COUNT(names), names);
+    for (int i = 0; i < count; i++) {
+        const lb_value *scores = lb_get(runs[i].summary, "scores");
+        next_row(&s, cli_run_name(&runs[i]));
+        lb_list_int(s.row, lb_get_int(runs[i].summary, "seed", 0));
+        for (int k = 0; k < by_masks.count; k++) {
+            char range[32];
+            snprintf(range, sizeof range, "%s_95", by_masks.keys[k]);
+            put_percent(&s, lb_get_real(scores, by_masks.keys[k], NAN));
+            put_interval(&s, lb_get(scores, range));
+        }
+    }
+    lb_map_text(put_sheet(new_section(sections, "Every run"), s), "note", "95 %: percentile bootstrap over the items.");
 }
 
 static void each_run(lb_value *sections, int count, const cli_run *runs) {
@@ -251,21 +313,27 @@ static const group *named(int n, const group *groups, const char *part) {
     return NULL;
 }
 
-/* The difference of mean R@5 against the larger spread, for each recipe that is neither teacher nor baseline. */
-static void verdict_of(lb_buf *out, int n, const group *groups) {
+/* The difference of the mean main score against the larger spread, for each recipe that is neither teacher nor baseline. */
+static void verdict_of(lb_buf *out, int n, const group *groups, const judged *by) {
     const group *alone = named(n, groups, "alone");
     if (!alone) return;
-    spread a = spread_of(alone, "scores.r5");
+    spread a = score_of(alone, by->key);
     for (int g = 0; g < n; g++) {
         if (&groups[g] == alone || strstr(groups[g].name, "teacher") || a.n == 0) continue;
-        spread d = spread_of(&groups[g], "scores.r5");
+        spread d = score_of(&groups[g], by->key);
         if (d.n == 0) continue;
         double gain = d.mean - a.mean, noise = fmax(a.std, d.std);
-        lb_buf_format(out, "%s%s against %s: %+.1f points of mean R@5 (%d and %d runs). ", out->size ? " " : "", groups[g].name, alone->name, gain, d.n, a.n);
+        lb_buf_format(out, "%s%s against %s: %+.1f points of mean %s (%d and %d runs). ", out->size ? " " : "", groups[g].name, alone->name, gain, by->name, d.n, a.n);
         if (a.n < 2 || d.n < 2) lb_buf_text(out, "A single run tells no spread.");
         else if (gain > noise) lb_buf_format(out, "That is more than the larger spread over seeds, %.1f.", noise);
         else lb_buf_format(out, "That is not more than the larger spread over seeds, %.1f: no gain is shown.", noise);
     }
+}
+
+static const judged *judged_by(int n, const group *groups) {
+    for (int g = 0; g < n; g++)
+        if (score_of(&groups[g], "dice").n) return &by_masks;
+    return &by_ranks;
 }
 
 lb_status cli_report_sections(lb_value *sections, int count, const cli_run *runs) {
@@ -273,13 +341,18 @@ lb_status cli_report_sections(lb_value *sections, int count, const cli_run *runs
     group *groups = lb_calloc((size_t)count + 1, sizeof *groups);
     if (!groups) return LB_E_NOMEM;
     int n = group_runs(groups, count, runs);
-    verdict_of(&verdict, n, groups);
-    averaged(sections, n, groups, lb_buf_str(&verdict));
-    both_ways(sections, n, groups);
+    const judged *by = judged_by(n, groups);
+    char curve[32];
+    verdict_of(&verdict, n, groups, by);
+    averaged(sections, n, groups, by, lb_buf_str(&verdict));
+    if (by == &by_masks) each_domain(sections, n, groups);
+    else both_ways(sections, n, groups);
     cost(sections, n, groups);
-    add_curves(sections, n, groups, true, "R@5 by step", "On the test items, both directions averaged.");
+    snprintf(curve, sizeof curve, "%s by step", by->name);
+    add_curves(sections, n, groups, true, curve, by->curve);
     add_curves(sections, n, groups, false, "Loss by step", "Losses of different recipes are sums of different terms and cannot be compared with each other.");
-    each_run(sections, count, runs);
+    if (by == &by_masks) each_mask_run(sections, count, runs);
+    else each_run(sections, count, runs);
     lb_status st = lb_buf_status(&verdict);
     lb_buf_free(&verdict);
     lb_free(groups);
@@ -295,20 +368,32 @@ static void put_pair(lb_value *to, const char *key, spread s) {
     lb_map_put(to, key, pair);
 }
 
+/* Dice of each domain. */
+static void put_domains(lb_value *scores, const group *g) {
+    const lb_value *domains = lb_get(g->runs[0]->summary, "scores.domains");
+    lb_value *out = lb_value_map();
+    for (int64_t d = 0; domains && d < domains->count; d++) {
+        char path[160];
+        snprintf(path, sizeof path, "scores.domains.%s.dice", domains->keys[d]);
+        put_pair(out, domains->keys[d], spread_of(g, path));
+    }
+    if (domains) lb_map_put(scores, "domains", out);
+    else lb_value_free(out);
+}
+
 lb_status cli_report_summary(lb_value *out, int count, const cli_run *runs) {
     group *groups = lb_calloc((size_t)count + 1, sizeof *groups);
     if (!groups) return LB_E_NOMEM;
     int n = group_runs(groups, count, runs);
+    const judged *by = judged_by(n, groups);
     for (int g = 0; g < n; g++) {
-        char key[128], path[32];
+        char key[128];
         lb_value *scores = lb_value_map();
         snprintf(key, sizeof key, "%s", groups[g].name);
         for (char *c = key; *c; c++)
             if (*c == '-' || *c == '.') *c = '_';
-        for (int k = 0; k < RANKS; k++) {
-            snprintf(path, sizeof path, "scores.%s", ranks[k]);
-            put_pair(scores, ranks[k], spread_of(&groups[g], path));
-        }
+        for (int k = 0; k < by->count; k++) put_pair(scores, by->keys[k], score_of(&groups[g], by->keys[k]));
+        if (by == &by_masks) put_domains(scores, &groups[g]);
         spread zero = spread_of(&groups[g], "zeroshot.top1");
         if (zero.n == groups[g].count) put_pair(scores, "zeroshot", zero);
         lb_map_int(scores, "runs", groups[g].count);

@@ -11,7 +11,7 @@ typedef struct cli_run {
     const char *folder;
     lb_value *summary;            /* zeroshot.json under "zeroshot" */
     lb_value *steps, *losses;     /* lists: the logged curve */
-    lb_value *score_steps, *score; /* the same of R@5, where the run was scored on its way */
+    lb_value *score_steps, *score; /* the same of R@5 or Dice, where the run was scored on its way */
 } cli_run;
 
 /** LB_E_NOTFOUND when the folder holds no summary.json (the run is not finished). */
@@ -26,6 +26,8 @@ LB_MUST_USE lb_status cli_report_sections(lb_value *sections, int count, const c
  *  std of one run is 0. */
 LB_MUST_USE lb_status cli_report_summary(lb_value *out, int count, const cli_run *runs);
 
+/** Adds pictures with their true masks and what each model says of them. `queries` rows, evenly spread over the items that have masks. */
+LB_MUST_USE lb_status cli_report_masks(lb_value *sections, const lb_text_list *models, const cli_items *items, int64_t queries, bool nonzero);
 /** Adds grids of queries with their first five hits, both ways, of a model over the items. `queries` rows each, evenly spread. */
 LB_MUST_USE lb_status cli_report_grids(lb_value *sections, const char *model, const cli_items *items, int64_t queries);
 

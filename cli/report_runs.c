@@ -11,9 +11,10 @@ static void take_line(cli_run *r, const lb_value *v) {
         lb_list_int(r->steps, lb_get_int(v, "step", 0));
         lb_list_real(r->losses, lb_get_real(v, "loss", NAN));
     }
-    if (lb_get(v, "scores.r5")) {
+    double score = lb_get_real(v, "scores.r5", lb_get_real(v, "scores.dice", NAN));
+    if (!isnan(score)) {
         lb_list_int(r->score_steps, lb_get_int(v, "step", 0));
-        lb_list_real(r->score, lb_get_real(v, "scores.r5", NAN));
+        lb_list_real(r->score, score);
     }
 }
 
@@ -37,7 +38,7 @@ done:
 
 /* The score at the end closes the curve of those on the way. */
 static void close_score(cli_run *r) {
-    double last = lb_get_real(r->summary, "scores.r5", NAN);
+    double last = lb_get_real(r->summary, "scores.r5", lb_get_real(r->summary, "scores.dice", NAN));
     int64_t steps = lb_get_int(r->summary, "steps", 0), n = r->score_steps->count;
     if (n == 0 || isnan(last) || r->score_steps->items[n - 1]->integer >= steps) return;
     lb_list_int(r->score_steps, steps);

@@ -313,7 +313,7 @@ static lb_status find_rows(cli_source *s) {
 
 /* ---- batches ---- */
 
-static bool feature_of(const cli_stream *stream, const cli_feature *f) { return f->of_text ? stream->text : stream->image || !stream->unpaired; }
+static bool feature_of(const cli_stream *stream, const cli_feature *f) { return stream->bare ? false : f->of_text ? stream->text : stream->image || !stream->unpaired; }
 
 /* Leaves out items that lack what the stream uses. */
 static lb_status prune(cli_source *s, cli_stream *stream) {
@@ -534,6 +534,14 @@ void cli_source_close(cli_source *s) {
 
 lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bool image, bool text, lb_batch *out) {
     cli_stream plain = {.name = "", .image = image, .text = text, .unpaired = true};
+    *out = (lb_batch){0};
+    lb_status st = fill(s, &plain, items, items, count, 0, out);
+    if (st != LB_OK) cli_batch_release(out);
+    return st;
+}
+
+lb_status cli_source_pictures(cli_source *s, const int64_t *items, int64_t count, lb_batch *out) {
+    cli_stream plain = {.name = "", .image = true, .bare = true};
     *out = (lb_batch){0};
     lb_status st = fill(s, &plain, items, items, count, 0, out);
     if (st != LB_OK) cli_batch_release(out);

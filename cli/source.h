@@ -25,6 +25,7 @@ typedef struct cli_stream {
     bool mask;         /* of pictures: `true_mask` i64 [N,H,W], as large as the prepared picture */
     bool unpaired;     /* pictures and texts are drawn apart: row i's picture and text are of different items */
     bool augment;
+    bool bare;         /* without features */
     int64_t batch;
     int64_t *rows;     /* items, as indices into the list */
     int64_t count;
@@ -59,6 +60,8 @@ lb_batch_source cli_source_batches(cli_source *s);
 /** A batch of given items in order, no augmentation: for evaluation. `image`/`text` choose what is made. Released with
  *  cli_batch_release. A picture that cannot be read fails with its key. */
 LB_MUST_USE lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bool image, bool text, lb_batch *out);
+/** Pictures alone, whatever features the source has. */
+LB_MUST_USE lb_status cli_source_pictures(cli_source *s, const int64_t *items, int64_t count, lb_batch *out);
 void cli_batch_release(lb_batch *b);
 /** Takes out of the list the items whose picture has turned out to be broken. @return how many stay */
 int64_t cli_source_keep_whole(cli_source *s, int64_t *items, int64_t count);

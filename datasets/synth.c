@@ -16,6 +16,7 @@ static const lb_head *const members[] = {
 const lb_family lb_synths = {.name = "synths", .text = "made data sets", .def = "datasets/synths.def", .dir = "datasets/synths", .count = (int)LB_COUNT(members), .members = members};
 
 struct lb_synth_out {
+    void *state;
     const char *folder;
     double damage;
     uint64_t seed;
@@ -57,6 +58,8 @@ void lb_synth_item(lb_synth_out *out, lb_value *take_item) {
     lb_value_free(take_item);
 }
 
+void *lb_synth_state(const lb_synth_out *out) { return out->state; }
+
 static lb_status make_items(lb_synth_out *out, const lb_synth *s, const void *cfg, lb_progress *progress, int64_t *count) {
     lb_status st = LB_OK;
     *count = s->count(cfg);
@@ -85,10 +88,12 @@ lb_status lb_synth_make(const lb_synth *s, const char *folder, const lb_value *o
     LB_TRY(lb_params_from_value(s->params, cfg, options));
     filled = true;
     LB_TRY(lb_make_folders(folder));
+    if (s->open) LB_TRY(s->open(&out.state, cfg));
     LB_TRY(make_items(&out, s, cfg, progress, count));
     LB_TRY(lb_buf_status(&out.list));
     LB_TRY(lb_file_write(list, out.list.data, out.list.size));
 done:
+    if (s->close && out.state) s->close(out.state);
     if (filled) lb_params_free(s->params, cfg);
     lb_free(cfg);
     lb_free(list);

@@ -16,12 +16,17 @@ typedef struct lb_synth_out lb_synth_out;
 typedef struct lb_synth {
     LB_HEAD;
     int64_t (*count)(const void *cfg);
+    /* What all items share, opened once; both NULL when there is nothing. */
+    lb_status (*open)(void **state, const void *cfg);
+    void (*close)(void *state);
     /* Makes item i with its generator and hands it over through lb_synth_picture and lb_synth_item. */
     lb_status (*make)(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng);
 } lb_synth;
 #define LB_SYNTH(name) const lb_synth lb_synth_##name
 extern LB_API const lb_family lb_synths;
 
+/** For members: what `open` made. */
+LB_API void *lb_synth_state(const lb_synth_out *out);
 /** For members: writes a picture (u8) as PNG; `path` is relative to the set's folder. */
 LB_API LB_MUST_USE lb_status lb_synth_picture(lb_synth_out *out, const lb_image *img, const char *path);
 /** For members: one line of list.jsonl. take_item moves in. */

@@ -167,30 +167,13 @@ static lb_status mask_path(char **out, const job *j, const char *kind, const cha
     return st;
 }
 
-/* Class k in the colour of a wheel; class 0 is left as it is. */
-static void colour_of(int k, uint8_t out[3]) {
-    double hue = fmod(k * 0.618033988749895, 1) * 6;
-    for (int c = 0; c < 3; c++) {
-        double d = fabs(fmod(hue - 2 * c + 6 + 3, 6) - 3);
-        out[c] = (uint8_t)(255 * fmax(0, fmin(1, 2 - d)));
-    }
-}
-
 static lb_status write_overlay(const job *j, const lb_item *item, const lb_labels *labels) {
     lb_status st = LB_OK;
     lb_image img = {0};
-    lb_labels fitting = {0};
     lb_buf png = {0};
     char *path = NULL;
     LB_TRY(lb_item_image(&img, j->items, item));
-    LB_TRY(lb_labels_resize(&fitting, labels, img.height, img.width));
-    uint8_t *p = img.pixels;
-    for (int64_t i = 0, n = lb_labels_count(&fitting); i < n; i++) {
-        uint8_t colour[3];
-        if (!fitting.at[i]) continue;
-        colour_of(fitting.at[i], colour);
-        for (int c = 0; c < 3; c++) p[3 * i + c] = (uint8_t)((p[3 * i + c] + colour[c]) / 2);
-    }
+    LB_TRY(cli_mask_overlay(&img, labels));
     LB_TRY(lb_png_encode(&png, &img));
     LB_TRY(mask_path(&path, j, "overlays", item->key));
     LB_TRY(lb_file_write(path, png.data, png.size));
@@ -198,7 +181,6 @@ done:
     lb_free(path);
     lb_buf_free(&png);
     lb_image_free(&img);
-    lb_labels_free(&fitting);
     return st;
 }
 

@@ -11,7 +11,8 @@
 typedef struct options {
     cli_items items;
     const char *out, *summary, *title, *grid;
-    lb_text_list fact;
+    lb_text_list fact, masks;
+    bool nonzero;
     int64_t queries;
 } options;
 
@@ -21,6 +22,8 @@ static const lb_param params[] = {
     LB_PARAM_TEXT(options, title, "Limbeck report", NULL, "title of the page"),
     LB_PARAM_LIST(options, fact, "KEY=VALUE", "something to state on the page and in the summary; repeat for several"),
     LB_PARAM_WORD(options, grid, "MODEL", "a model whose first hits are shown as pictures, over the items"),
+    LB_PARAM_LIST(options, masks, "MODEL", "models whose masks are drawn over the pictures, beside the true ones"),
+    LB_PARAM_FLAG(options, nonzero, false, "every value of a true mask above 0 is 1"),
     LB_PARAM(options, queries, 12, 1, 1000, "rows", "rows of each grid"),
     CLI_ITEMS_PARAMS(options),
     LB_PARAM_END};
@@ -88,6 +91,7 @@ static lb_status run(lb_cli *cli, void *opts) {
     LB_TRY(cli_report_sections(sections, cli->nwords, runs));
     LB_TRY(cli_report_summary(summary, cli->nwords, runs));
     if (o->grid) LB_TRY(cli_report_grids(sections, o->grid, &o->items, o->queries));
+    if (o->masks.count) LB_TRY(cli_report_masks(sections, &o->masks, &o->items, o->queries, o->nonzero));
     LB_TRY(add_facts(page, summary, &o->fact, cli->nwords, runs));
     lb_map_text(page, "title", o->title);
     lb_map_put(page, "sections", sections);
@@ -108,7 +112,7 @@ done:
 }
 
 LB_VERB(report) = {.id = "report", .title = "one self-contained page of runs: tables, curves, pictures", .source = "", .params = params, .params_size = sizeof(options),
-                   .usage = "report RUN... --out X.html [--summary X.json] [--grid MODEL --input ...]", .min_words = 1, .max_words = -1,
+                   .usage = "report RUN... --out X.html [--summary X.json] [--grid MODEL | --masks MODEL ... --input ...]", .min_words = 1, .max_words = -1,
                    .help = "Reads what `train` left in run folders. Runs of one recipe are one row, mean and spread over seeds. --json prints each run's summary.\n"
                            "A zeroshot.json in a run folder (limbeck eval zeroshot --json > RUN/zeroshot.json) adds its top-1.",
                    .run = run};
