@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision train
-losses store eval). Needs torch, torchvision, onnx and onnxruntime, h5py for store, faiss, scipy and monai for eval; a peer that is missing is left out. Two threads, best of several runs."""
+losses media audio store eval). Needs torch, torchvision, onnx and onnxruntime, h5py for store, faiss, scipy and monai for eval; a peer that is missing is left out. Two threads, best of several runs."""
 import json
 import os
 import sys
@@ -182,6 +182,35 @@ def store():
     os.remove(path)
 
 
+def media():
+    import io
+    from PIL import Image
+    import numpy as np
+    y, x, c = np.meshgrid(np.arange(768, dtype=np.uint32), np.arange(1024, dtype=np.uint32), np.arange(3, dtype=np.uint32), indexing="ij")
+    h = ((x * np.uint32(73856093)) ^ (y * np.uint32(19349663)) ^ (c * np.uint32(83492791))) * np.uint32(2654435761)
+    a = 127 + 60 * np.sin(x / 37 + c) + 50 * np.sin(y / 23 + 2 * c) + 20 * np.sin((x + y) / 5) + ((h >> 24).astype(float) - 128) * 0.1
+    picture, file = Image.fromarray(np.clip(a, 0, 255).astype(np.uint8)), io.BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    decode = lambda: Image.open(io.BytesIO(file.getvalue())).convert("RGB")
+
+    def tensor():
+        return ((np.asarray(decode().resize((224, 224), Image.BICUBIC), np.float32) / 255 - 0.5) / 0.25).transpose(2, 0, 1).copy()
+
+    say("jpeg-decode-1024x768-1thread", "pillow", 1 / best(lambda: np.asarray(decode()), 20), "img/s")
+    say("resize-bicubic-to-224-1thread", "pillow", 1 / best(lambda: picture.resize((224, 224), Image.BICUBIC), 20), "img/s")
+    say("jpeg-to-tensor-1thread", "pillow+numpy", 1 / best(tensor, 20), "img/s")
+
+
+def audio():
+    import numpy as np
+    try:
+        from transformers import WhisperFeatureExtractor
+        extractor, sound = WhisperFeatureExtractor(feature_size=80), np.random.default_rng(0).normal(size=480000).astype(np.float32)
+        for kind in ("np", "pt"): say("log-mel-30s", "transformers-" + kind, 1 / best(lambda: extractor(sound, sampling_rate=16000, return_tensors=kind), 3), "clip/s")
+    except ImportError:
+        pass
+
+
 def ellipses():
     import numpy as np
     rng, (v, u) = np.random.default_rng(1), np.mgrid[:512, :512]
@@ -228,6 +257,6 @@ def eval():
 
 
 if __name__ == "__main__":
-    for group in (matmul, vision, train, losses, store, eval):
+    for group in (matmul, vision, train, losses, media, audio, store, eval):
         if len(sys.argv) < 2 or group.__name__ in sys.argv[1:]:
             group()

@@ -25,9 +25,8 @@ typedef struct runner {
     lb_flow *flow;
     int64_t done;     /* rows in the file */
     bool trial;       /* nothing is written */
-    double wait, compute, write; /* seconds */
+    cli_stages stages;
     double flushed;   /* when last */
-    char note[160];
 } runner;
 
 /* ---- what the file is made from ---- */
@@ -178,14 +177,14 @@ static lb_status run_part(runner *r, encode_batch *b, int64_t from, int64_t to) 
         out[t] = own[t];
     }
     double ran = lb_now();
-    r->compute += ran - start;
+    encode_lap(&r->job, ENCODE_MODEL, start);
     encode_flight_batch(r->job.flight, 0, 0);
     for (int64_t i = from; i < to && !r->trial; i++) {
         if (b->first + i < r->done) continue;
         LB_TRY(write_row(r, b->samples[i], out, i - from));
         r->done++;
     }
-    r->write += lb_now() - ran;
+    encode_lap(&r->job, ENCODE_WRITE, ran);
 done:
     for (int t = 0; t < s->ntaps; t++) lb_tensor_free(own[t]);
     encode_inputs_free(b);
@@ -199,14 +198,14 @@ static lb_status run_sounds(runner *r, encode_batch *b) {
     lb_status st = encode_audio_run(&r->job, r->tape, b);
     encode_flight_batch(r->job.flight, 0, 0);
     double ran = lb_now();
-    r->compute += ran - start;
+    encode_lap(&r->job, ENCODE_MODEL, start);
     for (int64_t i = 0; st == LB_OK && i < b->n && !r->trial; i++) {
         if (b->first + i < r->done) continue;
         lb_tensor *const none[ENCODE_TAPS] = {0};
         st = write_row(r, b->samples[i], none, 0);
         r->done += st == LB_OK;
     }
-    r->write += lb_now() - ran;
+    encode_lap(&r->job, ENCODE_WRITE, ran);
     return st;
 }
 
@@ -237,7 +236,6 @@ static void free_samples(encode_batch *b) {
 }
 
 static lb_status fill_batch(runner *r, encode_batch *b, int64_t first) {
-    double start = lb_now();
     b->first = first;
     while (b->n < r->job.batch) {
         int64_t index;
@@ -248,7 +246,6 @@ static lb_status fill_batch(runner *r, encode_batch *b, int64_t first) {
         if (end) break;
         b->samples[b->n++] = sample;
     }
-    r->wait += lb_now() - start;
     return LB_OK;
 }
 
@@ -258,7 +255,7 @@ static lb_status open_flow(runner *r, int64_t first) {
     lb_flow_close(r->flow);
     r->flow = NULL;
     return lb_flow_open(&r->flow, &(lb_flow_spec){.first = first, .count = r->job.n, .workers = r->job.needs.image || r->job.needs.audio ? workers : 1, .depth = (int)depth, .work = encode_prepare,
-                                                  .drop = encode_drop, .ctx = &r->job});
+                                                  .drop = encode_drop, .ctx = &r->job, .bytes = encode_held, .memory = r->job.spec->memory});
 }
 
 /* After each batch: a kill loses no more than the next one, or a fifth of a second. */
@@ -269,10 +266,7 @@ static lb_status report(runner *r) {
         if (st != LB_OK) return st;
         r->flushed = now;
     }
-    double all = r->wait + r->compute + r->write;
-    if (all > 0)
-        snprintf(r->note, sizeof r->note, "waiting for decoding %.0f %%, model %.0f %%, writing %.0f %%", 100 * r->wait / all, 100 * r->compute / all, 100 * r->write / all);
-    return lb_progress_at(r->job.spec->progress, r->done, r->note);
+    return lb_progress_at(r->job.spec->progress, r->done, cli_stages_note(&r->stages));
 }
 
 /* ---- retry: rows of batches in which nothing failed are copied ---- */
@@ -380,8 +374,11 @@ static lb_status write_file(runner *r, const char *path) {
     bool finished = false;
     char *damaged = NULL;
     const cli_encode_spec *s = r->job.spec;
+    static const char *const stages[ENCODE_STAGES] = {"decode", "prepare", "model", "write"};
     LB_TRY(lb_cache_begin(&r->writer, &r->done, path, &r->print, r->job.n, r->job.keys, r->job.ntaps, r->job.taps));
     lb_progress_begin(s->progress, s->what ? s->what : "encode", r->job.needs.image ? "pictures" : "items", r->done, r->job.n);
+    cli_stages_begin(&r->stages, stages, ENCODE_STAGES, 2, r->job.needs.image || r->job.needs.audio ? lb_threads() : 1);
+    r->job.stages = &r->stages;
     if (!r->tape) LB_TRY(lb_tape_new(&r->tape));
     lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
     damaged = lb_format_dup("%s.damaged", path);
@@ -397,10 +394,12 @@ static lb_status write_file(runner *r, const char *path) {
     LB_TRY(lb_cache_commit(&r->writer));
     finished = true;
     if (lb_file_exists(damaged) && unlink(damaged) != 0) st = lb_fail(LB_E_IO, "%s: %s", damaged, strerror(errno));
-    lb_progress_end(s->progress, r->note[0] ? r->note : NULL);
+    lb_progress_end(s->progress, cli_stages_note(&r->stages));
 done:
     lb_flow_close(r->flow);
     r->flow = NULL;
+    r->job.stages = NULL;
+    cli_stages_end(&r->stages);
     encode_flight_close(r->job.flight, finished);
     r->job.flight = NULL;
     if (r->salvage) {

@@ -40,11 +40,14 @@ static lb_status prepare_windows(const encode_job *j, const lb_audio *a, encode_
 lb_status encode_audio_prepare(const encode_job *j, const lb_item *item, encode_sample *s) {
     lb_audio a = {0};
     if (!item->audio) return lb_fail(LB_E_NOTFOUND, "item '%s' has no sound", item->key);
+    double at = lb_now();
     lb_status st = lb_audio_read(&a, item->audio, &(lb_audio_options){.rate_hz = j->audio.rate_hz, .channels = 1, .sixteen = j->audio.sixteen});
+    at = encode_lap(j, ENCODE_DECODE, at);
     if (st != LB_OK) return st;
     s->seconds = (double)a.frames / j->audio.rate_hz;
     st = a.frames > 0 ? prepare_windows(j, &a, s) : lb_fail(LB_E_FORMAT, "%s: sound without a sample", item->audio);
     lb_audio_free(&a);
+    encode_lap(j, ENCODE_PREPARE, at);
     return st;
 }
 

@@ -11,11 +11,27 @@ const lb_item *encode_item(const encode_job *j, int64_t i) {
     return &j->spec->items->at[j->spec->indices ? j->spec->indices[i] : i];
 }
 
+double encode_lap(const encode_job *j, int stage, double from) {
+    double now = lb_now();
+    if (j->stages) cli_stages_add(j->stages, stage, now - from);
+    return now;
+}
+
+int64_t encode_held(void *ctx, const void *result) {
+    const encode_job *j = ctx;
+    const encode_sample *s = result;
+    int64_t views = j->spec->views ? j->spec->views : 1;
+    int64_t sound = s->audio ? s->windows * s->audio_size * (int64_t)sizeof *s->audio : 0;
+    return sound + (s->image ? views * 3 * s->width * s->height * (int64_t)sizeof *s->image : 0) + s->count * (int64_t)sizeof *s->ids;
+}
+
 /* ---- one item, on a worker ---- */
 
 static lb_status prepare_image(const encode_job *j, const lb_item *item, encode_sample *s) {
     lb_image raw = {0}, ready = {0};
+    double at = lb_now();
     lb_status st = lb_item_image(&raw, j->spec->items, item);
+    at = encode_lap(j, ENCODE_DECODE, at);
     if (st == LB_OK) st = lb_image_spec_geometry(&ready, &raw, &j->m->image);
     lb_image_free(&raw);
     if (st == LB_OK && !(s->image = lb_alloc((size_t)ready.width * (size_t)ready.height, 3 * sizeof *s->image))) st = LB_E_NOMEM;
@@ -25,12 +41,15 @@ static lb_status prepare_image(const encode_job *j, const lb_item *item, encode_
         s->height = ready.height;
     }
     lb_image_free(&ready);
+    encode_lap(j, ENCODE_PREPARE, at);
     return st;
 }
 
 static lb_status prepare_text(const encode_job *j, const lb_item *item, encode_sample *s) {
     if (!item->text) return lb_fail(LB_E_NOTFOUND, "item '%s' has no text", item->key);
+    double at = lb_now();
     lb_status st = lb_tokenize(j->m->tokenizer, item->text, item->text_size, j->m->max_tokens, &s->ids, &s->count);
+    encode_lap(j, ENCODE_PREPARE, at);
     if (st == LB_OK && s->count == 0) st = lb_fail(LB_E_FORMAT, "item '%s' gives no token", item->key);
     return st;
 }

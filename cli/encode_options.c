@@ -86,6 +86,7 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     r->spec.features = r->features;
     r->spec.taps = (const char *const *)r->taps;
     r->spec.batch = o->batch;
+    r->spec.memory = o->memory << 20;
     r->spec.deflate = o->deflate;
     r->spec.topk = o->topk;
     r->spec.views = o->views;

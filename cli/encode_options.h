@@ -11,7 +11,7 @@ typedef struct cli_encode_options {
     const char *model, *taps, *dtype, *precision, *out;
     lb_text_list features;
     lb_text_list augment;
-    int64_t batch, topk, views;
+    int64_t batch, topk, views, memory;
     bool retry_failed, strict, deflate;
     double window;
     int64_t beams, max_new;
@@ -31,6 +31,8 @@ typedef struct cli_encode_options {
     CLI_ENCODE_ROW(T, out, LB_T_TEXT, NULL, NULL, "PATH", "where features go"),                                                                       \
     {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
      .text = "items that run together; 0 = 16 pictures, 32 texts, 8 windows of sound"},                                                                                   \
+    {.name = "memory", .type = LB_T_I64, .offset = offsetof(T, encode.memory), .def = 1024, .min = 1, .max = 1e6, .unit = "MiB",                     \
+     .text = "prepared items waiting for the model hold at most this"},                                                                               \
     {.name = "topk", .type = LB_T_I64, .offset = offsetof(T, encode.topk), .def = 0, .min = 0, .max = 65536, .unit = "classes",                       \
      .text = "of taps named logits only so many largest probabilities; 0 = all (export as tinyvit: 100)"},                                                              \
     {.name = "views", .type = LB_T_I64, .offset = offsetof(T, encode.views), .def = 0, .min = 0, .max = 1024, .unit = "pictures",                     \

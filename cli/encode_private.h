@@ -4,6 +4,7 @@
 #define LB_CLI_ENCODE_PRIVATE_H
 #include "base/sig.h"
 #include "cli/models.h"
+#include "cli/stages.h"
 
 enum { ENCODE_TAPS = 64, ENCODE_INPUTS = 16 }; /* taps of the model; a file may have one more, `augment` */
 
@@ -41,7 +42,13 @@ typedef struct encode_job {
     lb_audio_prepare audio;       /* the model's, with windows of the asked length; its log-mel is borrowed */
     double window_s;
     encode_flight *flight;
+    cli_stages *stages;           /* NULL: not timed */
 } encode_job;
+
+/* Where the time goes; the first two are the workers'. */
+enum { ENCODE_DECODE, ENCODE_PREPARE, ENCODE_MODEL, ENCODE_WRITE, ENCODE_STAGES };
+/* Adds the time since `from` to a stage. @return now */
+double encode_lap(const encode_job *j, int stage, double from);
 
 /* One item, decoded and prepared; or why not. */
 typedef struct encode_sample {
@@ -90,6 +97,7 @@ void encode_views_text(lb_buf *out, const cli_encode_spec *s);
 /* Work of a decoding thread: item i, as an encode_sample (also for one that failed). */
 lb_status encode_prepare(void *ctx, int64_t i, void **result);
 void encode_drop(void *ctx, void *result);
+int64_t encode_held(void *ctx, const void *result); /* bytes of a sample */
 /* Tensors for samples a..b-1 of a batch, whose pictures are of one size. A failed sample's slot holds zeros (a lone padding token), so
  * that the values of the others do not depend on it. Cached features are read here; a row that is missing fails its sample. */
 LB_MUST_USE lb_status encode_inputs(const encode_job *j, encode_batch *b, int64_t from, int64_t to);

@@ -24,7 +24,9 @@ lb_status encode_views_plan(encode_job *j) {
 lb_status encode_views_prepare(const encode_job *j, const lb_item *item, encode_sample *s) {
     lb_status st = LB_OK;
     lb_image raw = {0}, changed = {0}, ready = {0};
+    double at = lb_now();
     LB_TRY(lb_item_image(&raw, j->spec->items, item));
+    at = encode_lap(j, ENCODE_DECODE, at);
     if (!(s->draws = lb_alloc((size_t)j->views * LB_AUGMENT_NUMBERS, sizeof *s->draws))) {
         st = LB_E_NOMEM;
         goto done;
@@ -48,6 +50,7 @@ lb_status encode_views_prepare(const encode_job *j, const lb_item *item, encode_
         lb_image_free(&changed);
         lb_image_free(&ready);
     }
+    encode_lap(j, ENCODE_PREPARE, at);
 done:
     lb_image_free(&raw);
     lb_image_free(&changed);

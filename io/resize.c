@@ -125,9 +125,10 @@ static inline uint8_t clip(int32_t sum) {
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* One row, C channels. Inlined with a constant C, so that the channel loop is unrolled. */
-static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int C) {
-    for (int32_t x = 0; x < width; x++, dst += C) {
+/* One row from column `first` on, C channels. Inlined with a constant C, so that the channel loop is unrolled. */
+static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int C, int32_t first) {
+    dst += (size_t)first * (size_t)C;
+    for (int32_t x = first; x < width; x++, dst += C) {
         const int32_t *k = t->weight + (size_t)x * (size_t)t->width;
         const uint8_t *p = src + (size_t)t->first[x] * (size_t)C;
         int32_t n = t->count[x], sum[4] = {HALF, HALF, HALF, HALF};
@@ -137,12 +138,12 @@ static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const
     }
 }
 
-static void row_across_any(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int channels) {
+static void row_rest(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int channels, int32_t first) {
     switch (channels) {
-    case 1: row_across(dst, src, width, t, 1); break;
-    case 2: row_across(dst, src, width, t, 2); break;
-    case 3: row_across(dst, src, width, t, 3); break;
-    default: row_across(dst, src, width, t, 4); break;
+    case 1: row_across(dst, src, width, t, 1, first); break;
+    case 2: row_across(dst, src, width, t, 2, first); break;
+    case 3: row_across(dst, src, width, t, 3, first); break;
+    default: row_across(dst, src, width, t, 4, first); break;
     }
 }
 
@@ -158,8 +159,13 @@ static lb_status across(lb_image *out, const lb_image *in, int32_t width, const 
     const uint8_t *src = in->pixels, *end = src + from * (size_t)in->height;
     uint8_t *dst = img.pixels;
     int32_t y = 0;
+    bool widest = fast && lbi_resize_has_avx512();
+    for (; widest && y + 4 <= in->height; y += 4, src += 4 * from, dst += 4 * to) {
+        int32_t done = lbi_rows_across_avx512(dst, to, src, from, end, width, &t, in->channels);
+        for (size_t r = 0; done < width && r < 4; r++) row_rest(dst + r * to, src + r * from, width, &t, in->channels, done);
+    }
     for (; fast && y + 2 <= in->height; y += 2, src += 2 * from, dst += 2 * to) lbi_rows_across_avx2(dst, dst + to, src, src + from, end, width, &t, in->channels);
-    for (; y < in->height; y++, src += from, dst += to) row_across_any(dst, src, width, &t, in->channels);
+    for (; y < in->height; y++, src += from, dst += to) row_rest(dst, src, width, &t, in->channels, 0);
     *out = img;
     img.pixels = NULL;
 done:

@@ -23,6 +23,9 @@ LB_MUST_USE lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_
 bool lbi_resize_has_avx2(void);
 /* Two rows of 3 or 4 channels; `end` is the first byte that may not be read. */
 void lbi_rows_across_avx2(uint8_t *dst0, uint8_t *dst1, const uint8_t *src0, const uint8_t *src1, const uint8_t *end, int32_t width, const lbi_taps *t, int channels);
+bool lbi_resize_has_avx512(void);
+/* Four rows, `to` and `from` bytes apart. @return the first column that is not done: where 16 bytes may not be read. */
+int32_t lbi_rows_across_avx512(uint8_t *dst, size_t to, const uint8_t *src, size_t from, const uint8_t *end, int32_t width, const lbi_taps *t, int channels);
 /* Output row y of `bytes` bytes from the rows of src (bytes apart). */
 void lbi_row_down_avx2(uint8_t *dst, const uint8_t *src, size_t bytes, const lbi_taps *t, int32_t y);
 

@@ -31,6 +31,12 @@ AVX2 static inline __m256i settle(__m256i high, __m256i low) {
     return _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (LBI_RESIZE_PRECISION - 1))), LBI_RESIZE_PRECISION);
 }
 
+AVX2 static inline __m256i two(const int16_t *k) {
+    int32_t both;
+    memcpy(&both, k, sizeof both);
+    return _mm256_set1_epi32(both);
+}
+
 AVX2 void lbi_rows_across_avx2(uint8_t *dst0, uint8_t *dst1, const uint8_t *src0, const uint8_t *src1, const uint8_t *end, int32_t width, const lbi_taps *t, int channels) {
     const int C = channels;
     /* taps 0 and 1, taps 2 and 3 of one pixel side by side as 16-bit numbers: r0 r1 g0 g1 b0 b1 a0 a1 */
@@ -52,12 +58,11 @@ AVX2 void lbi_rows_across_avx2(uint8_t *dst0, uint8_t *dst1, const uint8_t *src0
         __m256i high = _mm256_setzero_si256(), low = high;
         for (int32_t g = 0; g < groups; g++, p += 4 * C, q += 4 * C, k += 8) {
             __m256i v = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p)), _mm_loadu_si128((const __m128i *)q), 1);
-            __m256i w = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)k));
             __m256i a = _mm256_shuffle_epi8(v, first), b = _mm256_shuffle_epi8(v, second);
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(a, _mm256_shuffle_epi32(w, 0x00)));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(b, _mm256_shuffle_epi32(w, 0x55)));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(a, _mm256_shuffle_epi32(w, 0xAA)));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(b, _mm256_shuffle_epi32(w, 0xFF)));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(a, two(k)));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(b, two(k + 2)));
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(a, two(k + 4)));
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(b, two(k + 6)));
         }
         __m256i sum = settle(high, low);
         __m256i words = _mm256_packs_epi32(sum, sum), bytes = _mm256_packus_epi16(words, words);
