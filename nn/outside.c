@@ -218,7 +218,7 @@ static const struct {
     lb_act act;
 } acts[] = {
     {"gelu", "gelu", LB_ACT_GELU}, {"gelu_python", "gelu", LB_ACT_GELU}, {"gelu_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_new", "gelu_tanh", LB_ACT_GELU_TANH},
-    {"gelu_pytorch_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_fast", "gelu_tanh", LB_ACT_GELU_TANH}, {"quick_gelu", "gelu_quick", LB_ACT_GELU_QUICK}, {"gelu_quick", "gelu_quick", LB_ACT_GELU_QUICK},
+    {"gelu_pytorch_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_fast", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_accurate", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_python_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"quick_gelu", "gelu_quick", LB_ACT_GELU_QUICK}, {"gelu_quick", "gelu_quick", LB_ACT_GELU_QUICK},
     {"relu", "relu", LB_ACT_RELU}, {"relu6", "relu6", LB_ACT_RELU6}, {"silu", "silu", LB_ACT_SILU}, {"swish", "silu", LB_ACT_SILU}, {"hardswish", "hardswish", LB_ACT_HARDSWISH}, {"hard_swish", "hardswish", LB_ACT_HARDSWISH},
     {"tanh", "tanh", LB_ACT_TANH}, {"sigmoid", "sigmoid", LB_ACT_SIGMOID},
 };

@@ -140,6 +140,70 @@ static void read_inputs(lb_h5 *f, const char *name, const lb_value *one, inputs 
     stored_inputs(f, name, "real", LB_F32, in);
 }
 
+/* Sum of the results, each number times one by the rule. weights: made if *weights is NULL. */
+static double weighed(int count, const char *const *taps, lb_tensor *const *out, lb_tensor **weights) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+        if (!weights[i] && CHECK_OK(lb_tensor_new(&weights[i], LB_F32, out[i]->rank, out[i]->shape))) {
+            double *u = lb_alloc((size_t)lb_numel(out[i]) + 1, sizeof *u);
+            if (!CHECK(u != NULL)) return 0;
+            uniform(taps[i], lb_numel(out[i]), u);
+            for (int64_t k = 0; k < lb_numel(out[i]); k++) ((float *)weights[i]->data)[k] = (float)u[k];
+            lb_free(u);
+        }
+        for (int64_t k = 0; k < lb_numel(out[i]); k++) sum += lb_get_at(out[i], k) * (double)((float *)weights[i]->data)[k];
+    }
+    return sum;
+}
+
+/* Every parameter moves by `by` times its gradient. */
+static void move(lb_store *s, double by) {
+    for (int64_t i = 0; i < lb_store_count(s); i++) {
+        lb_param_tensor *p = lb_store_at(s, i);
+        for (int64_t k = 0; p->x->grad && k < lb_numel(p->x); k++) ((float *)p->x->data)[k] += (float)(by * lb_get_at(p->x->grad, k));
+    }
+}
+
+/* Square of the length of all gradients. */
+static double length2(lb_store *s) {
+    double square = 0;
+    for (int64_t i = 0; i < lb_store_count(s); i++) {
+        const lb_param_tensor *p = lb_store_at(s, i);
+        for (int64_t k = 0; p->x->grad && k < lb_numel(p->x); k++) square += lb_get_at(p->x->grad, k) * lb_get_at(p->x->grad, k);
+    }
+    return square;
+}
+
+/* All parameters move a little along their gradient: the weighed sum moves by the step times the gradient's length. One direction for all, so a backward pass
+ * that forgets or doubles a term of weight shows. How small the step has to be differs with the curvature, how large with f32: one of three is to agree
+ * within 3 in 100. */
+static void slope(lb_model *m, lb_tape *t, int n, const lb_named *in, int count, const char *const *taps, lb_tensor **out) {
+    static const double steps[] = {3e-3, 1e-3, 3e-4};
+    lb_tensor *weights[TAPS] = {0};
+    double best = INFINITY;
+    lb_store_zero_grad(m->store);
+    weighed(count, taps, out, weights);
+    lb_backward_from(t, count, out, weights, false);
+    double length = CHECK_OK(lb_tape_status(t)) ? sqrt(length2(m->store)) : 0;
+    if (!CHECK(length > 0 && isfinite(length))) goto done;
+    for (size_t k = 0; k < LB_COUNT(steps) && best > 0.03; k++) {
+        double at[2];
+        for (int side = 0; side < 2; side++) {
+            move(m->store, (side ? -2 : 1) * steps[k] / length);
+            lb_tape_reset(t);
+            lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+            lb_model_run(m, t, n, in, count, taps, out);
+            if (!CHECK_OK(lb_tape_status(t))) goto done;
+            at[side] = weighed(count, taps, out, weights);
+        }
+        move(m->store, steps[k] / length);
+        best = fmin(best, fabs((at[0] - at[1]) / (2 * steps[k] * length) - 1));
+    }
+    CHECK_NEAR(best, 0, 0.03);
+done:
+    for (int i = 0; i < TAPS; i++) lb_tensor_free(weights[i]);
+}
+
 static void run(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
     inputs given = {0};
     lb_named in[INPUTS] = {0};
@@ -151,12 +215,16 @@ static void run(cli_model *m, lb_h5 *f, const char *name, const lb_value *one) {
     for (int i = 0; i < given.n; i++) in[i] = (lb_named){given.names[i], given.x[i]};
     snprintf(path, sizeof path, "%s/out", name);
     if (!CHECK_OK(lb_h5_members(f, path, &taps, &count)) || !CHECK(count > 0 && count <= TAPS) || !CHECK_OK(lb_tape_new(&t))) goto done;
-    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
-    lb_model_run(m->model, t, given.n, in, (int)count, (const char *const *)taps, out);
-    if (!CHECK_OK(lb_tape_status(t))) goto done;
-    for (int64_t i = 0; i < count; i++) {
-        snprintf(path, sizeof path, "%s/out/%s", name, taps[i]);
-        same_numbers(taps[i], f, path, out[i]);
+    for (int grad = 0; grad < 2; grad++) { /* without gradient norms are folded and memory is given back */
+        lb_tape_set_mode(t, grad ? LB_TAPE_GRAD : LB_TAPE_NO_GRAD);
+        lb_model_run(m->model, t, given.n, in, (int)count, (const char *const *)taps, out);
+        if (!CHECK_OK(lb_tape_status(t))) goto done;
+        for (int64_t i = 0; i < count; i++) {
+            snprintf(path, sizeof path, "%s/out/%s", name, taps[i]);
+            same_numbers(taps[i], f, path, out[i]);
+        }
+        if (grad) slope(m->model, t, given.n, in, (int)count, (const char *const *)taps, out);
+        lb_tape_reset(t);
     }
 done:
     lb_tape_free(t);

@@ -73,11 +73,12 @@ lb_status lb_clip_vision_config(lb_vit *c, int64_t *embed, const lb_value *json,
 
 /* open_clip and timm: their names give the sizes, heads are as published. */
 static lb_status siglip_from_timm(lb_vit *c, const lb_value *json, const char *prefix, const lb_param *act, void *cfg) {
+    const char *act_name = lb_vit_timm_act(lb_get_text(json, "model_cfg.vision_cfg.timm_model_name", NULL));
     c->height = c->width = 0;
     lb_status st = lb_vit_from_shapes(c, json, prefix);
     c->heads = lb_config_int(json, "model_args.num_heads", 0, c->heads);
     c->eps = 1e-6;
-    if (st == LB_OK) st = lb_config_act_to(act, cfg, lb_get_text(json, "model_args.act_layer", "gelu"));
+    if (st == LB_OK) st = lb_config_act_to(act, cfg, lb_get_text(json, "model_args.act_layer", act_name ? act_name : "gelu"));
     return st;
 }
 

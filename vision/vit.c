@@ -184,6 +184,15 @@ lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *pref
     return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld, patch %lld, inner width %lld, %lld blocks", (long long)c->dim, (long long)c->patch, (long long)c->mlp, (long long)c->depth);
 }
 
+const char *lb_vit_timm_act(const char *architecture) {
+    static const char *const tanh[] = {"patch32_siglip", "large_patch16_siglip_512", "large_patch16_siglip_gap_512", "so400m_patch16_siglip", "giantopt_patch16_siglip"};
+    if (!architecture) return NULL;
+    if (strstr(architecture, "quickgelu")) return "quick_gelu";
+    for (size_t i = 0; i < LB_COUNT(tanh); i++)
+        if (strstr(architecture, tanh[i])) return "gelu_tanh";
+    return NULL;
+}
+
 lb_status lb_vit_from_config(lb_vit *c, const lb_value *config, const lb_param *act_row, void *cfg) {
     c->height = lb_config_int(config, "image_size", 0, c->height);
     c->width = lb_config_int(config, "image_size", 1, c->width);

@@ -67,6 +67,8 @@ LB_API void lb_vit_example(const lb_vit *c, int *rank, int64_t shape[LB_MAX_RANK
  *  in the sizes that are published otherwise; the grid is that
  *  of height x width, where height is not 0, else a square. LB_E_UNSUPPORTED where that gives no network. */
 LB_API LB_MUST_USE lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *prefix);
+/** The activation of timm's model of that name ("vit_base_patch16_clip_quickgelu_224"), as a name in a config.json; NULL = not said. */
+LB_API const char *lb_vit_timm_act(const char *architecture);
 /** Fields that a Hugging Face config of any of the families has: hidden_size, num_hidden_layers, ..., hidden_act (put where the row `act` of cfg says);
  *  what is absent stays. */
 LB_API LB_MUST_USE lb_status lb_vit_from_config(lb_vit *c, const lb_value *config, const lb_param *act, void *cfg);

@@ -101,7 +101,9 @@ static lb_status from_timm(config *c, const lb_value *json) {
     if (st == LB_OK) st = set_text(c, "pool", strcmp(pool, "map") == 0 ? "map" : strncmp(pool, "avg", 3) == 0 ? "mean" : "cls");
     if (st == LB_OK) st = set_text(c, "head", lb_outside_has(json, "head_dist.weight") ? "distilled" : "pooled");
     if (st == LB_OK) st = set_text(c, "places", !hub ? "smooth" : v->registers ? "smooth" : "offset");
-    if (st == LB_OK) st = lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(args, "act_layer", NULL));
+    const char *architecture = lb_get_text(json, "architecture", NULL);
+    if (st == LB_OK) st = lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(args, "act_layer", lb_vit_timm_act(architecture)));
+    if (v->norm_pre && architecture && strstr(architecture, "_clip_")) v->eps = 1e-5;
     if (v->gated && st == LB_OK) st = set_text(c, "act", "silu");
     if (st != LB_OK || v->heads) return st;
     return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld is no multiple of 64 and config.json has no model_args.num_heads", (long long)v->dim);

@@ -3,8 +3,10 @@
 import tempfile
 
 import torch
+import torch.nn as nn
 import transformers as T
-from recorder import Recorder, hugging_face, picture, watch
+from recorder import Recorder, hugging_face, picture, values, watch
+from timm.layers import SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from timm.models.deit import VisionTransformerDistilled
 
@@ -44,6 +46,35 @@ def timm(r, name, make, shape, config, rename=lambda k: k):
         r.case(name, config, tensors, {"image": x}, out)
 
 
+def hub(r, name, shape, registers, gated):
+    """facebookresearch/dinov2's: its names, and its rule for positions (interpolate_offset 0.1 without registers; antialiasing with them)."""
+    more = dict(mlp_layer=SwiGLUPacked, act_layer=nn.SiLU) if gated else {}
+    model = VisionTransformer(24, 8, num_classes=0, embed_dim=64, depth=2, num_heads=1, mlp_ratio=0.5, init_values=0.1, **more).double().eval()
+    names = (("mlp.fc1", "mlp.w12"), ("mlp.fc2", "mlp.w3")) if gated else ()
+
+    def rename(k):
+        for a, b in names:
+            k = k.replace(a, b)
+        return k
+
+    with torch.no_grad():
+        tensors = r.fill(model, rename)
+        tensors["mask_token"] = [1, 64]
+        tokens = values("register_tokens", (1, registers, 64)) if registers else None
+        if registers:
+            tensors["register_tokens"] = [1, registers, 64]
+        x = picture(*shape)
+        h, w = shape[2] // 8, shape[3] // 8
+        grid = model.pos_embed[:, 1:].reshape(1, 3, 3, 64).permute(0, 3, 1, 2)
+        how = dict(size=(h, w), antialias=True) if registers else dict(scale_factor=((h + 0.1) / 3, (w + 0.1) / 3))
+        grid = nn.functional.interpolate(grid, mode="bicubic", **how).permute(0, 2, 3, 1).reshape(1, -1, 64)
+        y = model.patch_embed.proj(x).flatten(2).transpose(1, 2) + grid
+        parts = [model.cls_token + model.pos_embed[:, :1]] + ([tokens] if registers else [])
+        y = torch.cat([*(p.expand(shape[0], -1, -1) for p in parts), y], 1)
+        y, out = watch(lambda: model.norm(model.blocks(y)), model.blocks)
+        r.case(name, None, tensors, {"image": x}, out | {"tokens": y, "pooled": y[:, 0]})
+
+
 def main():
     r = Recorder("vit")
     s = dict(hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=20)
@@ -66,6 +97,8 @@ def main():
     timm(r, "timm clip", lambda: VisionTransformer(24, 8, num_classes=4, pre_norm=True, act_layer="quick_gelu", **t), (1, 3, 24, 24), {"model_args": args | {"act_layer": "quick_gelu"}})
     timm(r, "timm map", lambda: VisionTransformer(24, 8, num_classes=4, class_token=False, global_pool="map", **t), (1, 3, 24, 24), {"model_args": args | {"global_pool": "map"}})
     timm(r, "timm distilled", lambda: VisionTransformerDistilled(img_size=24, patch_size=8, num_classes=4, weight_init="", **t), (1, 3, 24, 24), {"model_args": args})
+    hub(r, "published dinov2", (1, 3, 40, 24), 0, False)
+    hub(r, "published dinov2, registers", (1, 3, 24, 40), 2, True)
     r.done()
 
 
