@@ -116,7 +116,8 @@ static void vit_by_shapes(void) {
     lb_model *m = NULL;
     if (!CHECK_OK(lb_family_find(&head, &lb_archs, "vit")) || !CHECK_OK(lb_json_parse(&config, json, strlen(json), "json"))) return;
     const lb_arch *a = (const lb_arch *)head;
-    CHECK(a->recognise(config, names, 4) > 0 && a->recognise(config, names + 1, 3) == 0);
+    static const char *const beit[] = {"blocks.0.norm1.weight", "blocks.0.attn.proj.weight", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.gamma_1"};
+    CHECK(a->recognise(config, names, 4) > 0 && a->recognise(config, names + 1, 3) == 0 && a->recognise(config, beit, 5) == 0);
     void *cfg = lb_calloc(1, a->params_size);
     CHECK_OK(lb_params_default(a->params, cfg));
     CHECK_OK(a->from_config(cfg, config));

@@ -77,7 +77,9 @@ static const char *const families[] = {"vit", "deit", "dinov2", "dinov2_with_reg
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
     static const char *const plain[] = {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.attn.proj.weight", "blocks.0.norm1.weight"};
-    static const char *const not_plain[] = {"blocks.0.attn.rel_pos_h", "neck.0.weight", "decoder_embed.weight"};
+    /* relatives with the same names and other maths: SAM, MAE, BEiT, EVA, DINOv3, scaled norms */
+    static const char *const not_plain[] = {"blocks.0.attn.rel_pos_h", "decoder_embed.weight", "blocks.0.gamma_1", "blocks.0.attn.relative_position_bias_table", "rel_pos_bias.relative_position_bias_table", "blocks.0.attn.q_bias",
+                                            "rope_embed.periods", "blocks.0.attn.norm.weight", "blocks.0.mlp.norm.weight", "blocks.0.mlp.fc1_g.weight"};
     for (size_t i = 0; i < LB_COUNT(families); i++)
         if (lb_config_is(json, families[i])) return 90;
     return lb_names_found(names, count, (int)LB_COUNT(plain), plain) == (int)LB_COUNT(plain) && lb_names_found(names, count, (int)LB_COUNT(not_plain), not_plain) == 0 ? 60 : 0;
