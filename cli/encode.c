@@ -192,10 +192,11 @@ done:
     return st;
 }
 
-static lb_status run_sounds(runner *r, encode_batch *b) {
+/* A batch whose values lie with its samples once `run` is through. */
+static lb_status run_made(runner *r, encode_batch *b, lb_status (*run)(const encode_job *j, lb_tape *t, encode_batch *b)) {
     double start = lb_now();
     encode_flight_batch(r->job.flight, b->first, b->first + b->n);
-    lb_status st = encode_audio_run(&r->job, r->tape, b);
+    lb_status st = run(&r->job, r->tape, b);
     encode_flight_batch(r->job.flight, 0, 0);
     double ran = lb_now();
     encode_lap(&r->job, ENCODE_MODEL, start);
@@ -211,7 +212,8 @@ static lb_status run_sounds(runner *r, encode_batch *b) {
 
 /* Pictures of another size begin another run of the network. */
 static lb_status run_batch(runner *r, encode_batch *b) {
-    if (r->job.needs.audio) return run_sounds(r, b);
+    if (r->job.needs.audio) return run_made(r, b, encode_audio_run);
+    if (r->job.collect > r->job.batch) return run_made(r, b, encode_texts_run);
     if (r->job.text_tap >= 0) {
         lb_status st = encode_write_texts(&r->job, r->tape, b);
         if (st != LB_OK) return st;
@@ -237,7 +239,7 @@ static void free_samples(encode_batch *b) {
 
 static lb_status fill_batch(runner *r, encode_batch *b, int64_t first) {
     b->first = first;
-    while (b->n < r->job.batch) {
+    while (b->n < r->job.collect) {
         int64_t index;
         void *sample = NULL;
         bool end = false;
@@ -251,7 +253,7 @@ static lb_status fill_batch(runner *r, encode_batch *b, int64_t first) {
 
 static lb_status open_flow(runner *r, int64_t first) {
     int workers = lb_threads();
-    int64_t depth = r->job.batch * 2;
+    int64_t depth = r->job.collect * 2;
     lb_flow_close(r->flow);
     r->flow = NULL;
     return lb_flow_open(&r->flow, &(lb_flow_spec){.first = first, .count = r->job.n, .workers = r->job.needs.image || r->job.needs.audio ? workers : 1, .depth = (int)depth, .work = encode_prepare,
@@ -272,7 +274,7 @@ static lb_status report(runner *r) {
 /* ---- retry: rows of batches in which nothing failed are copied ---- */
 
 static bool batch_is_good(const runner *r, int64_t first) {
-    for (int64_t i = first; i < first + r->job.batch && i < r->job.n; i++)
+    for (int64_t i = first; i < first + r->job.collect && i < r->job.n; i++)
         if (lb_cache_row_status(r->before, i)) return false;
     return true;
 }
@@ -280,7 +282,7 @@ static bool batch_is_good(const runner *r, int64_t first) {
 /* *copied = false: a row of a damaged file could not be read; those before it are written, the batch is run for the others. */
 static lb_status copy_rows(runner *r, int64_t first, bool *copied) {
     *copied = true;
-    for (; r->done < first + r->job.batch && r->done < r->job.n; r->done++) {
+    for (; r->done < first + r->job.collect && r->done < r->job.n; r->done++) {
         lb_status st = lb_cache_copy_row(r->writer, r->before, r->done);
         if (st == LB_E_FORMAT && r->salvage) {
             *copied = false;
@@ -338,8 +340,8 @@ static lb_status run_all(runner *r) {
     lb_status st = LB_OK;
     encode_batch b = {0};
     int64_t next = -1; /* the item that the flow gives next */
-    if (!(b.samples = lb_calloc((size_t)r->job.batch, sizeof *b.samples))) return LB_E_NOMEM;
-    for (int64_t first = r->done / r->job.batch * r->job.batch; first < r->job.n; first += r->job.batch) {
+    if (!(b.samples = lb_calloc((size_t)r->job.collect, sizeof *b.samples))) return LB_E_NOMEM;
+    for (int64_t first = r->done / r->job.collect * r->job.collect; first < r->job.n; first += r->job.collect) {
         bool copied = false;
         if (r->before && batch_is_good(r, first)) LB_TRY(copy_rows(r, first, &copied));
         if (!copied) {

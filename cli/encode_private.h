@@ -37,7 +37,7 @@ typedef struct encode_job {
     lb_tap_spec taps[ENCODE_TAPS + 1];
     int ntaps;                    /* as written */
     int64_t views;                /* pictures of an item: 1, or --views */
-    int64_t batch;
+    int64_t batch, collect;       /* items that run together; that are collected before they run, a multiple of it */
     int text_tap, times_tap;      /* taps that no network gives: written text, times of windows; -1 = not wanted */
     lb_audio_prepare audio;       /* the model's, with windows of the asked length; its log-mel is borrowed */
     double window_s;
@@ -82,6 +82,11 @@ LB_MUST_USE lb_status encode_audio_plan(encode_job *j);
 LB_MUST_USE lb_status encode_audio_prepare(const encode_job *j, const lb_item *item, encode_sample *s);
 /* Runs a batch's windows and writes text; fills `made` of its samples. */
 LB_MUST_USE lb_status encode_audio_run(const encode_job *j, lb_tape *t, encode_batch *b);
+/* ---- encode_texts.c ---- */
+/* Items that are collected before they run, `batch` being those that run together. */
+int64_t encode_texts_batch(const encode_job *j, int64_t batch);
+/* Runs a batch's texts in order of length; fills `made` of its samples. */
+LB_MUST_USE lb_status encode_texts_run(const encode_job *j, lb_tape *t, encode_batch *b);
 /* Text that goes on from each sample's tokens, into `made`. */
 LB_MUST_USE lb_status encode_write_texts(const encode_job *j, lb_tape *t, encode_batch *b);
 

@@ -74,3 +74,14 @@ lb_tensor *lb_places_after_padding(lb_tape *t, lb_tensor *ids, int64_t padding) 
     lb_free(x);
     return y;
 }
+
+lb_status lb_sentence_from_config(const lb_param *table, void *cfg, const lb_value *config) {
+    lb_status st = lb_params_from_config(table, cfg, config);
+    if (st == LB_OK && !lb_get(config, "normalize")) st = lb_param_set_number(lb_param_find(table, "normalize"), cfg, 0);
+    return st;
+}
+
+bool lb_sentence_name(char *dst, size_t cap, const char *name, const char *prefix) {
+    snprintf(dst, cap, "%s%s", strncmp(name, "dense.", 6) == 0 ? "" : prefix, name);
+    return true;
+}

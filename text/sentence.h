@@ -24,7 +24,11 @@ typedef struct lb_sentence {
 /** tokens [N,L,C], mask i64 [N,L] -> [N,D]; marks the taps `pooled` and `embedding` (none with pooling none). An unknown pooling fails the tape. */
 LB_API void lb_sentence_head(lb_nn *m, lb_tensor *tokens, lb_tensor *mask, const lb_sentence *s);
 
-/* What folders hold beside their tokens' network. */
+/** lb_params_from_config; and the embedding is normalised only where the config says so (modules.json, a config of ours). */
+LB_API LB_MUST_USE lb_status lb_sentence_from_config(const lb_param *table, void *cfg, const lb_value *config);
+/** Outside names of encoders: the prefix, except before the head's map. @return true */
+LB_API bool lb_sentence_name(char *dst, size_t cap, const char *name, const char *prefix);
+
 /** Places of RoBERTa and MPNet: padding + 1 and on for what is no padding, padding elsewhere. i64 [N,L], by the values of ids; zeros on a SHAPES tape. */
 LB_API lb_tensor *lb_places_after_padding(lb_tape *t, lb_tensor *ids, int64_t padding);
 

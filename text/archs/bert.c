@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BERT encoders, as sentence encoders: Devlin et al., arXiv:1810.04805; RoBERTa (arXiv:1907.11692), XLM-RoBERTa and CamemBERT, which count places behind the
  * padding's id; ELECTRA (arXiv:2003.10555), whose tables may be narrower. Parameter names are Hugging Face's BertModel. */
-#include <stdio.h>
 #include <string.h>
 #include "nn/outside.h"
 #include "text/archs.h"
@@ -80,14 +79,13 @@ static int recognise(const lb_value *json, const char *const *names, int64_t cou
 
 static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
-    lb_status st = lb_params_from_config(params, cfg, json);
+    lb_status st = lb_sentence_from_config(params, cfg, json);
     if (st != LB_OK) return st;
     const char *kind = lb_get_text(json, "position_embedding_type", "absolute");
     bool after = lb_config_is(json, "roberta") || lb_config_is(json, "xlm-roberta") || lb_config_is(json, "camembert");
     if (after) c->places_after = lb_get_int(json, "pad_token_id", 1);
     if (lb_config_is(json, "electra") && !lb_get(json, "embedding_size")) c->embedding_size = 128;
     if (c->embedding_size == c->hidden_size) c->embedding_size = 0;
-    if (!lb_get(json, "normalize")) c->sentence.normalize = false;
     if (strcmp(kind, "absolute") != 0) return lb_fail(LB_E_UNSUPPORTED, "bert: position_embedding_type '%s', absolute wanted", kind);
     if (lb_get_bool(json, "is_decoder", false)) return lb_fail(LB_E_UNSUPPORTED, "bert: is_decoder, an encoder wanted");
     return LB_OK;
@@ -95,8 +93,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     static const char *const prefix[] = {"", "bert.", "roberta.", "electra.", "0.auto_model."};
-    snprintf(dst, cap, "%s%s", strncmp(name, "dense.", 6) == 0 ? "" : prefix[variant], name);
-    return true;
+    return lb_sentence_name(dst, cap, name, prefix[variant]);
 }
 
 LB_ARCH(bert) = {.id = "bert", .title = "BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, with the head of sentence-transformers", .source = "arXiv:1810.04805; names of Hugging Face BertModel; arXiv:1908.10084", .params = params,

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DistilBERT, as a sentence encoder: Sanh et al., arXiv:1910.01108. Parameter names are Hugging Face's DistilBertModel. */
-#include <stdio.h>
-#include <string.h>
 #include "nn/attention.h"
 #include "nn/outside.h"
 #include "text/archs.h"
@@ -65,16 +63,8 @@ static int recognise(const lb_value *json, const char *const *tensors, int64_t c
     return lb_names_found(tensors, count, 2, known) ? 60 : 0;
 }
 
-static lb_status from_config(void *cfg, const lb_value *json) {
-    lb_status st = lb_params_from_config(params, cfg, json);
-    if (!lb_get(json, "normalize")) ((config *)cfg)->sentence.normalize = false;
-    return st;
-}
-
-static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
-    snprintf(dst, cap, "%s%s", variant == 1 && strncmp(name, "dense.", 6) != 0 ? "distilbert." : "", name);
-    return true;
-}
+static lb_status from_config(void *cfg, const lb_value *json) { return lb_sentence_from_config(params, cfg, json); }
+static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_sentence_name(dst, cap, name, variant == 1 ? "distilbert." : ""); }
 
 LB_ARCH(distilbert) = {.id = "distilbert", .title = "DistilBERT, with the head of sentence-transformers", .source = "arXiv:1910.01108; names of Hugging Face DistilBertModel", .params = params, .params_size = sizeof(config), .kind = "text",
                        .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D]", .forward = forward, .example = example, .from_config = from_config,
