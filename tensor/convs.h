@@ -12,6 +12,7 @@ LB_BEGIN
 typedef struct lbi_conv_options {
     lb_conv_spec spec;
     lb_act act;
+    bool exact; /* lb_conv2d_exact */
 } lbi_conv_options;
 
 /* Parameters of conv_transpose2d, and of conv_transpose1d. */

@@ -107,6 +107,12 @@ static void dropout(onnx_call *c) {
     for (int64_t i = 0, n = mask->data ? lb_numel(mask) : 0; i < n; i++) lb_convert((char *)mask->data + i * (int64_t)lb_dtype_size(mask->dtype), mask->dtype, &one, LB_F32, 1);
 }
 
+/* Fused: an activation that was written out in small nodes. */
+static void fused(onnx_call *c) {
+    lb_tensor *x = onnx_need(c, 0);
+    if (onnx_ok(c)) onnx_put(c, 0, onnx_act(c, x, c->node->act));
+}
+
 static const onnx_operator operators[] = {
     {"Celu", run, 0, NULL, &(const activation){celu_op, celu, {"alpha"}, {1}}},
     {"Clip", clip},
@@ -115,6 +121,7 @@ static const onnx_operator operators[] = {
     {"Gelu", gelu, ONNX_FLOAT_ONLY},
     {"HardSigmoid", run, 0, NULL, &(const activation){hardsigmoid_op, hardsigmoid, {"alpha", "beta"}, {0.2, 0.5}}},
     {"LeakyRelu", run, 0, NULL, &(const activation){leaky_op, leaky, {"alpha"}, {0.01}}},
+    {"LimbeckActivation", fused, ONNX_FLOAT_ONLY, "made by fusing"},
     {"PRelu", prelu},
     {"Selu", run, 0, NULL, &(const activation){NULL, selu, {"alpha", "gamma"}, {1.67326319217681884765625, 1.05070102214813232421875}}},
     {"Shrink", run, 0, NULL, &(const activation){NULL, shrink, {"bias", "lambd"}, {0, 0.5}}},

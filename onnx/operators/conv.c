@@ -2,6 +2,7 @@
 /* Convolutions over one to three axes, with what stood behind them fused in; those of numbers of 8 bits as float ones, in parts whose sums are exact. */
 #include <string.h>
 #include "onnx/window.h"
+#include "tensor/exact.h"
 
 static lb_conv_spec plane(const onnx_window *w, int64_t groups) {
     if (w->n == 1) return (lb_conv_spec){1, w->stride[0], 0, 0, w->before[0], w->after[0], 1, w->dilation[0], groups};
@@ -89,6 +90,14 @@ static lb_tensor *centred(onnx_call *c, lb_tensor *x, lb_tensor *zero) {
     return lb_sub(c->tape, wide, lb_reshape(c->tape, z, wide->rank, shape));
 }
 
+/* By lines and pictures as they stand; volumes have no other way. */
+static lb_tensor *exact(onnx_call *c, const onnx_window *w, lb_tensor *x, lb_tensor *k, int64_t groups) {
+    if (w->n == 3) return lb_conv3d(c->tape, x, k, NULL, volume(w, groups));
+    if (w->n == 2) return lb_conv2d_exact(c->tape, x, k, plane(w, groups));
+    lb_tensor *y = lb_conv2d_exact(c->tape, lb_unsqueeze(c->tape, x, 2), lb_unsqueeze(c->tape, k, 2), plane(w, groups));
+    return lb_squeeze(c->tape, y, 2);
+}
+
 /* Sums of up to 258 products of two numbers of 8 bits are below 2^24, so exact in f32: the channels are taken in runs of that many, added in i32. */
 static lb_tensor *whole_conv(onnx_call *c, lb_tensor *x, lb_tensor *k, const onnx_window *w, int64_t groups) {
     enum { EXACT = 16777216 / (255 * 255) };
@@ -98,7 +107,7 @@ static lb_tensor *whole_conv(onnx_call *c, lb_tensor *x, lb_tensor *k, const onn
     for (int64_t at = 0; at < channels && onnx_ok(c); at += run) {
         int64_t end = at + run < channels ? at + run : channels;
         bool all = run == channels;
-        lb_tensor *part = by_op(c, w, all ? x : lb_slice(c->tape, x, 1, at, end, 1), all ? k : lb_slice(c->tape, k, 1, at, end, 1), NULL, groups, LB_ACT_NONE);
+        lb_tensor *part = exact(c, w, all ? x : lb_slice(c->tape, x, 1, at, end, 1), all ? k : lb_slice(c->tape, k, 1, at, end, 1), groups);
         if (!onnx_ok(c)) break;
         lb_tensor *whole = onnx_as(c, part, LB_I32);
         for (int64_t i = 0, n = sum && sum->data ? lb_numel(sum) : 0; i < n; i++) ((int32_t *)sum->data)[i] += ((const int32_t *)whole->data)[i];
@@ -114,6 +123,32 @@ static void conv_integer(onnx_call *c) {
     x = centred(c, x, onnx_in(c, 2));
     k = centred(c, k, onnx_in(c, 3));
     if (onnx_ok(c)) onnx_put(c, 0, whole_conv(c, x, k, &w, onnx_int(c, "group", 1)));
+}
+
+/* Fused: centred whole numbers q and kernel w as f32 (LimbeckCentred), a scale, a bias for channels or none: act(scale (w * q) + b). Sums are exact up
+ * to 2^24; where they are larger they are off by as much as the cast to float that stood here. */
+static void centred_conv(onnx_call *c) {
+    lb_tensor *x = onnx_need(c, 0), *k = onnx_need(c, 1), *scale = onnx_need(c, 2), *bias = onnx_in(c, 3);
+    onnx_window w;
+    if (!onnx_ok(c) || !fit(c, x, k) || !onnx_window_of(c, &w, x, k->shape + 2)) return;
+    lb_tensor *y = exact(c, &w, x, k, onnx_int(c, "group", 1));
+    onnx_put(c, 0, y);
+    if (!onnx_ok(c) || !y->data || !scale->data) return;
+    float s = *(const float *)scale->data;
+    int64_t channels = y->shape[1], inner = onnx_product(y->shape, 2, y->rank), planes = y->shape[0] * channels;
+    bool relu = c->node->act == LB_ACT_RELU;
+#pragma omp parallel for if (planes * inner > 65536)
+    for (int64_t i = 0; i < planes; i++) {
+        float *to = (float *)y->data + i * inner, b = bias ? ((const float *)bias->data)[i % channels] : 0;
+        if (relu)
+            for (int64_t j = 0; j < inner; j++) {
+                float v = to[j] * s + b;
+                to[j] = v > 0 ? v : 0;
+            }
+        else
+            for (int64_t j = 0; j < inner; j++) to[j] = to[j] * s + b;
+    }
+    if (!relu) onnx_put(c, 0, onnx_act(c, y, c->node->act));
 }
 
 /* x scale zero w scale zero scale zero bias: scale of w and its zero one or one a channel. */
@@ -146,6 +181,7 @@ static const onnx_operator operators[] = {
     {"Conv", conv, ONNX_FLOAT_ONLY | ONNX_FUSES},
     {"ConvInteger", conv_integer},
     {"ConvTranspose", conv_transpose, ONNX_FLOAT_ONLY | ONNX_FUSES},
+    {"LimbeckCentredConv", centred_conv, ONNX_FUSES, "made by fusing"},
     {"QLinearConv", qlinear_conv},
     {0},
 };

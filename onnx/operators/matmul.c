@@ -64,6 +64,26 @@ static void linear(onnx_call *c) {
     if (onnx_ok(c)) onnx_put(c, 0, lb_linear(c->tape, x, w, onnx_in(c, 2), c->node->act));
 }
 
+/* Fused: q [N,H,L,D], k turned [N,H,D,S], v [N,H,S,E], added bias: the map [L,S] never lies in memory. Other shapes go by three products. */
+static void attention(onnx_call *c) {
+    lb_tensor *q = onnx_need(c, 0), *k = onnx_need(c, 1), *v = onnx_need(c, 2), *bias = onnx_in(c, 3);
+    double scale = onnx_real(c, "scale", 1);
+    lb_tape *t = c->tape;
+    if (!onnx_ok(c)) return;
+    bool fits = q->rank == 4 && k->rank == 4 && v->rank == 4 && scale != 0 && (!bias || bias->rank == 4);
+    for (int d = 0; d < 2 && fits; d++) fits = q->shape[d] == k->shape[d] && q->shape[d] == v->shape[d];
+    if (fits) {
+        lb_attention_spec s = {.scale = scale, .bias = bias};
+        onnx_put(c, 0, lb_attention(t, q, lb_permute(t, k, (int[]){0, 1, 3, 2}), v, s));
+        return;
+    }
+    lb_tensor *map = product(c, q, k, LB_F32);
+    if (scale != 1) map = lb_scale(t, map, scale);
+    if (bias) map = lb_add(t, map, bias);
+    map = lb_softmax(t, map, -1);
+    if (onnx_ok(c)) onnx_put(c, 0, product(c, map, v, LB_F32));
+}
+
 static void gemm(onnx_call *c) {
     lb_tensor *a = onnx_need(c, 0), *b = onnx_need(c, 1), *add = onnx_in(c, 2);
     double alpha = onnx_real(c, "alpha", 1), beta = onnx_real(c, "beta", 1);
@@ -201,6 +221,7 @@ static const onnx_operator operators[] = {
     {"Det", det},
     {"Einsum", einsum, ONNX_FLOAT_ONLY, "more than three operands"},
     {"Gemm", gemm, ONNX_FLOAT_ONLY | ONNX_FUSES},
+    {"LimbeckAttention", attention, ONNX_FLOAT_ONLY, "made by fusing"},
     {"LimbeckLinear", linear, ONNX_FUSES, "made by fusing"},
     {"MatMul", matmul},
     {"MatMulInteger", matmul_integer},

@@ -96,21 +96,24 @@ static void dynamic(onnx_call *c) {
     }
 }
 
-/* Fused: what DynamicQuantizeLinear keeps of a tensor, as numbers again: scale (q - zero). */
-static void rounded(onnx_call *c) {
+/* Fused: what DynamicQuantizeLinear makes, less its zero point, as f32; and the scale. */
+static void centred(onnx_call *c) {
     lb_tensor *x = onnx_need(c, 0);
     if (!onnx_ok(c)) return;
-    lb_tensor *y = onnx_make(c, 0, LB_F32, x->rank, x->shape), *from = onnx_as(c, x, LB_F32);
+    lb_tensor *y = onnx_make(c, 0, LB_F32, x->rank, x->shape), *s = onnx_make(c, 1, LB_F32, 0, NULL), *from = onnx_as(c, x, LB_F32);
     float scale, zero;
     if (!onnx_ok(c) || !y->data || !from->data) return;
     range_of(from->data, lb_numel(from), &scale, &zero);
     const float *v = from->data;
     float *to = y->data, low = -zero, high = 255 - zero;
     int64_t n = lb_numel(y);
+    *(float *)s->data = scale;
+    if (scale <= 0) scale = 1;
 #pragma omp parallel for simd if (n > 65536)
     for (int64_t i = 0; i < n; i++) {
-        float q = rintf(scale > 0 ? v[i] / scale : 0);
-        to[i] = scale * (q < low ? low : q > high ? high : q);
+        float q = rintf(v[i] / scale);
+        q = q < low ? low : q;
+        to[i] = q > high ? high : q;
     }
 }
 
@@ -133,7 +136,7 @@ static void qlinear_matmul(onnx_call *c) {
 static const onnx_operator operators[] = {
     {"DequantizeLinear", dequantise},
     {"DynamicQuantizeLinear", dynamic},
-    {"LimbeckRounded", rounded, 0, "made by fusing"},
+    {"LimbeckCentred", centred, 0, "made by fusing"},
     {"QLinearMatMul", qlinear_matmul, 0, "scales for rows or columns"},
     {"QuantizeLinear", quantise},
     {0},

@@ -72,6 +72,53 @@ static bool read_plan(onnx_call *c, plan *p, const lb_tensor *x, lb_tensor *roi,
     return onnx_ok(c);
 }
 
+/* ---- linear between the pixels of planes, in the order of ONNX Runtime, so that graphs that round what follows get the same numbers ---- */
+
+typedef struct line {
+    int64_t first, second;
+    float to_first, to_second; /* distances */
+} line;
+
+static line line_of(const lb_resize_spec *s, int64_t i, int64_t in, int64_t out, double given) {
+    float scale = given != 0 ? (float)given : (float)out / (float)in, at = (float)i, u;
+    if (s->coords == LB_COORDS_ALIGN_CORNERS) u = out == 1 ? 0 : at * (float)(in - 1) / (float)(out - 1);
+    else if (s->coords == LB_COORDS_ASYMMETRIC) u = at / scale;
+    else if (s->coords == LB_COORDS_PYTORCH_HALF_PIXEL && out == 1) u = 0;
+    else u = (at + 0.5f) / scale - 0.5f;
+    u = u < 0 ? 0 : u > (float)(in - 1) ? (float)(in - 1) : u;
+    line l = {.first = (int64_t)u < in - 1 ? (int64_t)u : in - 1};
+    l.second = l.first + 1 < in ? l.first + 1 : in - 1;
+    l.to_first = fabsf(u - (float)l.first);
+    l.to_second = fabsf(u - (float)l.second);
+    if (l.first == l.second) l.to_first = l.to_second = 0.5f;
+    return l;
+}
+
+static bool bilinear(onnx_call *c, const lb_tensor *x, const plan *p, const lb_resize_spec *s) {
+    int rank = x->rank;
+    bool plain = s->mode == LB_RESIZE_LINEAR && !s->antialias && x->dtype == LB_F32 && rank >= 2 && s->coords != LB_COORDS_TF_CROP && s->coords != LB_COORDS_HALF_PIXEL_SYMMETRIC;
+    for (int d = 0; d < rank - 2 && plain; d++) plain = p->size[d] == x->shape[d];
+    if (!plain) return false;
+    int64_t h = x->shape[rank - 2], w = x->shape[rank - 1], oh = p->size[rank - 2], ow = p->size[rank - 1], planes = onnx_product(x->shape, 0, rank - 2);
+    lb_tensor *y = onnx_make(c, 0, LB_F32, rank, p->size), *from = onnx_as(c, (lb_tensor *)(uintptr_t)x, LB_F32);
+    line *across = lb_alloc((size_t)ow + 1, sizeof *across);
+    if (!across) lb_tape_fail_status(c->tape, LB_E_NOMEM);
+    for (int64_t i = 0; i < ow && across; i++) across[i] = line_of(s, i, w, ow, p->scale[rank - 1]);
+    int64_t rows = onnx_ok(c) && y->data && from->data ? planes * oh : 0;
+#pragma omp parallel for if (rows * ow > 65536)
+    for (int64_t r = 0; r < rows; r++) {
+        line down = line_of(s, r % oh, h, oh, p->scale[rank - 2]);
+        const float *a = (const float *)from->data + (r / oh * h + down.first) * w, *b = (const float *)from->data + (r / oh * h + down.second) * w;
+        float *to = (float *)y->data + r * ow;
+        for (int64_t i = 0; i < ow; i++) {
+            const line *l = &across[i];
+            to[i] = l->to_second * down.to_second * a[l->first] + l->to_first * down.to_second * a[l->second] + l->to_second * down.to_first * b[l->first] + l->to_first * down.to_first * b[l->second];
+        }
+    }
+    lb_free(across);
+    return true;
+}
+
 /* At most the last three axes change; those before are taken as pictures. */
 static void by_op(onnx_call *c, lb_tensor *x, const plan *p, lb_resize_spec *s) {
     int rank = x->rank, first = rank;
@@ -108,7 +155,7 @@ static void resize(onnx_call *c) {
     if (!onnx_ok(c)) return;
     if (scales && lb_numel(scales) == 0 && sizes) scales = NULL;
     if (!coords_of(c, &s.coords, onnx_word(c, "coordinate_transformation_mode", c->opset < 11 ? "asymmetric" : "half_pixel")) || !mode_of(c, &s)) return;
-    if (read_plan(c, &p, x, roi, scales, sizes)) by_op(c, x, &p, &s);
+    if (read_plan(c, &p, x, roi, scales, sizes) && !bilinear(c, x, &p, &s)) by_op(c, x, &p, &s);
 }
 
 /* Scales as an attribute before set 9. */

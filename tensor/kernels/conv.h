@@ -8,6 +8,7 @@ typedef struct lbi_conv {
     int64_t c, h, w;    /* input */
     int64_t o, y, x;    /* output */
     int64_t kh, kw, sh, sw, dh, dw, pt, pl, groups;
+    bool exact;         /* products are added as they stand: no Winograd */
 } lbi_conv;
 
 /** Output size along one axis; negative when the kernel does not fit. */

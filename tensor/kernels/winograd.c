@@ -41,7 +41,7 @@ bool lbi_winograd_can(const lbi_conv *p) {
 /* Transforms cost as much as some 20 channels; kernels grow to four times their size and pass through memory twice. */
 bool lbi_winograd_worth(const lbi_conv *p, int64_t images) {
     enum { CHANNELS = 32, PIXELS = 1536, SIDE = 7 };
-    return lbi_winograd_can(p) && p->c >= CHANNELS && p->o >= CHANNELS && p->y >= SIDE && p->x >= SIDE && images * p->y * p->x >= PIXELS;
+    return !p->exact && lbi_winograd_can(p) && p->c >= CHANNELS && p->o >= CHANNELS && p->y >= SIDE && p->x >= SIDE && images * p->y * p->x >= PIXELS;
 }
 
 /* Block size: its numbers in some MB, few columns of the last panel in vain, a few blocks for each thread. */

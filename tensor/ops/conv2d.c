@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/convs.h"
+#include "tensor/exact.h"
 #include "tensor/depthwise.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_point.h"
@@ -25,7 +26,7 @@ static lbi_conv plan_of(const lb_call *c) {
     const lb_conv_spec *s = &((const options *)c->params)->spec;
     const lb_tensor *x = c->in[0], *w = c->in[1];
     lbi_conv p = {.c = x->shape[1], .h = x->shape[2], .w = x->shape[3], .o = w->shape[0], .kh = w->shape[2], .kw = w->shape[3], .sh = one(s->stride_h), .sw = one(s->stride_w),
-                  .dh = one(s->dilation_h), .dw = one(s->dilation_w), .pt = s->pad_t, .pl = s->pad_l, .groups = one(s->groups)};
+                  .dh = one(s->dilation_h), .dw = one(s->dilation_w), .pt = s->pad_t, .pl = s->pad_l, .groups = one(s->groups), .exact = ((const options *)c->params)->exact};
     p.y = lbi_conv_size(p.h, p.kh, p.sh, s->pad_t, s->pad_b, p.dh);
     p.x = lbi_conv_size(p.w, p.kw, p.sw, s->pad_l, s->pad_r, p.dw);
     return p;
@@ -242,3 +243,7 @@ lb_tensor *lb_conv2d_scaled(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b
 }
 
 lb_tensor *lb_conv2d(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_conv_spec spec, lb_act act) { return lb_conv2d_scaled(t, x, w, b, NULL, NULL, spec, act); }
+
+lb_tensor *lb_conv2d_exact(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_conv_spec spec) {
+    return lb_apply(t, &lb_op_conv2d, &(options){.spec = spec, .exact = true}, sizeof(options), 2, (lb_tensor *[]){x, w});
+}
