@@ -256,14 +256,14 @@ static lb_status hash_value(char out[65], lb_value *take_v) {
     return st;
 }
 
-static lb_status find_print(cli_model *m, const lb_weights *w) {
+static lb_status find_print(cli_model *m, const char *sha256) {
     char hex[65];
     lb_value *v = lb_value_map(), *about = lb_value_map();
     lb_map_text(about, "arch", m->model->arch->id);
     if (m->model->arch->params) lb_map_put(about, "params", lb_params_to_value(m->model->arch->params, m->model->cfg));
     lb_status st = hash_value(hex, about);
     /* the file's own SHA-256, then 8 digits over what the network was told besides */
-    snprintf(m->print.weights, sizeof m->print.weights, "%s+%.8s", w->sha256, hex);
+    snprintf(m->print.weights, sizeof m->print.weights, "%s+%.8s", sha256, hex);
     if (m->has_image) lb_map_put(v, "image", lb_image_spec_value(&m->image));
     if (m->has_audio) lb_map_put(v, "audio", lb_audio_prepare_value(&m->audio));
     if (m->tokenizer) lb_map_int(v, "max_tokens", m->max_tokens);
@@ -299,11 +299,28 @@ static lb_status folder_of(char **out, const char *path) {
     return st;
 }
 
-lb_status cli_model_open(cli_model **out, const char *name_or_path) {
+/* A network of ours with its weights. */
+static lb_status open_network(cli_model *m, const char *folder, lb_value *config, char sha256[65]) {
     lb_status st = LB_OK;
     lb_weights *w = NULL;
+    char *file = NULL;
+    LB_TRY(cli_open_weights(&w, &file, m->path));
+    LB_TRY(cli_check_pinned(m->path, file, w->sha256));
+    if (folder) LB_TRY(cli_sentence_weights(w, config, folder));
+    const lb_value *own = lb_get(config, "limbeck");
+    LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
+    LB_TRY(cli_load_weights(m->model, w, file));
+    snprintf(sha256, 65, "%s", w->sha256);
+done:
+    lb_weights_close(w);
+    lb_free(file);
+    return st;
+}
+
+lb_status cli_model_open(cli_model **out, const char *name_or_path) {
+    lb_status st = LB_OK;
     lb_value *config = NULL;
-    char *file = NULL, *folder = NULL;
+    char *graph = NULL, *folder = NULL, sha256[65];
     cli_model *m = lb_calloc(1, sizeof *m);
     if (!m) return LB_E_NOMEM;
     LB_TRY(locate(&m->path, name_or_path));
@@ -313,24 +330,19 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     }
     LB_TRY(folder_of(&folder, m->path));
     LB_TRY(read_config(&config, folder));
-    LB_TRY(cli_open_weights(&w, &file, m->path));
-    LB_TRY(cli_check_pinned(m->path, file, w->sha256));
-    if (folder) LB_TRY(cli_sentence_weights(w, config, folder));
-    const lb_value *own = lb_get(config, "limbeck");
-    LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
-    LB_TRY(cli_load_weights(m->model, w, file));
+    LB_TRY(cli_graph_find(&graph, m->path));
+    LB_TRY(graph ? cli_graph_open(m, graph, sha256, &config) : open_network(m, folder, config, sha256));
     LB_TRY(open_image(m, folder, config));
     LB_TRY(open_audio(m, folder));
     LB_TRY(open_text(m, folder, config));
     LB_TRY(open_writer(m, folder, config));
-    LB_TRY(find_print(m, w));
+    LB_TRY(find_print(m, sha256));
     *out = m;
     m = NULL;
 done:
     cli_model_close(m);
-    lb_weights_close(w);
     lb_value_free(config);
-    lb_free(file);
+    lb_free(graph);
     lb_free(folder);
     return st;
 }
@@ -338,6 +350,7 @@ done:
 void cli_model_close(cli_model *m) {
     if (!m) return;
     lb_model_free(m->model);
+    lb_onnx_close(m->graph);
     lb_tokenizer_close(m->tokenizer);
     lb_free(m->why_no_image);
     lb_free(m->why_no_text);

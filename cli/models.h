@@ -11,6 +11,7 @@
 #include "io/cache.h"
 #include "io/weights.h"
 #include "nn/model.h"
+#include "onnx/onnx.h"
 #include "text/tokenizer.h"
 #include "vision/preprocess.h"
 
@@ -19,6 +20,7 @@ extern const lb_family lb_archs; /* all archs of vision, text, audio and cli, on
 typedef struct cli_model {
     char *name, *path;
     lb_model *model;
+    lb_onnx *graph;          /* of an ONNX model; NULL for all others */
     lb_tokenizer *tokenizer; /* NULL when it takes no text */
     bool has_image;
     lb_image_spec image;     /* when it takes pictures */
@@ -34,6 +36,10 @@ LB_MUST_USE lb_status cli_model_open(cli_model **out, const char *name_or_path);
 void cli_model_close(cli_model *m);
 /** The tokenizer of a model by itself: name, folder, or a tokenizer's file. */
 LB_MUST_USE lb_status cli_open_tokenizer(lb_tokenizer **out, const char *name_or_path);
+/** The ONNX file that a path is, or that its folder has as its model (model.onnx without model.safetensors), as a new string; NULL when there is none. */
+LB_MUST_USE lb_status cli_graph_find(char **out, const char *path);
+/** Fills m->graph and m->model from it; X.json beside X.onnx takes the place of *config. sha256: of the file and its external data. */
+LB_MUST_USE lb_status cli_graph_open(cli_model *m, const char *file, char sha256[65], lb_value **config);
 /** Copies weights into a model's store by name (arch->outside_name spellings tried). Missing, extra and mis-shaped tensors are
  *  listed in one message, up to 24 names each and how many more there are. */
 LB_MUST_USE lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file);

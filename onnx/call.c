@@ -101,6 +101,8 @@ lb_tensor *onnx_scratch(onnx_call *c, lb_dtype dtype, int rank, const int64_t *s
     int64_t limit = c->run->model ? c->run->model->options.limit_bytes : 0, bytes = (int64_t)lb_dtype_size(dtype);
     if (rank > LB_MAX_RANK) return onnx_fail(c, LB_E_UNSUPPORTED, "%d axes, at most %d", rank, LB_MAX_RANK);
     for (int d = 0; d < rank; d++)
+        if (limit && shape[d] > limit) return onnx_fail(c, LB_E_LIMIT, "a size of %lld", (long long)shape[d]); /* empty ones too: they are walked */
+    for (int d = 0; d < rank; d++)
         if (shape[d] < 0 || !lb_mul_i64(&bytes, bytes, shape[d])) return onnx_fail(c, LB_E_SHAPE, "a size of %lld", (long long)shape[d]);
     if (limit && bytes > limit) return onnx_fail(c, LB_E_LIMIT, "a value of %lld bytes, at most %lld are allowed", (long long)bytes, (long long)limit);
     return lb_hold(c->tape, dtype, rank, shape);

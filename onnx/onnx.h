@@ -45,6 +45,14 @@ LB_API int64_t lb_onnx_opset(const lb_onnx *m);
  *  @param out  [nout], owned by the tape, of their own types. A failure names the node and its operator. Thread: as the tape. */
 LB_API void lb_onnx_run(const lb_onnx *m, lb_tape *t, int nin, const lb_named *in, int nout, const char *const *names, lb_tensor **out);
 
+/** The graph as a model of nn/model.h. The graph must outlive it. Inputs: a float input [N,3,H,W] is `image`; whole numbers [N,L] named as texts are usually
+ *  (input_ids, attention_mask, ...) are `ids` and `mask`, token types are given as 0; others keep their names. Taps: `output` is the first output;
+ *  every output and inner value has its own name as lb_onnx_tap_name writes it; all are given as f32. A graph that states how many items it
+ *  takes at once is run in such parts. */
+LB_API LB_MUST_USE lb_status lb_onnx_model(lb_model **out, const lb_onnx *graph);
+/** "/encoder/Add_output_0" -> "encoder.Add_output_0". @return dst */
+LB_API const char *lb_onnx_tap_name(char *dst, size_t cap, const char *name);
+
 /** A file of one TensorProto (the test cases of ONNX). */
 LB_API LB_MUST_USE lb_status lb_onnx_tensor_read(lb_tensor **out, const char *path);
 

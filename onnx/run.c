@@ -44,6 +44,7 @@ static void too_big(onnx_call *c) {
     int64_t limit = c->run->model->options.limit_bytes;
     for (int k = 0; k < c->nout; k++) {
         int64_t bytes = lb_numel(c->out[k]) * (int64_t)lb_dtype_size(c->out[k]->dtype);
+        for (int d = 0; d < c->out[k]->rank; d++) bytes = c->out[k]->shape[d] > limit ? INT64_MAX : bytes;
         if (bytes > limit) onnx_fail(c, LB_E_LIMIT, "a value of %lld bytes, at most %lld are allowed", (long long)bytes, (long long)limit);
     }
 }
@@ -170,6 +171,7 @@ static lb_tensor *result(onnx_run *r, int v) {
 void onnx_run_graph(onnx_run *r, const onnx_graph *g, lb_tensor *const *in, lb_tensor **out) {
     for (int k = 0; k < g->nout; k++) out[k] = lb_inert(r->tape);
     if (!lb_tape_ok(r->tape)) return;
+    if (r->model->options.limit_nodes && ++r->nodes > r->model->options.limit_nodes) lb_tape_fail(r->tape, LB_E_LIMIT, "more than %lld nodes run", (long long)r->model->options.limit_nodes);
     if (++r->depth > DEPTH) lb_tape_fail(r->tape, LB_E_LIMIT, "graphs inside graphs, more than %d deep", DEPTH);
     clear(r, g);
     for (int i = 0; i < g->nin && lb_tape_ok(r->tape); i++) r->slot[g->in[i]] = lb_detach(r->tape, in[i]);

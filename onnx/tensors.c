@@ -160,6 +160,8 @@ static lb_status make(lb_tensor **out, lb_onnx *m, const proto *p, onnx_bytes b)
     if (p->rank > LB_MAX_RANK) return lb_fail(LB_E_UNSUPPORTED, "%d axes, at most %d", p->rank, LB_MAX_RANK);
     for (int d = 0; d < p->rank; d++)
         if (p->shape[d] < 0 || !lb_mul_i64(&n, n, p->shape[d])) return lb_fail(LB_E_FORMAT, "axis %d has size %lld", d, (long long)p->shape[d]);
+    for (int d = 0; d < p->rank; d++)
+        if (m && m->options.limit_bytes && p->shape[d] > m->options.limit_bytes) return lb_fail(LB_E_LIMIT, "a size of %lld", (long long)p->shape[d]);
     if (!lb_mul_i64(&bytes, n, (int64_t)lb_dtype_size(p->dtype))) return lb_fail(LB_E_LIMIT, "%lld numbers", (long long)n);
     onnx_bytes raw = p->raw;
     if (p->external) {

@@ -29,6 +29,15 @@ static bool padding(onnx_call *c, onnx_window *w, const lb_tensor *x) {
     return onnx_ok(c);
 }
 
+/* Padded pictures lie in memory. */
+static bool within_limit(onnx_call *c, const onnx_window *w, const lb_tensor *x) {
+    int64_t limit = c->run->model->options.limit_bytes, n = (int64_t)sizeof(float);
+    bool fits = lb_mul_i64(&n, n, x->shape[0] ? x->shape[0] : 1) && lb_mul_i64(&n, n, x->shape[1] ? x->shape[1] : 1);
+    for (int i = 0; i < w->n && fits; i++) fits = lb_mul_i64(&n, n, x->shape[2 + i] + w->before[i] + w->after[i] + 1);
+    if (limit && (!fits || n / 16 > limit)) onnx_fail(c, LB_E_LIMIT, "padding beyond %lld bytes", (long long)limit);
+    return onnx_ok(c);
+}
+
 bool onnx_window_of(onnx_call *c, onnx_window *w, const lb_tensor *x, const int64_t *size) {
     *w = (onnx_window){.n = x->rank - 2, .ceil = onnx_int(c, "ceil_mode", 0)};
     if (w->n < 1 || w->n > 3) {
@@ -38,7 +47,7 @@ bool onnx_window_of(onnx_call *c, onnx_window *w, const lb_tensor *x, const int6
     for (int i = 0; i < w->n && size; i++) w->size[i] = size[i];
     if (!size && !three(c, "kernel_shape", w->size, w->n, 0, 1)) return false;
     if (!three(c, "strides", w->stride, w->n, 1, 1) || !three(c, "dilations", w->dilation, w->n, 1, 1)) return false;
-    return padding(c, w, x);
+    return padding(c, w, x) && within_limit(c, w, x);
 }
 
 lb_window onnx_window_op(const onnx_window *w) {

@@ -138,6 +138,112 @@ static void conformance(void) {
     lb_buf_free(&excluded);
 }
 
+/* ---- fusing: graphs whose values ONNX Runtime recorded (tests/data/onnx/make.py), and how many nodes are left of them ---- */
+
+static void fused(void) {
+    char **cases = NULL, path[600], root[400];
+    int64_t n = 0;
+    snprintf(root, sizeof root, "%s", check_data("onnx/cases"));
+    if (!CHECK_OK(lb_list_folder(&cases, &n, root))) return;
+    for (int64_t i = 0; i < n; i++) {
+        lb_buf left = {0};
+        lb_onnx *m = NULL;
+        snprintf(path, sizeof path, "%s/%s", root, cases[i]);
+        CHECK_OK(run_case(path, true));
+        CHECK_OK(run_case(path, false));
+        snprintf(path, sizeof path, "%s/%s/nodes", root, cases[i]);
+        CHECK_OK(lb_file_read(&left, path, 0));
+        snprintf(path, sizeof path, "%s/%s/model.onnx", root, cases[i]);
+        if (CHECK_OK(lb_onnx_open(&m, path, NULL))) CHECK_INT(lb_onnx_nodes(m), atoi(lb_buf_str(&left)));
+        lb_onnx_close(m);
+        lb_buf_free(&left);
+    }
+    lb_names_free(cases, n);
+}
+
+/* ---- as a model: taps within ---- */
+
+static void as_model(void) {
+    lb_onnx *m = NULL;
+    lb_model *model = NULL;
+    lb_tape *t = NULL;
+    lb_tensor *x = NULL, *out[3] = {NULL};
+    if (!CHECK_OK(lb_onnx_tensor_read(&x, check_data("onnx/cases/conv/test_data_set_0/input_0.pb")))) return;
+    if (CHECK_OK(lb_onnx_open(&m, check_data("onnx/cases/conv/model.onnx"), NULL)) && CHECK_OK(lb_onnx_model(&model, m)) && CHECK_OK(lb_tape_new(&t))) {
+        for (int mode = 0; mode < 2; mode++) {
+            lb_tape_set_mode(t, mode ? LB_TAPE_NO_GRAD : LB_TAPE_SHAPES);
+            lb_model_run(model, t, 1, (lb_named[]){{"image", x}}, 3, (const char *[]){"output", "y", "b"}, out); /* b: within, fused away in the fast graph */
+            if (!CHECK_OK(lb_tape_status(t))) break;
+            CHECK_INT(out[0]->shape[0], 2);
+            CHECK_INT(out[2]->shape[1], 8);
+            for (int64_t i = 0; mode && i < lb_numel(out[0]); i++) CHECK(lb_get_at(out[0], i) == lb_get_at(out[1], i));
+            lb_tape_reset(t);
+        }
+        lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+        lb_model_run(model, t, 1, (lb_named[]){{"image", x}}, 1, (const char *[]){"nothing"}, out);
+        CHECK_FAILS(lb_tape_status(t), LB_E_NOTFOUND, "nothing");
+    }
+    lb_tape_free(t);
+    lb_model_free(model);
+    lb_onnx_close(m);
+    lb_tensor_free(x);
+}
+
+/* ---- damaged files: what is said ---- */
+
+static void replace(lb_buf *b, const char *from, const char *to, size_t n) {
+    for (size_t i = 0; i + n <= b->size; i++)
+        if (memcmp(b->data + i, from, n) == 0) memcpy(b->data + i, to, n);
+}
+
+static lb_status open_and_run(const lb_buf *b, size_t size) {
+    lb_status st = LB_OK;
+    lb_onnx *m = NULL;
+    lb_tape *t = NULL;
+    lb_tensor *x = NULL, *out = NULL;
+    const char *path = check_tmp("damaged.onnx");
+    LB_TRY(lb_file_write(path, b->data, size));
+    LB_TRY(lb_onnx_open(&m, path, NULL));
+    LB_TRY(lb_tensor_new(&x, LB_F32, 4, (int64_t[]){2, 3, 9, 11}));
+    LB_TRY(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    lb_onnx_run(m, t, 1, (lb_named[]){{"x", x}}, 1, (const char *[]){"y"}, &out);
+    st = lb_tape_status(t);
+done:
+    lb_tape_free(t);
+    lb_tensor_free(x);
+    lb_onnx_close(m);
+    return st;
+}
+
+static void damaged(void) {
+    static const struct {
+        const char *from, *to;
+        size_t size;
+        lb_status code;
+        const char *says;
+    } cases[] = {
+        {"BatchNormalization", "BatchNormalisation", 18, LB_E_UNSUPPORTED, "no operator BatchNormalisation"},
+        {"group\x18\x08", "group\x18\x07", 7, LB_E_SHAPE, "(Conv)"},
+        {"pads@\x01", "pads@\xff", 6, LB_E_FORMAT, "node '' (Conv)"},
+        {"\x0a\x01" "e\x0a\x01" "f", "\x0a\x01" "e\x0a\x01" "?", 6, LB_E_FORMAT, "node '' (Mul): input '?' is made by no node before it"},
+    };
+    const char *path = check_data("onnx/cases/conv/model.onnx");
+    lb_buf whole = {0};
+    if (!CHECK_OK(lb_file_read(&whole, path, 0))) return;
+    for (size_t i = 0; i < LB_COUNT(cases); i++) {
+        lb_buf b = {0};
+        lb_buf_add(&b, whole.data, whole.size);
+        replace(&b, cases[i].from, cases[i].to, cases[i].size);
+        CHECK_FAILS(open_and_run(&b, b.size), cases[i].code, cases[i].says);
+        lb_buf_free(&b);
+    }
+    CHECK_OK(open_and_run(&whole, whole.size));
+    CHECK_FAILS(open_and_run(&whole, whole.size / 2), LB_E_FORMAT, "runs over the end of its message");
+    CHECK_FAILS(open_and_run(&whole, 0), LB_E_FORMAT, "no graph in it");
+    lb_buf_free(&whole);
+}
+
 /* docs/onnx.md names every operator (but those that fusing makes), in its line of the table. */
 static void documented(void) {
     char path[600], name[64];
@@ -155,6 +261,6 @@ static void documented(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"conformance", conformance}, {"documented", documented}, {0}};
+    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused}, {"as_model", as_model}, {"damaged", damaged}, {"documented", documented}, {0}};
     return check_main(argc, argv, "onnx", tests);
 }

@@ -258,8 +258,16 @@ static void trilu(onnx_call *c) {
     }
 }
 
-/* Along one axis the elements that `map` names, n of them. */
-static lb_tensor *taken(onnx_call *c, lb_tensor *x, int axis, int64_t n, const int64_t *map) {
+/* Where element i, counted from the first one of x, comes from. */
+static int64_t mirrored(char mode, int64_t i, int64_t n) {
+    if (mode == 'e') return i < 0 ? 0 : i >= n ? n - 1 : i;
+    if (mode == 'w') return (i % n + n) % n;
+    int64_t period = n > 1 ? 2 * (n - 1) : 1, k = (i % period + period) % period;
+    return k < n ? k : period - k;
+}
+
+/* Along one axis n elements, from `before` in front of the first on, as the mode has it. */
+static lb_tensor *taken(onnx_call *c, lb_tensor *x, int axis, int64_t n, int64_t before, char mode) {
     int64_t shape[LB_MAX_RANK], outer = onnx_product(x->shape, 0, axis), old = x->shape[axis];
     memcpy(shape, x->shape, sizeof shape);
     shape[axis] = n;
@@ -267,16 +275,8 @@ static lb_tensor *taken(onnx_call *c, lb_tensor *x, int axis, int64_t n, const i
     size_t inner = (size_t)onnx_product(x->shape, axis + 1, x->rank) * lb_dtype_size(x->dtype);
     if (!onnx_ok(c) || !y->data || !from->data) return y;
     for (int64_t o = 0; o < outer; o++)
-        for (int64_t i = 0; i < n; i++) memcpy((char *)y->data + (size_t)(o * n + i) * inner, (const char *)from->data + (size_t)(o * old + map[i]) * inner, inner);
+        for (int64_t i = 0; i < n; i++) memcpy((char *)y->data + (size_t)(o * n + i) * inner, (const char *)from->data + (size_t)(o * old + mirrored(mode, i - before, old)) * inner, inner);
     return y;
-}
-
-/* Where element i, counted from the first one of x, comes from. */
-static int64_t mirrored(char mode, int64_t i, int64_t n) {
-    if (mode == 'e') return i < 0 ? 0 : i >= n ? n - 1 : i;
-    if (mode == 'w') return (i % n + n) % n;
-    int64_t period = n > 1 ? 2 * (n - 1) : 1, k = (i % period + period) % period;
-    return k < n ? k : period - k;
 }
 
 static lb_tensor *padded(onnx_call *c, lb_tensor *x, const int64_t *before, const int64_t *after, const char *mode) {
@@ -288,11 +288,7 @@ static lb_tensor *padded(onnx_call *c, lb_tensor *x, const int64_t *before, cons
         int64_t n = x->shape[d] + before[d] + after[d];
         if (before[d] == 0 && after[d] == 0) continue;
         if (x->shape[d] < 1) return onnx_fail(c, LB_E_SHAPE, "axis %d is empty", d);
-        int64_t *map = lb_alloc((size_t)n + 1, sizeof *map);
-        if (!map) return lb_tape_fail_status(c->tape, LB_E_NOMEM);
-        for (int64_t i = 0; i < n; i++) map[i] = mirrored(*mode, i - before[d], x->shape[d]);
-        x = taken(c, x, d, n, map);
-        lb_free(map);
+        x = taken(c, x, d, n, before[d], *mode);
     }
     return x;
 }
