@@ -2,6 +2,7 @@
 /* Inside of lb_image_resize, so that its fast level can be tested against its plain one. Private to io. */
 #ifndef LB_IO_RESIZE_H
 #define LB_IO_RESIZE_H
+#include <string.h>
 #include "io/image.h"
 LB_BEGIN
 
@@ -28,6 +29,16 @@ bool lbi_resize_has_avx512(void);
 int32_t lbi_rows_across_avx512(uint8_t *dst, size_t to, const uint8_t *src, size_t from, const uint8_t *end, int32_t width, const lbi_taps *t, int channels);
 /* Output row y of `bytes` bytes from the rows of src (bytes apart). */
 void lbi_row_down_avx2(uint8_t *dst, const uint8_t *src, size_t bytes, const lbi_taps *t, int32_t y);
+
+/* The first C bytes, 3 or 4; a call of memcpy costs as much as the sum before it. */
+static inline void lbi_put_pixel(uint8_t *dst, uint32_t bytes, int C) {
+    uint16_t two = (uint16_t)bytes;
+    if (C == 4) memcpy(dst, &bytes, sizeof bytes);
+    else {
+        memcpy(dst, &two, sizeof two);
+        dst[2] = (uint8_t)(bytes >> 16);
+    }
+}
 
 LB_END
 #endif

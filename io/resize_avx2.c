@@ -66,9 +66,9 @@ AVX2 void lbi_rows_across_avx2(uint8_t *dst0, uint8_t *dst1, const uint8_t *src0
         }
         __m256i sum = settle(high, low);
         __m256i words = _mm256_packs_epi32(sum, sum), bytes = _mm256_packus_epi16(words, words);
-        uint32_t one = (uint32_t)_mm256_cvtsi256_si32(bytes), two = (uint32_t)_mm_cvtsi128_si32(_mm256_extracti128_si256(bytes, 1));
-        memcpy(dst0, &one, (size_t)C);
-        memcpy(dst1, &two, (size_t)C);
+        uint32_t one = (uint32_t)_mm256_cvtsi256_si32(bytes), second_row = (uint32_t)_mm_cvtsi128_si32(_mm256_extracti128_si256(bytes, 1));
+        lbi_put_pixel(dst0, one, C);
+        lbi_put_pixel(dst1, second_row, C);
     }
 }
 

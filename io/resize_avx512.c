@@ -36,19 +36,21 @@ AVX512 int32_t lbi_rows_across_avx512(uint8_t *dst, size_t to, const uint8_t *sr
         int32_t groups = (t->count[x] + 3) / 4;
         if (p + 3 * from + (size_t)(groups - 1) * 4 * (size_t)C + 16 > end) return x;
         const int16_t *k = t->pair + (size_t)x * (size_t)t->groups * 8;
-        __m512i high = zero, low = half;
+        __m512i high = zero, low = half, high2 = zero, low2 = zero; /* two sums each: one waits for its own last product */
         for (int32_t g = 0; g < groups; g++, p += 4 * C, k += 8) {
             __m512i v = gather(p, from), a = _mm512_shuffle_epi8(v, first), b = _mm512_shuffle_epi8(v, second);
             high = _mm512_dpwssd_epi32(high, a, pair(k));
             low = _mm512_dpwssd_epi32(low, a, pair(k + 4));
-            high = _mm512_dpwssd_epi32(high, b, pair(k + 2));
-            low = _mm512_dpwssd_epi32(low, b, pair(k + 6));
+            high2 = _mm512_dpwssd_epi32(high2, b, pair(k + 2));
+            low2 = _mm512_dpwssd_epi32(low2, b, pair(k + 6));
         }
+        high = _mm512_add_epi32(high, high2);
+        low = _mm512_add_epi32(low, low2);
         __m512i sum = _mm512_srai_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, LBI_RESIZE_LOW), low), LBI_RESIZE_PRECISION);
         __m128i bytes = _mm512_cvtepi32_epi8(_mm512_min_epi32(_mm512_max_epi32(sum, zero), most)); /* four bytes a row */
         uint32_t out[4];
         _mm_storeu_si128((__m128i *)out, bytes);
-        for (size_t r = 0; r < 4; r++) memcpy(dst + r * to, &out[r], (size_t)C);
+        for (size_t r = 0; r < 4; r++) lbi_put_pixel(dst + r * to, out[r], C);
     }
     return width;
 }
