@@ -95,6 +95,14 @@ int64_t lb_fft_work(const lb_fft *p) { return p->inner ? 2 * p->n + 2 * p->inner
 
 /* ---- one stage ---- */
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), optimize("O3"))) /* without fused products: equal bits at every level */
+#define WITHIN inline __attribute__((always_inline))
+#else
+#define LEVELS
+#define WITHIN inline
+#endif
+
 typedef struct complex {
     double re, im;
 } complex;
@@ -105,7 +113,7 @@ static inline complex minus(complex a, complex b) { return (complex){a.re - b.re
 static inline complex down(complex a) { return (complex){a.im, -a.re}; } /* times -i */
 
 /* r results of r inputs; w: exp(-2 pi i k / r) from the table of the whole length, `every` apart. */
-static inline void butterfly(int r, complex *b, const complex *a, const double *turn, int64_t every) {
+static WITHIN void butterfly(int r, complex *b, const complex *a, const double *turn, int64_t every) {
     if (r == 2) {
         b[0] = plus(a[0], a[1]);
         b[1] = minus(a[0], a[1]);
@@ -121,6 +129,16 @@ static inline void butterfly(int r, complex *b, const complex *a, const double *
         b[1] = plus(d, e);
         b[2] = minus(s, t);
         b[3] = minus(d, e);
+    } else if (r == 5) {
+        const double c1 = 0.30901699437494742410, c2 = -0.80901699437494742410, s1 = 0.95105651629515357212, s2 = 0.58778525229247312917; /* of 72 and 144 degrees */
+        complex t = plus(a[1], a[4]), u = plus(a[2], a[3]), d = minus(a[1], a[4]), e = minus(a[2], a[3]);
+        complex m = {a[0].re + c1 * t.re + c2 * u.re, a[0].im + c1 * t.im + c2 * u.im}, n = {a[0].re + c2 * t.re + c1 * u.re, a[0].im + c2 * t.im + c1 * u.im};
+        complex f = down((complex){s1 * d.re + s2 * e.re, s1 * d.im + s2 * e.im}), g = down((complex){s2 * d.re - s1 * e.re, s2 * d.im - s1 * e.im});
+        b[0] = plus(a[0], plus(t, u));
+        b[1] = plus(m, f);
+        b[2] = plus(n, g);
+        b[3] = minus(n, g);
+        b[4] = minus(m, f);
     } else {
         for (int j = 0; j < r; j++) {
             b[j] = a[0];
@@ -132,10 +150,10 @@ static inline void butterfly(int r, complex *b, const complex *a, const double *
     }
 }
 
-static inline void stage(int r, int64_t n, int64_t m, int64_t s, const double *turn, const complex *x, complex *y) {
+static WITHIN void stage(int r, int64_t n, int64_t m, int64_t s, const double *turn, const complex *restrict x, complex *restrict y) {
     for (int64_t p = 0; p < m; p++) {
         complex w[PRIME];
-        for (int j = 0; j < r; j++) w[j] = (complex){turn[2 * (p * j * s % n)], turn[2 * (p * j * s % n) + 1]};
+        for (int j = 0; j < r; j++) w[j] = (complex){turn[2 * (p * j * s)], turn[2 * (p * j * s) + 1]}; /* p j s < m r s = n */
         for (int64_t q = 0; q < s; q++) {
             complex a[PRIME], b[PRIME];
             for (int k = 0; k < r; k++) a[k] = x[q + s * (p + m * k)];
@@ -147,7 +165,7 @@ static inline void stage(int r, int64_t n, int64_t m, int64_t s, const double *t
 }
 
 /* Forward transform of x, in place; work 2 n. */
-static void mixed(const lb_fft *p, complex *x, complex *work) {
+LEVELS static void mixed(const lb_fft *p, complex *x, complex *work) {
     complex *from = x, *to = work;
     int64_t rest = p->n, s = 1;
     for (int i = 0; i < p->count; i++) {
