@@ -97,6 +97,7 @@ static lb_tensor *whole_mask(lb_tape *t, lb_tensor *mask, int64_t prefix) {
 static lb_tensor *with_map(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, const lb_attention_spec *spec, lb_tensor **map) {
     lb_tensor *p = *map = lb_attention_map(t, q, k, *spec);
     if (!lb_tape_ok(t)) return lb_inert(t);
+    lb_keep(t, p); /* it outlives the names that it is made under */
     int64_t n = p->shape[0], h = p->shape[1], l = p->shape[2], s = p->shape[3], g = v->shape[1], d = v->shape[3];
     p = lb_reshape(t, spec->dropout > 0 ? lb_dropout(t, p, spec->dropout) : p, 4, (int64_t[]){n, g, h / g * l, s});
     lb_tensor *y = lb_reshape(t, lb_matmul(t, p, v, false, false), 4, (int64_t[]){n, h, l, d});

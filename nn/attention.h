@@ -120,6 +120,9 @@ typedef struct lb_block_spec {
 /** One transformer block: x + self(norm x), x + cross(norm x, memory), x + mlp(norm x). @return [N,L,C] */
 LB_API lb_tensor *lb_nn_block(lb_nn *m, lb_tensor *x, const lb_block_spec *spec);
 
+/** lb_nn_block number i of a row of them: taps block.i, and the weights of its self-attention [N,H,L,L] as attn.i for whoever asks for them (not with
+ *  recompute). No taps where there is a cache. */
+LB_API lb_tensor *lb_nn_tapped_block(lb_nn *m, lb_tensor *x, const lb_block_spec *spec, int i);
 /** depth blocks below the names blocks.0, blocks.1, ...; taps block.K, and the weights of self-attention [N,H,L,L] as attn.K for whoever asks for them
  *  (not with recompute). */
 LB_API lb_tensor *lb_nn_blocks(lb_nn *m, lb_tensor *x, int64_t depth, const lb_block_spec *spec);

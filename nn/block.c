@@ -136,18 +136,23 @@ lb_tensor *lb_nn_encoder_block(lb_nn *m, lb_tensor *x, lb_tensor *mask, int64_t 
     return lb_nn_block(m, x, &(lb_block_spec){.self = {.heads = heads, .mask = mask}, .mlp = {.width = mlp, .act = act}, .eps = eps, .dropout = dropout});
 }
 
-lb_tensor *lb_nn_blocks(lb_nn *m, lb_tensor *x, int64_t depth, const lb_block_spec *spec) {
+lb_tensor *lb_nn_tapped_block(lb_nn *m, lb_tensor *x, const lb_block_spec *spec, int i) {
     char tap[32];
+    lb_block_spec s = *spec;
+    lb_tensor *map = NULL;
+    if (s.self.cache) return lb_nn_block(m, x, spec);
+    snprintf(tap, sizeof tap, "attn.%d", i);
+    if (!s.recompute && lb_nn_wants(m, tap)) s.self.map = &map;
+    x = lb_nn_block(m, x, &s);
+    if (map) lb_nn_tap(m, map, "%s", tap);
+    lb_nn_tap(m, x, "block.%d", i);
+    return x;
+}
+
+lb_tensor *lb_nn_blocks(lb_nn *m, lb_tensor *x, int64_t depth, const lb_block_spec *spec) {
     for (int i = 0; i < depth; i++) {
-        lb_block_spec s = *spec;
-        lb_tensor *map = NULL;
-        snprintf(tap, sizeof tap, "attn.%d", i);
-        if (!s.recompute && lb_nn_wants(m, tap)) s.self.map = &map;
         lb_nn_in(m, "blocks.%d", i);
-        x = lb_nn_block(m, x, &s);
-        if (map) lb_nn_tap(m, map, "%s", tap);
-        lb_nn_tap(m, x, "block.%d", i);
-        x = lb_nn_out(m, x);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, spec, i));
     }
     return x;
 }

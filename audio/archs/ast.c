@@ -61,9 +61,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_block(m, x, &(lb_block_spec){.self = {.heads = c->num_attention_heads, .no_bias = !c->qkv_bias}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps, .names = &names});
-        lb_nn_tap(m, x, "block.%d", (int)i);
-        x = lb_nn_out(m, x);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->num_attention_heads, .no_bias = !c->qkv_bias}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps, .names = &names}, (int)i));
     }
     x = lb_nn_layer_norm(m, x, "layernorm", c->layer_norm_eps);
     lb_nn_tap(m, x, "tokens");
@@ -106,5 +104,5 @@ static const lb_spelling spellings[] = {{"audio_spectrogram_transformer.", {publ
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(ast) = {.id = "ast", .title = "Audio Spectrogram Transformer", .source = "arXiv:2104.01778; names of Hugging Face ASTModel", .params = params, .params_size = sizeof(config), .kind = "audio", .inputs = "audio[N,T,F]",
-                .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] block.K[N,L,D] embeddings[N,L,D] mel[N,T,F] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
+                .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] mel[N,T,F] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
                 .outside_name = outside_name, .outside_variants = 4, .preprocess = "{\"feature_extractor_type\": \"ASTFeatureExtractor\"}"};

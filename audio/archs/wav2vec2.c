@@ -117,9 +117,7 @@ static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mas
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_block(m, x, &block);
-        lb_nn_tap(m, x, "block.%d", (int)i);
-        x = lb_nn_out(m, x);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
     }
     return lb_nn_out(m, c->do_stable_layer_norm ? lb_nn_layer_norm(m, x, "layer_norm", c->layer_norm_eps) : x);
 }
@@ -184,5 +182,5 @@ static const lb_spelling spellings[] = {{"", {old_names}}, {"", {new_names}}, {"
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(wav2vec2) = {.id = "wav2vec2", .title = "wav2vec 2.0 and HuBERT", .source = "arXiv:2006.11477, arXiv:2106.07447; names of Hugging Face Wav2Vec2Model", .params = params, .params_size = sizeof(config), .kind = "audio",
-                     .inputs = "audio[N,T] mask[N,T]:i64?", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] block.K[N,L,D] embeddings[N,L,D] features[N,L,C] logits[N,L,V]", .forward = forward, .example = example,
+                     .inputs = "audio[N,T] mask[N,T]:i64?", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] features[N,L,C] logits[N,L,V]", .forward = forward, .example = example,
                      .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 6, .preprocess = "{\"feature_extractor_type\": \"Wav2Vec2FeatureExtractor\"}"};

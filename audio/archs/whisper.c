@@ -66,9 +66,7 @@ static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *audio) {
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->encoder_layers; i++) {
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_block(m, x, &(lb_block_spec){.self = {.heads = c->encoder_attention_heads, .no_key_bias = true}, .mlp = {.width = c->encoder_ffn_dim, .act = act}, .dropout = c->dropout, .names = &names});
-        lb_nn_tap(m, x, "block.%d", (int)i);
-        x = lb_nn_out(m, x);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->encoder_attention_heads, .no_key_bias = true}, .mlp = {.width = c->encoder_ffn_dim, .act = act}, .dropout = c->dropout, .names = &names}, (int)i));
     }
     x = lb_nn_out(m, lb_nn_layer_norm(m, x, "layer_norm", 1e-5));
     lb_nn_tap(m, x, "encoder");
@@ -189,5 +187,5 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 }
 
 LB_ARCH(whisper) = {.id = "whisper", .title = "Whisper: speech to text by an encoder and a decoder", .source = "arXiv:2212.04356; names of Hugging Face WhisperModel", .params = params, .params_size = sizeof(config), .kind = "audio",
-                    .inputs = "audio[N,B,T] ids[N,L]:i64?", .taps = "encoder[N,S,D] block.K[N,S,D] embeddings[N,S,D] mel[N,B,T] logits[N,L,V] decoder.K[N,L,D] text", .forward = forward, .example = example, .from_config = from_config,
+                    .inputs = "audio[N,B,T] ids[N,L]:i64?", .taps = "encoder[N,S,D] block.K[N,S,D] attn.K[N,H,S,S] embeddings[N,S,D] mel[N,B,T] logits[N,L,V] decoder.K[N,L,D] text", .forward = forward, .example = example, .from_config = from_config,
                     .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS, .preprocess = "{\"feature_extractor_type\": \"WhisperFeatureExtractor\"}", .decoder = &decoder};

@@ -2,6 +2,7 @@
 /* BERT encoders, as sentence encoders: Devlin et al., arXiv:1810.04805; RoBERTa (arXiv:1907.11692), XLM-RoBERTa and CamemBERT, which count places behind the
  * padding's id; ELECTRA (arXiv:2003.10555), whose tables may be narrower. Parameter names are Hugging Face's BertModel. */
 #include <string.h>
+#include "nn/attention.h"
 #include "nn/outside.h"
 #include "text/archs.h"
 #include "text/sentence.h"
@@ -41,25 +42,18 @@ static lb_tensor *embeddings(lb_nn *m, const config *c, lb_tensor *ids) {
     return width == c->hidden_size ? x : lb_nn_linear(m, x, "embeddings_project", c->hidden_size, LB_ACT_NONE);
 }
 
-static lb_tensor *layer(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mask, int i) {
-    static const lb_attention_names names = {"self.query", "self.key", "self.value", "output.dense"};
-    lb_tape *t = lb_nn_tape(m);
-    lb_nn_in(m, "encoder.layer.%d", i);
-    lb_nn_in(m, "attention");
-    lb_tensor *y = lb_nn_attention(m, x, NULL, mask, c->num_attention_heads, &names);
-    x = lb_nn_out(m, lb_nn_layer_norm(m, lb_add(t, y, x), "output.LayerNorm", c->layer_norm_eps));
-    y = lb_nn_linear(m, x, "intermediate.dense", c->intermediate_size, lb_act_named(c->hidden_act));
-    y = lb_nn_linear(m, y, "output.dense", c->hidden_size, LB_ACT_NONE);
-    x = lb_nn_layer_norm(m, lb_add(t, y, x), "output.LayerNorm", c->layer_norm_eps);
-    lb_nn_tap(m, x, "block.%d", i);
-    return lb_nn_out(m, x);
-}
+static const lb_attend_names attend_names = {.q = "self.query", .k = "self.key", .v = "self.value", .out = "output.dense"};
+static const lb_block_names layer_names = {.norm1 = "attention.output.LayerNorm", .attn = "attention", .norm2 = "output.LayerNorm", .mlp = "", .self_names = &attend_names, .up = "intermediate.dense", .down = "output.dense"};
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
+    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1]}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &layer_names};
     lb_tensor *x = embeddings(m, c, in[0]);
     lb_nn_tap(m, x, "embeddings");
-    for (int64_t i = 0; i < c->num_hidden_layers; i++) x = layer(m, c, x, in[1], (int)i);
+    for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        lb_nn_in(m, "encoder.layer.%d", (int)i);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
+    }
     lb_nn_tap(m, x, "tokens");
     lb_sentence_head(m, x, in[1], &c->sentence);
 }
@@ -97,5 +91,5 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
 }
 
 LB_ARCH(bert) = {.id = "bert", .title = "BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, with the head of sentence-transformers", .source = "arXiv:1810.04805; names of Hugging Face BertModel; arXiv:1908.10084", .params = params,
-                 .params_size = sizeof(config), .kind = "text", .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D]",
+                 .params_size = sizeof(config), .kind = "text", .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
                  .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 5};

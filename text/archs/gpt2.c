@@ -47,9 +47,8 @@ static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
     for (int64_t i = 0; i < c->n_layer; i++) {
         double scale = (c->scale_attn_weights ? 1 / sqrt((double)c->n_embd / (double)c->n_head) : 1) / (c->scale_attn_by_inverse_layer_idx ? (double)(i + 1) : 1);
         lb_nn_in(m, "h.%d", (int)i);
-        x = lb_nn_block(m, x, &(lb_block_spec){.self = {.heads = c->n_head, .causal = true, .mask = d->mask, .scale = scale, .cache = d->self ? d->self[i] : NULL},
-                                               .mlp = {.width = c->n_inner ? c->n_inner : 4 * c->n_embd, .act = lb_act_named(c->activation_function)}, .eps = c->layer_norm_epsilon, .names = &names});
-        if (!d->self) lb_nn_tap(m, x, "block.%d", (int)i);
+        x = lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->n_head, .causal = true, .mask = d->mask, .scale = scale, .cache = d->self ? d->self[i] : NULL},
+                                               .mlp = {.width = c->n_inner ? c->n_inner : 4 * c->n_embd, .act = lb_act_named(c->activation_function)}, .eps = c->layer_norm_epsilon, .names = &names}, (int)i);
         x = lb_nn_out(m, x);
     }
     if (d->last) x = lb_slice(t, x, 1, -1, INT64_MAX, 1);
@@ -95,5 +94,5 @@ static const lb_spelling spellings[] = {{"", {conv1d_names}}, {"transformer.", {
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(gpt2) = {.id = "gpt2", .title = "GPT-2: decoder of text", .source = "Radford et al., 2019; names of Hugging Face GPT2Model", .params = params, .params_size = sizeof(config), .kind = "text",
-                 .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
+                 .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
                  .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .decoder = &decoder};

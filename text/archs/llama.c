@@ -82,8 +82,7 @@ static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
         lb_attend_spec self = {.heads = c->num_attention_heads, .kv_heads = c->num_key_value_heads, .head_width = head_of(c), .no_bias = !c->qkv_bias, .no_out_bias = !c->out_bias, .mask = d->mask, .window = all ? 0 : c->sliding_window,
                                .causal = true, .cos = cos, .sin = sin, .head_norm = LB_NORM_RMS, .eps = c->rms_norm_eps, .cache = d->self ? d->self[i] : NULL};
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_block(m, x, &(lb_block_spec){.self = self, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act), .gated = true, .no_bias = !c->mlp_bias}, .norm = LB_NORM_RMS, .eps = c->rms_norm_eps, .names = &names});
-        if (!d->self) lb_nn_tap(m, x, "block.%d", (int)i);
+        x = lb_nn_tapped_block(m, x, &(lb_block_spec){.self = self, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act), .gated = true, .no_bias = !c->mlp_bias}, .norm = LB_NORM_RMS, .eps = c->rms_norm_eps, .names = &names}, (int)i);
         x = lb_nn_out(m, x);
     }
     if (d->last) x = lb_slice(t, x, 1, -1, INT64_MAX, 1);
@@ -177,5 +176,5 @@ static const lb_spelling spellings[] = {{"model.", {hf_names}}, {"", {hf_names}}
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(llama) = {.id = "llama", .title = "LLaMA, Mistral, Qwen2, Qwen3: decoders of text", .source = "arXiv:2302.13971; names of Hugging Face LlamaModel", .params = params, .params_size = sizeof(config), .kind = "text",
-                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
+                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
                   .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .decoder = &decoder};

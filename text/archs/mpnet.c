@@ -51,9 +51,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
                                  .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &names};
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         lb_nn_in(m, "encoder.layer.%d", (int)i);
-        x = lb_nn_block(m, x, &block);
-        lb_nn_tap(m, x, "block.%d", (int)i);
-        x = lb_nn_out(m, x);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
     }
     lb_nn_tap(m, x, "tokens");
     lb_sentence_head(m, x, in[1], &c->sentence);
@@ -75,5 +73,5 @@ static lb_status from_config(void *cfg, const lb_value *json) { return lb_senten
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_sentence_name(dst, cap, name, variant == 1 ? "mpnet." : ""); }
 
 LB_ARCH(mpnet) = {.id = "mpnet", .title = "MPNet, with the head of sentence-transformers", .source = "arXiv:2004.09297; names of Hugging Face MPNetModel", .params = params, .params_size = sizeof(config), .kind = "text",
-                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D]", .forward = forward, .example = example, .from_config = from_config,
+                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
                   .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};

@@ -48,9 +48,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
                                  .mlp = {.width = c->d_ff, .act = lb_act_named(c->act), .gated = c->gated, .no_bias = true}, .norm = LB_NORM_RMS, .eps = c->layer_norm_epsilon, .names = c->gated ? &gated : &plain};
     for (int64_t i = 0; i < c->num_layers; i++) {
         lb_nn_in(m, "block.%d", (int)i);
-        x = lb_nn_block(m, x, &block);
-        lb_nn_tap(m, x, "block.%d", (int)i);
-        x = lb_nn_out(m, x);
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
     }
     x = lb_nn_out(m, lb_nn_rms_norm(m, x, "final_layer_norm", c->layer_norm_epsilon));
     lb_nn_tap(m, x, "tokens");
@@ -86,5 +84,5 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
 }
 
 LB_ARCH(t5_encoder) = {.id = "t5_encoder", .title = "encoder of T5 and mT5, with the head of sentence-transformers", .source = "arXiv:1910.10683; names of Hugging Face T5EncoderModel", .params = params, .params_size = sizeof(config), .kind = "text",
-                       .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] embeddings[N,L,D] block.K[N,L,D]", .forward = forward, .example = example, .from_config = from_config,
+                       .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
                        .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};

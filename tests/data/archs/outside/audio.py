@@ -21,9 +21,10 @@ def whisper(r, name, make=tr.WhisperForConditionalGeneration, **more):
     model, config, tensors = open_case(lambda: make(config))
     audio = picture(2, config["num_mel_bins"], 2 * config["max_source_positions"], name="audio")
     with torch.no_grad():
-        y = model(input_features=audio, decoder_input_ids=IDS, output_hidden_states=True, return_dict=True)
+        y = model(input_features=audio, decoder_input_ids=IDS, output_hidden_states=True, output_attentions=True, return_dict=True)
     inner, outer = y.encoder_hidden_states, y.decoder_hidden_states
     out = {"mel": audio, "embeddings": inner[0], "encoder": y.encoder_last_hidden_state}
+    out |= {f"attn.{k}": a for k, a in enumerate(y.encoder_attentions)}
     out |= {f"block.{k}": h for k, h in enumerate(inner[1:-1])} | {f"decoder.{k}": h for k, h in enumerate(outer[1:-1])}
     if hasattr(y, "logits"):
         out["logits"] = y.logits
@@ -79,8 +80,9 @@ def wave(r, name, make, kind, old=False, masked=False, **more):
     taps = numbered(inner.encoder.layers)
     first = hooked([inner.feature_extractor], ["features"])
     with torch.no_grad():
-        y = inner(audio, attention_mask=inputs.get("mask"), output_hidden_states=True)
+        y = inner(audio, attention_mask=inputs.get("mask"), output_hidden_states=True, output_attentions=True)
         out = {"features": first["features"].transpose(1, 2), "embeddings": y.hidden_states[0], "tokens": y.last_hidden_state, "encoder": y.last_hidden_state}
+        out |= {f"attn.{k}": a for k, a in enumerate(y.attentions)}
         if masked:
             w = inner._get_feature_vector_attention_mask(y.last_hidden_state.shape[1], inputs["mask"]).double().unsqueeze(-1)
             out["pooled"] = (y.last_hidden_state * w).sum(1) / w.sum(1)

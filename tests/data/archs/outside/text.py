@@ -47,9 +47,11 @@ def record(r, name, make, head=None, ids=IDS, mask=MASK, edit=None, ways=()):
     for k, layer in enumerate(layers):
         layer.register_forward_hook(lambda _m, _i, y, k=k: out.__setitem__(f"block.{k}", y[0] if isinstance(y, tuple) else y))
     with torch.no_grad():
-        y = encoder(input_ids=ids, attention_mask=mask, output_hidden_states=True, return_dict=True)
+        y = encoder(input_ids=ids, attention_mask=mask, output_hidden_states=True, output_attentions=True, return_dict=True)
     out["embeddings"], tokens = y.hidden_states[0], y.hidden_states[-1]
     out["tokens"] = tokens
+    if ids.shape[1] < 50:
+        out |= {f"attn.{k}": a for k, a in enumerate(y.attentions)}
     if hasattr(y, "logits"):
         out["logits"] = y.logits
     if head:
