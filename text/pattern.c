@@ -66,6 +66,14 @@ static size_t clip(const uint8_t *p, size_t n) {
     return k == SPACE ? 0 : k == NUMBER ? used : run(p, n, used, k, INT64_MAX);
 }
 
+/* The same where the marks of beginning and end, written out, stay whole: transformers 5. */
+static size_t clip_marked(const uint8_t *p, size_t n) {
+    static const char *const marks[] = {"<|startoftext|>", "<|endoftext|>"};
+    for (size_t i = 0; i < LB_COUNT(marks); i++)
+        if (n >= strlen(marks[i]) && memcmp(p, marks[i], strlen(marks[i])) == 0) return strlen(marks[i]);
+    return clip(p, n);
+}
+
 /* \s*[\r\n]+ : through the last line end of a run of spaces; 0 when it has none. */
 static size_t through_line_end(const uint8_t *p, size_t n) {
     size_t end = 0;
@@ -100,6 +108,7 @@ static const struct {
     {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", lbi_match_gpt2},
     {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+", lbi_match_gpt2},
     {"'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", clip},
+    {"<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+", clip_marked},
     {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", llama3},
     {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+", qwen2},
     {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+", llama3}, /* cl100k */
