@@ -97,6 +97,29 @@ static void taid_update(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
     lb_free(trace);
 }
 
+/* ---- in training ---- */
+
+enum { T, MOMENTUM, BEFORE, BEGUN };
+
+static lb_real *number(lb_tensor *x) { return x->data; }
+
+static void before_step(void *cfg, lb_tensor *const *state, int64_t step, int64_t steps) {
+    options *o = cfg;
+    (void)step, (void)steps;
+    o->t = *number(state[BEGUN]) != 0 ? (double)*number(state[T]) : o->t_start;
+}
+
+static void after_step(void *cfg, lb_tensor *const *state, double loss, int64_t step, int64_t steps) {
+    options o = *(const options *)cfg;
+    schedule s = {o.t, (double)*number(state[MOMENTUM]), (double)*number(state[BEFORE]), *number(state[BEGUN]) != 0};
+    o.num_train_steps = steps;
+    update(&s, &o, loss, step);
+    *number(state[T]) = (lb_real)s.t;
+    *number(state[MOMENTUM]) = (lb_real)s.momentum;
+    *number(state[BEFORE]) = (lb_real)s.before;
+    *number(state[BEGUN]) = 1;
+}
+
 static const lb_component components[] = {
     {.name = "taid_loss", .run = taid_loss, .sig = "student_logits[B,N,V] teacher_logits[B,N,V] mask[B,N] -> loss[]", .constant = "teacher_logits mask", .text = "cross entropy with the blended target, eq. (5)"},
     {.name = "taid_target", .run = taid_target, .sig = "student_logits[B,N,V] teacher_logits[B,N,V] -> target_probs[B,N,V]", .constant = "student_logits teacher_logits", .values = "target_probs", .text = "softmax of the blend of logits, eq. (4)"},
@@ -104,4 +127,4 @@ static const lb_component components[] = {
     LB_COMPONENT_END};
 
 LB_METHOD(taid) = {.id = "taid", .title = "a target that moves from the student to the teacher", .source = "arXiv:2501.16937; SakanaAI/TAID a062892", .params = params, .params_size = sizeof(options), .group = "logit sequence schedule",
-                   .needs = "student:logits teacher:logits", .components = components, .verified = LB_VERIFIED_CODE};
+                   .needs = "student:logits teacher:logits", .state = "t[] momentum[] before[] begun[]", .before_step = before_step, .after_step = after_step, .components = components, .verified = LB_VERIFIED_CODE};

@@ -165,6 +165,15 @@ static void contextual_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_ou
     if (check_tokens(t, a->in[0], a->in[1])) lb_out(out, 0, contextual(t, a->in[0], a->in[1]));
 }
 
+static double temperature_at(const options *o, double step, double steps) { return o->temperature_end + (o->temperature_start - o->temperature_end) * (1 + cos(acos(-1.0) * step / steps)) / 2; }
+
+/* In training: from the first step to the last. */
+static void before_step(void *cfg, lb_tensor *const *state, int64_t step, int64_t steps) {
+    options *o = cfg;
+    (void)state;
+    o->temperature = temperature_at(o, (double)step, (double)steps);
+}
+
 static void dynamic_temperature(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     const lb_tensor *step = a->in[0];
@@ -175,8 +184,7 @@ static void dynamic_temperature(lb_tape *t, const void *cfg, const lb_args *a, l
         (void)lb_tape_fail_status(t, LB_E_NOMEM);
         return;
     }
-    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++)
-        tau[i] = o->temperature_end + (o->temperature_start - o->temperature_end) * (1 + cos(acos(-1.0) * lb_get_at(step, i) / o->total_steps)) / 2;
+    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) tau[i] = temperature_at(o, lb_get_at(step, i), o->total_steps);
     lb_out(out, 0, lb_part_constant(t, 1, &n, tau));
     lb_free(tau);
 }
@@ -207,4 +215,4 @@ static const lb_component components[] = {
     LB_COMPONENT_END};
 
 LB_METHOD(trg) = {.id = "trg", .title = "the graph of the nearest tokens, locally, globally and within a picture", .source = "arXiv:2306.12442 (reconstructed where the specification says so)", .params = params, .params_size = sizeof(options),
-                  .group = "relation feature", .needs = "student:tokens teacher:tokens student:logits teacher:logits label", .weights = "proj_weight[E,D] proj_bias[E]", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+                  .group = "relation feature", .needs = "student:tokens teacher:tokens student:logits teacher:logits label", .weights = "proj_weight[E,D] proj_bias[E]", .before_step = before_step, .components = components, .verified = LB_VERIFIED_EQUATIONS};
