@@ -16,6 +16,8 @@ const lb_param cli_train_params[] = {
     LB_PARAM(cli_train_options, max_tokens, 32, 2, 4096, "tokens", "texts are cut to this many tokens"),
     LB_PARAM(cli_train_options, memory_mib, 1024, 0, 1e6, "MiB", "decoded pictures kept in memory"),
     LB_PARAM(cli_train_options, ema, 0, 0, 1, "1", "decay of the moving average of the weights; 0 = none"),
+    LB_PARAM(cli_train_options, accumulate, 1, 1, 1e6, "batches", "batches whose gradients make one step"),
+    LB_PARAM(cli_train_options, patience, 0, 0, 1e9, "evaluations", "ends after so many evaluations (eval_every) without a better score; 0 = never"),
     LB_PARAM(cli_train_options, workers, 1, 0, 64, "threads", "threads that make batches ahead"),
     LB_PARAM_END};
 
@@ -26,6 +28,8 @@ const lb_param cli_eval_params[] = {
     LB_PARAM_TEXT(cli_eval_options, score, "r5", NULL, "score by which the best checkpoint is chosen"),
     LB_PARAM_FLAG(cli_eval_options, retrieval, 1, "picture-text retrieval both ways"),
     LB_PARAM_FLAG(cli_eval_options, zeroshot, 0, "labels as texts"),
+    LB_PARAM_FLAG(cli_eval_options, classification, 0, "labels of pictures; score: top1"),
+    LB_PARAM_TEXT(cli_eval_options, class_tap, "logits", NULL, "tap of classes [N,K], in byte order of the labels"),
     LB_PARAM_FLAG(cli_eval_options, segmentation, 0, "masks of pictures; score: dice, iou, nsd, hd95"),
     LB_PARAM_TEXT(cli_eval_options, mask_tap, "logits", NULL, "tap of masks [N,K,H,W]"),
     LB_PARAM(cli_eval_options, classes, 2, 1, 255, "1", "classes of the masks"),
@@ -265,6 +269,7 @@ static lb_status open_objective(cli_recipe *r, const lb_value *v) {
     o->weight = lb_get_real(v, "weight", 1);
     o->warmup = lb_get_int(v, "warmup", 0);
     o->start = lb_get_int(v, "start", 0);
+    o->allow_zero = lb_get_bool(v, "allow_zero", false);
     LB_TRY(bind(r, o, lb_get(v, "inputs")));
 done:
     return st == LB_OK ? st : lb_where(st, "recipe: the objective of line %d", v->line);

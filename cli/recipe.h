@@ -7,15 +7,15 @@
 enum { CLI_MAX_TERMS = 32, CLI_MAX_STREAMS = 8, CLI_MAX_TEACHERS = 8, CLI_MAX_FEATURES = 16 };
 
 typedef struct cli_train_options {
-    int64_t steps, log_every, save_every, eval_every, max_tokens, memory_mib;
+    int64_t steps, log_every, save_every, eval_every, max_tokens, memory_mib, accumulate, patience;
     double ema;
     int workers;
 } cli_train_options;
 extern const lb_param cli_train_params[];
 
 typedef struct cli_eval_options {
-    const char *split, *image_tap, *text_tap, *mask_tap, *score;
-    bool retrieval, zeroshot, segmentation;
+    const char *split, *image_tap, *text_tap, *mask_tap, *class_tap, *score;
+    bool classification, retrieval, zeroshot, segmentation;
     int64_t classes;
     double tolerance;
     lb_text_list templates;

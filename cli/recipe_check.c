@@ -57,6 +57,7 @@ typedef struct objective_options {
     const char *name, *method, *component, *on;
     double weight;
     int64_t warmup, start;
+    bool allow_zero;
 } objective_options;
 
 static const lb_param objective_params[] = {
@@ -67,6 +68,7 @@ static const lb_param objective_params[] = {
     LB_PARAM(objective_options, weight, 1, -1e9, 1e9, "1", "factor in the loss"),
     LB_PARAM(objective_options, warmup, 0, 0, 1e9, "steps", "steps over which the weight grows from 0"),
     LB_PARAM(objective_options, start, 0, 0, 1e9, "steps", "first step at which it counts"),
+    LB_PARAM_FLAG(objective_options, allow_zero, 0, "it may be exactly 0 for a whole epoch"),
     LB_PARAM_END};
 
 lb_status recipe_check_feature(const lb_value *v) { return check_map(v, "recipe: features", feature_params, sizeof(feature_options), (const char *const[2]){NULL}); }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A checkpoint is named tensors and a map of texts: "student.", "optim.", "proj.", "ema.", and step, recipe, fingerprint, best. It holds no
+/* A checkpoint is named tensors and a map of texts: "student.", "optim.", "proj.", "state.", "ema.", and step, recipe, fingerprint, best. It holds no
  * times, so two runs to the same result write the same bytes. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +65,7 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     listing l = {0};
     lb_value *meta = lb_value_map();
     char *path = lb_path_join(r->spec->folder, name);
-    l.capacity = size_of(r->spec->student->store) + size_of(lb_optim_state(r->optim)) + size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->ema);
+    l.capacity = size_of(r->spec->student->store) + size_of(lb_optim_state(r->optim)) + size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state) + size_of(r->ema);
     l.names = lb_calloc((size_t)l.capacity + 1, sizeof *l.names);
     l.tensors = lb_calloc((size_t)l.capacity + 1, sizeof *l.tensors);
     if (!path || !l.names || !l.tensors) {
@@ -74,6 +74,7 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     }
     LB_TRY(list(&l, "student.", r->spec->student->store));
     LB_TRY(list(&l, "", r->projectors));
+    LB_TRY(list(&l, "", r->state));
     LB_TRY(list(&l, "ema.", r->ema));
     LB_TRY(list(&l, "optim.", lb_optim_state(r->optim)));
     LB_TRY(list(&l, "projector_optim.", lb_optim_state(r->projector_optim)));
@@ -128,6 +129,7 @@ static lb_status spread(lbi_train *r, lb_store *all, const char *path) {
         } else if (strncmp(p->name, "optim.", 6) == 0) st = copy_into(lb_optim_state(r->optim), p->name + 6, p, true, path);
         else if (strncmp(p->name, "projector_optim.", 16) == 0) st = copy_into(lb_optim_state(r->projector_optim), p->name + 16, p, true, path);
         else if (strncmp(p->name, "ema.", 4) == 0 && r->ema) st = copy_into(r->ema, p->name + 4, p, false, path);
+        else if (strncmp(p->name, "state.", 6) == 0) st = copy_into(r->state, p->name, p, true, path);
         else if (strncmp(p->name, "proj.", 5) == 0) st = copy_into(r->projectors, p->name, p, true, path);
     }
     if (st == LB_OK && student != lb_store_count(r->spec->student->store))

@@ -24,7 +24,7 @@ LB_API lb_tensor *lb_arg(const lb_args *a, const char *fmt, ...) LB_PRINTF(2, 3)
 /** The size bound to a letter; -1 when unbound. */
 LB_API int64_t lb_dim(const lb_args *a, const char *letter);
 
-#define LB_OUTS_MAX 64
+#define LB_OUTS_MAX 16
 typedef struct lb_outs {
     lb_tensor *at[LB_OUTS_MAX];
 } lb_outs;
@@ -58,6 +58,9 @@ typedef struct lb_method {
     const char *needs;       /* taps and labels: "student:logits teacher:logits label" */
     const char *weights;     /* learnable: a signature's left side, "proj.weight[D,E] proj.bias[D]"; NULL = none */
     const char *state;       /* kept between steps and in checkpoints, zeros at first: "t[] momentum[]"; NULL = none */
+    /* An input that the recipe does not bind and that is drawn for each batch, from the letters of what is bound; NULL when it is none of those. On a
+     * SHAPES tape rng is NULL: any values do. */
+    lb_tensor *(*draw)(lb_tape *t, const void *cfg, const char *input, const lb_sig_dims *dims, lb_rng *rng);
     /* What moves over a run, in the one trainer; NULL = nothing. Both may change cfg for the step to come, from the state (in the order of `state`)
      * and the number of the step alone, so that a resumed run goes on as if it had not stopped. loss: the term's value in the step. */
     void (*before_step)(void *cfg, lb_tensor *const *state, int64_t step, int64_t steps);
@@ -73,10 +76,6 @@ LB_API LB_MUST_USE lb_status lb_component_find(const lb_component **out, const l
 LB_API LB_MUST_USE lb_status lb_component_config(void **cfg, const lb_method *m, const lb_component *c, const struct lb_value *params);
 /** Calls a component: binds names, checks the signature and the outputs' shapes. Failures are on the tape. */
 LB_API void lb_component_run(lb_tape *t, const lb_method *m, const lb_component *c, const void *cfg, int nin, const char *const *names, lb_tensor *const *tensors, lb_outs *out);
-
-/** Where a component's output of that name stands in lb_outs; -1: there is none. Outputs that there are several of ("final_output*") come last in a
- *  signature, number 0 at the pattern's place. */
-LB_API int lb_component_output(const lb_sig *sig, const char *name);
 
 /* ---- Checks for components: fail the tape with LB_E_ARG, name the input and the first bad index. On SHAPES tapes they pass. ---- */
 LB_API bool lb_check(lb_tape *t, bool ok, const char *fmt, ...) LB_PRINTF(3, 4);

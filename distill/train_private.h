@@ -4,7 +4,7 @@
 #define LB_DISTILL_TRAIN_PRIVATE_H
 #include "distill/trainer.h"
 
-enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96 };
+enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16 };
 
 /* What a stream's step holds by name: the batch, the student's and the teachers' taps. */
 typedef struct lbi_env {
@@ -12,11 +12,19 @@ typedef struct lbi_env {
     struct { char name[96]; lb_tensor *x; } at[LBI_NAMES_MAX];
 } lbi_env;
 
+/* What a term is called with. */
+typedef struct lbi_inputs {
+    int count;
+    const char *names[LBI_INPUTS_MAX];
+    lb_tensor *x[LBI_INPUTS_MAX];
+} lbi_inputs;
+
 typedef struct lbi_train {
     const lb_train_spec *spec;
     lb_tape *tape;
     lb_optim *optim, *projector_optim;
-    lb_store *projectors;   /* "proj.<objective>.weight": linear maps between unequal widths */
+    lb_store *projectors;   /* "proj.<objective>.<name>": linear maps between unequal widths, weights of methods */
+    lb_store *state;        /* "state.<objective>.<name>": what methods keep between steps */
     lb_store *ema;          /* NULL = none */
     const char *streams[LBI_STREAMS_MAX];
     int nstreams;
@@ -25,13 +33,19 @@ typedef struct lbi_train {
     int64_t best_step;
     double *term;           /* [nobjectives]: last values */
     double *term_sum;       /* sum of |value| since the start, for the zero check */
+    int64_t *term_epoch;    /* steps of an epoch of its stream */
     int64_t rows;           /* items seen by this process */
     lb_buf log;             /* lines of log.jsonl */
 } lbi_train;
 
-/** One step's forward pass on the tape: every stream, every term. Returns the weighted loss (inert when the tape failed); fills
+/** The forward pass of batch number `part` (the step, unless a step takes several) on the tape: every stream, every term. Returns the weighted loss (inert when the tape failed); fills
  *  the terms' tensors. Batches are released by lbi_release. */
-lb_tensor *lbi_train_forward(lbi_train *r, int64_t step, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms);
+lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms);
+/** One term on what the stream holds: its first output. */
+lb_tensor *lbi_run_term(lbi_train *r, const lb_objective *o, const lbi_env *e);
+/** The methods' hooks around a step (lb_method); r->term holds the values after it. */
+lb_status lbi_before_step(lbi_train *r);
+lb_status lbi_after_step(lbi_train *r);
 void lbi_release(lbi_train *r, lb_batch batches[LBI_STREAMS_MAX]);
 /** Weight of a term at a step, with start and warm-up. */
 double lbi_term_weight(const lb_objective *o, int64_t step);

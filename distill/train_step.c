@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/log.h"
 #include "distill/train_private.h"
 
 static void put(lb_tape *t, lbi_env *e, const char *prefix, const char *name, lb_tensor *x) {
@@ -12,12 +10,6 @@ static void put(lb_tape *t, lbi_env *e, const char *prefix, const char *name, lb
     }
     snprintf(e->at[e->count].name, sizeof e->at[0].name, "%s%s", prefix, name);
     e->at[e->count++].x = x;
-}
-
-static lb_tensor *find(const lbi_env *e, const char *name) {
-    for (int i = 0; i < e->count; i++)
-        if (strcmp(e->at[i].name, name) == 0) return e->at[i].x;
-    return NULL;
 }
 
 /* Taps of a model that the stream's terms name as "<model>.<tap>". */
@@ -53,6 +45,7 @@ static void run_model(lbi_train *r, lbi_env *e, const lb_batch *b, const char *s
 static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *stream) {
     lb_tape_mode mode = lb_tape_get_mode(r->tape);
     bool training = lb_tape_training(r->tape);
+    lb_rng *rng = lb_tape_rng(r->tape);
     e->count = 0;
     for (int i = 0; i < b->count; i++) put(r->tape, e, "", b->at[i].name, b->at[i].x);
     run_model(r, e, b, stream, "student", r->spec->student);
@@ -60,41 +53,7 @@ static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *st
     lb_tape_set_training(r->tape, false, NULL);
     for (int i = 0; i < r->spec->nteachers; i++) run_model(r, e, b, stream, r->spec->teachers[i].name, r->spec->teachers[i].model);
     lb_tape_set_mode(r->tape, mode);
-    lb_tape_set_training(r->tape, training, lb_tape_rng(r->tape));
-}
-
-/* A component that wants student and teacher of one width D gets a linear map where they differ. */
-static lb_tensor *project(lbi_train *r, const lb_objective *o, lb_tensor *student, const lb_tensor *teacher) {
-    char name[160];
-    lb_param_tensor *p = NULL;
-    int64_t from = student->shape[student->rank - 1], to = teacher->shape[teacher->rank - 1];
-    snprintf(name, sizeof name, "proj.%s.weight", o->name);
-    bool fresh = lb_store_find(r->projectors, name) == NULL;
-    lb_status st = lb_store_add(&p, r->projectors, name, 2, (int64_t[]){to, from}, LB_INIT_KAIMING_UNIFORM, 0);
-    if (st == LB_OK && fresh) {
-        lb_say(LB_LOG_INFO, "train", "%s: a linear map %lld -> %lld joins student and teacher", o->name, (long long)from, (long long)to);
-        st = lb_store_init(r->projectors, r->spec->seed);
-    }
-    if (st != LB_OK) return lb_tape_fail_status(r->tape, st);
-    return lb_linear(r->tape, student, p->x, NULL, LB_ACT_NONE);
-}
-
-static lb_tensor *run_term(lbi_train *r, const lb_objective *o, const lbi_env *e) {
-    lb_tensor *in[32];
-    lb_outs out = {0};
-    int student = -1, teacher = -1;
-    if (o->nbind > 32) return lb_tape_fail(r->tape, LB_E_LIMIT, "%s binds more than 32 inputs", o->name);
-    for (int i = 0; i < o->nbind; i++) {
-        if (!(in[i] = find(e, o->names[i]))) return lb_tape_fail(r->tape, LB_E_NOTFOUND, "objective %s: stream %s has no '%s'", o->name, o->stream, o->names[i]);
-        if (strcmp(o->inputs[i], "student") == 0) student = i;
-        if (strcmp(o->inputs[i], "teacher") == 0) teacher = i;
-    }
-    if (!lb_tape_ok(r->tape)) return lb_inert(r->tape);
-    if (student >= 0 && teacher >= 0 && strstr(o->component->sig, "student[N,D] teacher[N,D]") && in[student]->rank == 2 && in[teacher]->rank == 2 && in[student]->shape[1] != in[teacher]->shape[1])
-        in[student] = project(r, o, in[student], in[teacher]);
-    lb_component_run(r->tape, o->method, o->component, o->cfg, o->nbind, o->inputs, in, &out);
-    if (!lb_tape_ok(r->tape)) return lb_inert(r->tape);
-    return lb_keep(r->tape, out.at[0]);
+    lb_tape_set_training(r->tape, training, rng);
 }
 
 double lbi_term_weight(const lb_objective *o, int64_t step) {
@@ -103,23 +62,23 @@ double lbi_term_weight(const lb_objective *o, int64_t step) {
     return at < o->warmup ? o->weight * (double)(at + 1) / (double)o->warmup : o->weight;
 }
 
-lb_tensor *lbi_train_forward(lbi_train *r, int64_t step, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms) {
+lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms) {
     const lb_train_spec *s = r->spec;
     lb_tensor *loss = NULL;
     lbi_env env;
     for (int i = 0; i < s->nobjectives; i++) terms[i] = NULL;
     for (int k = 0; k < r->nstreams; k++) {
-        lb_status st = s->source.batch(s->source.ctx, r->streams[k], step, &batches[k]);
-        if (st != LB_OK) return lb_tape_fail_status(r->tape, lb_where(st, "stream %s, step %lld", r->streams[k], (long long)step));
+        lb_status st = s->source.batch(s->source.ctx, r->streams[k], part, &batches[k]);
+        if (st != LB_OK) return lb_tape_fail_status(r->tape, lb_where(st, "stream %s, step %lld", r->streams[k], (long long)r->step));
         r->rows += batches[k].rows;
         fill_env(r, &env, &batches[k], r->streams[k]);
         for (int i = 0; i < s->nobjectives; i++) {
             const lb_objective *o = &s->objectives[i];
-            double weight = lbi_term_weight(o, step);
+            double weight = lbi_term_weight(o, r->step);
             if (strcmp(o->stream, r->streams[k]) != 0 || weight == 0) continue;
-            terms[i] = run_term(r, o, &env);
-            lb_tensor *part = lb_scale(r->tape, terms[i], weight);
-            loss = loss ? lb_add(r->tape, loss, part) : part;
+            terms[i] = lbi_run_term(r, o, &env);
+            lb_tensor *weighted = lb_scale(r->tape, terms[i], weight);
+            loss = loss ? lb_add(r->tape, loss, weighted) : weighted;
         }
     }
     return loss ? lb_keep(r->tape, loss) : lb_scalar(r->tape, 0);

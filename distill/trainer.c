@@ -8,12 +8,14 @@
 
 static void close_run(lbi_train *r) {
     lb_store_free(r->projectors);
+    lb_store_free(r->state);
     lb_store_free(r->ema);
     lb_optim_free(r->optim);
     lb_optim_free(r->projector_optim);
     lb_tape_free(r->tape);
     lb_free(r->term);
     lb_free(r->term_sum);
+    lb_free(r->term_epoch);
     lb_buf_free(&r->log);
 }
 
@@ -46,12 +48,16 @@ static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
     r->best_step = -1;
     r->term = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term);
     r->term_sum = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term_sum);
-    if (!r->term || !r->term_sum) return LB_E_NOMEM;
+    r->term_epoch = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term_epoch);
+    if (!r->term || !r->term_sum || !r->term_epoch) return LB_E_NOMEM;
     LB_TRY(find_streams(r));
     LB_TRY(lb_tape_new(&r->tape));
     LB_TRY(lb_store_new(&r->projectors));
+    LB_TRY(lb_store_new(&r->state));
     LB_TRY(lb_optim_new(&r->optim, &spec->optim, spec->student->store, spec->steps));
     LB_TRY(lb_optim_new(&r->projector_optim, &spec->optim, r->projectors, spec->steps));
+    lb_optim_scale_gradients(r->optim, 1 / (double)(spec->accumulate > 1 ? spec->accumulate : 1));
+    lb_optim_scale_gradients(r->projector_optim, 1 / (double)(spec->accumulate > 1 ? spec->accumulate : 1));
     if (spec->ema > 0) LB_TRY(copy_store(&r->ema, spec->student->store));
 done:
     return st;
@@ -69,45 +75,86 @@ static lb_status bad_term(const lbi_train *r, int i, const lb_batch *batches) {
     return st;
 }
 
+/* Batches that a step takes of each stream. */
+static int64_t parts_of(const lb_train_spec *s) { return s->accumulate > 1 ? s->accumulate : 1; }
+
+static void count_epochs(lbi_train *r, const lb_batch *batches) {
+    for (int i = 0; i < r->spec->nobjectives; i++)
+        for (int k = 0; k < r->nstreams; k++) {
+            if (strcmp(r->streams[k], r->spec->objectives[i].stream) != 0 || batches[k].rows < 1) continue;
+            int64_t rows = batches[k].rows * parts_of(r->spec);
+            r->term_epoch[i] = (r->spec->source.rows(r->spec->source.ctx, r->streams[k]) + rows - 1) / rows;
+        }
+}
+
+/* Adds a batch's share of every term. */
 static lb_status read_terms(lbi_train *r, lb_tensor *const *terms, const lb_batch *batches) {
     for (int i = 0; i < r->spec->nobjectives; i++) {
-        r->term[i] = terms[i] ? lb_number(terms[i]) : 0;
-        r->term_sum[i] += fabs(r->term[i]);
-        if (!isfinite(r->term[i])) return bad_term(r, i, batches);
+        double value = terms[i] ? lb_number(terms[i]) : 0;
+        if (!isfinite(value)) {
+            r->term[i] = value;
+            return bad_term(r, i, batches);
+        }
+        r->term[i] += value / (double)parts_of(r->spec);
+        r->term_sum[i] += fabs(value);
     }
     return LB_OK;
 }
 
+/* After a whole first epoch of a term's stream; after the run, when that is shorter. */
 static lb_status zero_check(const lbi_train *r) {
-    for (int i = 0; i < r->spec->nobjectives; i++)
-        if (r->term_sum[i] == 0 && r->spec->objectives[i].weight != 0 && r->spec->objectives[i].start == 0)
-            return lb_fail(LB_E_NUMERIC, "term %s was exactly 0 in every one of the first %lld steps: is it bound to what it should be?", r->spec->objectives[i].name, (long long)(r->step + 1 - r->start_step));
+    for (int i = 0; i < r->spec->nobjectives; i++) {
+        const lb_objective *o = &r->spec->objectives[i];
+        int64_t steps = r->step + 1 - r->start_step, epoch = r->term_epoch[i] < r->spec->steps - r->start_step ? r->term_epoch[i] : r->spec->steps - r->start_step;
+        if (r->term_sum[i] == 0 && steps == epoch && o->weight != 0 && o->start == 0 && !o->allow_zero)
+            return lb_fail(LB_E_NUMERIC, "term %s was exactly 0 in every one of the first %lld steps: is it bound to what it should be? (allow_zero: true lets it)", o->name, (long long)steps);
+    }
     return LB_OK;
 }
 
-static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
+/* One of the batches of a step: gradients add up. */
+static lb_status one_part(lbi_train *r, int64_t part, double *loss_value) {
     lb_status st = LB_OK;
     lb_batch batches[LBI_STREAMS_MAX] = {0};
     lb_tensor *terms[64] = {0};
-    lb_rng rng = lb_rng_make(r->spec->seed, (uint64_t)r->step);
+    lb_rng rng = lb_rng_make(r->spec->seed, (uint64_t)part);
     lb_tape_set_mode(r->tape, LB_TAPE_GRAD);
     lb_tape_set_training(r->tape, true, &rng);
-    lb_tensor *loss = lbi_train_forward(r, r->step, batches, terms);
+    lb_tensor *loss = lbi_train_forward(r, part, batches, terms);
     LB_TRY(lb_tape_status(r->tape));
     LB_TRY(read_terms(r, terms, batches));
-    *loss_value = lb_number(loss);
+    count_epochs(r, batches);
+    *loss_value += lb_number(loss) / (double)parts_of(r->spec);
     lb_backward(r->tape, loss);
     LB_TRY(lb_tape_status(r->tape));
-    LB_TRY(lb_optim_step(r->optim, r->step, norm));
-    if (lb_store_count(r->projectors) > 0) LB_TRY(lb_optim_step(r->projector_optim, r->step, NULL));
-    lb_store_zero_grad(r->spec->student->store);
-    lb_store_zero_grad(r->projectors);
-    if (r->ema) LB_TRY(lb_store_ema(r->ema, r->spec->student->store, r->spec->ema));
 done:
     lb_tape_set_training(r->tape, false, NULL);
     lbi_release(r, batches);
     lb_tape_reset(r->tape);
     return st;
+}
+
+static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
+    lb_status st = LB_OK;
+    int64_t parts = parts_of(r->spec);
+    *loss_value = 0;
+    for (int i = 0; i < r->spec->nobjectives; i++) r->term[i] = 0;
+    LB_TRY(lbi_before_step(r));
+    for (int64_t k = 0; k < parts; k++) LB_TRY(one_part(r, r->step * parts + k, loss_value));
+    LB_TRY(lb_optim_step(r->optim, r->step, norm));
+    if (lb_store_count(r->projectors) > 0) LB_TRY(lb_optim_step(r->projector_optim, r->step, NULL));
+    lb_store_zero_grad(r->spec->student->store);
+    lb_store_zero_grad(r->projectors);
+    if (r->ema) LB_TRY(lb_store_ema(r->ema, r->spec->student->store, r->spec->ema));
+    LB_TRY(lbi_after_step(r));
+done:
+    return st;
+}
+
+/* Evaluations since the best one, from steps alone: a resumed run ends where it would have. */
+static bool out_of_patience(const lbi_train *r) {
+    const lb_train_spec *s = r->spec;
+    return s->patience > 0 && s->evaluate && s->eval_every > 0 && r->best_step >= 0 && (r->step - r->best_step) / s->eval_every >= s->patience;
 }
 
 static lb_status evaluate(lbi_train *r) {
@@ -133,13 +180,13 @@ static lb_status loop(lbi_train *r, lb_train_result *out) {
     char note[128];
     double loss = 0, norm = 0, start = lb_now();
     lb_progress_begin(s->progress, "train", "steps", r->step, s->steps);
-    while (r->step < s->steps) {
+    while (r->step < s->steps && !out_of_patience(r)) {
         LB_TRY(one_step(r, &loss, &norm));
         if (r->step % s->log_every == 0 || r->step + 1 == s->steps) LB_TRY(lbi_log_step(r, loss, norm, lb_now() - start));
-        if (r->step + 1 - r->start_step == s->log_every) LB_TRY(zero_check(r));
+        LB_TRY(zero_check(r));
         r->step++;
         if (s->evaluate && s->eval_every > 0 && r->step % s->eval_every == 0 && r->step < s->steps) LB_TRY(evaluate(r));
-        bool last = r->step == s->steps;
+        bool last = r->step == s->steps || out_of_patience(r);
         if (last || r->step % s->save_every == 0) LB_TRY(lbi_checkpoint_save(r, "last.safetensors"));
         snprintf(note, sizeof note, "loss %.4f", loss);
         st = lb_progress_at(s->progress, r->step, note);

@@ -47,6 +47,7 @@ typedef struct lb_objective {
     double weight;          /* after warm-up */
     int64_t warmup;         /* steps of linear growth of the weight from 0 */
     int64_t start;          /* first step at which it counts */
+    bool allow_zero;        /* it may be exactly 0 for an epoch */
     int nbind;
     const char **inputs;    /* component input <- */
     const char **names;     /* name in the stream: "student.image_embed"; "name.T" is not known: transposes are components' own */
@@ -63,6 +64,8 @@ typedef struct lb_train_spec {
     int64_t steps, log_every, save_every;
     uint64_t seed;
     double ema;             /* 0 = none */
+    int64_t accumulate;     /* batches whose gradients make a step; 0 = 1 */
+    int64_t patience;       /* ends after so many evaluations without a better score; 0 = never */
     const char *folder;     /* run folder: log.jsonl, last.safetensors, checkpoint files */
     const lb_value *recipe; /* resolved; its hash goes into checkpoints */
     const char *fingerprint;/* caches' hash; a checkpoint of another is refused with LB_E_MISMATCH */
@@ -81,8 +84,8 @@ typedef struct lb_train_result {
     int64_t start_step; /* where this process began; equal to steps: the run was finished already */
 } lb_train_result;
 
-/** Runs (or resumes) the loop. Every term is logged at step 0; a term exactly zero over the first `log_every` steps fails unless
- *  allowed. A NaN loss is LB_E_NUMERIC naming term, step and batch keys; the last good checkpoint stays. Stopped: LB_E_CANCELLED
+/** Runs (or resumes) the loop. Every term is logged at step 0; a term exactly zero over a first epoch of its stream (or the
+ *  run, when that is shorter) fails unless allowed. A NaN loss is LB_E_NUMERIC naming term, step and batch keys; the last good checkpoint stays. Stopped: LB_E_CANCELLED
  *  after writing a checkpoint, resumable to the same result. */
 LB_API LB_MUST_USE lb_status lb_train(lb_train_result *out, const lb_train_spec *spec);
 

@@ -31,9 +31,9 @@ typedef struct evaluation {
 } evaluation;
 
 /* Items whose picture turns out to be broken are left out; eval_items counts the others. */
-static lb_status embed_pictures(evaluation *e, lb_model *student, float **out, int64_t *width) {
+static lb_status embed_pictures(evaluation *e, lb_model *student, const char *tap, float **out, int64_t *width) {
     for (;;) {
-        lb_status st = cli_source_embed(e->source, student, e->items, e->count, true, false, e->recipe->eval.image_tap, out, width);
+        lb_status st = cli_source_embed(e->source, student, e->items, e->count, true, false, tap, out, width);
         int64_t kept = cli_source_keep_whole(e->source, e->items, e->count);
         if (st == LB_OK || kept == e->count) return st;
         e->count = kept;
@@ -59,6 +59,33 @@ static lb_status evaluate_masks(evaluation *e, lb_model *student, lb_value *scor
     return st;
 }
 
+static int64_t label_of(const cli_recipe *r, int64_t item) {
+    for (int64_t k = 0; r->items->at[item].label && k < r->label_count; k++)
+        if (strcmp(r->labels[k], r->items->at[item].label) == 0) return k;
+    return -1;
+}
+
+static lb_status evaluate_classes(evaluation *e, lb_model *student, lb_value *scores, double *key_score) {
+    float *logits = NULL;
+    int64_t width = 0, right = 0, counted = 0;
+    lb_status st = embed_pictures(e, student, e->recipe->eval.class_tap, &logits, &width);
+    if (st == LB_OK && width < e->recipe->label_count) st = lb_fail(LB_E_SHAPE, "eval: tap %s has %lld classes, the items have %lld labels", e->recipe->eval.class_tap, (long long)width, (long long)e->recipe->label_count);
+    for (int64_t i = 0; st == LB_OK && i < e->count; i++) {
+        int64_t label = label_of(e->recipe, e->items[i]), best = 0;
+        for (int64_t k = 1; k < width; k++)
+            if (logits[i * width + k] > logits[i * width + best]) best = k;
+        counted += label >= 0;
+        right += label >= 0 && best == label;
+    }
+    if (st == LB_OK && counted == 0) st = lb_fail(LB_E_ARG, "eval: no item of split '%s' has a label", e->recipe->eval.split);
+    if (st == LB_OK) {
+        lb_map_real(scores, "top1", *key_score = 100 * (double)right / (double)counted);
+        lb_map_int(scores, "labelled", counted);
+    }
+    lb_free(logits);
+    return st;
+}
+
 /* The trainer asks for scores: the split's pictures and texts through the student. */
 static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
     (void)step;
@@ -69,8 +96,9 @@ static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *
     int64_t width = 0, text_width = 0;
     *key_score = 0;
     if (o->segmentation) return evaluate_masks(e, student, scores, key_score);
+    if (o->classification) return evaluate_classes(e, student, scores, key_score);
     if (!o->retrieval) return LB_OK;
-    LB_TRY(embed_pictures(e, student, &image, &width));
+    LB_TRY(embed_pictures(e, student, o->image_tap, &image, &width));
     LB_TRY(cli_source_embed(e->source, student, e->items, e->count, false, true, o->text_tap, &text, &text_width));
     if (width != text_width) {
         st = lb_fail(LB_E_SHAPE, "eval: tap %s has width %lld, tap %s %lld", o->image_tap, (long long)width, o->text_tap, (long long)text_width);
@@ -176,6 +204,7 @@ static lb_status say_summary(const lb_cli *cli, const lb_value *v, const char *f
     if (lb_get(v, "scores.dice"))
         return cli_print("%s: Dice %.1f  IoU %.1f  NSD %.1f  HD95 %.2f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.dice", NAN), lb_get_real(v, "scores.iou", NAN),
                          lb_get_real(v, "scores.nsd", NAN), lb_get_real(v, "scores.hd95", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
+    if (lb_get(v, "scores.top1")) return cli_print("%s: top-1 %.1f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.top1", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
     return cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0),
                      lb_get_real(v, "scores.r10", 0), (long long)lb_get_int(v, "eval_items", 0), folder);
 }
@@ -243,7 +272,7 @@ done:
 static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder) {
     return (lb_train_spec){.student = r->student, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
                            .source = cli_source_batches(source), .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
-                           .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .folder = folder, .recipe = r->value,
+                           .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .folder = folder, .recipe = r->value,
                            .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
                            .evaluate = evaluate, .eval_ctx = e};
 }
@@ -263,7 +292,7 @@ static lb_status run(lb_cli *cli, void *opts) {
     e = (evaluation){.recipe = r, .source = source};
     LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
     if (r->eval.segmentation) keep_masked(&e);
-    if ((r->eval.retrieval || r->eval.segmentation) && e.count == 0) {
+    if ((r->eval.retrieval || r->eval.segmentation || r->eval.classification) && e.count == 0) {
         st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' %s(eval.split names another, eval.retrieval: false scores nothing)", cli->words[0], r->eval.split, r->eval.segmentation ? "with a mask " : "");
         goto done;
     }

@@ -33,7 +33,7 @@ static bool check_sizes(lb_tape *t, const lb_tensor *x, const char *name) { retu
 
 static void token_divergence(lb_tape *t, const options *o, const lb_args *a, lb_outs *out, lb_divergence_kind kind, double share) {
     lb_tensor *student = a->in[0], *teacher = lb_detach(t, a->in[1]), *mask = a->in[2];
-    if (!check_sizes(t, student, "student_logits") || !lb_part_check_mask(t, mask) || !lb_part_check_logits(t, student, mask, "student_logits") || !lb_part_check_logits(t, teacher, mask, "teacher_logits")) return;
+    if (!check_sizes(t, student, "student_logits") || (mask && !lb_part_check_mask(t, mask)) || !lb_part_check_logits(t, student, mask, "student_logits") || !lb_part_check_logits(t, teacher, mask, "teacher_logits")) return;
     lb_tensor *mean = lb_divergence(t, student, teacher, mask, kind, o->temperature, share, -1, LB_MEAN);
     lb_out(out, 0, lb_scale(t, mean, o->temperature * o->temperature));
 }
@@ -187,7 +187,7 @@ static void listwise_rank(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
     lb_out(out, 0, lb_scale(t, lb_sum_all(t, lb_sub(t, tail, u)), 1 / (double)b));
 }
 
-#define TOKENS "student_logits[B,N,V] teacher_logits[B,N,V] mask[B,N] -> loss[]"
+#define TOKENS "student_logits[...,V] teacher_logits[...,V] mask[...]? -> loss[]"
 static const lb_default four[] = {{"temperature", 4, NULL}, {0}}, tenth[] = {{"beta", 0.1, NULL}, {0}};
 static const lb_component components[] = {
     {.name = "forward_kl", .run = forward_kl, .sig = TOKENS, .constant = "teacher_logits mask", .text = "KL(p||q): mean-seeking"},

@@ -121,8 +121,8 @@ static void after_step(void *cfg, lb_tensor *const *state, double loss, int64_t 
 }
 
 static const lb_component components[] = {
-    {.name = "taid_loss", .run = taid_loss, .sig = "student_logits[B,N,V] teacher_logits[B,N,V] mask[B,N] -> loss[]", .constant = "teacher_logits mask", .text = "cross entropy with the blended target, eq. (5)"},
-    {.name = "taid_target", .run = taid_target, .sig = "student_logits[B,N,V] teacher_logits[B,N,V] -> target_probs[B,N,V]", .constant = "student_logits teacher_logits", .values = "target_probs", .text = "softmax of the blend of logits, eq. (4)"},
+    {.name = "taid_loss", .run = taid_loss, .sig = "student_logits[...,V] teacher_logits[...,V] mask[...]? -> loss[]", .constant = "teacher_logits mask", .text = "cross entropy with the blended target, eq. (5)"},
+    {.name = "taid_target", .run = taid_target, .sig = "student_logits[...,V] teacher_logits[...,V] -> target_probs[...,V]", .constant = "student_logits teacher_logits", .values = "target_probs", .text = "softmax of the blend of logits, eq. (4)"},
     {.name = "taid_update", .run = taid_update, .sig = "losses[S] -> t_trace[S] momentum_trace[S]", .constant = "losses", .values = "t_trace momentum_trace", .text = "t and momentum after each loss, eq. (6)-(8)"},
     LB_COMPONENT_END};
 

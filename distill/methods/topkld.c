@@ -83,7 +83,7 @@ static void topkld_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
     const options *o = cfg;
     lb_tensor *mask = a->in[2];
     int64_t *chosen = top(t, o, a->in[1]);
-    if (!chosen || !lb_check_finite(t, a->in[0], "student_logits") || !lb_part_check_mask(t, mask)) {
+    if (!chosen || !lb_check_finite(t, a->in[0], "student_logits") || (mask && !lb_part_check_mask(t, mask))) {
         lb_free(chosen);
         return;
     }
@@ -93,7 +93,7 @@ static void topkld_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
     bool mirrored = strcmp(o->explicit, "forward") == 0;
     lb_tensor *head = lb_scale(t, mirrored ? forward : reverse, o->weight_explicit), *rest = lb_scale(t, mirrored ? reverse : forward, o->weight_implicit);
     lb_tensor *rows = lb_sum(t, lb_select(t, set, head, rest), 1, false);
-    lb_out(out, 0, lb_scale(t, lb_part_weighted_mean(t, rows, mask), o->temperature * o->temperature));
+    lb_out(out, 0, lb_scale(t, mask ? lb_part_weighted_mean(t, rows, mask) : lb_mean_all(t, rows), o->temperature * o->temperature));
 }
 
 /* ---- quantisers ---- */
@@ -128,7 +128,7 @@ static void quant_linear(lb_tape *t, const void *cfg, const lb_args *a, lb_outs 
 }
 
 static const lb_component components[] = {
-    {.name = "topkld_loss", .run = topkld_loss, .sig = "student_logits[N,V] teacher_logits[N,V] mask[N] -> loss[]", .constant = "teacher_logits mask", .text = "one divergence on the teacher's k largest, the other on the rest"},
+    {.name = "topkld_loss", .run = topkld_loss, .sig = "student_logits[N,V] teacher_logits[N,V] mask[N]? -> loss[]", .constant = "teacher_logits mask", .text = "one divergence on the teacher's k largest, the other on the rest"},
     {.name = "topk_mask", .run = topk_mask, .sig = "teacher_logits[N,V] -> topk_mask[N,V]:i64", .constant = "teacher_logits", .text = "the teacher's k largest of each row"},
     {.name = "fake_quant_symmetric", .run = fake_quant_symmetric, .sig = "x[O,I] -> output[O,I] scale[*] codes[O,I]:i64", .values = "scale", .text = "whole numbers around 0"},
     {.name = "fake_quant_affine", .run = fake_quant_affine, .sig = "x[O,I] -> output[O,I] scale[*] codes[O,I]:i64 zero_point[*]:i64", .values = "scale", .text = "whole numbers from a zero point"},

@@ -174,6 +174,28 @@ static void before_step(void *cfg, lb_tensor *const *state, int64_t step, int64_
     o->temperature = temperature_at(o, (double)step, (double)steps);
 }
 
+/* In training: m different tokens of each picture, by the first steps of a shuffle. */
+static lb_tensor *draw(lb_tape *t, const void *cfg, const char *input, const lb_sig_dims *dims, lb_rng *rng) {
+    int64_t rows = 0, n = 0, m = ((const options *)cfg)->per_image;
+    if (strcmp(input, "sample_index") != 0 || !lb_sig_dims_get(dims, "B", &rows) || !lb_sig_dims_get(dims, "N", &n)) return NULL;
+    if (!lb_check(t, m <= n, "per_image is %lld, a picture has %lld tokens", (long long)m, (long long)n)) return lb_inert(t);
+    int64_t *index = lb_calloc((size_t)(rows * m) + 1, sizeof *index), *order = lb_calloc((size_t)n + 1, sizeof *order);
+    if (!index || !order) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t b = 0; index && order && rng && b < rows; b++) {
+        for (int64_t i = 0; i < n; i++) order[i] = i;
+        for (int64_t i = 0; i < m; i++) {
+            int64_t at = i + lb_rng_below(rng, n - i), chosen = order[at];
+            order[at] = order[i];
+            order[i] = chosen;
+            index[b * m + i] = b * n + chosen;
+        }
+    }
+    lb_tensor *out = index && order ? lb_part_indices(t, 2, (int64_t[]){rows, m}, index) : lb_inert(t);
+    lb_free(index);
+    lb_free(order);
+    return out;
+}
+
 static void dynamic_temperature(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     const lb_tensor *step = a->in[0];
@@ -215,4 +237,4 @@ static const lb_component components[] = {
     LB_COMPONENT_END};
 
 LB_METHOD(trg) = {.id = "trg", .title = "the graph of the nearest tokens, locally, globally and within a picture", .source = "arXiv:2306.12442 (reconstructed where the specification says so)", .params = params, .params_size = sizeof(options),
-                  .group = "relation feature", .needs = "student:tokens teacher:tokens student:logits teacher:logits label", .weights = "proj_weight[E,D] proj_bias[E]", .before_step = before_step, .components = components, .verified = LB_VERIFIED_EQUATIONS};
+                  .group = "relation feature", .needs = "student:tokens teacher:tokens student:logits teacher:logits label", .weights = "proj_weight[E,D] proj_bias[E]", .draw = draw, .before_step = before_step, .components = components, .verified = LB_VERIFIED_EQUATIONS};
