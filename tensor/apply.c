@@ -237,6 +237,18 @@ static bool wants_grad(const lb_tape *t, const lb_call *c) {
     return false;
 }
 
+void lb_tape_watch(lb_tape *t, void (*seen)(void *ctx, const lb_call *call), void *ctx) {
+    t->seen = seen;
+    t->seen_ctx = ctx;
+}
+
+static void tell(const lb_tape *t, const lb_call *c, lb_tensor *const *source, int results) {
+    lb_call told = *c;
+    memcpy(told.in, source, sizeof told.in);
+    told.nout = results;
+    t->seen(t->seen_ctx, &told);
+}
+
 static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) {
     lbi_bound b;
     lb_tensor *source[LB_OP_MAX_IN];
@@ -252,6 +264,7 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
     if (c->op->flops) t->flops += c->op->flops(c);
     if (t->check_nan && t->code == LB_OK) check_nan(t, c, s->results);
     if (t->trace) lbi_trace(c, "", start);
+    if (t->seen && t->code == LB_OK) tell(t, c, source, s->results);
     if (grad && t->code == LB_OK) lbi_record(t, s, c, source, params_size);
     for (int i = 0; copied && i < c->nin; i++)
         if ((copied & 1u << i) && ((lbi_held *)c->in[i])->uses == 0) lbi_drop(t, (lbi_held *)c->in[i]);

@@ -3,19 +3,14 @@
  * biases go. Inputs in this order: q [N,H,L,D], k [N,G,S,D], (v [N,G,S,E],) then bias, mask, relative. Private to tensor/. */
 #ifndef LB_TENSOR_ATTEND_H
 #define LB_TENSOR_ATTEND_H
+#include "tensor/calls.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 LB_BEGIN
 
 enum { LBI_ATTEND_ROWS = 64, LBI_ATTEND_KEYS = 256 }; /* a tile of scores: 64 KB of floats */
 
-/* The params of both ops: those of lb_attention_spec, with the scale filled in and the key of the dropout drawn. */
-typedef struct lbi_attend_options {
-    double scale, softcap, dropout;
-    int64_t window, prefix, shift;
-    uint32_t key[2];
-    bool causal, merge;
-} lbi_attend_options;
+typedef lb_attend_params lbi_attend_options;
 
 /* Rows of a tensor [N,H,rows,width] as gemm takes them: row r of map (n, h) at data + n step_n + h step_h + r ld, or, transposed, element
  * (r, c) there + c ld + r. */

@@ -4,16 +4,12 @@
  * (Dumoulin, Visin, arXiv:1603.07285, section 4). So what makes conv2d and conv3d fast makes all of them fast. Private to tensor/. */
 #ifndef LB_TENSOR_CONVS_H
 #define LB_TENSOR_CONVS_H
+#include "tensor/calls.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 LB_BEGIN
 
-/* Parameters of conv2d, and of conv1d, which looks at what belongs to w. */
-typedef struct lbi_conv_options {
-    lb_conv_spec spec;
-    lb_act act;
-    bool exact; /* lb_conv2d_exact */
-} lbi_conv_options;
+typedef lb_conv_params lbi_conv_options;
 
 /* Parameters of conv_transpose2d, and of conv_transpose1d. */
 typedef struct lbi_transposed_options {

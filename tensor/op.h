@@ -87,6 +87,9 @@ struct lb_op {
 LB_API lb_tensor *lb_apply(lb_tape *t, const lb_op *op, const void *params, size_t params_size, int nin, lb_tensor *const *in);
 LB_API void lb_apply_n(lb_tape *t, const lb_op *op, const void *params, size_t params_size, int nin, lb_tensor *const *in, int nout, lb_tensor **out);
 
+/** Tells of each call that the tape makes from now on, when it has run: inputs as they were given, results without saved extras, all alive. NULL ends it. */
+LB_API void lb_tape_watch(lb_tape *t, void (*seen)(void *ctx, const lb_call *call), void *ctx);
+
 /** Scratch for the length of a forward or backward call, 64-byte aligned; fails the tape and returns NULL without memory.
  *  Freed by the tape when the call ends. */
 LB_API void *lb_scratch(lb_call *c, size_t bytes);

@@ -137,6 +137,8 @@ struct lb_tape {
     bool in_backward, again; /* again: lb_tape_again */
     int64_t calls;
     double flops;
+    void (*seen)(void *ctx, const lb_call *call); /* lb_tape_watch */
+    void *seen_ctx;
 };
 
 static inline lbi_held *lbi_held_of(const lb_tape *t, lb_tensor *x) {

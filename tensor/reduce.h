@@ -3,14 +3,12 @@
  * parameters of such an op begin with lbi_over. How the values are made: tensor/ops/fold.h, tensor/extreme.h. Private to tensor/. */
 #ifndef LB_TENSOR_REDUCE_H
 #define LB_TENSOR_REDUCE_H
+#include "tensor/calls.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 LB_BEGIN
 
-typedef struct lbi_over {
-    int first, count; /* axes first, first + 1, ...; first < 0 counts from the end; count 0 = all axes */
-    bool keep;        /* they stay, with size 1 */
-} lbi_over;
+typedef lb_over_params lbi_over;
 
 /* x seen as [outer, n, inner], n being the axes that go. For a call that has its shapes. */
 lbi_axes lbi_over_axes(const lb_call *c);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = x + s; dx = g. */
+#include "tensor/calls.h"
 #include "tensor/ops/elementwise.h"
 
-struct add_scalar {
-    lb_real s;
-};
-
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    const struct add_scalar *p = params;
+    const lb_number_params *p = params;
     return x + p->s;
 }
 
@@ -18,15 +15,15 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
 LBI_UNARY_ROW(row, value)
 LBI_UNARY_BACK(back, slope)
 
-static const struct add_scalar one = {0.75};
+static const lb_number_params one = {0.75};
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
 
 LB_OP(add_scalar) = {.id = "add_scalar", .title = "plus a number", .source = "calculus", .sig = "x[...] -> y[...]",
-                     .math = "y = x + s", .params_size = sizeof(struct add_scalar), .flags = LB_OP_STRIDED | LB_OP_SETS,
+                     .math = "y = x + s", .params_size = sizeof(lb_number_params), .flags = LB_OP_STRIDED | LB_OP_SETS,
                      .reads = 0, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                      .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_add_scalar(lb_tape *t, lb_tensor *x, double s) {
-    struct add_scalar p = {s};
+    lb_number_params p = {s};
     return lb_apply(t, &lb_op_add_scalar, &p, sizeof p, 1, &x);
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y[n,c,...] = act(scale[c] x[n,c,...] + shift[c]). Batch norm in evaluation is this with scale = gamma / sqrt(var + eps),
  * shift = beta - mean scale. With g' = g act'(y): dx = scale g', dscale = sum g' x, dshift = sum g'. */
+#include "tensor/calls.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    lb_act act;
-} options;
+typedef lb_act_params options;
 
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0];

@@ -5,14 +5,13 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    double eps;
-} options;
+typedef lb_eps_params options;
 
 enum { WIDTH = 128, RUN = 16 }; /* places of a block; channels summed in the maths type before they go to double */
 

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = tensors one after another along an axis; each dx = its part of g. More than eight are joined in groups. */
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-struct concat {
-    int axis;
-};
-
 static bool shape(lb_call *c) {
-    const struct concat *p = c->params;
+    const lb_axis_params *p = c->params;
     const lb_tensor *first = c->in[0];
     lb_tensor *y = c->out[0];
     int axis = lbi_axis(c, p->axis, first->rank);
@@ -41,7 +38,7 @@ static lb_tensor part_of(const lb_tensor *whole, const lb_tensor *x, int axis, i
 }
 
 static void forward(lb_call *c) {
-    const struct concat *p = c->params;
+    const lb_axis_params *p = c->params;
     int axis = p->axis < 0 ? p->axis + c->in[0]->rank : p->axis;
     int64_t at = 0;
     for (int i = 0; i < c->nin; i++) {
@@ -52,7 +49,7 @@ static void forward(lb_call *c) {
 }
 
 static void backward(lb_call *c) {
-    const struct concat *p = c->params;
+    const lb_axis_params *p = c->params;
     int axis = p->axis < 0 ? p->axis + c->in[0]->rank : p->axis;
     int64_t at = 0;
     for (int i = 0; i < c->nin; i++) {
@@ -62,7 +59,7 @@ static void backward(lb_call *c) {
     }
 }
 
-static const struct concat last = {-1}, first = {0};
+static const lb_axis_params last = {-1}, first = {0};
 static const lb_op_case cases[] = {
     {.name = "last", .rank = {2, 2, -1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {3, 2}}, .params = &last},
     {.name = "first", .rank = {2, 2, 2, -1, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {1, 5}, {0, 5}}, .params = &first},
@@ -74,7 +71,7 @@ LB_OP(concat) = {.id = "concat",
                  .source = "NumPy concatenate",
                  .sig = "a b? c? d? e? f? g? h? i? j? -> y",
                  .math = "y = [a, b, ...]",
-                 .params_size = sizeof(struct concat),
+                 .params_size = sizeof(lb_axis_params),
                  .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,
                  .shape = shape,
                  .forward = forward,
@@ -83,7 +80,7 @@ LB_OP(concat) = {.id = "concat",
                  .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_concat(lb_tape *t, int n, lb_tensor *const *x, int axis) {
-    struct concat p = {axis};
+    lb_axis_params p = {axis};
     lb_tensor *group[LB_OP_MAX_IN];
     if (n < 1) return lb_tape_fail(t, LB_E_ARG, "concat of no tensors");
     if (n <= LB_OP_MAX_IN) return lb_apply(t, &lb_op_concat, &p, sizeof p, n, x);

@@ -3,13 +3,12 @@
  * dx = rstd (h - mean(h) - xh mean(h xh)), dgamma = sum g xh, dbeta = sum g. Sums of up to 4096 numbers in the maths type, of
  * those in double. */
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    double eps;
-} options;
+typedef lb_eps_params options;
 
 static int64_t rows_of(const lb_call *c) {
     const lb_tensor *x = c->in[0];

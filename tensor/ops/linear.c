@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = act(x W^T + b) over the last axis. With g' = g act'(y): dx = g' W, dW = g'^T x, db = sum of g' over rows.
  * An activation whose slope needs its input (GELU, SiLU) is fused only when no gradient is recorded. */
+#include "tensor/calls.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/loops.h"
@@ -8,9 +9,7 @@
 #include "tensor/ops.h"
 #include "tensor/precision.h"
 
-typedef struct options {
-    lb_act act;
-} options;
+typedef lb_act_params options;
 
 static void forward(lb_call *c) {
     const options *o = c->params;

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = value where mask is not 0, else x; dx = g where mask is 0. mask: numbers of the maths type, or i64, broadcast to x. */
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/ops/elementwise.h"
-
-struct masked_fill {
-    lb_real value;
-};
 
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0], *m = c->in[1];
@@ -46,7 +43,7 @@ LBI_LEVELS static void add_int(const void *value, int64_t n, char *const *p, con
 }
 
 static void forward(lb_call *c) {
-    const struct masked_fill *p = c->params;
+    const lb_fill_params *p = c->params;
     const lb_tensor *x[] = {c->out[0], c->in[0], c->in[1]};
     lbi_walk(c->out[0]->rank, c->out[0]->shape, 3, x, c->in[1]->dtype == LB_I64 ? row_int : row_real, &p->value);
 }
@@ -64,7 +61,7 @@ static void zero_or_one(void *const *data, const int64_t *numel) {
     for (int64_t i = 0; i < numel[1]; i++) ((lb_real *)data[1])[i] = ((lb_real *)data[1])[i] > 0;
 }
 
-static const struct masked_fill minus = {-7};
+static const lb_fill_params minus = {-7};
 static const lb_op_case cases[] = {
     {.name = "same", .rank = {2, 2}, .shape = {{3, 5}, {3, 5}}, .params = &minus, .fill = zero_or_one},
     {.name = "keys", .rank = {4, 4}, .shape = {{2, 2, 3, 5}, {2, 1, 1, 5}}, .params = &minus, .fill = zero_or_one},
@@ -76,7 +73,7 @@ LB_OP(masked_fill) = {.id = "masked_fill",
                       .source = "torch.masked_fill",
                       .sig = "x mask -> y",
                       .math = "y = mask ? value : x",
-                      .params_size = sizeof(struct masked_fill),
+                      .params_size = sizeof(lb_fill_params),
                       .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE | LB_OP_NONSMOOTH | LB_OP_INF_OK,
                       .reads = LB_READS_IN(1),
                       .shape = shape,
@@ -86,6 +83,6 @@ LB_OP(masked_fill) = {.id = "masked_fill",
                       .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_masked_fill(lb_tape *t, lb_tensor *x, lb_tensor *mask, double value) {
-    struct masked_fill p = {(lb_real)value};
+    lb_fill_params p = {(lb_real)value};
     return lb_apply(t, &lb_op_masked_fill, &p, sizeof p, 2, (lb_tensor *[]){x, mask});
 }

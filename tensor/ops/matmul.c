@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Y = op(A) op(B) over the last two axes; leading axes broadcast. With A' = op(A), B' = op(B): dA' = G B'^T, dB' = A'^T G. */
+#include "tensor/calls.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 #include "tensor/precision.h"
 
-typedef struct options {
-    bool trans_a, trans_b;
-} options;
+typedef lb_matmul_params options;
 
 typedef struct plan {
     int64_t m, n, k, batch;

@@ -2,15 +2,13 @@
 /* y = x / max(n, eps) along one axis, n = (sum |x|^p)^(1/p) with p = 1 or 2. With n > eps: dx = (g - s (g . y)) / n, s = y for p = 2, sign(x) for
  * p = 1; else dx = g / eps. Sums in double. */
 #include <math.h>
+#include "tensor/calls.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    double eps;
-    int axis, p;
-} options;
+typedef lb_normalize_params options;
 
 enum { WIDTH = 64, BLOCK = 4096 }; /* columns side by side; elements summed in the maths type, blocks in double */
 

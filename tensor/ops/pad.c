@@ -2,17 +2,12 @@
 /* y = x with before[i] and after[i] elements put around axis i, taken away where negative. What is put there: a constant; x mirrored
  * without its edge (fewer than x has); its edge; or x going round. dx = each element of g added where it came from. */
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-struct pad {
-    int64_t before[LB_MAX_RANK], after[LB_MAX_RANK];
-    double value;
-    lb_pad_mode mode;
-};
-
 static bool shape(lb_call *c) {
-    const struct pad *p = c->params;
+    const lb_pad_params *p = c->params;
     lb_tensor *y = c->out[0];
     y->dtype = c->in[0]->dtype;
     y->rank = c->in[0]->rank;
@@ -34,7 +29,7 @@ static bool shape(lb_call *c) {
 
 /* The elements of `whole` (x, or y) that both have. */
 static lb_tensor common(const lb_call *c, const lb_tensor *whole, bool of_y) {
-    const struct pad *p = c->params;
+    const lb_pad_params *p = c->params;
     lb_tensor part = *whole;
     int64_t at = 0;
     for (int i = 0; i < whole->rank; i++) {
@@ -65,7 +60,7 @@ static int64_t place_of(lb_pad_mode mode, int64_t i, int64_t n) {
 }
 
 static bool make_places(lb_call *c, const lb_tensor *x, const lb_tensor *y, places *m) {
-    const struct pad *p = c->params;
+    const lb_pad_params *p = c->params;
     int64_t total = 0, step = 1;
     m->rank = x->rank;
     m->outer = m->inner_x = m->inner_y = 1;
@@ -108,7 +103,7 @@ static void run(const void *ctx, int64_t first, int64_t last) {
 }
 
 static void forward(lb_call *c) {
-    const struct pad *p = c->params;
+    const lb_pad_params *p = c->params;
     if (p->mode == LB_PAD_CONSTANT || c->in[0]->rank == 0) {
         lb_tensor to = common(c, c->out[0], true), from = common(c, c->in[0], false);
         lbi_fill(c->out[0], p->value);
@@ -120,7 +115,7 @@ static void forward(lb_call *c) {
 }
 
 static void backward(lb_call *c) {
-    const struct pad *p = c->params;
+    const lb_pad_params *p = c->params;
     if (c->fresh[0]) lbi_fill(c->gin[0], 0);
     if (p->mode == LB_PAD_CONSTANT || c->in[0]->rank == 0) {
         lb_tensor from = common(c, c->gout[0], true), to = common(c, c->gin[0], false);
@@ -131,7 +126,7 @@ static void backward(lb_call *c) {
     if (lb_numel(c->gout[0]) > 0 && make_places(c, c->gin[0], c->gout[0], &m)) lbi_split(m.outer, m.inner_y, run, &m);
 }
 
-static const struct pad both = {{1, 0}, {2, 3}, 0.5, LB_PAD_CONSTANT}, none = {{0}, {0}, 0, LB_PAD_CONSTANT}, crop = {{-1, 2}, {1, -3}, 0.5, LB_PAD_CONSTANT},
+static const lb_pad_params both = {{1, 0}, {2, 3}, 0.5, LB_PAD_CONSTANT}, none = {{0}, {0}, 0, LB_PAD_CONSTANT}, crop = {{-1, 2}, {1, -3}, 0.5, LB_PAD_CONSTANT},
                         front = {{0, 2, 0}, {0, 0, 0}, -1, LB_PAD_CONSTANT}, mirror = {{0, 2, 1}, {0, 1, 3}, 0, LB_PAD_REFLECT},
                         edge = {{0, 2, -1}, {0, 4, 3}, 0, LB_PAD_REPLICATE}, turn = {{1, 2, 3}, {0, 1, 4}, 0, LB_PAD_CIRCULAR};
 static const lb_op_case cases[] = {
@@ -147,11 +142,11 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(pad) = {.id = "pad", .title = "a constant or its own values around it", .source = "torch.nn.functional.pad", .sig = "x -> y",
-              .math = "y = x, something outside", .params_size = sizeof(struct pad),
+              .math = "y = x, something outside", .params_size = sizeof(lb_pad_params),
               .flags = LB_OP_SETS | LB_OP_ANY_TYPE | LB_OP_INF_OK, .shape = shape, .forward = forward,
               .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
-static lb_tensor *put_around(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, struct pad p) {
+static lb_tensor *put_around(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, lb_pad_params p) {
     for (int i = 0; x && i < x->rank; i++) {
         p.before[i] = before[i];
         p.after[i] = after[i];
@@ -160,9 +155,9 @@ static lb_tensor *put_around(lb_tape *t, lb_tensor *x, const int64_t *before, co
 }
 
 lb_tensor *lb_pad(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, double value) {
-    return put_around(t, x, before, after, (struct pad){.value = value});
+    return put_around(t, x, before, after, (lb_pad_params){.value = value});
 }
 
 lb_tensor *lb_pad_with(lb_tape *t, lb_tensor *x, const int64_t *before, const int64_t *after, lb_pad_mode mode) {
-    return put_around(t, x, before, after, (struct pad){.mode = mode});
+    return put_around(t, x, before, after, (lb_pad_params){.mode = mode});
 }

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = x with its axes in another order: axis i of y is axis order[i] of x; dx = g back in the old order. Shares memory. */
+#include "tensor/calls.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-struct permute {
-    int order[LB_MAX_RANK];
-};
-
 static bool shape(lb_call *c) {
-    const struct permute *p = c->params;
+    const lb_permute_params *p = c->params;
     const lb_tensor *x = c->in[0];
     lb_tensor *y = c->out[0];
     uint32_t seen = 0;
@@ -28,7 +25,7 @@ static bool shape(lb_call *c) {
 }
 
 static void backward(lb_call *c) {
-    const struct permute *p = c->params;
+    const lb_permute_params *p = c->params;
     lb_tensor g = *c->gout[0];
     for (int i = 0; i < g.rank; i++) {
         int to = p->order[i] < 0 ? p->order[i] + g.rank : p->order[i];
@@ -38,7 +35,7 @@ static void backward(lb_call *c) {
     lbi_add_view(c->gin[0], &g, 1, c->fresh[0]);
 }
 
-static const struct permute swap = {{1, 0}}, turn = {{2, 0, -2}}, heads = {{0, 2, 1, 3}};
+static const lb_permute_params swap = {{1, 0}}, turn = {{2, 0, -2}}, heads = {{0, 2, 1, 3}};
 static const lb_op_case cases[] = {
     {.name = "swap", .rank = {2}, .shape = {{3, 5}}, .params = &swap},
     {.name = "turn", .rank = {3}, .shape = {{2, 3, 4}}, .params = &turn},
@@ -52,7 +49,7 @@ LB_OP(permute) = {.id = "permute",
                   .source = "NumPy transpose",
                   .sig = "x -> y",
                   .math = "y[i_order] = x[i]",
-                  .params_size = sizeof(struct permute),
+                  .params_size = sizeof(lb_permute_params),
                   .flags = LB_OP_VIEW | LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,
                   .shape = shape,
                   .backward = backward,
@@ -60,7 +57,7 @@ LB_OP(permute) = {.id = "permute",
                   .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_permute(lb_tape *t, lb_tensor *x, const int *order) {
-    struct permute p = {{0}};
+    lb_permute_params p = {{0}};
     for (int i = 0; x && i < x->rank; i++) p.order[i] = order[i];
     return lb_apply(t, &lb_op_permute, &p, sizeof p, 1, &x);
 }

@@ -3,15 +3,14 @@
  * dgamma = sum over rows of g xh. Sums in double. */
 #include <math.h>
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    double eps;
-} options;
+typedef lb_eps_params options;
 
 enum { BLOCK = 4096, PIECE = 64 }; /* numbers summed in the maths type, blocks of them in double; rows of a piece */
 

@@ -3,13 +3,9 @@
  * count from the end, both are cut to the size; INT64_MAX = to the end. dx = g at those places, 0 elsewhere. Shares memory. */
 #include <math.h>
 #include <string.h>
+#include "tensor/calls.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
-
-struct slice {
-    int axis;
-    int64_t start, stop, step;
-};
 
 static int64_t bound(int64_t at, int64_t n) {
     if (at < 0) at += n;
@@ -17,7 +13,7 @@ static int64_t bound(int64_t at, int64_t n) {
 }
 
 /* The part of `whole` (x, or the gradient of x) that the slice is. */
-static void part_of(lb_tensor *part, const lb_tensor *whole, const struct slice *p) {
+static void part_of(lb_tensor *part, const lb_tensor *whole, const lb_slice_params *p) {
     int axis = p->axis < 0 ? p->axis + whole->rank : p->axis;
     int64_t n = whole->shape[axis], first = bound(p->start, n), last = bound(p->stop, n);
     part->dtype = whole->dtype;
@@ -32,7 +28,7 @@ static void part_of(lb_tensor *part, const lb_tensor *whole, const struct slice 
 }
 
 static bool shape(lb_call *c) {
-    const struct slice *p = c->params;
+    const lb_slice_params *p = c->params;
     if (lbi_axis(c, p->axis, c->in[0]->rank) < 0) return false;
     if (p->step < 1) {
         lb_tape_fail(c->tape, LB_E_ARG, "step %lld, expected 1 or more", (long long)p->step);
@@ -49,7 +45,7 @@ static void backward(lb_call *c) {
     lbi_add_view(&part, c->gout[0], 1, false);
 }
 
-static const struct slice tail = {-1, -2, INT64_MAX, 1}, every = {0, 1, 100, 2}, nothing = {1, 4, 2, 1}, all = {0, 0, INT64_MAX, 1};
+static const lb_slice_params tail = {-1, -2, INT64_MAX, 1}, every = {0, 1, 100, 2}, nothing = {1, 4, 2, 1}, all = {0, 0, INT64_MAX, 1};
 static const lb_op_case cases[] = {
     {.name = "tail", .rank = {2}, .shape = {{3, 5}}, .params = &tail},
     {.name = "every", .rank = {3}, .shape = {{6, 2, 3}}, .params = &every},
@@ -63,7 +59,7 @@ LB_OP(slice) = {.id = "slice",
                 .source = "NumPy basic indexing",
                 .sig = "x -> y",
                 .math = "y = x[start:stop:step]",
-                .params_size = sizeof(struct slice),
+                .params_size = sizeof(lb_slice_params),
                 .flags = LB_OP_VIEW | LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,
                 .shape = shape,
                 .backward = backward,
@@ -71,7 +67,7 @@ LB_OP(slice) = {.id = "slice",
                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_slice(lb_tape *t, lb_tensor *x, int axis, int64_t start, int64_t stop, int64_t step) {
-    struct slice p = {axis, start, stop, step};
+    lb_slice_params p = {axis, start, stop, step};
     return lb_apply(t, &lb_op_slice, &p, sizeof p, 1, &x);
 }
 

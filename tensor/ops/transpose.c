@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = x with axes a and b swapped; dx = g with them swapped back. Shares memory. */
+#include "tensor/calls.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
-
-struct transpose {
-    int a, b;
-};
 
 static void swap_axes(lb_tensor *x, int a, int b) {
     int64_t size = x->shape[a], step = x->stride[a];
@@ -16,7 +13,7 @@ static void swap_axes(lb_tensor *x, int a, int b) {
 }
 
 static bool shape(lb_call *c) {
-    const struct transpose *p = c->params;
+    const lb_transpose_params *p = c->params;
     const lb_tensor *x = c->in[0];
     lb_tensor *y = c->out[0];
     int a = lbi_axis(c, p->a, x->rank), b = a < 0 ? -1 : lbi_axis(c, p->b, x->rank);
@@ -33,13 +30,13 @@ static bool shape(lb_call *c) {
 }
 
 static void backward(lb_call *c) {
-    const struct transpose *p = c->params;
+    const lb_transpose_params *p = c->params;
     lb_tensor g = *c->gout[0];
     swap_axes(&g, p->a < 0 ? p->a + g.rank : p->a, p->b < 0 ? p->b + g.rank : p->b);
     lbi_add_view(c->gin[0], &g, 1, c->fresh[0]);
 }
 
-static const struct transpose last = {-1, -2}, outer = {0, 2};
+static const lb_transpose_params last = {-1, -2}, outer = {0, 2};
 static const lb_op_case cases[] = {
     {.name = "plane", .rank = {2}, .shape = {{3, 5}}, .params = &last},
     {.name = "batch", .rank = {3}, .shape = {{2, 3, 4}}, .params = &last},
@@ -53,7 +50,7 @@ LB_OP(transpose) = {.id = "transpose",
                     .source = "NumPy swapaxes",
                     .sig = "x -> y",
                     .math = "y = x^T",
-                    .params_size = sizeof(struct transpose),
+                    .params_size = sizeof(lb_transpose_params),
                     .flags = LB_OP_VIEW | LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,
                     .shape = shape,
                     .backward = backward,
@@ -61,6 +58,6 @@ LB_OP(transpose) = {.id = "transpose",
                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_transpose(lb_tape *t, lb_tensor *x, int a, int b) {
-    struct transpose p = {a, b};
+    lb_transpose_params p = {a, b};
     return lb_apply(t, &lb_op_transpose, &p, sizeof p, 1, &x);
 }

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What each op is in ONNX's operators, opset 17 (onnx/onnx, docs/Operators.md). */
+#include <string.h>
+#include "cli/export.h"
+#include "tensor/calls.h"
+
+static const double HIDDEN = -1e30; /* a score that softmax makes 0 */
+
+static const cli_value *value(const cli_graph *g, int i) { return &g->trace->values[i]; }
+static const char *in(cli_graph *g, const cli_traced *c, int i) { return i < c->nin && c->in[i] >= 0 ? cli_graph_value(g, c->in[i]) : NULL; }
+static const char *out(cli_graph *g, const cli_traced *c) { return cli_graph_value(g, c->out[0]); }
+static int rank(const cli_graph *g, const cli_traced *c) { return value(g, c->in[0])->rank; }
+static int from_front(int axis, int n) { return axis < 0 ? axis + n : axis; }
+
+static void refuse(cli_graph *g, const cli_traced *c, const char *what) {
+    if (g->st == LB_OK) g->st = lb_fail(LB_E_UNSUPPORTED, "export: op '%s'%s%s has no counterpart in ONNX that is written here", c->op->id, *what ? " with " : "", what);
+}
+
+static const char *transpose(cli_graph *g, const char *x, const char *to, int n, const int64_t *perm) {
+    const char *y = cli_graph_node(g, "Transpose", to, 1, x);
+    lb_onnx_file_ints(g->onnx, "perm", n, perm);
+    return y;
+}
+
+/* The last two axes of a value of n axes changed places. */
+static const char *turned(cli_graph *g, const char *x, int n) {
+    int64_t perm[LB_MAX_RANK];
+    for (int d = 0; d < n; d++) perm[d] = d;
+    perm[n - 1] = n - 2;
+    perm[n - 2] = n - 1;
+    return transpose(g, x, NULL, n, perm);
+}
+
+static const char *cast(cli_graph *g, const char *x, const char *to, int type) {
+    const char *y = cli_graph_node(g, "Cast", to, 1, x);
+    lb_onnx_file_int(g->onnx, "to", type);
+    return y;
+}
+enum { ONNX_F32 = 1, ONNX_I64 = 7, ONNX_BOOL = 9 };
+
+/* ---- activations ---- */
+
+static const char *gelu(cli_graph *g, const char *x, const char *to) {
+    const char *e = cli_graph_node(g, "Erf", NULL, 1, cli_graph_node(g, "Mul", NULL, 2, x, cli_graph_real(g, 0.70710678118654752)));
+    const char *half = cli_graph_node(g, "Mul", NULL, 2, x, cli_graph_real(g, 0.5));
+    return cli_graph_node(g, "Mul", to, 2, half, cli_graph_node(g, "Add", NULL, 2, e, cli_graph_real(g, 1)));
+}
+
+/* x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+static const char *gelu_tanh(cli_graph *g, const char *x, const char *to) {
+    const char *cube = cli_graph_node(g, "Mul", NULL, 2, cli_graph_node(g, "Mul", NULL, 2, x, x), x);
+    const char *sum = cli_graph_node(g, "Add", NULL, 2, x, cli_graph_node(g, "Mul", NULL, 2, cube, cli_graph_real(g, 0.044715)));
+    const char *t = cli_graph_node(g, "Tanh", NULL, 1, cli_graph_node(g, "Mul", NULL, 2, sum, cli_graph_real(g, 0.79788456080286536)));
+    const char *half = cli_graph_node(g, "Mul", NULL, 2, x, cli_graph_real(g, 0.5));
+    return cli_graph_node(g, "Mul", to, 2, half, cli_graph_node(g, "Add", NULL, 2, t, cli_graph_real(g, 1)));
+}
+
+static const char *times_sigmoid(cli_graph *g, const char *x, double scale, const char *to) {
+    const char *scaled = scale == 1 ? x : cli_graph_node(g, "Mul", NULL, 2, x, cli_graph_real(g, scale));
+    return cli_graph_node(g, "Mul", to, 2, x, cli_graph_node(g, "Sigmoid", NULL, 1, scaled));
+}
+
+static const char *hardsigmoid(cli_graph *g, const char *x, const char *to) {
+    const char *y = cli_graph_node(g, "HardSigmoid", to, 1, x);
+    lb_onnx_file_real(g->onnx, "alpha", 1.0 / 6);
+    lb_onnx_file_real(g->onnx, "beta", 0.5);
+    return y;
+}
+
+static const char *activate(cli_graph *g, const char *x, lb_act act, const char *to) {
+    switch (act) {
+    case LB_ACT_NONE: return cli_graph_node(g, "Identity", to, 1, x);
+    case LB_ACT_RELU: return cli_graph_node(g, "Relu", to, 1, x);
+    case LB_ACT_RELU6: return cli_graph_node(g, "Clip", to, 3, x, cli_graph_real(g, 0), cli_graph_real(g, 6));
+    case LB_ACT_GELU: return gelu(g, x, to);
+    case LB_ACT_GELU_TANH: return gelu_tanh(g, x, to);
+    case LB_ACT_SILU: return times_sigmoid(g, x, 1, to);
+    case LB_ACT_SIGMOID: return cli_graph_node(g, "Sigmoid", to, 1, x);
+    case LB_ACT_TANH: return cli_graph_node(g, "Tanh", to, 1, x);
+    case LB_ACT_HARDSWISH: return cli_graph_node(g, "HardSwish", to, 1, x);
+    case LB_ACT_HARDSIGMOID: return hardsigmoid(g, x, to);
+    case LB_ACT_GELU_QUICK: return times_sigmoid(g, x, 1.702, to);
+    }
+    return x;
+}
+
+static const struct {
+    const char *id;
+    lb_act act;
+} activations[] = {{"relu", LB_ACT_RELU},       {"relu6", LB_ACT_RELU6}, {"gelu", LB_ACT_GELU},           {"gelu_tanh", LB_ACT_GELU_TANH},     {"silu", LB_ACT_SILU},
+                   {"sigmoid", LB_ACT_SIGMOID}, {"tanh", LB_ACT_TANH},   {"hardswish", LB_ACT_HARDSWISH}, {"hardsigmoid", LB_ACT_HARDSIGMOID}, {"gelu_quick", LB_ACT_GELU_QUICK}};
+
+/* Ops that are one operator with the same inputs. */
+static const char *const same[][2] = {{"abs", "Abs"}, {"add", "Add"}, {"ceil", "Ceil"}, {"contiguous", "Identity"}, {"cos", "Cos"}, {"div", "Div"}, {"erf", "Erf"}, {"exp", "Exp"}, {"floor", "Floor"},
+                                      {"log", "Log"}, {"maximum", "Max"}, {"minimum", "Min"}, {"mul", "Mul"}, {"neg", "Neg"}, {"pow", "Pow"}, {"reciprocal", "Reciprocal"}, {"sign", "Sign"},
+                                      {"sin", "Sin"}, {"softplus", "Softplus"}, {"sqrt", "Sqrt"}, {"sub", "Sub"}};
+
+/* ---- linear algebra ---- */
+
+static void linear(cli_graph *g, const cli_traced *c) {
+    const lb_act_params *p = c->params;
+    const char *x = in(g, c, 0), *w = in(g, c, 1), *b = in(g, c, 2), *last = p->act ? NULL : out(g, c), *y;
+    if (rank(g, c) == 2) {
+        y = cli_graph_node(g, "Gemm", last, b ? 3 : 2, x, w, b);
+        lb_onnx_file_int(g->onnx, "transB", 1);
+    } else {
+        y = cli_graph_node(g, "MatMul", b ? NULL : last, 2, x, turned(g, w, 2));
+        if (b) y = cli_graph_node(g, "Add", last, 2, y, b);
+    }
+    if (p->act) activate(g, y, p->act, out(g, c));
+}
+
+static void matmul(cli_graph *g, const cli_traced *c) {
+    const lb_matmul_params *p = c->params;
+    const char *a = in(g, c, 0), *b = in(g, c, 1);
+    if (p->trans_a) a = turned(g, a, value(g, c->in[0])->rank);
+    if (p->trans_b) b = turned(g, b, value(g, c->in[1])->rank);
+    cli_graph_node(g, "MatMul", out(g, c), 2, a, b);
+}
+
+static void conv2d(cli_graph *g, const cli_traced *c) {
+    const lb_conv_params *p = c->params;
+    const lb_conv_spec *s = &p->spec;
+    const char *b = in(g, c, 2), *y = cli_graph_node(g, "Conv", p->act ? NULL : out(g, c), b ? 3 : 2, in(g, c, 0), in(g, c, 1), b);
+    lb_onnx_file_ints(g->onnx, "strides", 2, (int64_t[]){s->stride_h ? s->stride_h : 1, s->stride_w ? s->stride_w : 1});
+    lb_onnx_file_ints(g->onnx, "pads", 4, (int64_t[]){s->pad_t, s->pad_l, s->pad_b, s->pad_r});
+    lb_onnx_file_ints(g->onnx, "dilations", 2, (int64_t[]){s->dilation_h ? s->dilation_h : 1, s->dilation_w ? s->dilation_w : 1});
+    lb_onnx_file_int(g->onnx, "group", s->groups ? s->groups : 1);
+    if (p->act) activate(g, y, p->act, out(g, c));
+}
+
+static void max_pool(cli_graph *g, const cli_traced *c) {
+    const lb_window *w = c->params;
+    int n = rank(g, c) - 2;
+    int64_t pads[6], stride[3], dilation[3];
+    for (int i = 0; i < n; i++) {
+        pads[i] = w->before[i];
+        pads[n + i] = w->after[i];
+        stride[i] = w->stride[i] ? w->stride[i] : 1;
+        dilation[i] = w->dilation[i] ? w->dilation[i] : 1;
+    }
+    cli_graph_node(g, "MaxPool", out(g, c), 1, in(g, c, 0));
+    lb_onnx_file_ints(g->onnx, "kernel_shape", n, w->size);
+    lb_onnx_file_ints(g->onnx, "strides", n, stride);
+    lb_onnx_file_ints(g->onnx, "pads", 2 * n, pads);
+    lb_onnx_file_ints(g->onnx, "dilations", n, dilation);
+    lb_onnx_file_int(g->onnx, "ceil_mode", w->ceil);
+}
+
+static void adaptive_avg_pool(cli_graph *g, const cli_traced *c) {
+    const cli_value *x = value(g, c->in[0]), *y = value(g, c->out[0]);
+    int64_t size[3];
+    for (int d = 2; d < x->rank; d++) {
+        if (y->shape[d] == 0 || x->shape[d] % y->shape[d]) {
+            refuse(g, c, "cells of different sizes");
+            return;
+        }
+        size[d - 2] = x->shape[d] / y->shape[d];
+    }
+    cli_graph_node(g, "AveragePool", out(g, c), 1, in(g, c, 0));
+    lb_onnx_file_ints(g->onnx, "kernel_shape", x->rank - 2, size);
+    lb_onnx_file_ints(g->onnx, "strides", x->rank - 2, size);
+}
+
+/* ---- norms ---- */
+
+static const char *ones(cli_graph *g, int64_t n) {
+    const char *one = cli_graph_real(g, 1);
+    return cli_graph_node(g, "Expand", NULL, 2, one, cli_graph_ints(g, 1, &n));
+}
+
+static const char *layer_norm_of(cli_graph *g, const cli_traced *c, const char *x, int64_t width, const char *to) {
+    const lb_eps_params *p = c->params;
+    const char *gamma = in(g, c, 1), *beta = in(g, c, 2);
+    if (!gamma) gamma = ones(g, width);
+    const char *y = cli_graph_node(g, "LayerNormalization", to, beta ? 3 : 2, x, gamma, beta);
+    lb_onnx_file_int(g->onnx, "axis", -1);
+    lb_onnx_file_real(g->onnx, "epsilon", p->eps);
+    return y;
+}
+
+static void layer_norm(cli_graph *g, const cli_traced *c) {
+    const cli_value *x = value(g, c->in[0]);
+    layer_norm_of(g, c, in(g, c, 0), x->shape[x->rank - 1], out(g, c));
+}
+
+/* Channels, the second axis, are brought to the end and back. */
+static void channel_norm(cli_graph *g, const cli_traced *c) {
+    const cli_value *x = value(g, c->in[0]);
+    int64_t there[LB_MAX_RANK] = {0}, back[LB_MAX_RANK] = {0};
+    for (int d = 1; d + 1 < x->rank; d++) there[d] = d + 1;
+    for (int d = 2; d < x->rank; d++) back[d] = d - 1;
+    there[x->rank - 1] = 1;
+    back[1] = x->rank - 1;
+    const char *y = layer_norm_of(g, c, transpose(g, in(g, c, 0), NULL, x->rank, there), x->shape[1], NULL);
+    transpose(g, y, out(g, c), x->rank, back);
+}
+
+static void rms_norm(cli_graph *g, const cli_traced *c) {
+    const lb_eps_params *p = c->params;
+    const char *x = in(g, c, 0), *gamma = in(g, c, 1), *mean = cli_graph_node(g, "ReduceMean", NULL, 1, cli_graph_node(g, "Mul", NULL, 2, x, x));
+    lb_onnx_file_ints(g->onnx, "axes", 1, (int64_t[]){-1});
+    const char *root = cli_graph_node(g, "Sqrt", NULL, 1, cli_graph_node(g, "Add", NULL, 2, mean, cli_graph_real(g, p->eps)));
+    const char *y = cli_graph_node(g, "Div", gamma ? NULL : out(g, c), 2, x, root);
+    if (gamma) cli_graph_node(g, "Mul", out(g, c), 2, y, gamma);
+}
+
+static void normalize(cli_graph *g, const cli_traced *c) {
+    const lb_normalize_params *p = c->params;
+    const char *x = in(g, c, 0), *norm = cli_graph_node(g, p->p == 1 ? "ReduceL1" : "ReduceL2", NULL, 1, x);
+    lb_onnx_file_ints(g->onnx, "axes", 1, (int64_t[]){p->axis});
+    cli_graph_node(g, "Div", out(g, c), 2, x, cli_graph_node(g, "Max", NULL, 2, norm, cli_graph_real(g, p->eps)));
+}
+
+static const char *per_channel(cli_graph *g, const cli_traced *c, int i) {
+    int64_t shape[LB_MAX_RANK] = {value(g, c->in[i])->shape[0], 1, 1, 1, 1, 1, 1, 1};
+    return cli_graph_node(g, "Reshape", NULL, 2, in(g, c, i), cli_graph_ints(g, rank(g, c) - 1, shape));
+}
+
+static void channel_affine(cli_graph *g, const cli_traced *c) {
+    const lb_act_params *p = c->params;
+    const char *y = cli_graph_node(g, "Mul", NULL, 2, in(g, c, 0), per_channel(g, c, 1));
+    y = cli_graph_node(g, "Add", p->act ? NULL : out(g, c), 2, y, per_channel(g, c, 2));
+    if (p->act) activate(g, y, p->act, out(g, c));
+}
+
+static void softmax(cli_graph *g, const cli_traced *c) {
+    const lb_axis_params *p = c->params;
+    cli_graph_node(g, strcmp(c->op->id, "softmax") == 0 ? "Softmax" : "LogSoftmax", out(g, c), 1, in(g, c, 0));
+    lb_onnx_file_int(g->onnx, "axis", p->axis);
+}
+
+/* ---- attention ---- */
+
+/* f32 [L,S]: 0 where query l sees key s, else hidden; NULL when all is seen. */
+static const char *rule(cli_graph *g, const lb_attend_params *p, int64_t l, int64_t s) {
+    if (!p->causal && !p->window) return NULL;
+    const int64_t shape[2] = {l, s};
+    float *x = lb_calloc((size_t)(l * s) + 1, sizeof *x);
+    if (!x) {
+        g->st = LB_E_NOMEM;
+        return NULL;
+    }
+    for (int64_t i = 0; i < l; i++)
+        for (int64_t k = 0, place = i + s - l + p->shift; k < s; k++) {
+            bool seen = !(p->causal && k > place) && !(p->window && (k <= place - p->window || k >= place + p->window));
+            x[i * s + k] = seen || k < p->prefix ? 0 : (float)HIDDEN;
+        }
+    const char *name = cli_graph_name(g, "rule.%lld", (long long)g->kept_count);
+    lb_onnx_file_tensor(g->onnx, name, LB_F32, 2, shape, x);
+    lb_free(x);
+    return name;
+}
+
+/* Biases and masks of one sample for each in the batch, or one for all: what ONNX spreads as well. */
+static bool spreads(const cli_value *b, const cli_value *scores_of) {
+    return b->rank < 4 || b->times[0] == scores_of->times[0] || (b->shape[0] == 1 && !b->times[0]);
+}
+
+static void attention(cli_graph *g, const cli_traced *c) {
+    const lb_attend_params *p = c->params;
+    const cli_value *q = value(g, c->in[0]), *k = value(g, c->in[1]), *y = value(g, c->out[0]);
+    const char *bias = in(g, c, 3), *mask = in(g, c, 4);
+    if (q->shape[1] != k->shape[1]) refuse(g, c, "grouped heads");
+    if (c->nin > 5 && c->in[5] >= 0) refuse(g, c, "relative places");
+    if ((bias && !spreads(value(g, c->in[3]), q)) || (mask && !spreads(value(g, c->in[4]), q))) refuse(g, c, "biases of windows");
+    if (g->st != LB_OK) return;
+    const char *s = cli_graph_node(g, "Mul", NULL, 2, in(g, c, 0), cli_graph_real(g, p->scale));
+    s = cli_graph_node(g, "MatMul", NULL, 2, s, turned(g, in(g, c, 1), 4));
+    if (p->softcap > 0) {
+        s = cli_graph_node(g, "Tanh", NULL, 1, cli_graph_node(g, "Div", NULL, 2, s, cli_graph_real(g, p->softcap)));
+        s = cli_graph_node(g, "Mul", NULL, 2, s, cli_graph_real(g, p->softcap));
+    }
+    if (bias) s = cli_graph_node(g, "Add", NULL, 2, s, bias);
+    if (mask) s = cli_graph_node(g, "Where", NULL, 3, cast(g, mask, NULL, ONNX_BOOL), s, cli_graph_real(g, HIDDEN));
+    const char *seen = rule(g, p, q->shape[2], k->shape[2]);
+    if (seen) s = cli_graph_node(g, "Add", NULL, 2, s, seen);
+    s = cli_graph_node(g, "Softmax", NULL, 1, s);
+    lb_onnx_file_int(g->onnx, "axis", -1);
+    s = cli_graph_node(g, "MatMul", p->merge ? NULL : out(g, c), 2, s, in(g, c, 2));
+    if (p->merge && y->rank == 3) cli_graph_node(g, "Reshape", out(g, c), 2, transpose(g, s, NULL, 4, (int64_t[]){0, 2, 1, 3}), cli_graph_shape(g, c->out[0], true));
+}
+
+/* ---- shapes ---- */
+
+static void reshape(cli_graph *g, const cli_traced *c) { cli_graph_node(g, "Reshape", out(g, c), 2, in(g, c, 0), cli_graph_shape(g, c->out[0], true)); }
+static void expand(cli_graph *g, const cli_traced *c) { cli_graph_node(g, "Expand", out(g, c), 2, in(g, c, 0), cli_graph_shape(g, c->out[0], false)); }
+
+static void permute(cli_graph *g, const cli_traced *c) {
+    const lb_permute_params *p = c->params;
+    int64_t perm[LB_MAX_RANK];
+    int n = rank(g, c);
+    for (int d = 0; d < n; d++) perm[d] = from_front(p->order[d], n);
+    transpose(g, in(g, c, 0), out(g, c), n, perm);
+}
+
+static void swap(cli_graph *g, const cli_traced *c) {
+    const lb_transpose_params *p = c->params;
+    int64_t perm[LB_MAX_RANK];
+    int n = rank(g, c), a = from_front(p->a, n), b = from_front(p->b, n);
+    for (int d = 0; d < n; d++) perm[d] = d == a ? b : d == b ? a : d;
+    transpose(g, in(g, c, 0), out(g, c), n, perm);
+}
+
+static void slice(cli_graph *g, const cli_traced *c) {
+    const lb_slice_params *p = c->params;
+    int64_t axis = from_front(p->axis, rank(g, c)), step = p->step ? p->step : 1;
+    cli_graph_node(g, "Slice", out(g, c), 5, in(g, c, 0), cli_graph_ints(g, 1, &p->start), cli_graph_ints(g, 1, &p->stop), cli_graph_ints(g, 1, &axis), cli_graph_ints(g, 1, &step));
+}
+
+static void concat(cli_graph *g, const cli_traced *c) {
+    const lb_axis_params *p = c->params;
+    const char *parts[LB_OP_MAX_IN], *y = out(g, c);
+    int n = 0;
+    for (int i = 0; i < c->nin; i++)
+        if (c->in[i] >= 0) parts[n++] = in(g, c, i);
+    lb_onnx_file_node(g->onnx, "Concat", n, parts, 1, &y);
+    lb_onnx_file_int(g->onnx, "axis", from_front(p->axis, rank(g, c)));
+}
+
+static void pad(cli_graph *g, const cli_traced *c) {
+    static const char *const modes[] = {"constant", "reflect", "edge"};
+    const lb_pad_params *p = c->params;
+    int64_t pads[2 * LB_MAX_RANK];
+    int n = rank(g, c);
+    if (p->mode > LB_PAD_REPLICATE) {
+        refuse(g, c, "the other side around it");
+        return;
+    }
+    for (int d = 0; d < n; d++) {
+        pads[d] = p->before[d];
+        pads[n + d] = p->after[d];
+    }
+    cli_graph_node(g, "Pad", out(g, c), 3, in(g, c, 0), cli_graph_ints(g, 2 * n, pads), cli_graph_real(g, p->value));
+    lb_onnx_file_text(g->onnx, "mode", modes[p->mode]);
+}
+
+static void embedding(cli_graph *g, const cli_traced *c) {
+    cli_graph_node(g, "Gather", out(g, c), 2, in(g, c, 0), in(g, c, 1));
+    lb_onnx_file_int(g->onnx, "axis", 0);
+}
+
+static void pick(cli_graph *g, const cli_traced *c) {
+    const lb_axis_params *p = c->params;
+    cli_graph_node(g, strcmp(c->op->id, "gather") == 0 ? "GatherElements" : "Gather", out(g, c), 2, in(g, c, 0), in(g, c, 1));
+    lb_onnx_file_int(g->onnx, "axis", p->axis);
+}
+
+/* ---- reductions, numbers, choices ---- */
+
+static void over(cli_graph *g, const cli_traced *c) {
+    const lb_over_params *p = c->params;
+    const char *id = c->op->id, *x = in(g, c, 0);
+    int64_t axes[LB_MAX_RANK];
+    int n = rank(g, c), first = p->count ? from_front(p->first, n) : 0, count = p->count ? p->count : n;
+    for (int i = 0; i < count; i++) axes[i] = first + i;
+    bool sum = strcmp(id, "sum") == 0;
+    const char *op = sum ? "ReduceSum" : strcmp(id, "mean") == 0 ? "ReduceMean" : strcmp(id, "amax") == 0 ? "ReduceMax" : "ReduceMin";
+    cli_graph_node(g, op, out(g, c), sum ? 2 : 1, x, sum ? cli_graph_ints(g, count, axes) : NULL);
+    if (!sum) lb_onnx_file_ints(g->onnx, "axes", count, axes);
+    lb_onnx_file_int(g->onnx, "keepdims", p->keep);
+}
+
+static void with_number(cli_graph *g, const cli_traced *c) {
+    const lb_number_params *p = c->params;
+    cli_graph_node(g, strcmp(c->op->id, "scale") == 0 ? "Mul" : "Add", out(g, c), 2, in(g, c, 0), cli_graph_real(g, (double)p->s));
+}
+
+static void clamp(cli_graph *g, const cli_traced *c) {
+    const lb_clamp_params *p = c->params;
+    cli_graph_node(g, "Clip", out(g, c), 3, in(g, c, 0), cli_graph_real(g, (double)p->lo), cli_graph_real(g, (double)p->hi));
+}
+
+static void square(cli_graph *g, const cli_traced *c) { cli_graph_node(g, "Mul", out(g, c), 2, in(g, c, 0), in(g, c, 0)); }
+static void rsqrt(cli_graph *g, const cli_traced *c) { cli_graph_node(g, "Reciprocal", out(g, c), 1, cli_graph_node(g, "Sqrt", NULL, 1, in(g, c, 0))); }
+static void to_real(cli_graph *g, const cli_traced *c) { cast(g, in(g, c, 0), out(g, c), ONNX_F32); }
+
+static void masked_fill(cli_graph *g, const cli_traced *c) {
+    const lb_fill_params *p = c->params;
+    cli_graph_node(g, "Where", out(g, c), 3, cast(g, in(g, c, 1), NULL, ONNX_BOOL), cli_graph_real(g, (double)p->value), in(g, c, 0));
+}
+
+static void choose(cli_graph *g, const cli_traced *c) { cli_graph_node(g, "Where", out(g, c), 3, cast(g, in(g, c, 0), NULL, ONNX_BOOL), in(g, c, 1), in(g, c, 2)); }
+
+static void compare(cli_graph *g, const cli_traced *c) {
+    const char *id = c->op->id, *op = id[0] == 'g' ? (id[1] == 'e' ? "GreaterOrEqual" : "Greater") : id[0] == 'l' ? (id[1] == 'e' ? "LessOrEqual" : "Less") : "Equal";
+    const char *y = cli_graph_node(g, op, NULL, 2, in(g, c, 0), in(g, c, 1));
+    if (strcmp(id, "ne") == 0) y = cli_graph_node(g, "Not", NULL, 1, y);
+    cast(g, y, out(g, c), value(g, c->out[0])->dtype == LB_I64 ? ONNX_I64 : ONNX_F32);
+}
+
+/* ---- the table ---- */
+
+static const struct {
+    const char *id;
+    void (*write)(cli_graph *g, const cli_traced *c);
+} ops[] = {
+    {"adaptive_avg_pool", adaptive_avg_pool}, {"add_scalar", with_number}, {"amax", over}, {"amin", over}, {"attention", attention}, {"channel_affine", channel_affine},
+    {"channel_norm", channel_norm}, {"clamp", clamp}, {"concat", concat}, {"conv2d", conv2d}, {"embedding", embedding}, {"eq", compare}, {"expand", expand}, {"gather", pick}, {"ge", compare},
+    {"gt", compare}, {"index_select", pick}, {"layer_norm", layer_norm}, {"le", compare}, {"linear", linear}, {"log_softmax", softmax}, {"lt", compare}, {"masked_fill", masked_fill},
+    {"matmul", matmul}, {"max_pool", max_pool}, {"mean", over}, {"ne", compare}, {"normalize", normalize}, {"pad", pad}, {"permute", permute}, {"reshape", reshape}, {"rms_norm", rms_norm},
+    {"rsqrt", rsqrt}, {"scale", with_number}, {"select", choose}, {"slice", slice}, {"softmax", softmax}, {"square", square}, {"sum", over}, {"to_real", to_real}, {"transpose", swap}, {"view", reshape},
+};
+
+void cli_export_call(cli_graph *g, const cli_traced *c) {
+    for (size_t i = 0; i < LB_COUNT(ops); i++)
+        if (strcmp(ops[i].id, c->op->id) == 0) {
+            ops[i].write(g, c);
+            return;
+        }
+    for (size_t i = 0; i < LB_COUNT(activations); i++)
+        if (strcmp(activations[i].id, c->op->id) == 0) {
+            (void)activate(g, in(g, c, 0), activations[i].act, out(g, c));
+            return;
+        }
+    for (size_t i = 0; i < LB_COUNT(same); i++)
+        if (strcmp(same[i][0], c->op->id) == 0) {
+            (void)cli_graph_node(g, same[i][1], out(g, c), c->nin, in(g, c, 0), in(g, c, 1));
+            return;
+        }
+    refuse(g, c, "");
+}
