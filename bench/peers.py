@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision train
-losses media audio store eval). Needs torch, torchvision, onnx and onnxruntime, h5py for store, faiss, scipy and monai for eval; a peer that is missing is left out. Two threads, best of several runs."""
+losses media audio store eval open). Needs torch, torchvision, onnx and onnxruntime, h5py for store, faiss, scipy and monai for eval; a peer that is missing is left out. Two threads, best of several runs."""
 import json
 import os
 import sys
@@ -256,7 +256,27 @@ def eval():
         pass
 
 
+def open_files():
+    """Weights ready to be used, as state dictionaries; a model of Hugging Face with its tokenizer; a graph of ONNX Runtime. Fetched models are those of limbeck fetch."""
+    home = os.environ.get("LIMBECK_HOME", os.path.expanduser("~/.cache/limbeck"))
+    from safetensors.torch import load_file, save_file
+    with tempfile.TemporaryDirectory() as folder:
+        path, same = os.path.join(folder, "x.safetensors"), torch.randn(480, 512)
+        save_file({f"layer.{i}.weight": same.clone() for i in range(100)}, path)
+        say("open-safetensors", "safetensors", 1e3 * best(lambda: load_file(path), 7), "ms")
+    lite = os.path.join(home, "efficientnet-lite0/efficientnet-lite0.pth")
+    if os.path.exists(lite):
+        say("open-torch-archive", "torch", 1e3 * best(lambda: torch.load(lite, weights_only=True), 7), "ms")
+    minilm = os.path.join(home, "minilm-l6")
+    if os.path.isdir(minilm):
+        import transformers
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        both = lambda: (transformers.AutoModel.from_pretrained(minilm), transformers.AutoTokenizer.from_pretrained(minilm))
+        say("open-minilm", "transformers", 1e3 * best(both, 5), "ms")
+
+
 if __name__ == "__main__":
-    for group in (matmul, vision, train, losses, media, audio, store, eval):
-        if len(sys.argv) < 2 or group.__name__ in sys.argv[1:]:
+    for group in (matmul, vision, train, losses, media, audio, store, eval, open_files):
+        if len(sys.argv) < 2 or group.__name__.split("_files")[0] in sys.argv[1:]:
             group()

@@ -10,7 +10,7 @@ static int64_t elements(const lb_weight *t) {
     return (int64_t)(t->bytes / lb_dtype_size(t->dtype));
 }
 
-static lb_value *head_of(const lb_weights *w, const char *file) {
+static lb_value *head_of(const lb_weights *w, const char *file, const char *sha256) {
     int64_t count = 0, bytes = 0;
     for (int64_t i = 0; i < w->count; i++) {
         count += elements(&w->at[i]);
@@ -19,7 +19,7 @@ static lb_value *head_of(const lb_weights *w, const char *file) {
     lb_value *v = lb_value_map();
     lb_map_text(v, "file", file);
     lb_map_text(v, "format", w->format->id);
-    lb_map_text(v, "sha256", w->sha256);
+    lb_map_text(v, "sha256", sha256);
     lb_map_int(v, "tensors", w->count);
     lb_map_int(v, "elements", count);
     lb_map_int(v, "bytes", bytes);
@@ -69,17 +69,18 @@ static lb_status say_rows(const lb_weights *w) {
 lb_status cli_describe_weights(const lb_cli *cli, const char *file_or_folder) {
     lb_weights *w = NULL;
     lb_value *head = NULL;
-    char *file = NULL;
+    char *file = NULL, sha256[65];
     lb_status st = LB_OK;
     LB_TRY(cli_open_weights(&w, &file, file_or_folder));
-    head = head_of(w, file);
+    LB_TRY(lb_weights_sha256(w, sha256));
+    head = head_of(w, file, sha256);
     if (cli->json) {
         LB_TRY(cli_json(head));
         LB_TRY(say_rows(w));
         goto done;
     }
     LB_TRY(cli_print("%s: %s, %lld tensors, %lld numbers, %.1f MB, SHA-256 %s", file, w->format->id, (long long)w->count, (long long)lb_get_int(head, "elements", 0),
-                     (double)lb_get_int(head, "bytes", 0) / 1e6, w->sha256));
+                     (double)lb_get_int(head, "bytes", 0) / 1e6, sha256));
     LB_TRY(say_metadata(w->metadata));
     LB_TRY(say_tensors(w));
 done:

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/models.h"
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,35 @@ static lb_status hash_value(char out[65], lb_value *take_v) {
     return st;
 }
 
+/* The hash of the weights, found beside while the network is made: it reads every byte. */
+typedef struct hashing {
+    const lb_weights *w;
+    char sha256[65];
+    lb_status st;
+    pthread_t thread;
+    bool beside;
+} hashing;
+
+static void *hash_weights(void *ctx) {
+    hashing *h = ctx;
+    h->st = lb_weights_sha256(h->w, h->sha256);
+    return NULL;
+}
+
+static void hash_begin(hashing *h, const lb_weights *w) {
+    h->w = w;
+    h->beside = pthread_create(&h->thread, NULL, hash_weights, h) == 0;
+}
+
+/* Waits for it; without a thread it is done here. */
+static lb_status hash_end(hashing *h) {
+    if (h->beside) (void)pthread_join(h->thread, NULL);
+    else if (h->w) (void)hash_weights(h);
+    h->beside = false;
+    h->w = NULL;
+    return h->st;
+}
+
 static lb_status find_print(cli_model *m, const char *sha256) {
     char hex[65];
     lb_value *v = lb_value_map(), *about = lb_value_map();
@@ -304,14 +334,18 @@ static lb_status open_network(cli_model *m, const char *folder, lb_value *config
     lb_status st = LB_OK;
     lb_weights *w = NULL;
     char *file = NULL;
+    hashing hash = {0};
     LB_TRY(cli_open_weights(&w, &file, m->path));
-    LB_TRY(cli_check_pinned(m->path, file, w->sha256));
     if (folder) LB_TRY(cli_sentence_weights(w, config, folder));
+    hash_begin(&hash, w);
     const lb_value *own = lb_get(config, "limbeck");
     LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
     LB_TRY(cli_load_weights(m->model, w, file));
-    snprintf(sha256, 65, "%s", w->sha256);
+    LB_TRY(hash_end(&hash));
+    LB_TRY(cli_check_pinned(m->path, file, hash.sha256));
+    memcpy(sha256, hash.sha256, sizeof hash.sha256);
 done:
+    if (hash.beside) (void)pthread_join(hash.thread, NULL);
     lb_weights_close(w);
     lb_free(file);
     return st;

@@ -13,6 +13,7 @@ typedef struct holder {
     void **blocks;
     int64_t block_count, block_capacity, capacity;
     int64_t *sorted; /* numbers of tensors in byte order of names */
+    bool sharded;    /* from an index: a list of files, be it of one */
 } holder;
 
 static lb_status grow(void **array, int64_t *capacity, int64_t count, size_t size) {
@@ -175,7 +176,7 @@ static lb_status format_of(const lb_weight_format **out, const uint8_t *data, si
 }
 
 /* Maps a file and adds its tensors. */
-static lb_status add_file(lb_weights *w, const char *path, char sha256[65]) {
+static lb_status add_file(lb_weights *w, const char *path) {
     holder *h = w->owner;
     lb_mmap *m = &h->maps[h->map_count];
     lb_status st = lb_mmap_open(m, path);
@@ -186,7 +187,6 @@ static lb_status add_file(lb_weights *w, const char *path, char sha256[65]) {
     if (st == LB_OK) st = f->open(w, m->data, m->size);
     w->format = f;
     if (st != LB_OK) return lb_where(st, "%s", path);
-    lb_sha256_of(m->data, m->size, sha256);
     return LB_OK;
 }
 
@@ -233,30 +233,18 @@ static lb_status check_index(const lb_weights *w, const shard_map *s, const int6
     return LB_OK;
 }
 
-static int by_hash(const void *a, const void *b) {
-    return strcmp(a, b);
-}
-
-static void hash_of_hashes(char (*hashes)[65], int64_t count, char out[65]) {
-    lb_sha256 sum;
-    lb_sha256_init(&sum);
-    qsort(hashes, (size_t)count, sizeof *hashes, by_hash);
-    for (int64_t i = 0; i < count; i++) lb_sha256_add(&sum, hashes[i], 64);
-    lb_sha256_hex(&sum, out);
-}
-
 static lb_status open_shards(lb_weights **out, const char *path) {
     shard_map s = {0};
     lb_weights *w = NULL;
     int64_t *file_of = NULL;
-    char *folder = NULL, *file = NULL, (*hashes)[65] = NULL;
+    char *folder = NULL, *file = NULL;
     lb_status st = LB_OK;
     LB_TRY(read_index(&s, path));
     LB_TRY(new_weights(&w, s.file_count));
+    ((holder *)w->owner)->sharded = true;
     file_of = lb_alloc((size_t)s.names->count, sizeof *file_of);
     folder = lb_path_folder(path);
-    hashes = lb_alloc((size_t)s.file_count, sizeof *hashes);
-    if (!file_of || !folder || !hashes) {
+    if (!file_of || !folder) {
         st = LB_E_NOMEM;
         goto done;
     }
@@ -268,7 +256,7 @@ static lb_status open_shards(lb_weights **out, const char *path) {
             st = LB_E_NOMEM;
             goto done;
         }
-        LB_TRY(add_file(w, file, hashes[i]));
+        LB_TRY(add_file(w, file));
         for (int64_t k = before; k < w->count && k < s.names->count; k++) file_of[k] = i;
         if (w->count > s.names->count) {
             st = lb_fail(LB_E_FORMAT, "%s: %s holds tensors that are not named here", path, s.files[i]);
@@ -281,13 +269,11 @@ static lb_status open_shards(lb_weights **out, const char *path) {
         goto done;
     }
     LB_TRY(check_index(w, &s, file_of, path));
-    hash_of_hashes(hashes, s.file_count, w->sha256);
     *out = w;
     w = NULL;
 done:
     lb_weights_close(w);
     lb_free(file_of);
-    lb_free(hashes);
     lb_free(folder);
     lb_free(file);
     lb_free(s.files);
@@ -300,7 +286,7 @@ lb_status lb_weights_open(lb_weights **out, const char *path) {
     lb_weights *w = NULL;
     lb_status st = LB_OK;
     LB_TRY(new_weights(&w, 1));
-    LB_TRY(add_file(w, path, w->sha256));
+    LB_TRY(add_file(w, path));
     st = sort_names(w);
     if (st != LB_OK) {
         st = lb_where(st, "%s", path);
@@ -326,19 +312,39 @@ static lb_status rename_from(lb_weights *w, int64_t first, const char *prefix) {
 
 lb_status lb_weights_join(lb_weights *w, const char *path, const char *prefix) {
     holder *h = w->owner;
-    char hashes[2][65];
     int64_t before = w->count;
     lb_mmap *maps = lb_realloc(h->maps, (size_t)h->map_count + 1, sizeof *maps);
     if (!maps) return LB_E_NOMEM;
     h->maps = maps;
     memset(&maps[h->map_count], 0, sizeof *maps);
-    memcpy(hashes[0], w->sha256, sizeof hashes[0]);
-    lb_status st = add_file(w, path, hashes[1]);
+    lb_status st = add_file(w, path);
     if (st == LB_OK) st = rename_from(w, before, prefix);
     lb_free(h->sorted);
     h->sorted = NULL;
     if (st == LB_OK) st = sort_names(w);
-    if (st != LB_OK) return lb_where(st, "%s", path);
-    hash_of_hashes(hashes, 2, w->sha256);
+    return st == LB_OK ? st : lb_where(st, "%s", path);
+}
+
+/* ---- hashes ---- */
+
+static int by_hash(const void *a, const void *b) {
+    return strcmp(a, b);
+}
+
+lb_status lb_weights_sha256(const lb_weights *w, char out[65]) {
+    const holder *h = w->owner;
+    lb_sha256 sum;
+    if (!h->sharded && h->map_count == 1) {
+        lb_sha256_of(h->maps[0].data, h->maps[0].size, out);
+        return LB_OK;
+    }
+    char(*hashes)[65] = lb_alloc((size_t)h->map_count, sizeof *hashes);
+    if (!hashes) return LB_E_NOMEM;
+    for (int64_t i = 0; i < h->map_count; i++) lb_sha256_of(h->maps[i].data, h->maps[i].size, hashes[i]);
+    lb_sha256_init(&sum);
+    qsort(hashes, (size_t)h->map_count, sizeof *hashes, by_hash);
+    for (int64_t i = 0; i < h->map_count; i++) lb_sha256_add(&sum, hashes[i], 64);
+    lb_sha256_hex(&sum, out);
+    lb_free(hashes);
     return LB_OK;
 }

@@ -26,7 +26,6 @@ typedef struct lb_weights {
     int64_t count;
     lb_weight *at;       /* in the file's order */
     lb_value *metadata;  /* a map: of texts (safetensors), of any values (GGUF); may be NULL */
-    char sha256[65];     /* of the file's bytes; of the sorted list of shard hashes for several files */
     void *owner;         /* private: maps and memory */
 } lb_weights;
 
@@ -48,6 +47,8 @@ LB_API LB_MUST_USE lb_status lb_weights_open(lb_weights **out, const char *path)
 LB_API LB_MUST_USE lb_status lb_weights_join(lb_weights *w, const char *path, const char *prefix);
 LB_API void lb_weights_close(lb_weights *w);
 LB_API const lb_weight *lb_weights_find(const lb_weights *w, const char *name);
+/** SHA-256 of the file's bytes; of the sorted list of shard hashes for several files. Read whole each time: some 0.5 s a GB. Thread: pure. */
+LB_API LB_MUST_USE lb_status lb_weights_sha256(const lb_weights *w, char out[65]);
 /** Memory owned by the weights until close (for readers that convert). */
 LB_API void *lb_weights_alloc(lb_weights *w, size_t bytes);
 
