@@ -118,14 +118,18 @@ static void matmul(cli_graph *g, const cli_traced *c) {
     cli_graph_node(g, "MatMul", out(g, c), 2, a, b);
 }
 
+/* y = act(scale (w * x) + b + add): the scale, of a norm, goes into the kernel. */
 static void conv2d(cli_graph *g, const cli_traced *c) {
     const lb_conv_params *p = c->params;
     const lb_conv_spec *s = &p->spec;
-    const char *b = in(g, c, 2), *y = cli_graph_node(g, "Conv", p->act ? NULL : out(g, c), b ? 3 : 2, in(g, c, 0), in(g, c, 1), b);
+    const char *w = in(g, c, 1), *b = in(g, c, 2), *scale = in(g, c, 3), *add = in(g, c, 4), *y;
+    if (scale) w = cli_graph_node(g, "Mul", NULL, 2, w, cli_graph_node(g, "Reshape", NULL, 2, scale, cli_graph_ints(g, 4, (int64_t[]){-1, 1, 1, 1})));
+    y = cli_graph_node(g, "Conv", p->act || add ? NULL : out(g, c), b ? 3 : 2, in(g, c, 0), w, b);
     lb_onnx_file_ints(g->onnx, "strides", 2, (int64_t[]){s->stride_h ? s->stride_h : 1, s->stride_w ? s->stride_w : 1});
     lb_onnx_file_ints(g->onnx, "pads", 4, (int64_t[]){s->pad_t, s->pad_l, s->pad_b, s->pad_r});
     lb_onnx_file_ints(g->onnx, "dilations", 2, (int64_t[]){s->dilation_h ? s->dilation_h : 1, s->dilation_w ? s->dilation_w : 1});
     lb_onnx_file_int(g->onnx, "group", s->groups ? s->groups : 1);
+    if (add) y = cli_graph_node(g, "Add", p->act ? NULL : out(g, c), 2, y, add);
     if (p->act) activate(g, y, p->act, out(g, c));
 }
 
@@ -393,29 +397,43 @@ static void compare(cli_graph *g, const cli_traced *c) {
 
 static const struct {
     const char *id;
+    int inputs; /* that are written; a call with more is refused */
     void (*write)(cli_graph *g, const cli_traced *c);
 } ops[] = {
-    {"adaptive_avg_pool", adaptive_avg_pool}, {"add_scalar", with_number}, {"amax", over}, {"amin", over}, {"attention", attention}, {"channel_affine", channel_affine},
-    {"channel_norm", channel_norm}, {"clamp", clamp}, {"concat", concat}, {"conv2d", conv2d}, {"embedding", embedding}, {"eq", compare}, {"expand", expand}, {"gather", pick}, {"ge", compare},
-    {"gt", compare}, {"index_select", pick}, {"layer_norm", layer_norm}, {"le", compare}, {"linear", linear}, {"log_softmax", softmax}, {"lt", compare}, {"masked_fill", masked_fill},
-    {"matmul", matmul}, {"max_pool", max_pool}, {"mean", over}, {"ne", compare}, {"normalize", normalize}, {"pad", pad}, {"permute", permute}, {"reshape", reshape}, {"rms_norm", rms_norm},
-    {"rsqrt", rsqrt}, {"scale", with_number}, {"select", choose}, {"slice", slice}, {"softmax", softmax}, {"square", square}, {"sum", over}, {"to_real", to_real}, {"transpose", swap}, {"view", reshape},
+    {"adaptive_avg_pool", 1, adaptive_avg_pool}, {"add_scalar", 1, with_number}, {"amax", 1, over}, {"amin", 1, over}, {"attention", 6, attention},
+    {"channel_affine", 3, channel_affine}, {"channel_norm", 3, channel_norm}, {"clamp", 1, clamp}, {"concat", 10, concat}, {"conv2d", 5, conv2d},
+    {"embedding", 2, embedding}, {"eq", 2, compare}, {"expand", 1, expand}, {"gather", 2, pick}, {"ge", 2, compare}, {"gt", 2, compare},
+    {"index_select", 2, pick}, {"layer_norm", 3, layer_norm}, {"le", 2, compare}, {"linear", 3, linear}, {"log_softmax", 1, softmax},
+    {"lt", 2, compare}, {"masked_fill", 2, masked_fill}, {"matmul", 2, matmul}, {"max_pool", 1, max_pool}, {"mean", 1, over}, {"ne", 2, compare},
+    {"normalize", 1, normalize}, {"pad", 1, pad}, {"permute", 1, permute}, {"reshape", 1, reshape}, {"rms_norm", 2, rms_norm}, {"rsqrt", 1, rsqrt},
+    {"scale", 1, with_number}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"square", 1, square}, {"sum", 1, over},
+    {"to_real", 1, to_real}, {"transpose", 1, swap}, {"view", 1, reshape},
 };
+
+/* Inputs that an op has and nobody here writes would be missing in silence. */
+static bool within(cli_graph *g, const cli_traced *c, int inputs) {
+    for (int i = inputs; i < c->nin; i++)
+        if (c->in[i] >= 0) {
+            refuse(g, c, "inputs");
+            return false;
+        }
+    return true;
+}
 
 void cli_export_call(cli_graph *g, const cli_traced *c) {
     for (size_t i = 0; i < LB_COUNT(ops); i++)
         if (strcmp(ops[i].id, c->op->id) == 0) {
-            ops[i].write(g, c);
+            if (within(g, c, ops[i].inputs)) ops[i].write(g, c);
             return;
         }
     for (size_t i = 0; i < LB_COUNT(activations); i++)
-        if (strcmp(activations[i].id, c->op->id) == 0) {
+        if (strcmp(activations[i].id, c->op->id) == 0 && within(g, c, 1)) {
             (void)activate(g, in(g, c, 0), activations[i].act, out(g, c));
             return;
         }
     for (size_t i = 0; i < LB_COUNT(same); i++)
-        if (strcmp(same[i][0], c->op->id) == 0) {
-            (void)cli_graph_node(g, same[i][1], out(g, c), c->nin, in(g, c, 0), in(g, c, 1));
+        if (strcmp(same[i][0], c->op->id) == 0 && within(g, c, 2)) {
+            (void)cli_graph_node(g, same[i][1], out(g, c), c->nin > 1 && c->in[1] >= 0 ? 2 : 1, in(g, c, 0), in(g, c, 1));
             return;
         }
     refuse(g, c, "");
