@@ -68,14 +68,26 @@ lb_status lbi_weight_align(lb_weights *w, const uint8_t **data, size_t bytes, lb
     return LB_OK;
 }
 
+/* n elements, `stride` bytes apart; the sizes are named so that each is one move. */
+static void gather_line(uint8_t *dst, const uint8_t *src, size_t size, int64_t n, int64_t stride) {
+    if (stride == (int64_t)size) memcpy(dst, src, (size_t)n * size);
+    else if (size == 4)
+        for (int64_t i = 0; i < n; i++) memcpy(dst + 4 * i, src + i * stride, 4);
+    else if (size == 2)
+        for (int64_t i = 0; i < n; i++) memcpy(dst + 2 * i, src + i * stride, 2);
+    else
+        for (int64_t i = 0; i < n; i++) memcpy(dst + (int64_t)size * i, src + i * stride, size);
+}
+
 void lbi_weight_gather(uint8_t *dst, const uint8_t *src, size_t size, int rank, const int64_t *shape, const int64_t *stride) {
-    if (rank == 0) {
-        memcpy(dst, src, size);
+    while (rank > 1 && shape[rank - 1] == 1) rank--;
+    if (rank <= 1) {
+        gather_line(dst, src, size, rank ? shape[0] : 1, rank ? stride[0] * (int64_t)size : (int64_t)size);
         return;
     }
     size_t inner = size;
     for (int i = 1; i < rank; i++) inner *= (size_t)shape[i];
-    for (int64_t k = 0; k < shape[0]; k++) lbi_weight_gather(dst + (size_t)k * inner, src + (size_t)(k * stride[0]) * size, size, rank - 1, shape + 1, stride + 1);
+    for (int64_t k = 0; k < shape[0]; k++) lbi_weight_gather(dst + (size_t)k * inner, src + k * stride[0] * (int64_t)size, size, rank - 1, shape + 1, stride + 1);
 }
 
 lb_status lbi_weights_metadata(lb_weights *w, lb_value *take_map) {
