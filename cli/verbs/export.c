@@ -140,6 +140,10 @@ static lb_status run(lb_cli *cli, void *opts) {
     if (!o->to) return cli_usage("--to is missing: a folder, or a name ending in .onnx");
     bool graph = lb_ends_with(o->to, ".onnx");
     LB_TRY(cli_model_open(&m, cli->words[0]));
+    if (m->graph) {
+        st = lb_fail(LB_E_UNSUPPORTED, "export: %s is an ONNX graph already", cli->words[0]);
+        goto done;
+    }
     split(&taps, &o->taps);
     if (graph && taps.count == 0) LB_TRY(lb_model_taps(m->model, usual_tap, &taps));
     if (graph && taps.count == 0) {
