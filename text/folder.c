@@ -63,36 +63,39 @@ static void read_config(lb_tokenizer *t, const lb_value *config) {
     if (strncmp(class, "Siglip", 6) == 0 && t->max_tokens > 0) t->pad_to = t->max_tokens;
 }
 
+lb_status lbi_files_open(lbi_files *f, const char *path, const char *name, bool config_counts) {
+    bool whole = lb_is_folder(path);
+    *f = (lbi_files){.folder = whole ? lb_strdup(path) : lb_path_folder(path), .file = whole ? lb_path_join(path, name) : lb_strdup(path)};
+    lb_sha256_init(&f->sum);
+    if (!f->folder || !f->file) return LB_E_NOMEM;
+    lb_status st = lbi_read_beside(&f->config, f->folder, "tokenizer_config.json", config_counts ? &f->sum : NULL);
+    if (st == LB_OK) st = lb_file_read(&f->text, f->file, 0);
+    if (st == LB_OK) lb_sha256_add(&f->sum, f->text.data, f->text.size);
+    return st;
+}
+
+void lbi_files_close(lbi_files *f) {
+    lb_value_free(f->config);
+    lb_buf_free(&f->text);
+    lb_free(f->folder);
+    lb_free(f->file);
+}
+
 lb_status lbi_open_json(lb_tokenizer *t, const char *path, const lbi_model *kind) {
     lbi_pipeline *p = NULL;
-    char *folder = NULL, *file = NULL;
-    lb_value *config = NULL, *json = NULL;
-    lb_buf text = {0};
-    lb_sha256 sum;
-    lb_sha256_init(&sum);
-    lb_status st = LB_OK;
-    bool whole = lb_is_folder(path);
+    lbi_files f;
+    lb_value *json = NULL;
+    lb_status st = lbi_files_open(&f, path, "tokenizer.json", false);
+    LB_TRY(st);
     LB_TRY(lbi_pipeline_new(&p, t, kind));
-    folder = whole ? lb_strdup(path) : lb_path_folder(path);
-    file = whole ? lb_path_join(path, "tokenizer.json") : lb_strdup(path);
-    if (!folder || !file) {
-        st = LB_E_NOMEM;
-        goto done;
-    }
-    LB_TRY(lbi_read_beside(&config, folder, "tokenizer_config.json", NULL));
-    LB_TRY(lb_file_read(&text, file, 0));
-    lb_sha256_add(&sum, text.data, text.size);
-    LB_TRY(lb_json_parse(&json, lb_buf_str(&text), text.size, "tokenizer.json"));
+    LB_TRY(lb_json_parse(&json, lb_buf_str(&f.text), f.text.size, "tokenizer.json"));
     LB_TRY(lbi_pipeline_read(t, p, json));
-    LB_TRY(lbi_read_limit(t, folder, config));
-    read_config(t, config);
-    lb_sha256_hex(&sum, t->sha256);
+    LB_TRY(lbi_read_limit(t, f.folder, f.config));
+    read_config(t, f.config);
+    lb_sha256_hex(&f.sum, t->sha256);
 done:
-    lb_value_free(config);
     lb_value_free(json);
-    lb_buf_free(&text);
-    lb_free(folder);
-    lb_free(file);
+    lbi_files_close(&f);
     return st;
 }
 

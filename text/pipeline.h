@@ -106,6 +106,17 @@ bool lbi_in_folder(char dst[LBI_PATH_SIZE], const char *folder, const char *name
 int lbi_probe_json(const char *path, const char *needle);
 /** Reads a JSON file of the folder when there is one; sum may be NULL. */
 LB_MUST_USE lb_status lbi_read_beside(lb_value **out, const char *folder, const char *name, lb_sha256 *sum);
+/* A tokenizer's main file and what always stands beside it. */
+typedef struct lbi_files {
+    char *folder, *file;
+    lb_value *config; /* tokenizer_config.json, NULL when there is none */
+    lb_buf text;      /* of the file */
+    lb_sha256 sum;
+} lbi_files;
+/** path is the file, or a folder that holds it under `name`. The configuration is part of the fingerprint when it says more than the file
+ *  (`config_counts`). lbi_files_close also after a failure. */
+LB_MUST_USE lb_status lbi_files_open(lbi_files *f, const char *path, const char *name, bool config_counts);
+void lbi_files_close(lbi_files *f);
 /** Opens a tokenizer.json, or the one of a folder, with what stands beside it. */
 LB_MUST_USE lb_status lbi_open_json(lb_tokenizer *t, const char *path, const lbi_model *kind);
 /** max_tokens by sentence_bert_config.json or tokenizer_config.json of the folder. */

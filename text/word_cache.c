@@ -5,17 +5,22 @@
 
 enum { SLOTS = 1 << 15, NEAR = 4 };
 
-struct lbi_word_slot {
-    _Atomic(lbi_cached *) entry;
+/* A mark of the hash stands beside the entries, close together, so that a word that is not there costs no visit to an entry. It is written after its
+ * entry: who sees the mark sees the entry. 0 = none yet. */
+struct lbi_word_slots {
+    _Atomic(lbi_cached *) entries[SLOTS];
+    _Atomic(uint16_t) marks[SLOTS];
 };
 
+static uint16_t mark_of(uint64_t hash) { return (uint16_t)(hash >> 48 | 1); }
+
 lb_status lbi_word_cache_open(lbi_word_cache *c) {
-    c->slots = lb_calloc(SLOTS, sizeof *c->slots);
+    c->slots = lb_calloc(1, sizeof *c->slots);
     return c->slots ? LB_OK : LB_E_NOMEM;
 }
 
 void lbi_word_cache_close(lbi_word_cache *c) {
-    for (size_t i = 0; c->slots && i < SLOTS; i++) lb_free(atomic_load_explicit(&c->slots[i].entry, memory_order_relaxed));
+    for (size_t i = 0; c->slots && i < SLOTS; i++) lb_free(atomic_load_explicit(&c->slots->entries[i], memory_order_relaxed));
     lb_free(c->slots);
     c->slots = NULL;
 }
@@ -37,9 +42,11 @@ uint64_t lbi_word_hash(const uint8_t *text, size_t size) {
 }
 
 const lbi_cached *lbi_word_cache_find(const lbi_word_cache *c, uint64_t hash, const uint8_t *text, size_t size) {
+    uint16_t want = mark_of(hash);
     for (size_t i = 0; i < NEAR; i++) {
-        const lbi_cached *e = atomic_load_explicit(&c->slots[(hash + i) & (SLOTS - 1)].entry, memory_order_acquire);
-        if (!e) return NULL;
+        size_t k = (hash + i) & (SLOTS - 1);
+        if (atomic_load_explicit(&c->slots->marks[k], memory_order_acquire) != want) continue;
+        const lbi_cached *e = atomic_load_explicit(&c->slots->entries[k], memory_order_relaxed);
         if (e->hash == hash && e->size == size && memcmp(e->text, text, size) == 0) return e;
     }
     return NULL;
@@ -48,9 +55,9 @@ const lbi_cached *lbi_word_cache_find(const lbi_word_cache *c, uint64_t hash, co
 void lbi_word_cache_put(lbi_word_cache *c, uint64_t hash, const uint8_t *text, size_t size, const lbi_part *parts, int64_t count) {
     if (size > LBI_CACHED_WORD_MAX || count > LBI_CACHED_TOKENS_MAX) return;
     for (size_t i = 0; i < NEAR; i++) {
-        _Atomic(lbi_cached *) *slot = &c->slots[(hash + i) & (SLOTS - 1)].entry;
+        size_t k = (hash + i) & (SLOTS - 1);
         lbi_cached *none = NULL;
-        if (atomic_load_explicit(slot, memory_order_relaxed)) continue;
+        if (atomic_load_explicit(&c->slots->entries[k], memory_order_relaxed)) continue;
         lbi_cached *e = lb_alloc(1, sizeof *e + (size_t)count * sizeof *parts);
         if (!e) {
             lb_error_clear();
@@ -59,7 +66,9 @@ void lbi_word_cache_put(lbi_word_cache *c, uint64_t hash, const uint8_t *text, s
         *e = (lbi_cached){.hash = hash, .size = (uint8_t)size, .count = (uint8_t)count};
         memcpy(e->text, text, size);
         memcpy(e->parts, parts, (size_t)count * sizeof *parts);
-        if (!atomic_compare_exchange_strong_explicit(slot, &none, e, memory_order_release, memory_order_relaxed)) lb_free(e);
+        if (atomic_compare_exchange_strong_explicit(&c->slots->entries[k], &none, e, memory_order_release, memory_order_relaxed))
+            atomic_store_explicit(&c->slots->marks[k], mark_of(hash), memory_order_release);
+        else lb_free(e);
         return;
     }
 }

@@ -20,9 +20,8 @@ typedef struct lbi_cached {
     lbi_part parts[];
 } lbi_cached;
 
-typedef struct lbi_word_slot lbi_word_slot;
 typedef struct lbi_word_cache {
-    lbi_word_slot *slots;
+    struct lbi_word_slots *slots;
 } lbi_word_cache;
 
 LB_MUST_USE lb_status lbi_word_cache_open(lbi_word_cache *c);

@@ -128,28 +128,19 @@ done:
 
 static lb_status open(lb_tokenizer *t, const char *path) {
     lbi_pipeline *p = NULL;
+    lbi_files f;
     char place[LBI_PATH_SIZE];
-    bool whole = lb_is_folder(path);
-    char *folder = whole ? lb_strdup(path) : lb_path_folder(path);
-    lb_value *config = NULL;
-    lb_buf bytes = {0};
-    lb_sha256 sum;
-    lb_sha256_init(&sum);
-    lb_status st = folder ? LB_OK : LB_E_NOMEM;
+    size_t name = 0;
+    while (lb_is_folder(path) && name + 1 < LB_COUNT(names) && !lbi_in_folder(place, path, names[name])) name++;
+    lb_status st = lbi_files_open(&f, path, names[name], true);
     LB_TRY(st);
     LB_TRY(lbi_pipeline_new(&p, t, &model));
-    for (size_t i = 0; whole && i < LB_COUNT(names) && !lbi_in_folder(place, path, names[i]);) i++;
-    LB_TRY(lbi_read_beside(&config, folder, "tokenizer_config.json", &sum));
-    LB_TRY(lb_file_read(&bytes, whole ? place : path, 0));
-    lb_sha256_add(&sum, bytes.data, bytes.size);
-    LB_TRY(open_model(p, &bytes));
-    LB_TRY(by_class(t, p, config));
-    LB_TRY(lbi_read_limit(t, folder, config));
-    lb_sha256_hex(&sum, t->sha256);
+    LB_TRY(open_model(p, &f.text));
+    LB_TRY(by_class(t, p, f.config));
+    LB_TRY(lbi_read_limit(t, f.folder, f.config));
+    lb_sha256_hex(&f.sum, t->sha256);
 done:
-    lb_value_free(config);
-    lb_buf_free(&bytes);
-    lb_free(folder);
+    lbi_files_close(&f);
     return st;
 }
 

@@ -112,7 +112,7 @@ static lb_status bert_rest(const lbi_pipeline *p, lb_value *json, const lb_value
     lb_map_put(json, "pre_tokenizer", split);
     lb_map_put(json, "post_processor", post);
     lb_map_put(json, "decoder", decoder);
-    return st == LB_OK && json->failed ? LB_E_NOMEM : st;
+    return st == LB_OK && (!json || json->failed) ? LB_E_NOMEM : st;
 }
 
 static void word(const lbi_pipeline *p, lbi_work *w, const uint8_t *text, size_t n);
@@ -120,32 +120,22 @@ static const lbi_model model = {.type = "WordPiece", .read = read, .word = word,
 
 static lb_status open_vocab(lb_tokenizer *t, const char *path) {
     lbi_pipeline *p = NULL;
-    bool whole = lb_is_folder(path);
-    char *folder = whole ? lb_strdup(path) : lb_path_folder(path), *file = whole ? lb_path_join(path, "vocab.txt") : lb_strdup(path);
-    lb_value *config = NULL, *json = lb_value_map();
-    lb_buf text = {0};
-    lb_sha256 sum;
-    lb_sha256_init(&sum);
-    lb_status st = folder && file && json ? LB_OK : LB_E_NOMEM;
+    lbi_files f;
+    lb_value *json = lb_value_map();
+    lb_status st = lbi_files_open(&f, path, "vocab.txt", true);
     LB_TRY(st);
     LB_TRY(lbi_pipeline_new(&p, t, &model));
-    LB_TRY(lbi_read_beside(&config, folder, "tokenizer_config.json", &sum));
-    LB_TRY(lb_file_read(&text, file, 0));
-    lb_sha256_add(&sum, text.data, text.size);
-    LB_TRY(read_lines(p, &text));
-    LB_TRY(make(p, "##", lb_get_text(config, "unk_token", "[UNK]"), 100));
-    LB_TRY(bert_rest(p, json, config));
+    LB_TRY(read_lines(p, &f.text));
+    LB_TRY(make(p, "##", lb_get_text(f.config, "unk_token", "[UNK]"), 100));
+    LB_TRY(bert_rest(p, json, f.config));
     LB_TRY(lbi_pipeline_read_rest(t, p, json));
-    LB_TRY(lbi_read_limit(t, folder, config));
-    int64_t pad = lbi_pipeline_find(t, lb_get_text(config, "pad_token", "[PAD]"));
+    LB_TRY(lbi_read_limit(t, f.folder, f.config));
+    int64_t pad = lbi_pipeline_find(t, lb_get_text(f.config, "pad_token", "[PAD]"));
     t->pad_id = pad < 0 ? 0 : pad;
-    lb_sha256_hex(&sum, t->sha256);
+    lb_sha256_hex(&f.sum, t->sha256);
 done:
-    lb_value_free(config);
     lb_value_free(json);
-    lb_buf_free(&text);
-    lb_free(folder);
-    lb_free(file);
+    lbi_files_close(&f);
     return st;
 }
 
