@@ -65,7 +65,7 @@ void lbi_word_cache_put(lbi_word_cache *c, uint64_t hash, const uint8_t *text, s
         }
         *e = (lbi_cached){.hash = hash, .size = (uint8_t)size, .count = (uint8_t)count};
         memcpy(e->text, text, size);
-        memcpy(e->parts, parts, (size_t)count * sizeof *parts);
+        if (count) memcpy(e->parts, parts, (size_t)count * sizeof *parts);
         if (atomic_compare_exchange_strong_explicit(&c->slots->entries[k], &none, e, memory_order_release, memory_order_relaxed))
             atomic_store_explicit(&c->slots->marks[k], mark_of(hash), memory_order_release);
         else lb_free(e);
