@@ -68,6 +68,7 @@ static lb_status find_print(runner *r) {
         if (r->job.taps[i].topk) lb_buf_format(&taps, " (%lld largest)", (long long)r->job.taps[i].topk);
     }
     if (s->window_s > 0) lb_buf_format(&taps, " in windows of %g s", s->window_s);
+    if (s->text_window > 0) lb_buf_format(&taps, ", mean over windows of %lld tokens", (long long)s->text_window);
     if (r->job.text_tap >= 0 || r->job.needs.prompt) add_writing(&taps, &s->writing);
     if (taps.size < sizeof f->taps) snprintf(f->taps, sizeof f->taps, "%s", lb_buf_str(&taps));
     else {
@@ -213,6 +214,7 @@ static lb_status run_made(runner *r, encode_batch *b, lb_status (*run)(const enc
 /* Pictures of another size begin another run of the network. */
 static lb_status run_batch(runner *r, encode_batch *b) {
     if (r->job.needs.audio) return run_made(r, b, encode_audio_run);
+    if (r->job.spec->text_window > 0) return run_made(r, b, encode_text_run);
     if (r->job.collect > r->job.batch) return run_made(r, b, encode_texts_run);
     if (r->job.text_tap >= 0) {
         lb_status st = encode_write_texts(&r->job, r->tape, b);

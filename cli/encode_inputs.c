@@ -48,7 +48,8 @@ static lb_status prepare_image(const encode_job *j, const lb_item *item, encode_
 static lb_status prepare_text(const encode_job *j, const lb_item *item, encode_sample *s) {
     if (!item->text) return lb_fail(LB_E_NOTFOUND, "item '%s' has no text", item->key);
     double at = lb_now();
-    lb_status st = lb_tokenize(j->m->tokenizer, item->text, item->text_size, j->m->max_tokens, &s->ids, &s->count);
+    bool windows = j->spec->text_window > 0;
+    lb_status st = windows ? encode_text_prepare(j, item, s) : lb_tokenize(j->m->tokenizer, item->text, item->text_size, j->m->max_tokens, &s->ids, &s->count);
     encode_lap(j, ENCODE_PREPARE, at);
     if (st == LB_OK && s->count == 0) st = lb_fail(LB_E_FORMAT, "item '%s' gives no token", item->key);
     return st;
@@ -94,6 +95,7 @@ void encode_drop(void *ctx, void *result) {
     lb_free(s->draws);
     lb_free(s->ids);
     lb_free(s->audio);
+    lb_windows_free(s->text_windows, s->text_windows ? s->windows : 0);
     for (int t = 0; t < ENCODE_TAPS; t++) lb_free(s->made[t]);
     lb_buf_free(&s->written);
     lb_free(s);
@@ -118,22 +120,22 @@ static lb_status add_images(encode_batch *b, int64_t from, int64_t to, int64_t v
 }
 
 static lb_status add_texts(const encode_job *j, encode_batch *b, int64_t from, int64_t to) {
+    int64_t n = to - from, *counts = lb_alloc((size_t)n, sizeof *counts);
+    const int64_t **rows = lb_alloc((size_t)n, sizeof *rows);
     lb_tensor *ids = NULL, *mask = NULL;
-    bool whole = j->m->model->arch->whole_texts;
-    int64_t longest = whole && j->m->max_tokens > 0 ? j->m->max_tokens : 1, n = to - from;
-    for (int64_t i = from; i < to; i++)
-        if (b->samples[i]->count > longest) longest = b->samples[i]->count;
-    lb_status st = add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids);
-    if (st == LB_OK) st = add(b, "mask", LB_I64, 2, (int64_t[]){n, longest}, &mask);
-    if (st != LB_OK) return st;
-    for (int64_t i = 0; i < n; i++) {
-        const encode_sample *s = b->samples[from + i];
-        for (int64_t k = 0; k < longest; k++) {
-            ((int64_t *)ids->data)[i * longest + k] = k < s->count ? s->ids[k] : j->m->tokenizer->pad_id;
-            ((int64_t *)mask->data)[i * longest + k] = whole || k < s->count || (k == 0 && s->count == 0);
-        }
+    lb_status st = rows && counts ? LB_OK : LB_E_NOMEM;
+    for (int64_t i = 0; st == LB_OK && i < n; i++) {
+        rows[i] = b->samples[from + i]->ids;
+        counts[i] = b->samples[from + i]->count;
     }
-    return LB_OK;
+    if (st == LB_OK) st = encode_text_tensors(j, n, rows, counts, &ids, &mask);
+    if (st == LB_OK) {
+        b->in[b->count++] = (lb_named){"ids", ids};
+        b->in[b->count++] = (lb_named){"mask", mask};
+    }
+    lb_free(rows);
+    lb_free(counts);
+    return st;
 }
 
 static lb_status add_feature(const encode_job *j, const cli_feature_input *f, encode_batch *b, int64_t from, int64_t to) {

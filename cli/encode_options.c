@@ -93,6 +93,7 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     r->spec.seed = cli->seed;
     LB_TRY(read_augment(r, o));
     r->spec.window_s = o->window;
+    r->spec.text_window = o->text_window;
     r->spec.writing = (cli_writing){.beams = o->beams, .max_new = o->max_new, .language = o->language, .translate = strcmp(o->task, "translate") == 0};
     r->spec.retry_failed = o->retry_failed;
     r->spec.progress = &cli->progress;

@@ -14,7 +14,7 @@ typedef struct cli_encode_options {
     int64_t batch, topk, views, memory;
     bool retry_failed, strict, deflate;
     double window;
-    int64_t beams, max_new;
+    int64_t text_window, beams, max_new;
     const char *language, *task;
 } cli_encode_options;
 
@@ -40,6 +40,8 @@ typedef struct cli_encode_options {
     CLI_ENCODE_ROW(T, augment, LB_T_LIST, NULL, NULL, "KEY=VALUE", "of the views: crop_min, ratio_max, flip, brightness, contrast, saturation"),      \
     {.name = "window", .type = LB_T_F64, .offset = offsetof(T, encode.window), .def = 0, .min = 0, .max = 1e6, .unit = "s",                            \
      .text = "cut sound into windows: a row of each tap a window, and the tap times; 0 = the begin, as long as the model hears"},                     \
+    {.name = "text_window", .type = LB_T_I64, .offset = offsetof(T, encode.text_window), .def = 0, .min = 0, .max = 1 << 24, .unit = "tokens",         \
+     .text = "long texts in windows of so many tokens, special ones counted: a tap is the mean over the windows; 0 = the begin, as long as the model reads"}, \
     {.name = "beams", .type = LB_T_I64, .offset = offsetof(T, encode.beams), .def = 0, .min = 0, .max = 64, .unit = "1",                               \
      .text = "beams of the search for the tap text; 0 = as the model's folder says"},                                                                 \
     {.name = "max_new", .type = LB_T_I64, .offset = offsetof(T, encode.max_new), .def = 0, .min = 0, .max = 1000000, .unit = "tokens",                 \

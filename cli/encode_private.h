@@ -62,6 +62,7 @@ typedef struct encode_sample {
     float *audio;                 /* [windows, ...]: audio_rank sizes in audio_shape */
     int64_t windows, audio_shape[3], audio_size;
     int audio_rank;
+    lb_tokens *text_windows;      /* [windows], of a long text */
     double seconds;               /* of the whole sound */
     float *made[ENCODE_TAPS];     /* values of taps that are there already, with their first sizes; else they are rows of the run's tensors */
     int64_t made_count[ENCODE_TAPS];
@@ -89,6 +90,15 @@ int64_t encode_texts_batch(const encode_job *j, int64_t batch);
 LB_MUST_USE lb_status encode_texts_run(const encode_job *j, lb_tape *t, encode_batch *b);
 /* Text that goes on from each sample's tokens, into `made`. */
 LB_MUST_USE lb_status encode_write_texts(const encode_job *j, lb_tape *t, encode_batch *b);
+
+/* ---- encode_windows.c: long texts, window by window ---- */
+/* Refuses what has no mean over windows. The taps are known. */
+LB_MUST_USE lb_status encode_text_plan(const encode_job *j);
+LB_MUST_USE lb_status encode_text_prepare(const encode_job *j, const lb_item *item, encode_sample *s);
+/* Runs a batch's windows; fills `made` of its samples. */
+LB_MUST_USE lb_status encode_text_run(const encode_job *j, lb_tape *t, encode_batch *b);
+/* ids and mask [n,L] of n rows of tokens, L the longest, or what the network always takes. Both are new. */
+LB_MUST_USE lb_status encode_text_tensors(const encode_job *j, int64_t n, const int64_t *const *rows, const int64_t *counts, lb_tensor **ids, lb_tensor **mask);
 
 const lb_item *encode_item(const encode_job *j, int64_t i); /* NULL when items come from a feature file */
 /* Which inputs the taps need, the size of pictures, and the taps' shapes. */

@@ -9,7 +9,7 @@ enum { BATCHES = 8, TOKENS = 8192 }; /* batches that are sorted together; tokens
 
 int64_t encode_texts_batch(const encode_job *j, int64_t batch) {
     const encode_needs *n = &j->needs;
-    bool alone = n->text && !n->image && !n->features && !n->audio && j->text_tap < 0;
+    bool alone = n->text && !n->image && !n->features && !n->audio && j->text_tap < 0 && j->spec->text_window == 0;
     return alone ? batch * BATCHES : batch;
 }
 

@@ -80,6 +80,7 @@ typedef struct cli_encode_spec {
     int64_t batch;            /* 0 = 16 pictures, 32 texts, 8 windows of sound */
     int64_t memory;           /* bytes that prepared items may hold ahead of the model; 0 = no bound but their number */
     double window_s;          /* sound is cut into windows of so many seconds, a row of each tap a window; 0 = the model's first window */
+    int64_t text_window;      /* texts run in windows of so many tokens, and a tap is the mean over them; 0 = cut to what the model takes */
     cli_writing writing;      /* for the tap `text` */
     bool retry_failed;        /* a finished file: its failed items are tried again, the others' rows are kept */
     const char *what;         /* shown with the progress; NULL = "encode" */

@@ -191,6 +191,43 @@ static void pictures_and_texts(void) {
     toy_close(&m);
 }
 
+/* A text of ten words in windows of four and two marks is the mean of its three pieces as items of their own. */
+static void long_texts(void) {
+    static const char list[] = "{\"key\": \"whole\", \"text\": \"a red big cat dog sits runs on the mat\"}\n{\"key\": \"1\", \"text\": \"a red big cat\"}\n"
+                               "{\"key\": \"2\", \"text\": \"dog sits runs on\"}\n{\"key\": \"3\", \"text\": \"the mat\"}\n{\"key\": \"none\", \"text\": \"\"}\n";
+    const char *path = check_tmp("long.jsonl"), *taps[] = {"embedding", "tokens"};
+    cli_model m;
+    lb_items *items = NULL;
+    lb_cache *c = NULL;
+    int64_t failed = -1, rows[] = {0, 1, 2, 3};
+    float got[4][10], want[10] = {0};
+    if (!toy_open(&m) || !CHECK_OK(lb_file_write(path, list, strlen(list))) || !CHECK_OK(lb_items_open(&items, 1, &path, NULL, NULL))) return;
+    cli_encode_spec spec = {.items = items, .ntaps = 1, .taps = taps, .batch = 2, .text_window = 6};
+    CHECK_OK(cli_encode(&m, &spec, check_tmp("long.h5"), &failed));
+    CHECK_INT(failed, 0);
+    if (CHECK_OK(lb_cache_open(&c, check_tmp("long.h5")))) {
+        CHECK_OK(lb_cache_read(c, 0, 4, rows, got[0]));
+        for (int i = 1; i < 4; i++) {
+            float single[10];
+            alone(&m, items, i, "embedding", false, single, 10);
+            CHECK_FLOATS(got[i], single, 10, ORDER, 0);
+            for (int k = 0; k < 10; k++) want[k] += single[k] / 3;
+        }
+        CHECK_FLOATS(got[0], want, 10, ORDER, 0);
+        lb_cache_close(c);
+    }
+    spec.text_window = 17;
+    CHECK_FAILS(cli_encode(&m, &spec, check_tmp("long2.h5"), &failed), LB_E_ARG, "at most 16");
+    spec.text_window = 6;
+    spec.ntaps = 2;
+    CHECK_FAILS(cli_encode(&m, &spec, check_tmp("long2.h5"), &failed), LB_E_ARG, "'tokens'");
+    spec.ntaps = 1;
+    spec.text_window = 5; /* another run than that of the file */
+    CHECK_FAILS(cli_encode(&m, &spec, check_tmp("long.h5"), &failed), LB_E_MISMATCH, "taps");
+    lb_items_free(items);
+    toy_close(&m);
+}
+
 static void unknown_taps_are_named(void) {
     cli_model m;
     lb_items *items = NULL;
@@ -525,6 +562,7 @@ int main(int argc, char **argv) {
     lb_threads_set(2);
     return check_main(argc, argv, "encode",
                       (check_test[]){{"pictures_and_texts", pictures_and_texts},
+                                     {"long_texts", long_texts},
                                      {"unknown_taps_are_named", unknown_taps_are_named},
                                      {"broken_items_keep_their_row", broken_items_keep_their_row},
                                      {"stops_and_goes_on", stops_and_goes_on},

@@ -166,6 +166,33 @@ static void numbers(void) {
     lb_tokenizer_close(t);
 }
 
+/* Windows of a text are what tokenizers calls its overflowing tokens: pieces of the plain ids with the special tokens around each. */
+static void windows(void) {
+    static const char text[] = "The quick brown fox jumps over the lazy dog";
+    lb_tokenizer *t = NULL;
+    lb_tokens plain = {0}, *w = NULL;
+    int64_t count = 0, at = 0;
+    if (!CHECK_OK(lb_tokenizer_open(&t, check_data("tokenizers/whisper")))) return;
+    CHECK_OK(lb_tokenize_full(t, text, strlen(text), &(lb_tokenize_how){.plain = true}, &plain));
+    CHECK_OK(lb_tokenize_windows(t, text, strlen(text), 7, &w, &count));
+    CHECK_INT(count, (plain.count + 3) / 4);
+    for (int64_t i = 0; i < count; i++) {
+        CHECK_INT(w[i].ids[0], lb_tokenizer_find(t, "<|startoftranscript|>"));
+        CHECK_INT(w[i].ids[1], lb_tokenizer_find(t, "<|notimestamps|>"));
+        CHECK_INT(w[i].ids[w[i].count - 1], lb_tokenizer_find(t, "<|endoftext|>"));
+        for (int64_t k = 2; k + 1 < w[i].count; k++, at++) CHECK_INT(w[i].ids[k], plain.ids[at]);
+    }
+    CHECK_INT(at, plain.count);
+    lb_windows_free(w, count);
+    CHECK_OK(lb_tokenize_windows(t, "", 0, 7, &w, &count));
+    CHECK_INT(count, 1);
+    CHECK_INT(w[0].count, 3);
+    lb_windows_free(w, count);
+    CHECK_FAILS(lb_tokenize_windows(t, text, strlen(text), 3, &w, &count), LB_E_ARG, "3 special");
+    lb_tokens_free(&plain);
+    lb_tokenizer_close(t);
+}
+
 static void many(void) {
     static const char *const texts[] = {"one", "", "two words", "\xff", "one"};
     size_t sizes[LB_COUNT(texts)];
@@ -243,6 +270,6 @@ int main(int argc, char **argv) {
     return check_main(argc, argv, "tokenizers",
                       (check_test[]){{"gpt2", gpt2}, {"roberta", roberta}, {"llama3", llama3}, {"qwen2", qwen2}, {"whisper", whisper}, {"clip", clip}, {"open_clip", open_clip}, {"llama2", llama2},
                                      {"first", first}, {"gemma", gemma}, {"mixture", mixture}, {"subword", subword}, {"bert", bert}, {"t5", t5}, {"xlmr", xlmr}, {"unibytes", unibytes},
-                                     {"siglip", siglip}, {"albert", albert}, {"spm", spm}, {"spm_bytes", spm_bytes}, {"numbers", numbers}, {"many", many}, {"refuses", refuses},
+                                     {"siglip", siglip}, {"albert", albert}, {"spm", spm}, {"spm_bytes", spm_bytes}, {"numbers", numbers}, {"windows", windows}, {"many", many}, {"refuses", refuses},
                                      {"memory", refused_memory}, {0}});
 }

@@ -85,6 +85,8 @@ struct lbi_pipeline {
 LB_MUST_USE lb_status lbi_pipeline_read(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json);
 /** The same when p->vocab and p->model are made already: "model" is not looked at. */
 LB_MUST_USE lb_status lbi_pipeline_read_rest(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json);
+/* Says to the tokenizer which special tokens stand around a text; again after they changed. */
+void lbi_tell_specials(lb_tokenizer *t, const lbi_pipeline *p);
 /* Parts of the two. */
 LB_MUST_USE lb_status lbi_post_read(lbi_pipeline *p, const lb_value *json);
 LB_MUST_USE lb_status lbi_decoders_read(lbi_pipeline *p, const lb_value *json);

@@ -160,6 +160,13 @@ static void read_numbers(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json)
     if (t->pad_to < 0 || t->pad_to > LBI_ID_MAX) t->pad_to = 0;
 }
 
+void lbi_tell_specials(lb_tokenizer *t, const lbi_pipeline *p) {
+    t->prefix_count = p->prefix_count;
+    t->suffix_count = p->suffix_count;
+    memcpy(t->prefix, p->prefix, sizeof p->prefix);
+    memcpy(t->suffix, p->suffix, sizeof p->suffix);
+}
+
 lb_status lbi_pipeline_read_rest(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json) {
     lb_status st = LB_OK;
     if (p->norms.count == 0) LB_TRY(lbi_norms_read(&p->norms, lb_get(json, "normalizer")));
@@ -172,6 +179,7 @@ lb_status lbi_pipeline_read_rest(lb_tokenizer *t, lbi_pipeline *p, const lb_valu
     LB_TRY(lbi_decoders_read(p, lb_get(json, "decoder")));
     LB_TRY(lbi_word_cache_open(&p->cache));
     read_numbers(t, p, json);
+    lbi_tell_specials(t, p);
 done:
     return st;
 }

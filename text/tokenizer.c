@@ -93,6 +93,42 @@ lb_status lb_tokenize_many(const lb_tokenizer *t, int64_t n, const char *const *
     return st;
 }
 
+/* Tokens [from, from + n) of the plain ones, with the special ones around. */
+static lb_status make_window(const lb_tokenizer *t, const lb_tokens *plain, int64_t from, int64_t n, lb_tokens *out) {
+    int64_t *ids = lb_alloc((size_t)(t->prefix_count + n + t->suffix_count), sizeof *ids), k = 0;
+    if (!ids) return LB_E_NOMEM;
+    for (int i = 0; i < t->prefix_count; i++) ids[k++] = t->prefix[i];
+    for (int64_t i = 0; i < n; i++) ids[k++] = plain->ids[from + i];
+    for (int i = 0; i < t->suffix_count; i++) ids[k++] = t->suffix[i];
+    *out = (lb_tokens){.ids = ids, .count = k};
+    return LB_OK;
+}
+
+lb_status lb_tokenize_windows(const lb_tokenizer *t, const char *text, size_t size, int64_t window, lb_tokens **out, int64_t *count) {
+    lb_tokens plain = {0};
+    int64_t room = window - t->prefix_count - t->suffix_count;
+    if (room < 1) return lb_fail(LB_E_ARG, "windows of %lld tokens leave no room beside %d special ones", (long long)window, t->prefix_count + t->suffix_count);
+    lb_status st = lb_tokenize_full(t, text, size, &(lb_tokenize_how){.plain = true}, &plain);
+    if (st != LB_OK) return st;
+    int64_t n = plain.count > room ? (plain.count + room - 1) / room : 1;
+    lb_tokens *windows = lb_calloc((size_t)n, sizeof *windows);
+    if (!windows) st = LB_E_NOMEM;
+    for (int64_t i = 0; st == LB_OK && i < n; i++) st = make_window(t, &plain, i * room, plain.count - i * room < room ? plain.count - i * room : room, &windows[i]);
+    lb_tokens_free(&plain);
+    if (st != LB_OK) {
+        lb_windows_free(windows, windows ? n : 0);
+        return st;
+    }
+    *out = windows;
+    *count = n;
+    return LB_OK;
+}
+
+void lb_windows_free(lb_tokens *windows, int64_t count) {
+    for (int64_t i = 0; i < count; i++) lb_tokens_free(&windows[i]);
+    lb_free(windows);
+}
+
 void lb_tokens_free(lb_tokens *t) {
     lb_free(t->ids);
     lb_free(t->begin);

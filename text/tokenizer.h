@@ -13,6 +13,8 @@ typedef struct lb_tokenizer {
     void *impl;
     int64_t vocab, pad_id, max_tokens; /* max_tokens: what the model's folder states; 0 = none */
     int64_t pad_to;                    /* the model always gets so many tokens; 0 = as many as there are */
+    int prefix_count, suffix_count;    /* special tokens around a text */
+    int64_t prefix[8], suffix[8];
     char sha256[65];                   /* of the files it was read from */
 } lb_tokenizer;
 
@@ -54,6 +56,10 @@ LB_API LB_MUST_USE lb_status lb_tokenize(const lb_tokenizer *t, const char *text
 LB_API LB_MUST_USE lb_status lb_tokenize_full(const lb_tokenizer *t, const char *text, size_t size, const lb_tokenize_how *how, lb_tokens *out);
 /** n texts on lb_threads() threads into out[0..n). On failure all of out is empty. */
 LB_API LB_MUST_USE lb_status lb_tokenize_many(const lb_tokenizer *t, int64_t n, const char *const *texts, const size_t *sizes, const lb_tokenize_how *how, lb_tokens *out);
+/** A long text in windows of at most `window` tokens, special ones around each and counted: *out is new, of *count tokens (at least one;
+ *  lb_windows_free). As tokenizers' overflowing tokens with a stride of 0. Thread-safe. */
+LB_API LB_MUST_USE lb_status lb_tokenize_windows(const lb_tokenizer *t, const char *text, size_t size, int64_t window, lb_tokens **out, int64_t *count);
+LB_API void lb_windows_free(lb_tokens *windows, int64_t count);
 LB_API void lb_tokens_free(lb_tokens *t);
 /** Fills up to `length` tokens with pad_id (0 bytes each); longer ones stay as they are. */
 LB_API LB_MUST_USE lb_status lb_tokens_pad(lb_tokens *t, int64_t length, int64_t pad_id);

@@ -116,6 +116,7 @@ static lb_status by_class(lb_tokenizer *t, lbi_pipeline *p, const lb_value *conf
     LB_TRY(lbi_pipeline_read_rest(t, p, json));
     if (lb_get_bool(config, "add_bos_token", llama)) LB_TRY(around(p, true, "<s>"));
     if (lb_get_bool(config, "add_eos_token", t5 || siglip)) LB_TRY(around(p, false, "</s>"));
+    lbi_tell_specials(t, p);
     if (siglip) {
         t->pad_to = t->max_tokens = 64;
         t->pad_id = p->suffix[0];
