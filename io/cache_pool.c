@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks on their way to the file: workers shuffle, deflate, hash and write them; the order of their addresses is that in which they came.
  * Shuffle: byte k of every element, for k = 0, 1, ... (HDF5 filter 2); deflate: zlib streams (HDF5 filter 1). */
+#include <fcntl.h>
 #include <libdeflate.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -157,6 +158,8 @@ static void run_job(cache_pool *p, int64_t number, scratch *s) {
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
     if (go) st = cache_pwrite(p->fd, p->path, bytes, j->chunk.size, j->chunk.address);
+    if (go && st == LB_OK) /* a hint, so that the disk works while rows come; errors are told by the sync */
+        (void)sync_file_range(p->fd, j->chunk.address, j->chunk.size, SYNC_FILE_RANGE_WRITE);
     pthread_mutex_lock(&p->lock);
     keep_failure(p, st);
     keep_spare(p, j->bytes, j->size);
