@@ -270,6 +270,7 @@ static lb_status open_objective(cli_recipe *r, const lb_value *v) {
     o->warmup = lb_get_int(v, "warmup", 0);
     o->start = lb_get_int(v, "start", 0);
     o->allow_zero = lb_get_bool(v, "allow_zero", false);
+    o->adapt = lb_get_text(v, "adapt", "auto");
     LB_TRY(bind(r, o, lb_get(v, "inputs")));
 done:
     return st == LB_OK ? st : lb_where(st, "recipe: the objective of line %d", v->line);

@@ -54,7 +54,7 @@ static const lb_param stream_params[] = {
     LB_PARAM_END};
 
 typedef struct objective_options {
-    const char *name, *method, *component, *on;
+    const char *name, *method, *component, *on, *adapt;
     double weight;
     int64_t warmup, start;
     bool allow_zero;
@@ -69,6 +69,7 @@ static const lb_param objective_params[] = {
     LB_PARAM(objective_options, warmup, 0, 0, 1e9, "steps", "steps over which the weight grows from 0"),
     LB_PARAM(objective_options, start, 0, 0, 1e9, "steps", "first step at which it counts"),
     LB_PARAM_FLAG(objective_options, allow_zero, 0, "it may be exactly 0 for a whole epoch"),
+    LB_PARAM_TEXT(objective_options, adapt, "auto", "auto|sequence|none", "how features of student and teacher that differ are joined"),
     LB_PARAM_END};
 
 lb_status recipe_check_feature(const lb_value *v) { return check_map(v, "recipe: features", feature_params, sizeof(feature_options), (const char *const[2]){NULL}); }

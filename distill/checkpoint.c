@@ -87,6 +87,32 @@ done:
     return st;
 }
 
+lb_status lbi_checkpoint_adapters(lbi_train *r, const char *name) {
+    lb_status st = LB_OK;
+    if (!r->spec->folder || size_of(r->projectors) == 0) return LB_OK;
+    listing l = {.names = lb_calloc((size_t)size_of(r->projectors), sizeof *l.names), .tensors = lb_calloc((size_t)size_of(r->projectors), sizeof *l.tensors)};
+    lb_value *meta = lb_value_map();
+    char *path = lb_path_join(r->spec->folder, name);
+    if (!path || !l.names || !l.tensors) {
+        st = LB_E_NOMEM;
+        goto done;
+    }
+    LB_TRY(list(&l, "", r->projectors));
+    lb_map_text(meta, "format", "limbeck-adapters/1");
+    for (int64_t i = 0; i < r->adapters->count; i++) {
+        const lb_value *a = r->adapters->items[i];
+        char key[256];
+        snprintf(key, sizeof key, "%s.%s", lb_get_text(a, "term", ""), lb_get_text(a, "input", ""));
+        lb_map_text(meta, key, lb_get_text(a, "by", ""));
+    }
+    LB_TRY(checkpoint_io.write(path, l.count, (const char *const *)l.names, l.tensors, meta));
+done:
+    free_listing(&l);
+    lb_value_free(meta);
+    lb_free(path);
+    return st;
+}
+
 /* ---- loading ---- */
 
 static lb_status same_text(const lb_value *meta, const char *key, const char *want, const char *what, const char *path) {

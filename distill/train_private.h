@@ -2,6 +2,7 @@
 /* The parts of the training loop. Private to distill/. */
 #ifndef LB_DISTILL_TRAIN_PRIVATE_H
 #define LB_DISTILL_TRAIN_PRIVATE_H
+#include "base/sig.h"
 #include "distill/trainer.h"
 
 enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16 };
@@ -23,7 +24,9 @@ typedef struct lbi_train {
     const lb_train_spec *spec;
     lb_tape *tape;
     lb_optim *optim, *projector_optim;
-    lb_store *projectors;   /* "proj.<objective>.<name>": linear maps between unequal widths, weights of methods */
+    lb_store *projectors;   /* "proj.<objective>.<name>": maps between unequal widths, weights of methods */
+    lb_value *adapters;     /* what joins student and teacher: maps of term, input, by */
+    int64_t adapters_said;
     lb_store *state;        /* "state.<objective>.<name>": what methods keep between steps */
     lb_store *ema;          /* NULL = none */
     const char *streams[LBI_STREAMS_MAX];
@@ -43,6 +46,10 @@ typedef struct lbi_train {
 lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms);
 /** One term on what the stream holds: its first output. */
 lb_tensor *lbi_run_term(lbi_train *r, const lb_objective *o, const lbi_env *e);
+/** A tensor that a term learns beside the student: "proj.<term>.<what>", drawn by its name when it is not there. Inert after a failure. */
+lb_tensor *lbi_learned(lbi_train *r, const lb_objective *o, const char *what, int rank, const int64_t *shape);
+/** Joins what the term binds where student and teacher differ in width, length, grid or form (distill/adapters.c), and notes how. */
+void lbi_adapt(lbi_train *r, const lb_objective *o, const lb_sig *sig, lbi_inputs *in);
 /** The methods' hooks around a step (lb_method); r->term holds the values after it. */
 lb_status lbi_before_step(lbi_train *r);
 lb_status lbi_after_step(lbi_train *r);
@@ -51,6 +58,8 @@ void lbi_release(lbi_train *r, lb_batch batches[LBI_STREAMS_MAX]);
 double lbi_term_weight(const lb_objective *o, int64_t step);
 
 lb_status lbi_checkpoint_save(lbi_train *r, const char *name);
+/** What is learned beside the student, in a file of its own; nothing when there is nothing. */
+lb_status lbi_checkpoint_adapters(lbi_train *r, const char *name);
 /** Loads last.safetensors when it is there; *found says. LB_E_MISMATCH names the field and both values. */
 lb_status lbi_checkpoint_load(lbi_train *r, bool *found);
 /** Puts the averaged weights in place of the student's, or back. */

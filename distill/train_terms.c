@@ -2,7 +2,6 @@
 /* A term of the loss in a step: what it is bound to, the weights that it learns beside the student's, and the numbers that it keeps. */
 #include <stdio.h>
 #include <string.h>
-#include "base/log.h"
 #include "distill/train_private.h"
 
 static lb_tensor *find(const lbi_env *e, const char *name) {
@@ -26,7 +25,7 @@ done:
 }
 
 /* "proj.<term>.<name>", trained with the student and saved apart from it. */
-static lb_tensor *learned(lbi_train *r, const lb_objective *o, const char *what, int rank, const int64_t *shape) {
+lb_tensor *lbi_learned(lbi_train *r, const lb_objective *o, const char *what, int rank, const int64_t *shape) {
     char name[192];
     lb_param_tensor *p = NULL;
     lb_init init = rank > 1 ? LB_INIT_KAIMING_UNIFORM : LB_INIT_ZEROS;
@@ -35,15 +34,6 @@ static lb_tensor *learned(lbi_train *r, const lb_objective *o, const char *what,
     lb_status st = lb_store_add(&p, r->projectors, name, rank, shape, init, 0);
     if (st == LB_OK && fresh) st = draw(p, init, r->spec->seed);
     return st == LB_OK ? p->x : lb_tape_fail_status(r->tape, st);
-}
-
-/* A component that wants student and teacher of one width D gets a linear map where they differ. */
-static lb_tensor *project(lbi_train *r, const lb_objective *o, lb_tensor *student, const lb_tensor *teacher) {
-    int64_t from = student->shape[student->rank - 1], to = teacher->shape[teacher->rank - 1], shape[2] = {to, from};
-    bool fresh = lb_store_count(r->projectors) == 0;
-    lb_tensor *w = learned(r, o, "weight", 2, shape);
-    if (fresh && lb_tape_ok(r->tape)) lb_say(LB_LOG_INFO, "train", "%s: a linear map %lld -> %lld joins student and teacher", o->name, (long long)from, (long long)to);
-    return lb_linear(r->tape, student, w, NULL, LB_ACT_NONE);
 }
 
 /* ---- weights of the method ---- */
@@ -89,7 +79,7 @@ static lb_status add_inputs(lbi_train *r, const lb_objective *o, const lb_sig *s
         if (drawn) LB_TRY(add_input(in, o, name, drawn));
         if (drawn || !weights || lb_sig_input_find(weights, name) < 0) continue;
         LB_TRY(lb_sig_shape_of(sig, &dims, false, i, shape, &rank));
-        LB_TRY(add_input(in, o, name, learned(r, o, name, rank, shape)));
+        LB_TRY(add_input(in, o, name, lbi_learned(r, o, name, rank, shape)));
     }
 done:
     return st;
@@ -152,30 +142,41 @@ lb_status lbi_after_step(lbi_train *r) {
 
 /* ---- the term ---- */
 
-static lb_status bind(lbi_train *r, const lb_objective *o, const lbi_env *e, lbi_inputs *in) {
-    int student = -1, teacher = -1;
+static lb_status bind(const lb_objective *o, const lbi_env *e, lbi_inputs *in) {
     if (o->nbind > LBI_INPUTS_MAX) return lb_fail(LB_E_LIMIT, "%s binds more than %d inputs", o->name, LBI_INPUTS_MAX);
     for (in->count = 0; in->count < o->nbind; in->count++) {
         int i = in->count;
         in->names[i] = o->inputs[i];
         if (!(in->x[i] = find(e, o->names[i]))) return lb_fail(LB_E_NOTFOUND, "objective %s: stream %s has no '%s'", o->name, o->stream, o->names[i]);
-        if (strcmp(o->inputs[i], "student") == 0) student = i;
-        if (strcmp(o->inputs[i], "teacher") == 0) teacher = i;
     }
-    if (student < 0 || teacher < 0 || !strstr(o->component->sig, "student[N,D] teacher[N,D]")) return LB_OK;
-    lb_tensor *s = in->x[student], *t = in->x[teacher];
-    if (s->rank == 2 && t->rank == 2 && s->shape[1] != t->shape[1]) in->x[student] = project(r, o, s, t);
     return LB_OK;
+}
+
+/* Is the name one of the words? */
+static bool has_word(const char *words, const char *name) {
+    size_t n = strlen(name);
+    for (const char *at = words; at && (at = strstr(at, name)); at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == 0)) return true;
+    return false;
+}
+
+/* No gradient flows into what the component takes as given, though it be another student. */
+static void hold_constant(lbi_train *r, const lb_objective *o, lbi_inputs *in) {
+    for (int i = 0; i < in->count; i++)
+        if (has_word(o->component->constant, in->names[i])) in->x[i] = lb_detach(r->tape, in->x[i]);
 }
 
 /* Names of what is added are those of *parsed, which the caller frees. */
 static lb_status gather(lbi_train *r, const lb_objective *o, const lbi_env *e, lbi_inputs *in, lb_sig **parsed) {
     lb_status st = LB_OK;
     lb_sig *weights = NULL;
-    LB_TRY(bind(r, o, e, in));
+    LB_TRY(bind(o, e, in));
     LB_TRY(lb_sig_parse(parsed, o->component->sig));
     const lb_sig *sig = *parsed;
     to_real(r, sig, in);
+    hold_constant(r, o, in);
+    lbi_adapt(r, o, sig, in);
+    LB_TRY(lb_tape_status(r->tape));
     if (o->method->weights) LB_TRY(lb_sig_parse(&weights, o->method->weights));
     if (o->method->weights || o->method->draw) LB_TRY(add_inputs(r, o, sig, weights, in));
 done:

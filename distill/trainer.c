@@ -7,6 +7,7 @@
 #include "distill/train_private.h"
 
 static void close_run(lbi_train *r) {
+    lb_value_free(r->adapters);
     lb_store_free(r->projectors);
     lb_store_free(r->state);
     lb_store_free(r->ema);
@@ -49,7 +50,8 @@ static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
     r->term = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term);
     r->term_sum = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term_sum);
     r->term_epoch = lb_calloc((size_t)spec->nobjectives + 1, sizeof *r->term_epoch);
-    if (!r->term || !r->term_sum || !r->term_epoch) return LB_E_NOMEM;
+    r->adapters = lb_value_list();
+    if (!r->term || !r->term_sum || !r->term_epoch || !r->adapters) return LB_E_NOMEM;
     LB_TRY(find_streams(r));
     LB_TRY(lb_tape_new(&r->tape));
     LB_TRY(lb_store_new(&r->projectors));
@@ -112,6 +114,14 @@ static lb_status zero_check(const lbi_train *r) {
     return LB_OK;
 }
 
+/* Once, at the first step of this process. */
+static void say_adapters(lbi_train *r) {
+    for (; r->adapters_said < r->adapters->count; r->adapters_said++) {
+        const lb_value *a = r->adapters->items[r->adapters_said];
+        lb_say(LB_LOG_INFO, "train", "term %s: %s is joined to the teacher's by %s", lb_get_text(a, "term", ""), lb_get_text(a, "input", ""), lb_get_text(a, "by", ""));
+    }
+}
+
 /* One of the batches of a step: gradients add up. */
 static lb_status one_part(lbi_train *r, int64_t part, double *loss_value) {
     lb_status st = LB_OK;
@@ -122,6 +132,7 @@ static lb_status one_part(lbi_train *r, int64_t part, double *loss_value) {
     lb_tape_set_training(r->tape, true, &rng);
     lb_tensor *loss = lbi_train_forward(r, part, batches, terms);
     LB_TRY(lb_tape_status(r->tape));
+    say_adapters(r);
     LB_TRY(read_terms(r, terms, batches));
     count_epochs(r, batches);
     *loss_value += lb_number(loss) / (double)parts_of(r->spec);
@@ -221,6 +232,7 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     say_plan(spec);
     if (found) lb_say(LB_LOG_INFO, "train", "going on after step %lld", (long long)r.step);
     LB_TRY(loop(&r, out));
+    LB_TRY(lbi_checkpoint_adapters(&r, "adapters.safetensors"));
     lbi_swap_ema(&r); /* the student leaves with its averaged weights */
     out->steps = r.step;
     out->start_step = r.start_step;
@@ -258,7 +270,7 @@ lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
     lbi_train r = {0};
     lb_batch batches[LBI_STREAMS_MAX] = {0};
     lb_tensor *terms[64] = {0};
-    lb_value *v = lb_value_map(), *streams = lb_value_map(), *maps = lb_value_list();
+    lb_value *v = lb_value_map(), *streams = lb_value_map();
     LB_TRY(open_run(&r, spec));
     lb_tape_set_mode(r.tape, LB_TAPE_SHAPES);
     lb_tape_set_training(r.tape, true, NULL);
@@ -273,9 +285,7 @@ lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
     }
     lb_map_put(v, "streams", streams);
     streams = NULL;
-    for (int64_t i = 0; i < lb_store_count(r.projectors); i++) lb_list_text(maps, lb_store_at(r.projectors, i)->name);
-    lb_map_put(v, "linear_maps_added", maps);
-    maps = NULL;
+    lb_map_put(v, "adapters", lb_value_copy(r.adapters));
     int64_t parameters = lb_store_parameters(spec->student->store, NULL) + lb_store_parameters(r.projectors, NULL);
     lb_map_int(v, "parameters", parameters);
     lb_map_real(v, "gflops_per_step", 3 * lb_tape_get_stats(r.tape).flops / 1e9);
@@ -287,7 +297,6 @@ done:
     lbi_release(&r, batches);
     close_run(&r);
     lb_value_free(streams);
-    lb_value_free(maps);
     lb_value_free(v);
     return st;
 }

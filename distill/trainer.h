@@ -48,6 +48,7 @@ typedef struct lb_objective {
     int64_t warmup;         /* steps of linear growth of the weight from 0 */
     int64_t start;          /* first step at which it counts */
     bool allow_zero;        /* it may be exactly 0 for an epoch */
+    const char *adapt;      /* features of student and teacher that differ: "auto" (NULL too) joins them, "sequence" takes tokens for no grid, "none" leaves them */
     int nbind;
     const char **inputs;    /* component input <- */
     const char **names;     /* name in the stream: "student.image_embed"; "name.T" is not known: transposes are components' own */

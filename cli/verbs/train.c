@@ -187,7 +187,7 @@ static lb_status check_same_run(const cli_recipe *r, const char *folder) {
 
 /* Under its lock from here on. */
 static lb_status enter_folder(int *lock, const cli_recipe *r, const char *folder, bool restart) {
-    static const char *const made[] = {"last.safetensors", "best.safetensors", "log.jsonl", "summary.json", "model"};
+    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model"};
     lb_status st = LB_OK;
     LB_TRY(lb_make_folders(folder));
     LB_TRY(lb_lock_folder(lock, folder));
