@@ -286,22 +286,67 @@ static lb_status open_objectives(cli_recipe *r) {
 
 /* ---- student, training, evaluation ---- */
 
+static lb_status make_student(lb_model **out, const lb_value *v, uint64_t seed) {
+    lb_status st = LB_OK;
+    const lb_head *head = NULL;
+    LB_TRY(at_line(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")), line_of(v, "arch")));
+    LB_TRY(lb_model_new(out, (const lb_arch *)head, lb_get(v, "params")));
+    lb_map_put((lb_value *)v, "params", lb_params_to_value(head->params, (*out)->cfg));
+    st = lb_store_init((*out)->store, seed);
+done:
+    return st;
+}
+
 static lb_status open_student(cli_recipe *r) {
     lb_status st = LB_OK;
     const lb_value *v = lb_get(r->value, "student");
-    const lb_head *head = NULL;
     if (!v || !lb_get_text(v, "arch", NULL)) return absent("student", "arch");
     LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", NULL}));
-    LB_TRY(at_line(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")), line_of(v, "arch")));
-    LB_TRY(lb_model_new(&r->student, (const lb_arch *)head, lb_get(v, "params")));
-    lb_map_put((lb_value *)v, "params", lb_params_to_value(head->params, r->student->cfg));
-    LB_TRY(lb_store_init(r->student->store, r->seed));
+    LB_TRY(make_student(&r->student, v, r->seed));
     if (lb_get(v, "preprocess")) {
         LB_TRY(lb_image_spec_from(&r->image, lb_get(v, "preprocess")));
         lb_map_put((lb_value *)v, "preprocess", lb_image_spec_value(&r->image));
         r->has_image = true;
     }
 done:
+    return st;
+}
+
+/* The run's optimiser with the student's own keys in place of it. */
+static lb_status own_optimiser(lb_optim_config *out, const cli_recipe *r, lb_value *student) {
+    lb_value *merged = lb_value_copy(lb_get(r->value, "optimiser"));
+    const lb_value *own = lb_get(student, "optimiser");
+    if (!merged && !(merged = lb_value_map())) return LB_E_NOMEM;
+    for (int64_t i = 0; own && i < own->count; i++) lb_map_put(merged, own->keys[i], lb_value_copy(own->items[i]));
+    lb_status st = lb_params_from_value(lb_optim_params, out, merged);
+    if (st == LB_OK) lb_map_put(student, "optimiser", lb_params_to_value(lb_optim_params, out));
+    lb_value_free(merged);
+    return st;
+}
+
+/* Each is drawn from a seed of its own, so that twins differ. */
+static lb_status open_others(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *all = lb_get(r->value, "students");
+    for (int64_t i = 0; all && i < all->count; i++) {
+        lb_value *v = all->items[i];
+        LB_TRY(recipe_check_student(r, all->keys[i], v));
+        if (r->nothers == CLI_MAX_STUDENTS) return lb_fail(LB_E_LIMIT, "recipe: at most %d further students", CLI_MAX_STUDENTS);
+        lb_student *o = &r->others[r->nothers];
+        o->name = all->keys[i];
+        r->nothers++;
+        LB_TRY(make_student(&o->model, v, r->seed + 1 + (uint64_t)i));
+    }
+done:
+    return st == LB_OK ? st : lb_where(st, "recipe: students");
+}
+
+static lb_status open_other_optimisers(cli_recipe *r) {
+    lb_status st = LB_OK;
+    for (int i = 0; i < r->nothers && st == LB_OK; i++) {
+        st = own_optimiser(&r->other_optims[i], r, lb_get(r->value, "students")->items[i]);
+        r->others[i].optim = &r->other_optims[i];
+    }
     return st;
 }
 
@@ -327,6 +372,7 @@ static lb_status open_train(cli_recipe *r) {
     resolve(r->value, "train", cli_train_params, &r->train);
     LB_TRY(lb_params_from_value(lb_optim_params, &r->optim, lb_get(r->value, "optimiser")));
     resolve(r->value, "optimiser", lb_optim_params, &r->optim);
+    LB_TRY(open_other_optimisers(r));
     LB_TRY(lb_params_from_value(cli_eval_params, &r->eval, lb_get(r->value, "eval")));
     resolve(r->value, "eval", cli_eval_params, &r->eval);
     LB_TRY(open_augment(r));
@@ -335,7 +381,7 @@ done:
 }
 
 lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list *set) {
-    static const char *const known[] = {"name", "seed", "data", "tokenizer", "features", "teachers", "streams", "student", "objectives", "train", "optimiser", "eval", "augment", NULL};
+    static const char *const known[] = {"name", "seed", "data", "tokenizer", "features", "teachers", "streams", "student", "students", "objectives", "train", "optimiser", "eval", "augment", NULL};
     lb_status st = LB_OK;
     cli_recipe *r = lb_calloc(1, sizeof *r);
     if (!r) return LB_E_NOMEM;
@@ -360,6 +406,7 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
     LB_TRY(open_teachers(r));
     LB_TRY(open_streams(r));
     LB_TRY(open_student(r));
+    LB_TRY(open_others(r));
     LB_TRY(open_objectives(r));
     LB_TRY(open_train(r));
     find_fingerprint(r);
@@ -391,6 +438,10 @@ void cli_recipe_close(cli_recipe *r) {
     lb_params_free(cli_eval_params, &r->eval);
     lb_chain_close(r->chain);
     lb_model_free(r->student);
+    for (int i = 0; i < r->nothers; i++) {
+        lb_model_free(r->others[i].model);
+        lb_params_free(lb_optim_params, &r->other_optims[i]);
+    }
     lb_tokenizer_close(r->tokenizer);
     lb_free(r->tokenizer_path);
     lb_free(r->labels);

@@ -4,7 +4,7 @@
 #define LB_CLI_RECIPE_H
 #include "cli/source.h"
 
-enum { CLI_MAX_TERMS = 32, CLI_MAX_STREAMS = 8, CLI_MAX_TEACHERS = 8, CLI_MAX_FEATURES = 16 };
+enum { CLI_MAX_TERMS = 32, CLI_MAX_STREAMS = 8, CLI_MAX_TEACHERS = 8, CLI_MAX_FEATURES = 16, CLI_MAX_STUDENTS = 7 };
 
 typedef struct cli_train_options {
     int64_t steps, log_every, save_every, eval_every, max_tokens, memory_mib, accumulate, patience;
@@ -31,6 +31,9 @@ typedef struct cli_recipe {
     bool has_image;
     lb_image_spec image;
     lb_model *student;
+    lb_student others[CLI_MAX_STUDENTS]; /* further ones */
+    lb_optim_config other_optims[CLI_MAX_STUDENTS];
+    int nothers;
     cli_feature features[CLI_MAX_FEATURES];
     int nfeatures;
     cli_stream streams[CLI_MAX_STREAMS];

@@ -109,13 +109,33 @@ static lb_status check_tap(lb_model *m, const char *tap) {
     return st;
 }
 
+/* The tap behind "<model>."; NULL when the name is another's. */
+static const char *tap_of(const char *name, const char *model) {
+    size_t n = strlen(model);
+    return strncmp(name, model, n) == 0 && name[n] == '.' ? name + n + 1 : NULL;
+}
+
 lb_status recipe_check_name(const cli_recipe *r, const char *name) {
-    if (strncmp(name, "student.", 8) == 0) return check_tap(r->student, name + 8);
-    for (int i = 0; i < r->nteachers; i++) {
-        size_t n = strlen(r->teachers[i].name);
-        if (strncmp(name, r->teachers[i].name, n) == 0 && name[n] == '.') return check_tap(r->teachers[i].model, name + n + 1);
+    const char *tap;
+    if ((tap = tap_of(name, "student"))) return check_tap(r->student, tap);
+    if ((tap = tap_of(name, "ema"))) {
+        if (lb_get_real(r->value, "train.ema", 0) <= 0) return lb_fail(LB_E_ARG, "'%s': there are no averaged weights; train.ema gives their decay", name);
+        return check_tap(r->student, tap);
     }
+    for (int i = 0; i < r->nothers; i++)
+        if ((tap = tap_of(name, r->others[i].name))) return check_tap(r->others[i].model, tap);
+    for (int i = 0; i < r->nteachers; i++)
+        if ((tap = tap_of(name, r->teachers[i].name))) return check_tap(r->teachers[i].model, tap);
     return LB_OK;
+}
+
+lb_status recipe_check_student(const cli_recipe *r, const char *name, const lb_value *v) {
+    bool taken = strcmp(name, "student") == 0 || strcmp(name, "ema") == 0;
+    for (int i = 0; i < r->nteachers; i++) taken = taken || strcmp(name, r->teachers[i].name) == 0;
+    for (int i = 0; i < r->nothers; i++) taken = taken || strcmp(name, r->others[i].name) == 0;
+    if (taken || !*name || strpbrk(name, "./")) return lb_fail(LB_E_ARG, "'%s' is no name for a further student: it is taken, or holds a dot or a slash", name);
+    if (!lb_get_text(v, "arch", NULL)) return lb_fail(LB_E_ARG, "%s wants 'arch'", name);
+    return lb_value_only(v, name, (const char *const[]){"arch", "params", "optimiser", NULL});
 }
 
 lb_status recipe_check_input(const lb_component *c, const char *name) {

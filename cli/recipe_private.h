@@ -8,9 +8,11 @@
 LB_MUST_USE lb_status recipe_check_feature(const lb_value *v);
 LB_MUST_USE lb_status recipe_check_stream(const lb_value *v);
 LB_MUST_USE lb_status recipe_check_objective(const lb_value *v);
+/* A further student: its keys, and a name that nothing else has. */
+LB_MUST_USE lb_status recipe_check_student(const cli_recipe *r, const char *name, const lb_value *v);
 /* Has the component an input of that name? */
 LB_MUST_USE lb_status recipe_check_input(const lb_component *c, const char *name);
-/* "student.<tap>" and "<teacher>.<tap>" are taps that are there; other names come with the batch and are found when it is made. */
+/* "student.<tap>", those of further students, "ema.<tap>" and "<teacher>.<tap>" are taps that are there; other names come with the batch and are found when it is made. */
 LB_MUST_USE lb_status recipe_check_name(const cli_recipe *r, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A checkpoint is named tensors and a map of texts: "student.", "optim.", "proj.", "state.", "ema.", and step, recipe, fingerprint, best. It holds no
- * times, so two runs to the same result write the same bytes. */
+/* A checkpoint is named tensors and a map of texts: "student.", "optim.", "ema.", of further students "students.<name>.", "optims.<name>.",
+ * "emas.<name>."; "proj.", "state."; and step, recipe, fingerprint, best. It holds no times, so two runs to the same result write the same bytes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,13 @@ static lb_status list(listing *l, const char *prefix, lb_store *s) {
 
 static int64_t size_of(lb_store *s) { return s ? lb_store_count(s) : 0; }
 
+/* "student." of the first, "students.<name>." of the others. */
+static const char *prefix_of(const lbi_train *r, int learner, const char *what, char out[128]) {
+    if (learner == 0) snprintf(out, 128, "%s.", what);
+    else snprintf(out, 128, "%ss.%s.", what, r->learners[learner].name);
+    return out;
+}
+
 static void describe(const lbi_train *r, lb_value *v) {
     char hash[65], number[40];
     recipe_hash(r->spec->recipe, hash);
@@ -63,20 +70,25 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     if (!r->spec->folder) return LB_OK;
     if (!checkpoint_io.write) return lb_fail(LB_E_BUG, "checkpoints have no writer: lb_checkpoint_set_io was not called");
     listing l = {0};
+    char prefix[128];
     lb_value *meta = lb_value_map();
     char *path = lb_path_join(r->spec->folder, name);
-    l.capacity = size_of(r->spec->student->store) + size_of(lb_optim_state(r->optim)) + size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state) + size_of(r->ema);
+    l.capacity = size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state);
+    for (int i = 0; i < r->nlearners; i++) l.capacity += size_of(r->learners[i].model->store) + size_of(lb_optim_state(r->learners[i].optim)) + size_of(r->learners[i].ema);
     l.names = lb_calloc((size_t)l.capacity + 1, sizeof *l.names);
     l.tensors = lb_calloc((size_t)l.capacity + 1, sizeof *l.tensors);
     if (!path || !l.names || !l.tensors) {
         st = LB_E_NOMEM;
         goto done;
     }
-    LB_TRY(list(&l, "student.", r->spec->student->store));
+    for (int i = 0; i < r->nlearners; i++) {
+        const lbi_learner *a = &r->learners[i];
+        LB_TRY(list(&l, prefix_of(r, i, "student", prefix), a->model->store));
+        LB_TRY(list(&l, prefix_of(r, i, "ema", prefix), a->ema));
+        LB_TRY(list(&l, prefix_of(r, i, "optim", prefix), lb_optim_state(a->optim)));
+    }
     LB_TRY(list(&l, "", r->projectors));
     LB_TRY(list(&l, "", r->state));
-    LB_TRY(list(&l, "ema.", r->ema));
-    LB_TRY(list(&l, "optim.", lb_optim_state(r->optim)));
     LB_TRY(list(&l, "projector_optim.", lb_optim_state(r->projector_optim)));
     describe(r, meta);
     LB_TRY(checkpoint_io.write(path, l.count, (const char *const *)l.names, l.tensors, meta));
@@ -144,22 +156,44 @@ static lb_status copy_into(lb_store *to, const char *name, const lb_param_tensor
     return LB_OK;
 }
 
-static lb_status spread(lbi_train *r, lb_store *all, const char *path) {
-    int64_t student = 0;
+/* What of a tensor's name comes behind the prefix; NULL when it has another. */
+static const char *behind(const char *name, const char *prefix) {
+    size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 ? name + n : NULL;
+}
+
+static lb_status spread_learner(lbi_train *r, int i, lb_store *all, const char *path) {
+    const lbi_learner *a = &r->learners[i];
+    char student[128], ema[128], optim[128];
+    int64_t found = 0;
     lb_status st = LB_OK;
+    prefix_of(r, i, "student", student);
+    prefix_of(r, i, "ema", ema);
+    prefix_of(r, i, "optim", optim);
+    for (int64_t k = 0; k < lb_store_count(all) && st == LB_OK; k++) {
+        const lb_param_tensor *p = lb_store_at(all, k);
+        const char *name;
+        if ((name = behind(p->name, student))) {
+            st = copy_into(a->model->store, name, p, false, path);
+            found++;
+        } else if ((name = behind(p->name, ema)) && a->ema) st = copy_into(a->ema, name, p, false, path);
+        else if ((name = behind(p->name, optim))) st = copy_into(lb_optim_state(a->optim), name, p, true, path);
+    }
+    if (st == LB_OK && found != lb_store_count(a->model->store))
+        st = lb_fail(LB_E_FORMAT, "%s: %lld tensors of %s are there, %lld are wanted", path, (long long)found, a->name, (long long)lb_store_count(a->model->store));
+    return st;
+}
+
+static lb_status spread(lbi_train *r, lb_store *all, const char *path) {
+    lb_status st = LB_OK;
+    for (int i = 0; i < r->nlearners && st == LB_OK; i++) st = spread_learner(r, i, all, path);
     for (int64_t i = 0; i < lb_store_count(all) && st == LB_OK; i++) {
         const lb_param_tensor *p = lb_store_at(all, i);
-        if (strncmp(p->name, "student.", 8) == 0) {
-            st = copy_into(r->spec->student->store, p->name + 8, p, false, path);
-            student++;
-        } else if (strncmp(p->name, "optim.", 6) == 0) st = copy_into(lb_optim_state(r->optim), p->name + 6, p, true, path);
-        else if (strncmp(p->name, "projector_optim.", 16) == 0) st = copy_into(lb_optim_state(r->projector_optim), p->name + 16, p, true, path);
-        else if (strncmp(p->name, "ema.", 4) == 0 && r->ema) st = copy_into(r->ema, p->name + 4, p, false, path);
-        else if (strncmp(p->name, "state.", 6) == 0) st = copy_into(r->state, p->name, p, true, path);
-        else if (strncmp(p->name, "proj.", 5) == 0) st = copy_into(r->projectors, p->name, p, true, path);
+        const char *name = behind(p->name, "projector_optim.");
+        if (name) st = copy_into(lb_optim_state(r->projector_optim), name, p, true, path);
+        else if (behind(p->name, "state.")) st = copy_into(r->state, p->name, p, true, path);
+        else if (behind(p->name, "proj.")) st = copy_into(r->projectors, p->name, p, true, path);
     }
-    if (st == LB_OK && student != lb_store_count(r->spec->student->store))
-        st = lb_fail(LB_E_FORMAT, "%s: %lld tensors of the student are there, %lld are wanted", path, (long long)student, (long long)lb_store_count(r->spec->student->store));
     return st;
 }
 
@@ -184,9 +218,9 @@ done:
     return st;
 }
 
-void lbi_swap_ema(lbi_train *r) {
-    for (int64_t i = 0; r->ema && i < lb_store_count(r->ema); i++) {
-        lb_param_tensor *a = lb_store_at(r->ema, i), *b = lb_store_find(r->spec->student->store, a->name);
+static void swap_store(lb_store *ema, lb_store *own) {
+    for (int64_t i = 0; ema && i < lb_store_count(ema); i++) {
+        lb_param_tensor *a = lb_store_at(ema, i), *b = lb_store_find(own, a->name);
         if (!b) continue;
         lb_real *x = a->x->data, *y = b->x->data;
         for (int64_t k = 0; k < lb_numel(a->x); k++) {
@@ -195,4 +229,8 @@ void lbi_swap_ema(lbi_train *r) {
             y[k] = keep;
         }
     }
+}
+
+void lbi_swap_ema(lbi_train *r) {
+    for (int i = 0; i < r->nlearners; i++) swap_store(r->learners[i].ema, r->learners[i].model->store);
 }

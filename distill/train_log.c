@@ -24,7 +24,7 @@ lb_status lbi_log_step(lbi_train *r, double loss, double norm, double seconds) {
     lb_map_real(v, "loss", loss);
     for (int i = 0; i < r->spec->nobjectives; i++) lb_map_real(terms, r->spec->objectives[i].name, r->term[i]);
     lb_map_put(v, "terms", terms);
-    lb_map_real(v, "lr", lb_optim_lr(r->optim, r->step));
+    lb_map_real(v, "lr", lb_optim_lr(r->learners[0].optim, r->step));
     lb_map_real(v, "norm", norm);
     lb_map_real(v, "items_per_second", seconds > 0 ? (double)r->rows / seconds : 0);
     lb_status st = add_line(r, v);

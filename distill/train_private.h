@@ -5,7 +5,7 @@
 #include "base/sig.h"
 #include "distill/trainer.h"
 
-enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16 };
+enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16, LBI_STUDENTS_MAX = 8 };
 
 /* What a stream's step holds by name: the batch, the student's and the teachers' taps. */
 typedef struct lbi_env {
@@ -20,15 +20,24 @@ typedef struct lbi_inputs {
     lb_tensor *x[LBI_INPUTS_MAX];
 } lbi_inputs;
 
+/* A student in the loop; the first is the run's. */
+typedef struct lbi_learner {
+    const char *name;
+    lb_model *model;
+    lb_optim *optim;
+    lb_store *ema; /* NULL = none */
+} lbi_learner;
+
 typedef struct lbi_train {
     const lb_train_spec *spec;
     lb_tape *tape;
-    lb_optim *optim, *projector_optim;
+    lbi_learner learners[LBI_STUDENTS_MAX];
+    int nlearners;
+    lb_optim *projector_optim;
     lb_store *projectors;   /* "proj.<objective>.<name>": maps between unequal widths, weights of methods */
     lb_value *adapters;     /* what joins student and teacher: maps of term, input, by */
     int64_t adapters_said;
     lb_store *state;        /* "state.<objective>.<name>": what methods keep between steps */
-    lb_store *ema;          /* NULL = none */
     const char *streams[LBI_STREAMS_MAX];
     int nstreams;
     int64_t step, start_step;
@@ -62,7 +71,7 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name);
 lb_status lbi_checkpoint_adapters(lbi_train *r, const char *name);
 /** Loads last.safetensors when it is there; *found says. LB_E_MISMATCH names the field and both values. */
 lb_status lbi_checkpoint_load(lbi_train *r, bool *found);
-/** Puts the averaged weights in place of the student's, or back. */
+/** Puts the averaged weights in place of the students', or back. */
 void lbi_swap_ema(lbi_train *r);
 
 lb_status lbi_log_step(lbi_train *r, double loss, double norm, double seconds);

@@ -48,10 +48,13 @@ static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *st
     lb_rng *rng = lb_tape_rng(r->tape);
     e->count = 0;
     for (int i = 0; i < b->count; i++) put(r->tape, e, "", b->at[i].name, b->at[i].x);
-    run_model(r, e, b, stream, "student", r->spec->student);
+    for (int i = 0; i < r->nlearners; i++) run_model(r, e, b, stream, r->learners[i].name, r->learners[i].model);
     if (mode == LB_TAPE_GRAD) lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
     lb_tape_set_training(r->tape, false, NULL);
     for (int i = 0; i < r->spec->nteachers; i++) run_model(r, e, b, stream, r->spec->teachers[i].name, r->spec->teachers[i].model);
+    lb_model average = *r->spec->student;
+    average.store = r->learners[0].ema;
+    if (average.store) run_model(r, e, b, stream, "ema", &average);
     lb_tape_set_mode(r->tape, mode);
     lb_tape_set_training(r->tape, training, rng);
 }

@@ -6,12 +6,17 @@
 #include "base/log.h"
 #include "distill/train_private.h"
 
+/* Batches that a step takes of each stream. */
+static int64_t parts_of(const lb_train_spec *s) { return s->accumulate > 1 ? s->accumulate : 1; }
+
 static void close_run(lbi_train *r) {
     lb_value_free(r->adapters);
     lb_store_free(r->projectors);
     lb_store_free(r->state);
-    lb_store_free(r->ema);
-    lb_optim_free(r->optim);
+    for (int i = 0; i < r->nlearners; i++) {
+        lb_store_free(r->learners[i].ema);
+        lb_optim_free(r->learners[i].optim);
+    }
     lb_optim_free(r->projector_optim);
     lb_tape_free(r->tape);
     lb_free(r->term);
@@ -43,6 +48,20 @@ static lb_status copy_store(lb_store **out, lb_store *from) {
     return st;
 }
 
+static lb_status add_learner(lbi_train *r, const char *name, lb_model *model, const lb_optim_config *optim) {
+    lb_status st = LB_OK;
+    const lb_train_spec *s = r->spec;
+    if (r->nlearners == LBI_STUDENTS_MAX) return lb_fail(LB_E_LIMIT, "at most %d students", LBI_STUDENTS_MAX);
+    lbi_learner *a = &r->learners[r->nlearners++];
+    a->name = name;
+    a->model = model;
+    LB_TRY(lb_optim_new(&a->optim, optim ? optim : &s->optim, model->store, s->steps));
+    lb_optim_scale_gradients(a->optim, 1 / (double)parts_of(s));
+    if (s->ema > 0) LB_TRY(copy_store(&a->ema, model->store));
+done:
+    return st;
+}
+
 static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
     lb_status st = LB_OK;
     r->spec = spec;
@@ -56,11 +75,10 @@ static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
     LB_TRY(lb_tape_new(&r->tape));
     LB_TRY(lb_store_new(&r->projectors));
     LB_TRY(lb_store_new(&r->state));
-    LB_TRY(lb_optim_new(&r->optim, &spec->optim, spec->student->store, spec->steps));
+    LB_TRY(add_learner(r, "student", spec->student, NULL));
+    for (int i = 0; i < spec->nothers; i++) LB_TRY(add_learner(r, spec->others[i].name, spec->others[i].model, spec->others[i].optim));
     LB_TRY(lb_optim_new(&r->projector_optim, &spec->optim, r->projectors, spec->steps));
-    lb_optim_scale_gradients(r->optim, 1 / (double)(spec->accumulate > 1 ? spec->accumulate : 1));
-    lb_optim_scale_gradients(r->projector_optim, 1 / (double)(spec->accumulate > 1 ? spec->accumulate : 1));
-    if (spec->ema > 0) LB_TRY(copy_store(&r->ema, spec->student->store));
+    lb_optim_scale_gradients(r->projector_optim, 1 / (double)parts_of(spec));
 done:
     return st;
 }
@@ -76,9 +94,6 @@ static lb_status bad_term(const lbi_train *r, int i, const lb_batch *batches) {
     lb_buf_free(&keys);
     return st;
 }
-
-/* Batches that a step takes of each stream. */
-static int64_t parts_of(const lb_train_spec *s) { return s->accumulate > 1 ? s->accumulate : 1; }
 
 static void count_epochs(lbi_train *r, const lb_batch *batches) {
     for (int i = 0; i < r->spec->nobjectives; i++)
@@ -152,11 +167,14 @@ static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
     for (int i = 0; i < r->spec->nobjectives; i++) r->term[i] = 0;
     LB_TRY(lbi_before_step(r));
     for (int64_t k = 0; k < parts; k++) LB_TRY(one_part(r, r->step * parts + k, loss_value));
-    LB_TRY(lb_optim_step(r->optim, r->step, norm));
+    for (int i = 0; i < r->nlearners; i++) {
+        lbi_learner *a = &r->learners[i];
+        LB_TRY(lb_optim_step(a->optim, r->step, i == 0 ? norm : NULL));
+        lb_store_zero_grad(a->model->store);
+        if (a->ema) LB_TRY(lb_store_ema(a->ema, a->model->store, r->spec->ema));
+    }
     if (lb_store_count(r->projectors) > 0) LB_TRY(lb_optim_step(r->projector_optim, r->step, NULL));
-    lb_store_zero_grad(r->spec->student->store);
     lb_store_zero_grad(r->projectors);
-    if (r->ema) LB_TRY(lb_store_ema(r->ema, r->spec->student->store, r->spec->ema));
     LB_TRY(lbi_after_step(r));
 done:
     return st;
@@ -168,12 +186,27 @@ static bool out_of_patience(const lbi_train *r) {
     return s->patience > 0 && s->evaluate && s->eval_every > 0 && r->best_step >= 0 && (r->step - r->best_step) / s->eval_every >= s->patience;
 }
 
+/* The first student's scores, and those of the others by name. */
+static lb_status score_all(lbi_train *r, lb_value *scores, double *key) {
+    lb_status st = LB_OK;
+    lb_value *others = r->nlearners > 1 ? lb_value_map() : NULL;
+    for (int i = 0; i < r->nlearners && st == LB_OK; i++) {
+        double score = 0;
+        lb_value *own = i == 0 ? scores : lb_value_map();
+        st = r->spec->evaluate(r->spec->eval_ctx, r->learners[i].model, r->step, own, &score);
+        if (i == 0) *key = score;
+        else lb_map_put(others, r->learners[i].name, own);
+    }
+    if (others) lb_map_put(scores, "students", others);
+    return st;
+}
+
 static lb_status evaluate(lbi_train *r) {
     lb_status st = LB_OK;
     double score = 0;
     lb_value *scores = lb_value_map();
     lbi_swap_ema(r);
-    st = r->spec->evaluate(r->spec->eval_ctx, r->spec->student, r->step, scores, &score);
+    st = score_all(r, scores, &score);
     lbi_swap_ema(r);
     if (st == LB_OK) st = lbi_log_scores(r, scores);
     if (st == LB_OK && (r->best_step < 0 || score > r->best_score)) {
@@ -233,7 +266,7 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     if (found) lb_say(LB_LOG_INFO, "train", "going on after step %lld", (long long)r.step);
     LB_TRY(loop(&r, out));
     LB_TRY(lbi_checkpoint_adapters(&r, "adapters.safetensors"));
-    lbi_swap_ema(&r); /* the student leaves with its averaged weights */
+    lbi_swap_ema(&r); /* the students leave with their averaged weights */
     out->steps = r.step;
     out->start_step = r.start_step;
     out->items_per_second = out->seconds > 0 ? (double)r.rows / out->seconds : 0;
@@ -286,7 +319,8 @@ lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
     lb_map_put(v, "streams", streams);
     streams = NULL;
     lb_map_put(v, "adapters", lb_value_copy(r.adapters));
-    int64_t parameters = lb_store_parameters(spec->student->store, NULL) + lb_store_parameters(r.projectors, NULL);
+    int64_t parameters = lb_store_parameters(r.projectors, NULL);
+    for (int i = 0; i < r.nlearners; i++) parameters += lb_store_parameters(r.learners[i].model->store, NULL);
     lb_map_int(v, "parameters", parameters);
     lb_map_real(v, "gflops_per_step", 3 * lb_tape_get_stats(r.tape).flops / 1e9);
     lb_map_int(v, "weight_and_optimiser_bytes", parameters * 4 * 4);

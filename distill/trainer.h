@@ -3,6 +3,9 @@
  * caches), the student is a model, teachers are names in the batch (`teacher.<tap>`) or frozen models run on them, objectives are
  * components of methods bound to names. So a run is checked without media.
  *
+ * Several students may learn in the same steps from the same batches, each by its own optimiser; the others' taps are `<name>.<tap>` too, so a term
+ * may set one against another (no gradient flows into what a component takes as constant). `ema.<tap>` is the student with its averaged weights.
+ *
  * Streams: a step draws one batch from each stream (paired items, pictures only, texts only, ...). In a stream named s the student's
  * taps are `student.<tap>`, a teacher's `<teacher>.<tap>`, and what the source gives keeps its name. An objective names its stream. */
 #ifndef LB_DISTILL_TRAINER_H
@@ -37,6 +40,13 @@ typedef struct lb_teacher {
     lb_model *model;
 } lb_teacher;
 
+/* A further student. */
+typedef struct lb_student {
+    const char *name;
+    lb_model *model;
+    const lb_optim_config *optim; /* NULL = the run's */
+} lb_student;
+
 /* One term of the loss, from the recipe. */
 typedef struct lb_objective {
     const char *name;       /* shown: "kl.images" */
@@ -56,6 +66,8 @@ typedef struct lb_objective {
 
 typedef struct lb_train_spec {
     lb_model *student;
+    int nothers;               /* further students */
+    const lb_student *others;
     int nteachers;
     const lb_teacher *teachers;
     int nobjectives;
@@ -72,7 +84,7 @@ typedef struct lb_train_spec {
     const char *fingerprint;/* caches' hash; a checkpoint of another is refused with LB_E_MISMATCH */
     lb_progress *progress;
     bool resume;
-    /* Evaluation by the command, every eval_every steps and at the end; may put numbers into *scores. NULL = none. */
+    /* Evaluation of a student by the command, every eval_every steps; may put numbers into *scores. The first student's key score chooses the best. NULL = none. */
     int64_t eval_every;
     lb_status (*evaluate)(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score);
     void *eval_ctx;

@@ -227,9 +227,71 @@ static void tokens_to_a_map(void) {
     lb_value_free(plan);
 }
 
+/* ---- several students ---- */
+
+/* Three steps of a student, alone or beside one that only it is set against; its factor after them. */
+static double factor_after(made *m, bool beside, double *peer) {
+    static const char *inputs[] = {"student", "teacher"}, *own[] = {"student.feat", "given"}, *others[] = {"peer.feat", "student.feat"};
+    lb_train_result result = {0};
+    lb_model *student = NULL, *second = NULL;
+    lb_objective o[] = {{.name = "own", .method = &likeness, .component = &forms[0], .stream = "s", .weight = 1, .nbind = 2, .inputs = inputs, .names = own},
+                        {.name = "peer", .method = &likeness, .component = &forms[0], .stream = "s", .weight = 1, .nbind = 2, .inputs = inputs, .names = others, .allow_zero = true}};
+    lb_optim_config slow;
+    CHECK_OK(lb_model_new(&student, &copying, NULL));
+    CHECK_OK(lb_model_new(&second, &copying, NULL));
+    CHECK_OK(lb_store_init(student->store, 1));
+    CHECK_OK(lb_store_init(second->store, 1));
+    lb_student more = {"peer", second, &slow};
+    lb_train_spec spec = {.student = student, .nothers = beside, .others = &more, .nobjectives = 1 + beside, .objectives = o, .source = {m, rows, batch, release}, .steps = 3, .log_every = 1, .save_every = 1};
+    CHECK_OK(lb_params_default(lb_optim_params, &spec.optim));
+    CHECK_OK(lb_params_default(lb_optim_params, &slow));
+    CHECK_OK(lb_param_set_text(lb_param_find(lb_optim_params, "name"), &spec.optim, "sgd"));
+    CHECK_OK(lb_param_set_text(lb_param_find(lb_optim_params, "name"), &slow, "sgd"));
+    spec.optim.lr = 0.25;
+    spec.optim.warmup = slow.warmup = 0;
+    slow.lr = 0.125;
+    spec.optim.weight_decay = slow.weight_decay = spec.optim.momentum = slow.momentum = 0;
+    CHECK_OK(lb_train(&result, &spec));
+    double got = lb_number(student->store ? lb_store_find(student->store, "factor")->x : NULL);
+    *peer = lb_number(lb_store_find(second->store, "factor")->x);
+    lb_params_free(lb_optim_params, &spec.optim);
+    lb_params_free(lb_optim_params, &slow);
+    lb_model_free(student);
+    lb_model_free(second);
+    return got;
+}
+
+/* Mean square of f x - g: gradient 2 mean(x (f x - g)). The peer follows the student; the student does not hear it. */
+static void students_side_by_side(void) {
+    made m = {2, 2, {4, 3}, {4, 3}};
+    double f = 1, p = 1, peer, xx = 0, xg = 0;
+    lb_optim_config schedule;
+    lb_optim *rates = NULL;
+    CHECK_OK(lb_params_default(lb_optim_params, &schedule));
+    for (int i = 0; i < 12; i++) {
+        xx += value(i, 0) * value(i, 0) / 12;
+        xg += value(i, 0) * value(i, 1) / 12;
+    }
+    schedule.lr = 1;
+    schedule.warmup = 0;
+    CHECK_OK(lb_optim_new(&rates, &schedule, NULL, 3));
+    for (int k = 0; k < 3; k++) {
+        double rate = lb_optim_lr(rates, k), was = f;
+        f -= 0.25 * rate * 2 * (f * xx - xg);
+        p -= 0.125 * rate * 2 * (p - was) * xx;
+    }
+    lb_optim_free(rates);
+    lb_params_free(lb_optim_params, &schedule);
+    CHECK_NEAR(factor_after(&m, false, &peer), f, 1e-12); /* rounding of a dozen sums, in double */
+    CHECK_NEAR(peer, 1, 0);
+    CHECK_NEAR(factor_after(&m, true, &peer), f, 1e-12);
+    CHECK_NEAR(peer, p, 1e-12);
+}
+
 static void none_refuses(void) { one_step(&(made){2, 2, {3, 4}, {3, 5}}, 0, "none", NULL); }
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "train", (check_test[]){{"rows_of_other_width", rows_of_other_width}, {"maps_of_other_grid", maps_of_other_grid}, {"sequences_of_other_length", sequences_of_other_length},
-                                                          {"tokens_of_other_grid", tokens_of_other_grid}, {"tokens_to_a_map", tokens_to_a_map}, {"none_refuses", none_refuses}, {0}});
+                                                          {"tokens_of_other_grid", tokens_of_other_grid}, {"tokens_to_a_map", tokens_to_a_map}, {"none_refuses", none_refuses},
+                                                          {"students_side_by_side", students_side_by_side}, {0}});
 }

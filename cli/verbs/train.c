@@ -132,19 +132,44 @@ static lb_status write_json(const char *folder, const char *name, const lb_value
     return st;
 }
 
-/* The student as a folder that every verb takes as a model. */
-static lb_status save_model(const cli_recipe *r, const char *folder) {
+/* A student as a folder that every verb takes as a model. */
+static lb_status save_model(const cli_recipe *r, const lb_model *student, const char *folder, const char *name) {
     lb_status st = LB_OK;
-    char *path = lb_path_join(folder, "model");
+    char *path = lb_path_join(folder, name);
     lb_value *extra = lb_value_map();
     if (!path) return LB_E_NOMEM;
     if (r->has_image) lb_map_put(extra, "preprocess", lb_image_spec_value(&r->image));
     if (r->tokenizer) lb_map_int(extra, "max_tokens", r->train.max_tokens);
-    LB_TRY(cli_model_save(path, r->student, extra));
+    LB_TRY(cli_model_save(path, student, extra));
     if (r->tokenizer) LB_TRY(cli_copy_tokenizer(path, r->tokenizer_path));
 done:
     lb_value_free(extra);
     lb_free(path);
+    return st;
+}
+
+/* The further students: models/<name> and their scores. */
+static lb_status save_others(const cli_recipe *r, const char *folder) {
+    lb_status st = LB_OK;
+    for (int i = 0; i < r->nothers && st == LB_OK; i++) {
+        char name[160];
+        snprintf(name, sizeof name, "models/%s", r->others[i].name);
+        st = save_model(r, r->others[i].model, folder, name);
+    }
+    return st;
+}
+
+static lb_status score_others(evaluation *e, int64_t step, lb_value *scores) {
+    lb_status st = LB_OK;
+    lb_value *all = lb_value_map();
+    for (int i = 0; i < e->recipe->nothers && st == LB_OK; i++) {
+        double key = 0;
+        lb_value *own = lb_value_map();
+        st = evaluate(e, e->recipe->others[i].model, step, own, &key);
+        lb_map_put(all, e->recipe->others[i].name, own);
+    }
+    if (e->recipe->nothers) lb_map_put(scores, "students", all);
+    else lb_value_free(all);
     return st;
 }
 
@@ -187,7 +212,7 @@ static lb_status check_same_run(const cli_recipe *r, const char *folder) {
 
 /* Under its lock from here on. */
 static lb_status enter_folder(int *lock, const cli_recipe *r, const char *folder, bool restart) {
-    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model"};
+    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model", "models"};
     lb_status st = LB_OK;
     LB_TRY(lb_make_folders(folder));
     LB_TRY(lb_lock_folder(lock, folder));
@@ -225,8 +250,10 @@ static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, cons
     double key = 0;
     char machine[128];
     lb_value *v = lb_value_map(), *scores = lb_value_map();
-    LB_TRY(save_model(r, folder)); /* whatever scoring meets, the student is there */
+    LB_TRY(save_model(r, r->student, folder, "model")); /* whatever scoring meets, the students are there */
+    LB_TRY(save_others(r, folder));
     LB_TRY(evaluate(e, r->student, result->steps, scores, &key));
+    LB_TRY(score_others(e, result->steps, scores));
     lb_map_text(v, "name", r->name);
     lb_map_int(v, "seed", (int64_t)r->seed);
     lb_map_int(v, "steps", result->steps);
@@ -270,7 +297,7 @@ done:
 }
 
 static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder) {
-    return (lb_train_spec){.student = r->student, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
+    return (lb_train_spec){.student = r->student, .nothers = r->nothers, .others = r->others, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
                            .source = cli_source_batches(source), .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
                            .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .folder = folder, .recipe = r->value,
                            .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,

@@ -28,7 +28,7 @@ def stopped_and_gone_on():
     """Methods with a schedule and learned weights of their own: what they keep is in the checkpoint."""
     works("synth", run("synth", "classes", "--out", "shapes", "--option", "each=12", "size=32"))
     works("teacher", train("teacher", "runs/teacher", "train.steps=4"))
-    for name in ("taid", "trg"):
+    for name in ("taid", "trg", "mutual"):
         words = ["train.steps=40", "train.save_every=1"]
         works(name, train(name, "whole", *words))
         p = start("train", os.path.join(RECIPES, name + ".yaml"), "--out", "stopped", "--quiet", "--set", *SMALL, *words)
@@ -43,4 +43,16 @@ def stopped_and_gone_on():
     check("after two evaluations that are no better", json.loads(read("early/summary.json"))["steps"] == 3, read("early/summary.json"))
 
 
-CASES = [recipes, stopped_and_gone_on]
+def several_students():
+    """Two students in one run: each its own folder, scores and rate; a run of one alone is what it is beside another that it does not hear."""
+    works("synth", run("synth", "classes", "--out", "shapes", "--option", "each=12", "size=32"))
+    works("mutual", train("mutual", "both", "train.steps=4", "train.ema=0.9"))
+    summary = json.loads(read("both/summary.json"))
+    check("the peer is scored", 0 <= summary["scores"]["students"]["peer"]["top1"] <= 100, summary)
+    works("the peer is a model", run("encode", "--model", "both/models/peer", "--input", "shapes", "--taps", "list"), "block.0")
+    for parts in (["students.peer.arch=resnett"], ["students.peer.width=4"], ["students.student.arch=vit"]):
+        fails("no student: " + parts[0], train("mutual", "none", *parts), "students")
+    fails("no average", train("mutual", "none", "objectives.0.inputs.teacher_logits=ema.logits"), "train.ema")
+
+
+CASES = [recipes, several_students, stopped_and_gone_on]
