@@ -4,21 +4,13 @@
 #include <string.h>
 #include "base/file.h"
 #include "cli/cache_verbs.h"
+#include "cli/crew.h"
 
 static bool number(const char *name, long long *out) {
     const char *word = getenv(name);
     char end;
     return word && sscanf(word, "%lld%c", out, &end) == 1;
 }
-
-/* One way in which a launcher tells a process its place. */
-typedef struct launcher {
-    const char *name, *rank, *size;
-} launcher;
-
-/* Of Slurm only steps (srun) have tasks: a batch script by itself is one process, whatever it asked for. */
-static const launcher launchers[] = {
-    {"Slurm step", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}, {"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}, {"PMI", "PMI_RANK", "PMI_SIZE"}, {"MVAPICH", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"}};
 
 /* An array of jobs, each of several tasks: I = task of the array x tasks + task. */
 static void from_launchers(cli_shards *s) {
@@ -30,11 +22,10 @@ static void from_launchers(cli_shards *s) {
         (void)number("SLURM_ARRAY_TASK_STEP", &step);
         if (step > 0 && n > 0 && (i - first) / step >= 0 && (i - first) / step < n) s->mine = (i - first) / step, s->of = n;
     }
-    for (size_t k = 0; k < LB_COUNT(launchers); k++) {
-        if (!number(launchers[k].rank, &i) || !number(launchers[k].size, &n) || n < 1 || i < 0 || i >= n) continue;
-        s->mine = s->mine * n + i;
-        s->of *= n;
-        break;
+    int64_t rank, count;
+    if (cli_launched(&rank, &count)) {
+        s->mine = s->mine * count + rank;
+        s->of *= count;
     }
     if (s->of > 1) lb_say(LB_LOG_INFO, "cache", "part %lld of %lld (from Slurm or MPI; --shard says otherwise)", (long long)s->mine, (long long)s->of);
 }

@@ -450,7 +450,7 @@ void cli_recipe_close(cli_recipe *r) {
     lb_free(r);
 }
 
-lb_status cli_recipe_source(cli_source **out, cli_recipe *r) {
+lb_status cli_recipe_source(cli_source **out, cli_recipe *r, const lb_crew *crew) {
     return cli_source_open(out, &(cli_source_spec){.items = r->items,
                                                    .image = r->has_image ? &r->image : NULL,
                                                    .tokenizer = r->tokenizer,
@@ -466,5 +466,7 @@ lb_status cli_recipe_source(cli_source **out, cli_recipe *r) {
                                                    .mask_nonzero = lb_get_bool(r->value, "data.mask_nonzero", false),
                                                    .seed = r->seed,
                                                    .memory = r->train.memory_mib << 20,
-                                                   .workers = r->train.workers});
+                                                   .workers = r->train.workers,
+                                                   .part = crew->rank,
+                                                   .parts = crew->count});
 }

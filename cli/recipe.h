@@ -58,6 +58,6 @@ typedef struct cli_recipe {
 LB_MUST_USE lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list *set);
 void cli_recipe_close(cli_recipe *r);
 /** Where a relative path of a recipe is seen from: the working folder. */
-LB_MUST_USE lb_status cli_recipe_source(cli_source **out, cli_recipe *r);
+LB_MUST_USE lb_status cli_recipe_source(cli_source **out, cli_recipe *r, const lb_crew *crew);
 
 #endif

@@ -373,20 +373,21 @@ static lb_status make_step(void *ctx, int64_t step, void **result) {
     cli_source *s = a->source;
     const cli_stream *stream = a->stream;
     lb_status st = LB_OK;
-    int64_t n = stream->batch, epoch = 0;
+    int64_t all = stream->batch, n = all / s->spec.parts, epoch = 0;
     lb_batch *b = lb_calloc(1, sizeof *b);
-    int64_t *rows = lb_calloc((size_t)n * 4, sizeof *rows), *items = rows + 2 * n;
+    int64_t *rows = lb_calloc((size_t)all * 4, sizeof *rows), *items = rows + 2 * all;
     if (!b || !rows) {
         st = LB_E_NOMEM;
         goto done;
     }
-    LB_TRY(lb_sampler_batch(rows, &epoch, s->spec.seed, stream->name, stream->count, n, step));
-    memcpy(rows + n, rows, (size_t)n * sizeof *rows);
+    LB_TRY(lb_sampler_batch(rows, &epoch, s->spec.seed, stream->name, stream->count, all, step));
+    memcpy(rows + all, rows, (size_t)all * sizeof *rows);
     if (stream->unpaired) {
         char name[96];
         snprintf(name, sizeof name, "%s.text", stream->name);
-        LB_TRY(lb_sampler_batch(rows + n, &epoch, s->spec.seed, name, stream->count, n, step));
+        LB_TRY(lb_sampler_batch(rows + all, &epoch, s->spec.seed, name, stream->count, all, step));
     }
+    for (int half = 0; half < 2; half++) memmove(rows + half * n, rows + half * all + s->spec.part * n, (size_t)n * sizeof *rows);
     for (int64_t i = 0; i < 2 * n; i++) items[i] = -1;
     lb_status made = LB_E_NOTFOUND;
     for (bool changed = true; made != LB_OK && changed;) {
@@ -488,6 +489,7 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
     cli_source *s = lb_calloc(1, sizeof *s);
     if (!s) return LB_E_NOMEM;
     s->spec = *spec;
+    if (s->spec.parts < 1) s->spec.parts = 1;
     s->viewed = -1;
     pthread_mutex_init(&s->lock, NULL);
     int64_t n = spec->items->count;
@@ -503,7 +505,11 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
     if (spec->tokenizer) LB_TRY(tokenise_all(s));
     LB_TRY(find_labels(s));
     LB_TRY(find_rows(s));
-    for (int i = 0; i < spec->nstreams; i++) LB_TRY(prune(s, &spec->streams[i]));
+    for (int i = 0; i < spec->nstreams; i++) {
+        if (spec->streams[i].batch % s->spec.parts != 0)
+            LB_TRY(lb_fail(LB_E_ARG, "stream %s: a batch of %lld cannot be shared evenly by %d processes", spec->streams[i].name, (long long)spec->streams[i].batch, s->spec.parts));
+        LB_TRY(prune(s, &spec->streams[i]));
+    }
     LB_TRY(check_views(s));
     *out = s;
     s = NULL;

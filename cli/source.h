@@ -49,6 +49,7 @@ typedef struct cli_source_spec {
     uint64_t seed;
     int64_t memory;                    /* bytes of decoded pictures to keep; beyond that they are decoded again */
     int workers;
+    int part, parts;                   /* of several processes each makes its rows of a batch; parts 0 = 1 */
 } cli_source_spec;
 
 /** Checks that every item of every stream has what the stream needs (rows in caches, pictures, texts): items that lack something are

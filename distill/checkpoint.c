@@ -67,7 +67,7 @@ static void describe(const lbi_train *r, lb_value *v) {
 
 lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     lb_status st = LB_OK;
-    if (!r->spec->folder) return LB_OK;
+    if (!r->spec->folder || lbi_rank(r) > 0) return LB_OK;
     if (!checkpoint_io.write) return lb_fail(LB_E_BUG, "checkpoints have no writer: lb_checkpoint_set_io was not called");
     listing l = {0};
     char prefix[128];
@@ -101,7 +101,7 @@ done:
 
 lb_status lbi_checkpoint_adapters(lbi_train *r, const char *name) {
     lb_status st = LB_OK;
-    if (!r->spec->folder || size_of(r->projectors) == 0) return LB_OK;
+    if (!r->spec->folder || lbi_rank(r) > 0 || size_of(r->projectors) == 0) return LB_OK;
     listing l = {.names = lb_calloc((size_t)size_of(r->projectors), sizeof *l.names), .tensors = lb_calloc((size_t)size_of(r->projectors), sizeof *l.tensors)};
     lb_value *meta = lb_value_map();
     char *path = lb_path_join(r->spec->folder, name);

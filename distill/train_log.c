@@ -10,7 +10,7 @@ static lb_status add_line(lbi_train *r, const lb_value *v) {
     LB_TRY(lb_json_write(&r->log, v, 0));
     lb_buf_text(&r->log, "\n");
     LB_TRY(lb_buf_status(&r->log));
-    if (!r->spec->folder) goto done;
+    if (!r->spec->folder || lbi_rank(r) > 0) goto done;
     if (!(path = lb_path_join(r->spec->folder, "log.jsonl"))) return LB_E_NOMEM;
     LB_TRY(lb_file_write(path, r->log.data, r->log.size));
 done:
@@ -26,7 +26,7 @@ lb_status lbi_log_step(lbi_train *r, double loss, double norm, double seconds) {
     lb_map_put(v, "terms", terms);
     lb_map_real(v, "lr", lb_optim_lr(r->learners[0].optim, r->step));
     lb_map_real(v, "norm", norm);
-    lb_map_real(v, "items_per_second", seconds > 0 ? (double)r->rows / seconds : 0);
+    lb_map_real(v, "items_per_second", seconds > 0 ? (double)(r->rows * lbi_ranks(r)) / seconds : 0);
     lb_status st = add_line(r, v);
     lb_value_free(v);
     return st;

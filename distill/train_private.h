@@ -9,6 +9,7 @@ enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_
 
 /* What a stream's step holds by name: the batch, the student's and the teachers' taps. */
 typedef struct lbi_env {
+    int64_t rows; /* of the batch, of this process */
     int count;
     struct { char name[96]; lb_tensor *x; } at[LBI_NAMES_MAX];
 } lbi_env;
@@ -41,6 +42,7 @@ typedef struct lbi_train {
     const char *streams[LBI_STREAMS_MAX];
     int nstreams;
     int64_t step, start_step;
+    lb_rng draws; /* of the terms: the same in all processes */
     double best_score;
     int64_t best_step;
     double *term;           /* [nobjectives]: last values */
@@ -65,6 +67,19 @@ lb_status lbi_after_step(lbi_train *r);
 void lbi_release(lbi_train *r, lb_batch batches[LBI_STREAMS_MAX]);
 /** Weight of a term at a step, with start and warm-up. */
 double lbi_term_weight(const lb_objective *o, int64_t step);
+
+/* ---- several processes (distill/ranks.c); alone they do nothing ---- */
+
+int lbi_rank(const lbi_train *r);
+int lbi_ranks(const lbi_train *r);
+/** The rows of all processes of x [rows, ...], in order; gradients flow to this process's. */
+lb_tensor *lbi_rows_of_all(lbi_train *r, lb_tensor *x);
+/** Gradients become their sums over processes, running statistics their means. */
+lb_status lbi_sum_gradients(lbi_train *r);
+/** Is it so for any process? */
+lb_status lbi_any(lbi_train *r, bool *flag);
+/** The first process's number. */
+lb_status lbi_from_first(lbi_train *r, double *x);
 
 lb_status lbi_checkpoint_save(lbi_train *r, const char *name);
 /** What is learned beside the student, in a file of its own; nothing when there is nothing. */

@@ -47,6 +47,7 @@ static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *st
     bool training = lb_tape_training(r->tape);
     lb_rng *rng = lb_tape_rng(r->tape);
     e->count = 0;
+    e->rows = b->rows;
     for (int i = 0; i < b->count; i++) put(r->tape, e, "", b->at[i].name, b->at[i].x);
     for (int i = 0; i < r->nlearners; i++) run_model(r, e, b, stream, r->learners[i].name, r->learners[i].model);
     if (mode == LB_TAPE_GRAD) lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
@@ -75,6 +76,8 @@ lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_ST
         if (st != LB_OK) return lb_tape_fail_status(r->tape, lb_where(st, "stream %s, step %lld", r->streams[k], (long long)r->step));
         r->rows += batches[k].rows;
         fill_env(r, &env, &batches[k], r->streams[k]);
+        lb_rng *models = lb_tape_rng(r->tape);
+        if (models) lb_tape_set_training(r->tape, lb_tape_training(r->tape), &r->draws);
         for (int i = 0; i < s->nobjectives; i++) {
             const lb_objective *o = &s->objectives[i];
             double weight = lbi_term_weight(o, r->step);
@@ -83,6 +86,7 @@ lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_ST
             lb_tensor *weighted = lb_scale(r->tape, terms[i], weight);
             loss = loss ? lb_add(r->tape, loss, weighted) : weighted;
         }
+        lb_tape_set_training(r->tape, lb_tape_training(r->tape), models);
     }
     return loss ? lb_keep(r->tape, loss) : lb_scalar(r->tape, 0);
 }

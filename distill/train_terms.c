@@ -166,6 +166,15 @@ static void hold_constant(lbi_train *r, const lb_objective *o, lbi_inputs *in) {
         if (has_word(o->component->constant, in->names[i])) in->x[i] = lb_detach(r->tape, in->x[i]);
 }
 
+/* What has a row for each item: scalars and weights that a tap gives are the same everywhere. */
+static void rows_of_all(lbi_train *r, const lb_objective *o, int64_t rows, lbi_inputs *in) {
+    for (int i = 0; i < o->nbind; i++) {
+        const lb_tensor *x = in->x[i];
+        bool single = x->rank == 1 && rows == 1 && strchr(o->names[i], '.');
+        if (x->rank > 0 && x->shape[0] == rows && !single) in->x[i] = lbi_rows_of_all(r, in->x[i]);
+    }
+}
+
 /* Names of what is added are those of *parsed, which the caller frees. */
 static lb_status gather(lbi_train *r, const lb_objective *o, const lbi_env *e, lbi_inputs *in, lb_sig **parsed) {
     lb_status st = LB_OK;
@@ -176,6 +185,7 @@ static lb_status gather(lbi_train *r, const lb_objective *o, const lbi_env *e, l
     to_real(r, sig, in);
     hold_constant(r, o, in);
     lbi_adapt(r, o, sig, in);
+    rows_of_all(r, o, e->rows, in);
     LB_TRY(lb_tape_status(r->tape));
     if (o->method->weights) LB_TRY(lb_sig_parse(&weights, o->method->weights));
     if (o->method->weights || o->method->draw) LB_TRY(add_inputs(r, o, sig, weights, in));

@@ -56,7 +56,7 @@ static lb_status add_learner(lbi_train *r, const char *name, lb_model *model, co
     a->name = name;
     a->model = model;
     LB_TRY(lb_optim_new(&a->optim, optim ? optim : &s->optim, model->store, s->steps));
-    lb_optim_scale_gradients(a->optim, 1 / (double)parts_of(s));
+    lb_optim_scale_gradients(a->optim, 1 / (double)(parts_of(s) * lbi_ranks(r)));
     if (s->ema > 0) LB_TRY(copy_store(&a->ema, model->store));
 done:
     return st;
@@ -78,7 +78,7 @@ static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
     LB_TRY(add_learner(r, "student", spec->student, NULL));
     for (int i = 0; i < spec->nothers; i++) LB_TRY(add_learner(r, spec->others[i].name, spec->others[i].model, spec->others[i].optim));
     LB_TRY(lb_optim_new(&r->projector_optim, &spec->optim, r->projectors, spec->steps));
-    lb_optim_scale_gradients(r->projector_optim, 1 / (double)parts_of(spec));
+    lb_optim_scale_gradients(r->projector_optim, 1 / (double)(parts_of(spec) * lbi_ranks(r)));
 done:
     return st;
 }
@@ -99,7 +99,7 @@ static void count_epochs(lbi_train *r, const lb_batch *batches) {
     for (int i = 0; i < r->spec->nobjectives; i++)
         for (int k = 0; k < r->nstreams; k++) {
             if (strcmp(r->streams[k], r->spec->objectives[i].stream) != 0 || batches[k].rows < 1) continue;
-            int64_t rows = batches[k].rows * parts_of(r->spec);
+            int64_t rows = batches[k].rows * parts_of(r->spec) * lbi_ranks(r);
             r->term_epoch[i] = (r->spec->source.rows(r->spec->source.ctx, r->streams[k]) + rows - 1) / rows;
         }
 }
@@ -142,7 +142,8 @@ static lb_status one_part(lbi_train *r, int64_t part, double *loss_value) {
     lb_status st = LB_OK;
     lb_batch batches[LBI_STREAMS_MAX] = {0};
     lb_tensor *terms[64] = {0};
-    lb_rng rng = lb_rng_make(r->spec->seed, (uint64_t)part);
+    lb_rng rng = lb_rng_make(r->spec->seed + (uint64_t)lbi_rank(r), (uint64_t)part);
+    r->draws = lb_rng_make(r->spec->seed ^ 0x7465726d, (uint64_t)part);
     lb_tape_set_mode(r->tape, LB_TAPE_GRAD);
     lb_tape_set_training(r->tape, true, &rng);
     lb_tensor *loss = lbi_train_forward(r, part, batches, terms);
@@ -167,6 +168,7 @@ static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
     for (int i = 0; i < r->spec->nobjectives; i++) r->term[i] = 0;
     LB_TRY(lbi_before_step(r));
     for (int64_t k = 0; k < parts; k++) LB_TRY(one_part(r, r->step * parts + k, loss_value));
+    LB_TRY(lbi_sum_gradients(r));
     for (int i = 0; i < r->nlearners; i++) {
         lbi_learner *a = &r->learners[i];
         LB_TRY(lb_optim_step(a->optim, r->step, i == 0 ? norm : NULL));
@@ -206,8 +208,9 @@ static lb_status evaluate(lbi_train *r) {
     double score = 0;
     lb_value *scores = lb_value_map();
     lbi_swap_ema(r);
-    st = score_all(r, scores, &score);
+    if (lbi_rank(r) == 0) st = score_all(r, scores, &score);
     lbi_swap_ema(r);
+    if (st == LB_OK) st = lbi_from_first(r, &score);
     if (st == LB_OK) st = lbi_log_scores(r, scores);
     if (st == LB_OK && (r->best_step < 0 || score > r->best_score)) {
         r->best_score = score;
@@ -233,12 +236,13 @@ static lb_status loop(lbi_train *r, lb_train_result *out) {
         bool last = r->step == s->steps || out_of_patience(r);
         if (last || r->step % s->save_every == 0) LB_TRY(lbi_checkpoint_save(r, "last.safetensors"));
         snprintf(note, sizeof note, "loss %.4f", loss);
-        st = lb_progress_at(s->progress, r->step, note);
-        if (st == LB_E_CANCELLED && !last) {
-            if (lbi_checkpoint_save(r, "last.safetensors") == LB_OK) st = lb_fail(LB_E_CANCELLED, "stopped after step %lld of %lld; the same command goes on", (long long)r->step, (long long)s->steps);
+        bool stop = lb_progress_at(s->progress, r->step, note) == LB_E_CANCELLED;
+        LB_TRY(lbi_any(r, &stop));
+        if (stop && !last) {
+            st = lbi_checkpoint_save(r, "last.safetensors");
+            if (st == LB_OK) st = lb_fail(LB_E_CANCELLED, "stopped after step %lld of %lld; the same command goes on", (long long)r->step, (long long)s->steps);
             goto done;
         }
-        st = LB_OK;
     }
     lb_progress_end(s->progress, NULL);
     out->seconds = lb_now() - start;
@@ -269,7 +273,7 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     lbi_swap_ema(&r); /* the students leave with their averaged weights */
     out->steps = r.step;
     out->start_step = r.start_step;
-    out->items_per_second = out->seconds > 0 ? (double)r.rows / out->seconds : 0;
+    out->items_per_second = out->seconds > 0 ? (double)(r.rows * lbi_ranks(&r)) / out->seconds : 0;
     out->best_score = r.best_score;
     out->best_step = r.best_step;
     out->peak_bytes = lb_tape_get_stats(r.tape).peak_bytes;
@@ -313,7 +317,7 @@ lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
     for (int k = 0; k < r.nstreams; k++) {
         lb_value *s = lb_value_map();
         lb_map_int(s, "items", spec->source.rows(spec->source.ctx, r.streams[k]));
-        lb_map_int(s, "batch", batches[k].rows);
+        lb_map_int(s, "batch", batches[k].rows * lbi_ranks(&r));
         lb_map_put(streams, r.streams[k], s);
     }
     lb_map_put(v, "streams", streams);

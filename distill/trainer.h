@@ -64,6 +64,17 @@ typedef struct lb_objective {
     const char **names;     /* name in the stream: "student.image_embed"; "name.T" is not known: transposes are components' own */
 } lb_objective;
 
+/* Processes that train together, each with its share of every batch: the source gives batch number `rank` of `count` parts of equal rows, in
+ * order. Calls are made by all in the same order. */
+typedef struct lb_crew {
+    int rank, count;
+    void *ctx;
+    /* The bytes of every process, by rank, into all [count * bytes]. */
+    lb_status (*gather)(void *ctx, const void *mine, size_t bytes, void *all);
+    /* x becomes the sum of every process's x, the same bytes everywhere. */
+    lb_status (*sum)(void *ctx, lb_real *x, int64_t n);
+} lb_crew;
+
 typedef struct lb_train_spec {
     lb_model *student;
     int nothers;               /* further students */
@@ -73,6 +84,8 @@ typedef struct lb_train_spec {
     int nobjectives;
     const lb_objective *objectives;
     lb_batch_source source;
+    const lb_crew *crew;    /* NULL = this process alone. The first writes and evaluates. Without dropout the result is that of one process with the same
+                             * batch; batch norm's statistics are of each process's rows, the running ones the mean over processes */
     lb_optim_config optim;
     int64_t steps, log_every, save_every;
     uint64_t seed;

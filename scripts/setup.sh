@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # setup.sh: installs what building, testing and the demo need, on Debian 12, as root or through sudo. All install steps live here.
-# Does nothing when all is there. LIMBECK_NO_INSTALL=1 only checks.
+# Does nothing when all is there. LIMBECK_NO_INSTALL=1 only checks; LIMBECK_MPI=0 leaves out what training by several processes needs.
 set -eu
 packages="gcc g++ libc6-dev binutils meson ninja-build pkg-config ca-certificates
   libopenblas-openmp-dev libhdf5-dev libjpeg62-turbo-dev libpng-dev zlib1g-dev libjansson-dev libfyaml-dev libutf8proc-dev
@@ -10,6 +10,7 @@ packages="gcc g++ libc6-dev binutils meson ninja-build pkg-config ca-certificate
   fonts-noto-color-emoji unicode-data unicode-cldr-core wordnet-base
   libonnx-testdata
   python3-minimal python3-pip python3-numpy python3-h5py"
+[ "${LIMBECK_MPI:-1}" = 0 ] || packages="$packages libopenmpi-dev openmpi-bin"
 missing=""
 for p in $packages; do
   dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The training loop on named tensors without media: what joins student and teacher, against the formulas written out in loops. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "check.h"
 #include "distill/trainer.h"
+#include "tensor/derived.h"
 
 /* ---- a student that gives back what the batch holds, times a number ---- */
 
@@ -17,6 +19,7 @@ static const lb_param no_params[] = {LB_PARAM(config, factor, 1, LB_ABOVE_0, 1e3
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     (void)cfg;
     lb_nn_tap(m, lb_mul(lb_nn_tape(m), in[0], lb_nn_param(m, "factor", 0, NULL, LB_INIT_ONES, 0)), "feat");
+    lb_nn_tap(m, lb_exp(lb_nn_tape(m), lb_nn_param(m, "scale", 0, NULL, LB_INIT_ONES, 0)), "scale");
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
@@ -25,23 +28,24 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[0] = 1;
 }
 
-static const lb_arch copying = {.id = "copying", .title = "", .source = "", .params = no_params, .params_size = sizeof(config), .kind = "joint", .inputs = "x", .taps = "feat", .forward = forward, .example = example};
+static const lb_arch copying = {.id = "copying", .title = "", .source = "", .params = no_params, .params_size = sizeof(config), .kind = "joint", .inputs = "x", .taps = "feat scale", .forward = forward, .example = example};
 
 /* ---- a batch of two tensors ---- */
 
 typedef struct made {
     int student_rank, teacher_rank;
     int64_t student[4], teacher[4];
+    int64_t first; /* row of all that this process begins with */
 } made;
 
 /* Whatever is no line, so that a wrong place shows. */
 static double value(int64_t i, int which) { return sin(1.7 * (double)i + which) + 0.1 * (double)(i % 5); }
 
-static lb_status put(lb_batch *b, const char *name, int which, int rank, const int64_t *shape) {
+static lb_status put(lb_batch *b, const char *name, int which, int rank, const int64_t *shape, int64_t first) {
     lb_tensor **x = &b->at[b->count].x;
     lb_status st = lb_tensor_new(x, LB_REAL, rank, shape);
     if (st != LB_OK) return st;
-    for (int64_t i = 0; i < lb_numel(*x); i++) ((lb_real *)(*x)->data)[i] = (lb_real)value(i, which);
+    for (int64_t i = 0; i < lb_numel(*x); i++) ((lb_real *)(*x)->data)[i] = (lb_real)value(first * lb_numel(*x) / shape[0] + i, which);
     strcpy(b->at[b->count++].name, name);
     return LB_OK;
 }
@@ -55,8 +59,8 @@ static lb_status batch(void *ctx, const char *stream, int64_t step, lb_batch *ou
     const made *m = ctx;
     (void)stream, (void)step;
     *out = (lb_batch){.rows = m->student[0]};
-    lb_status st = put(out, "x", 0, m->student_rank, m->student);
-    return st == LB_OK ? put(out, "given", 1, m->teacher_rank, m->teacher) : st;
+    lb_status st = put(out, "x", 0, m->student_rank, m->student, m->first);
+    return st == LB_OK ? put(out, "given", 1, m->teacher_rank, m->teacher, m->first) : st;
 }
 
 static void release(void *ctx, lb_batch *b) {
@@ -288,10 +292,109 @@ static void students_side_by_side(void) {
     CHECK_NEAR(peer, p, 1e-12);
 }
 
+/* ---- several processes: threads here, each with its rows ---- */
+
+static struct meeting {
+    pthread_barrier_t gate;
+    const void *mine[4];
+} meeting;
+
+/* Everybody's bytes are looked at between two gates. */
+static lb_status gather(void *ctx, const void *mine, size_t bytes, void *all) {
+    const lb_crew *k = ctx;
+    meeting.mine[k->rank] = mine;
+    pthread_barrier_wait(&meeting.gate);
+    for (int i = 0; i < k->count; i++) memcpy((char *)all + bytes * (size_t)i, meeting.mine[i], bytes);
+    pthread_barrier_wait(&meeting.gate);
+    return LB_OK;
+}
+
+static lb_status sum(void *ctx, lb_real *x, int64_t n) {
+    const lb_crew *k = ctx;
+    lb_real *all = calloc((size_t)(n * k->count), sizeof *all);
+    if (!all) return LB_E_NOMEM;
+    lb_status st = gather(ctx, x, (size_t)n * sizeof *x, all);
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = 0;
+        for (int r = 0; r < k->count; r++) x[i] += all[r * n + i];
+    }
+    free(all);
+    return st;
+}
+
+/* Contrast of every row with all teachers', and a mean over rows that count. */
+static void contrast(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    (void)cfg;
+    lb_out(out, 0, lb_info_nce(t, a->in[0], a->in[1], a->in[2], 1, true));
+}
+static void counted(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    (void)cfg;
+    lb_tensor *far = lb_gt(t, lb_sum(t, a->in[1], 1, false), lb_scalar(t, 0.4));
+    lb_out(out, 0, lb_masked_mean(t, lb_sum(t, lb_square(t, lb_sub(t, a->in[0], a->in[1])), 1, false), far, LB_AXES(0), false));
+}
+static const lb_component together[] = {{.name = "contrast", .run = contrast, .sig = "student[N,D] teacher[N,D] scale[] -> loss[]", .constant = "teacher", .text = ""},
+                                        {.name = "counted", .run = counted, .sig = "student[N,D] teacher[N,D] -> loss[]", .constant = "teacher", .text = ""},
+                                        LB_COMPONENT_END};
+static const lb_method coupled = {.id = "coupled", .title = "", .source = "", .params = no_params, .params_size = sizeof(config), .components = together};
+
+typedef struct worker {
+    lb_crew ranks;
+    made m;
+    double loss, factor, scale;
+    lb_status st;
+} worker;
+
+static void *train_share(void *ctx) {
+    worker *w = ctx;
+    static const char *inputs[] = {"student", "teacher", "scale"}, *names[] = {"student.feat", "given", "student.scale"};
+    lb_objective o[] = {{.name = "contrast", .method = &coupled, .component = &together[0], .stream = "s", .weight = 1, .nbind = 3, .inputs = inputs, .names = names},
+                        {.name = "counted", .method = &coupled, .component = &together[1], .stream = "s", .weight = 0.5, .nbind = 2, .inputs = inputs, .names = names}};
+    lb_train_result result = {0};
+    lb_model *student = NULL;
+    lb_train_spec spec = {.student = student, .nobjectives = 2, .objectives = o, .source = {&w->m, rows, batch, release}, .crew = w->ranks.count > 1 ? &w->ranks : NULL, .steps = 5, .log_every = 1, .save_every = 9, .accumulate = 2};
+    w->st = lb_model_new(&student, &copying, NULL);
+    if (w->st == LB_OK) w->st = lb_store_init(student->store, 1);
+    if (w->st == LB_OK) w->st = lb_params_default(lb_optim_params, &spec.optim);
+    spec.student = student;
+    spec.optim.lr = 0.1;
+    spec.optim.clip_norm = 0.5;
+    if (w->st == LB_OK) w->st = lb_train(&result, &spec);
+    w->loss = result.last_loss;
+    w->factor = lb_number(lb_store_find(student->store, "factor")->x);
+    w->scale = lb_number(lb_store_find(student->store, "scale")->x);
+    lb_params_free(lb_optim_params, &spec.optim);
+    lb_model_free(student);
+    return NULL;
+}
+
+static void processes_are_one(void) {
+    worker one = {.ranks = {.count = 1}, .m = {2, 2, {8, 3}, {8, 4}}};
+    train_share(&one);
+    CHECK_OK(one.st);
+    for (int count = 2; count <= 4; count += 2) {
+        worker w[4] = {0};
+        pthread_t thread[4];
+        pthread_barrier_init(&meeting.gate, NULL, (unsigned)count);
+        for (int i = 0; i < count; i++) {
+            w[i] = (worker){.ranks = {i, count, NULL, gather, sum}, .m = {2, 2, {8 / count, 3}, {8 / count, 4}, .first = i * 8 / count}};
+            w[i].ranks.ctx = &w[i].ranks;
+        }
+        for (int i = 0; i < count; i++) pthread_create(&thread[i], NULL, train_share, &w[i]);
+        for (int i = 0; i < count; i++) pthread_join(thread[i], NULL);
+        for (int i = 0; i < count; i++) {
+            CHECK_INT(w[i].st, LB_OK);
+            CHECK_NEAR(w[i].loss, one.loss, 1e-10); /* other orders of sums in double over five steps */
+            CHECK_NEAR(w[i].factor, one.factor, 1e-10);
+            CHECK_NEAR(w[i].scale, one.scale, 1e-10);
+        }
+        pthread_barrier_destroy(&meeting.gate);
+    }
+}
+
 static void none_refuses(void) { one_step(&(made){2, 2, {3, 4}, {3, 5}}, 0, "none", NULL); }
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "train", (check_test[]){{"rows_of_other_width", rows_of_other_width}, {"maps_of_other_grid", maps_of_other_grid}, {"sequences_of_other_length", sequences_of_other_length},
                                                           {"tokens_of_other_grid", tokens_of_other_grid}, {"tokens_to_a_map", tokens_to_a_map}, {"none_refuses", none_refuses},
-                                                          {"students_side_by_side", students_side_by_side}, {0}});
+                                                          {"processes_are_one", processes_are_one}, {"students_side_by_side", students_side_by_side}, {0}});
 }

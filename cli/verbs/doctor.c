@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/threads.h"
 #include "cli/cli.h"
+#include "cli/crew.h"
 #include "cli/fetch.h"
 #include "cli/machine.h"
 #include "lb_version.h"
@@ -52,11 +53,13 @@ static lb_status run(lb_cli *cli, void *options) {
     lb_map_text(all, "kernels", lbi_cpu_name(lbi_cpu()));
     lb_map_real(all, "memory_gib", gib);
     lb_map_text(all, "home", home);
+    lb_map_text(all, "mpi", cli_crew_library());
     fetched(all, &models);
     if (!cli->json) {
         LB_TRY(cli_print("limbeck %s", LB_VERSION));
         LB_TRY(cli_print("processor          %s, %d usable, %d threads, kernels for %s", model, lb_cpu_count(), cli->threads, lbi_cpu_name(lbi_cpu())));
         LB_TRY(cli_print("memory             %.1f GiB", gib));
+        LB_TRY(cli_print("processes          %s", cli_crew_library() ? cli_crew_library() : "training by one alone: built without MPI (Debian: libopenmpi-dev)"));
         LB_TRY(cli_print("models             %s in %s", models.size ? lb_buf_str(&models) : "none (limbeck fetch --list)", home ? home : "?"));
     }
     for (size_t i = 0; i < LB_COUNT(parts); i++) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "cli/crew.h"
 #include "cli/machine.h"
 #include "cli/masks.h"
 #include "cli/recipe.h"
@@ -245,7 +246,7 @@ static lb_status say_finished(const lb_cli *cli, const char *folder) {
     return st;
 }
 
-static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, const lb_train_result *result, const char *folder) {
+static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, const lb_train_result *result, const char *folder, int processes) {
     lb_status st = LB_OK;
     double key = 0;
     char machine[128];
@@ -270,6 +271,7 @@ static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, cons
     lb_map_text(v, "program", "limbeck " LB_VERSION);
     lb_map_text(v, "machine", cli_cpu_name(machine, sizeof machine));
     lb_map_int(v, "threads", cli->threads);
+    lb_map_int(v, "processes", processes);
     lb_map_put(v, "scores", scores);
     scores = NULL;
     LB_TRY(write_json(folder, "summary.json", v));
@@ -296,16 +298,16 @@ done:
     return st;
 }
 
-static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder) {
+static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder, const lb_crew *crew) {
     return (lb_train_spec){.student = r->student, .nothers = r->nothers, .others = r->others, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
-                           .source = cli_source_batches(source), .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
+                           .source = cli_source_batches(source), .crew = crew, .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
                            .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .folder = folder, .recipe = r->value,
                            .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
                            .evaluate = evaluate, .eval_ctx = e};
 }
 
-static lb_status run(lb_cli *cli, void *opts) {
-    const options *o = opts;
+/* The recipe's run by this process; the first of several owns the folder. */
+static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     lb_status st = LB_OK;
     cli_recipe *r = NULL;
     cli_source *source = NULL;
@@ -315,7 +317,7 @@ static lb_status run(lb_cli *cli, void *opts) {
     int lock = -1;
     cli_checkpoints();
     LB_TRY(cli_recipe_open(&r, cli->words[0], &o->set));
-    LB_TRY(cli_recipe_source(&source, r));
+    LB_TRY(cli_recipe_source(&source, r, crew));
     e = (evaluation){.recipe = r, .source = source};
     LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
     if (r->eval.segmentation) keep_masked(&e);
@@ -328,21 +330,33 @@ static lb_status run(lb_cli *cli, void *opts) {
         st = LB_E_NOMEM;
         goto done;
     }
-    lb_train_spec spec = train_spec(cli, r, source, &e, folder);
+    lb_train_spec spec = train_spec(cli, r, source, &e, folder, crew);
     if (o->dry_run) {
-        st = print_plan(cli, &spec);
+        st = crew->rank == 0 ? print_plan(cli, &spec) : LB_OK;
         goto done;
     }
-    LB_TRY(enter_folder(&lock, r, folder, o->restart));
+    if (crew->rank == 0) LB_TRY(enter_folder(&lock, r, folder, o->restart));
+    LB_TRY(cli_crew_wait(crew));
     LB_TRY(lb_train(&result, &spec));
+    if (crew->rank > 0) goto done;
     if (result.start_step == result.steps && has_inside(folder, "summary.json")) LB_TRY(say_finished(cli, folder));
-    else LB_TRY(summarise(cli, r, &e, &result, folder));
+    else LB_TRY(summarise(cli, r, &e, &result, folder, crew->count));
 done:
     lb_unlock(lock);
     lb_free(folder);
     lb_free(e.items);
     cli_source_close(source);
     cli_recipe_close(r);
+    return st;
+}
+
+static lb_status run(lb_cli *cli, void *opts) {
+    lb_crew crew;
+    lb_status st = cli_crew_open(&crew);
+    if (st != LB_OK) return st;
+    if (crew.rank > 0) cli->progress.show = NULL;
+    st = run_share(cli, opts, &crew);
+    cli_crew_close(&crew, st);
     return st;
 }
 
