@@ -37,6 +37,32 @@ static bool carries(const lb_tape *t, lb_tensor *x) {
     return !x->node || lbi_held_of(t, x);
 }
 
+/* A gradient of x that shares the memory of `from`, which the tape holds. NULL without memory. */
+static lb_tensor *shared_grad(lb_tape *t, const lb_tensor *x, const lb_tensor *from) {
+    lbi_held *h = lbi_held_new(t, false);
+    if (!h) return NULL;
+    h->x.rank = x->rank;
+    memcpy(h->x.shape, x->shape, sizeof x->shape);
+    lb_status st = lbi_layout(&h->x);
+    if (st != LB_OK) {
+        lb_tape_fail_status(t, st);
+        return NULL;
+    }
+    h->x.data = from->data;
+    lbi_share(t, h, from);
+    return &h->x;
+}
+
+/* Before something is added to g: memory that others see too is left to them. */
+static bool own_grad(lb_tape *t, lb_tensor *g) {
+    lb_tensor before = *g;
+    if (!lbi_held_of(t, g) || !g->store || g->store->refs == 1) return true;
+    if (!lbi_held_fill(t, (lbi_held *)g, false)) return false;
+    lbi_add_flat(g, &before, true);
+    before.store->refs--;
+    return true;
+}
+
 /* Puts the weight of one output in; NULL weight = 1. */
 static bool seed(lb_tape *t, lb_tensor *y, const lb_tensor *w) {
     char a[120], b[120];
@@ -57,16 +83,23 @@ static bool seed(lb_tape *t, lb_tensor *y, const lb_tensor *w) {
     lb_keep(t, y);
     if (!carries(t, y)) return true;
     lb_tensor **g = slot(y);
+    if (!*g && w && w->store && lbi_held_of(t, (lb_tensor *)(uintptr_t)w) && lb_is_contiguous(w)) return (*g = shared_grad(t, y, w));
     bool fresh = !*g && w;
     if (!*g) *g = new_grad(t, y, !fresh);
-    if (!*g) return false;
+    if (!*g || !own_grad(t, *g)) return false;
     if (w) lbi_add_view(*g, w, 1, fresh);
     else lb_r(*g)[0] += 1;
     return true;
 }
 
-/* Where the call is to add; memory that is new is left unset when the op overwrites it. */
-static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c) {
+/* Is the gradient of input i that of the result, with nobody to add to? */
+static bool hands_over(lb_tape *t, const lb_node *node, const lb_call *c, int i) {
+    lb_tensor *x = node->source[i];
+    return (node->op->passes >> i & 1) && c->gout[0] && lbi_held_of(t, x) && c->gout[0]->store && lb_numel(x) == lb_numel(c->gout[0]);
+}
+
+/* Where the call is to add; memory that is new is left unset when the op overwrites it. *asked: is there anything to be done? */
+static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c, bool *asked) {
     bool sets = node->op->flags & LB_OP_SETS;
     for (int i = 0; i < node->nin; i++) {
         lb_tensor *x = node->source[i];
@@ -74,12 +107,17 @@ static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c) {
         if (!carries(t, x) || (node->op->constant >> i & 1)) continue;
         for (int j = 0; j < node->nin; j++) again = again || (j != i && node->source[j] == x);
         lb_tensor **g = slot(x);
+        if (!*g && !again && hands_over(t, node, c, i)) {
+            if (!(*g = shared_grad(t, x, c->gout[0]))) return false;
+            continue;
+        }
         if (!*g) {
             c->fresh[i] = sets && !again;
             *g = new_grad(t, x, !c->fresh[i]);
-            if (!*g) return false;
         }
+        if (!*g || !own_grad(t, *g)) return false;
         c->gin[i] = *g;
+        *asked = true;
     }
     return true;
 }
@@ -122,6 +160,7 @@ static void check_nan(lb_tape *t, const lb_call *c) {
 
 static void backward_of(lb_tape *t, lb_node *node) {
     lb_call c;
+    bool asked = false;
     memset(&c, 0, sizeof c);
     c.tape = t;
     c.op = node->op;
@@ -135,7 +174,7 @@ static void backward_of(lb_tape *t, lb_node *node) {
     t->call_sig = node->sig;
     if (node->done) {
         lb_tape_fail(t, LB_E_ARG, "a second backward pass over a graph whose data are given back (use retain)");
-    } else if (make_gin(t, node, &c)) {
+    } else if (make_gin(t, node, &c, &asked) && asked) {
         double start = t->trace ? lb_now() : 0;
         node->op->backward(&c);
         if (t->trace) lbi_trace(&c, "backward_", start);

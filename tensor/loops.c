@@ -305,17 +305,42 @@ void lbi_add_view(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh)
     lbi_walk(to->rank, to->shape, 2, x, add_row, &f);
 }
 
+typedef struct bytes {
+    char *to;
+    const char *from;
+} bytes;
+
+static void copy_range(const void *ctx, int64_t first, int64_t last) {
+    const bytes *b = ctx;
+    memcpy(b->to + first, b->from + first, (size_t)(last - first));
+}
+
+void lbi_copy_bytes(void *to, const void *from, size_t n) {
+    bytes b = {to, from};
+    if (n > 0) lbi_split((int64_t)n, 1, copy_range, &b);
+}
+
 void lbi_add_flat(lb_tensor *to, const lb_tensor *g, bool fresh) {
     reduction r = {.g = lb_r(g), .to = lb_r(to), .factor = 1, .fresh = fresh};
     int64_t n = lb_numel(to);
-    if (fresh && n > 0) memcpy(r.to, r.g, (size_t)n * sizeof(lb_real));
+    if (fresh) lbi_copy_bytes(r.to, r.g, (size_t)n * sizeof(lb_real));
     else lbi_split(n, 1, add_all, &r);
+}
+
+typedef struct filling {
+    lb_real *to, value;
+} filling;
+
+static void fill_range(const void *ctx, int64_t first, int64_t last) {
+    const filling *f = ctx;
+    lb_real *restrict to = f->to, value = f->value;
+    for (int64_t i = first; i < last; i++) to[i] = value;
 }
 
 void lbi_fill(lb_tensor *to, double value) {
     int64_t n = lb_numel(to);
     if (to->dtype == LB_REAL) {
-        for (int64_t i = 0; i < n; i++) lb_r(to)[i] = (lb_real)value;
+        lbi_split(n, 1, fill_range, &(filling){lb_r(to), (lb_real)value});
         return;
     }
     for (int64_t i = 0; i < n; i++)

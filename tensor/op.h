@@ -65,6 +65,8 @@ struct lb_op {
     int results;       /* results on the right side; the rest are saved extras. 0 means 1 */
     uint32_t flags;
     uint32_t reads;    /* LB_READS_IN | LB_READS_OUT */
+    uint32_t passes;   /* bit i: the gradient of input i is that of result 0 as it is, in the shape of the input. Where it is the first to come and the counts
+                        * agree, the tape hands it over, and backward finds gin[i] = NULL; else backward adds it */
     uint32_t constant; /* bit i: input i has no gradient, whatever asks for one (class weights, teachers, masks) */
     /* Fills out[i]->dtype/rank/shape; inputs have passed the signature. Optional when every letter on the right is bound on
      * the left. Fails through lb_tape_fail and returns false. */

@@ -34,9 +34,12 @@ static void restore(lb_tape *t, const saved *s) {
 }
 
 /* The gradient that reached a leaf made here goes to the input it stands for. */
-static void hand_over(lb_tape *t, lb_tensor *to, lb_tensor *leaf) {
-    if (!leaf->grad) return;
-    if (to) lbi_add_view(to, leaf->grad, 1, false);
+static void hand_over(lb_tape *t, lb_tensor *to, lb_tensor *leaf, bool fresh) {
+    if (!leaf->grad) {
+        if (to && fresh) lbi_fill(to, 0);
+        return;
+    }
+    if (to) lbi_add_view(to, leaf->grad, 1, fresh);
     lbi_grad_free(t, leaf->grad);
     leaf->grad = NULL;
 }
@@ -68,7 +71,7 @@ static void backward(lb_call *c) {
     for (int i = 0; i < c->nin; i++)
         if (leaf[i] && leaf[i]->id > 0) {
             leaf[i]->kept = false;
-            hand_over(t, c->gin[i], leaf[i]);
+            hand_over(t, c->gin[i], leaf[i], c->fresh[i]);
         }
     lb_scope_end_n(t, s, 0, NULL);
     restore(t, &before);
@@ -79,7 +82,7 @@ static const lb_op op = {.id = "recompute",
                          .source = "Chen et al., arXiv:1604.06174; torch.utils.checkpoint",
                          .sig = "a? b? c? d? e? f? g? h? i? j? -> y",
                          .math = "y = part(a, b, ...)",
-                         .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE,
+                         .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE | LB_OP_SETS,
                          .reads = (1u << LB_OP_MAX_IN) - 1,
                          .backward = backward};
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "tensor/half.h"
 #include "tensor/kernels/levels.h"
+#include "tensor/loops.h"
 #include "tensor/parts.h"
 
 static const struct {
@@ -378,44 +379,61 @@ static int squeeze(const lb_tensor *x, int64_t *shape, int64_t *stride) {
     return n;
 }
 
-/* dst[i,j] = src[i*si + j*sj] in blocks, so that transposes touch each cache line once. */
+/* to[i,j] = from[i*si + j*sj] for i < m, j < n, in blocks, so that transposes touch each cache line once. */
 #define COPY_PLANE(name, type)                                                                                         \
     static void name(void *to, const void *from, int64_t m, int64_t n, int64_t si, int64_t sj) {                       \
-        type *dst = to;                                                                                                \
+        type *restrict dst = to;                                                                                       \
         const type *src = from;                                                                                        \
-        enum { B = 32 };                                                                                               \
-        if (sj == 1) {                                                                                                 \
-            for (int64_t i = 0; i < m; i++) memcpy(dst + i * n, src + i * si, (size_t)n * sizeof *dst);                \
-            return;                                                                                                    \
-        }                                                                                                              \
-        for (int64_t i0 = 0; i0 < m; i0 += B)                                                                          \
-            for (int64_t j0 = 0; j0 < n; j0 += B)                                                                      \
-                for (int64_t i = i0; i < m && i < i0 + B; i++)                                                         \
-                    for (int64_t j = j0; j < n && j < j0 + B; j++) dst[i * n + j] = src[i * si + j * sj];              \
+        for (int64_t i = 0; i < m && sj == 1; i++) memcpy(dst + i * n, src + i * si, (size_t)n * sizeof *dst);         \
+        for (int64_t i = 0; i < m && sj == -1; i++)                                                                    \
+            for (int64_t j = 0; j < n; j++) dst[i * n + j] = src[i * si - j];                                          \
+        if (sj == 1 || sj == -1) return;                                                                               \
+        for (int64_t j0 = 0; j0 < n; j0 += GATHER_ROWS)                                                                \
+            for (int64_t i = 0; i < m; i++)                                                                            \
+                for (int64_t j = j0; j < n && j < j0 + GATHER_ROWS; j++) dst[i * n + j] = src[i * si + j * sj];        \
     }
+enum { GATHER_ROWS = 32 };
 COPY_PLANE(plane8, uint64_t)
 COPY_PLANE(plane4, uint32_t)
 COPY_PLANE(plane2, uint16_t)
 COPY_PLANE(plane1, uint8_t)
 
-void lbi_gather_strided(void *dst, const lb_tensor *x) {
-    int64_t shape[LB_MAX_RANK + 2] = {1, 1}, stride[LB_MAX_RANK + 2] = {0, 0};
-    size_t size = lb_dtype_size(x->dtype);
-    void (*plane)(void *, const void *, int64_t, int64_t, int64_t, int64_t) =
-        size == 8 ? plane8 : size == 4 ? plane4 : size == 2 ? plane2 : plane1;
-    if (lb_numel(x) == 0) return;
-    int rank = squeeze(x, shape + 2, stride + 2);
-    const int64_t *s = shape + rank, *d = stride + rank; /* s[0], s[1] are the last two; padded with 1 in front */
-    int64_t planes = 1;
-    for (int i = 0; i < rank - 2; i++) planes *= shape[2 + i];
-#pragma omp parallel for if (planes > 1 && planes * s[0] * s[1] > 65536)
-    for (int64_t p = 0; p < planes; p++) {
-        int64_t at = 0, rest = p;
-        for (int i = rank - 3; i >= 0; i--) {
-            at += rest % shape[2 + i] * stride[2 + i];
-            rest /= shape[2 + i];
+typedef struct gather {
+    char *to;
+    const char *from;
+    size_t size; /* of an element */
+    int rank;    /* outer axes: of the planes */
+    int64_t shape[LB_MAX_RANK + 2], stride[LB_MAX_RANK + 2];
+    int64_t blocks; /* of rows in a plane */
+} gather;
+
+static void gather_blocks(const void *ctx, int64_t first, int64_t last) {
+    const gather *g = ctx;
+    void (*plane)(void *, const void *, int64_t, int64_t, int64_t, int64_t) = g->size == 8 ? plane8 : g->size == 4 ? plane4 : g->size == 2 ? plane2 : plane1;
+    int64_t rows = g->shape[g->rank], width = g->shape[g->rank + 1], step = g->stride[g->rank];
+    for (int64_t i = first; i < last; i++) {
+        int64_t p = i / g->blocks, row = i % g->blocks * GATHER_ROWS, m = rows - row < GATHER_ROWS ? rows - row : GATHER_ROWS, at = row * step, rest = p;
+        for (int k = g->rank - 1; k >= 0; k--) {
+            at += rest % g->shape[k] * g->stride[k];
+            rest /= g->shape[k];
         }
-        plane((char *)dst + (size_t)(p * s[0] * s[1]) * size, (const char *)x->data + at * (int64_t)size, s[0], s[1], d[0],
-              d[1]);
+        plane(g->to + (size_t)((p * rows + row) * width) * g->size, g->from + at * (int64_t)g->size, m, width, step, g->stride[g->rank + 1]);
     }
+}
+
+void lbi_gather_strided(void *dst, const lb_tensor *x) {
+    gather g = {.to = dst, .from = x->data, .size = lb_dtype_size(x->dtype), .shape = {1, 1}};
+    int64_t planes = 1;
+    if (lb_numel(x) == 0) return;
+    int rank = squeeze(x, g.shape + 2, g.stride + 2);
+    if (rank == 0 || (rank == 1 && g.stride[2] == 1)) {
+        lbi_copy_bytes(dst, x->data, (size_t)lb_numel(x) * g.size);
+        return;
+    }
+    g.rank = rank < 2 ? 0 : rank - 2; /* two axes of 1 stand before, so that there are always rows */
+    memmove(g.shape, g.shape + rank - g.rank, sizeof g.shape[0] * (size_t)(g.rank + 2));
+    memmove(g.stride, g.stride + rank - g.rank, sizeof g.stride[0] * (size_t)(g.rank + 2));
+    for (int i = 0; i < g.rank; i++) planes *= g.shape[i];
+    g.blocks = (g.shape[g.rank] + GATHER_ROWS - 1) / GATHER_ROWS;
+    lbi_split(planes * g.blocks, lb_numel(x) / (planes * g.blocks), gather_blocks, &g);
 }

@@ -62,6 +62,25 @@ static void shared_parts_accumulate(void) {
     lb_tensor_free(x);
 }
 
+/* A sum hands its gradient on without a copy; what is added to one input's afterwards must not reach the other, nor the weights that came from
+ * outside. L = sum w (h + k) + sum w h^2, h = 2 a, k = 3 b: da = 2 w (1 + 2 h), db = 3 w. */
+static void handed_gradients_stay_apart(void) {
+    lb_tape *t = tape();
+    lb_tensor *a = leaf(1, (int64_t[]){3}, 1, 1), *b = leaf(1, (int64_t[]){3}, 1, 1);
+    lb_tensor *w = lb_full(t, 1, (int64_t[]){3}, 0.5), *h = lb_keep(t, lb_scale(t, a, 2)), *k = lb_keep(t, lb_scale(t, b, 3)), *u = lb_square(t, h), *s = lb_add(t, h, k);
+    lb_backward_from(t, 2, (lb_tensor *[]){u, s}, (lb_tensor *[]){w, w}, false);
+    CHECK_OK(lb_tape_status(t));
+    CHECK_VALUES(a->grad, 5, 9, 13);
+    CHECK_VALUES(b->grad, 1.5, 1.5, 1.5);
+    CHECK_VALUES(h->grad, 2.5, 4.5, 6.5);
+    CHECK_VALUES(k->grad, 0.5, 0.5, 0.5);
+    CHECK_VALUES(s->grad, 0.5, 0.5, 0.5);
+    CHECK_VALUES(w, 0.5, 0.5, 0.5);
+    lb_tape_free(t);
+    lb_tensor_free(a);
+    lb_tensor_free(b);
+}
+
 /* x <- tanh(w dropout(x)), several times. */
 static lb_tensor *chain(lb_tape *t, const void *context, int n, lb_tensor *const *in) {
     const int *steps = context;
@@ -577,6 +596,7 @@ int main(int argc, char **argv) {
     return check_main(argc, argv, "tape", (check_test[]){
         {"add_broadcasts", add_broadcasts},
         {"shared_parts_accumulate", shared_parts_accumulate},
+        {"handed_gradients_stay_apart", handed_gradients_stay_apart},
         {"parts_are_made_again", parts_are_made_again},
         {"parts_may_fail_later", parts_may_fail_later},
         {"retain_runs_twice", retain_runs_twice},

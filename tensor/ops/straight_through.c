@@ -28,7 +28,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(straight_through) = {.id = "straight_through", .title = "value of one, gradient of another", .source = "Bengio et al. 2013, arXiv:1308.3432",
                            .sig = "value[...] x[...] -> y[...]", .math = "y = value, dx = g",
-                           .flags = LB_OP_VIEW | LB_OP_STRIDED | LB_OP_SETS | LB_OP_ESTIMATE, .shape = shape, .backward = backward,
+                           .flags = LB_OP_VIEW | LB_OP_STRIDED | LB_OP_SETS | LB_OP_ESTIMATE, .passes = 2, .shape = shape, .backward = backward,
                            .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_straight_through(lb_tape *t, lb_tensor *value, lb_tensor *x) {
