@@ -320,6 +320,16 @@ void lbi_copy_bytes(void *to, const void *from, size_t n) {
     if (n > 0) lbi_split((int64_t)n, 1, copy_range, &b);
 }
 
+static void zero_range(const void *ctx, int64_t first, int64_t last) {
+    const bytes *b = ctx;
+    memset(b->to + first, 0, (size_t)(last - first));
+}
+
+void lbi_zero_bytes(void *to, size_t n) {
+    bytes b = {to, NULL};
+    if (n > 0) lbi_split((int64_t)n, 1, zero_range, &b);
+}
+
 void lbi_add_flat(lb_tensor *to, const lb_tensor *g, bool fresh) {
     reduction r = {.g = lb_r(g), .to = lb_r(to), .factor = 1, .fresh = fresh};
     int64_t n = lb_numel(to);

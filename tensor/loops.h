@@ -30,8 +30,9 @@ void lbi_copy_view(lb_tensor *to, const lb_tensor *from);
 void lbi_add_view(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh);
 /* to += g (fresh: =), both contiguous with the same number of elements, whatever their shapes. */
 void lbi_add_flat(lb_tensor *to, const lb_tensor *g, bool fresh);
-/* n bytes, on several threads when there are many. */
+/* n bytes copied, or made 0, on several threads when there are many. */
 void lbi_copy_bytes(void *to, const void *from, size_t n);
+void lbi_zero_bytes(void *to, size_t n);
 void lbi_fill(lb_tensor *to, double value); /* contiguous, any number type */
 
 /* A tensor taken apart at an axis: [outer, n, inner]. */

@@ -29,6 +29,7 @@ typedef struct lb_call {
     lb_tensor *gin[LB_OP_MAX_IN];   /* backward: where to add; NULL = not asked for */
     /* With LB_OP_SETS: gin[i] holds rubbish and is to be overwritten where fresh[i]; else gin[i] is to be added to. */
     bool fresh[LB_OP_MAX_IN];
+    void *note; /* what shape leaves for forward where shapes depend on values (scratch lives until the end of forward); else NULL */
 } lb_call;
 
 enum {

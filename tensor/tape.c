@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "tensor/hold.h"
+#include "tensor/loops.h"
 #include "tensor/parts.h"
 #include "tensor/precision.h"
 
@@ -186,7 +187,7 @@ bool lbi_held_fill(lb_tape *t, lbi_held *h, bool zero) {
         return false;
     }
     h->x.data = lbi_storage_data(h->x.store);
-    if (zero) memset(h->x.data, 0, bytes);
+    if (zero) lbi_zero_bytes(h->x.data, bytes);
     return true;
 }
 

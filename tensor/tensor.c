@@ -143,7 +143,7 @@ lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64
         if (!x->store) LB_TRY(LB_E_NOMEM);
         *x->store = (lb_storage){.bytes = bytes, .refs = 1, .bin = -1};
         x->data = lbi_storage_data(x->store);
-        if (zero) memset(x->data, 0, bytes);
+        if (zero) lbi_zero_bytes(x->data, bytes);
     }
     *out = x;
     x = NULL;
@@ -296,6 +296,10 @@ static void put_int(void *p, lb_dtype d, int64_t i, int64_t x) {
     else ((uint8_t *)p)[i] = (uint8_t)(uint64_t)x;
 }
 
+LBI_LEVELS static void floats_of_integers(float *restrict to, const int64_t *restrict from, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = (float)from[i];
+}
+
 /* The pairs that weights, caches and pixels go through. @return false if the pair is none of them */
 static bool convert_fast(void *dst, lb_dtype to, const void *src, lb_dtype from, int64_t n) {
     if (from == LB_F16 && to == LB_F32)
@@ -312,6 +316,10 @@ static bool convert_fast(void *dst, lb_dtype to, const void *src, lb_dtype from,
         for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)((const double *)src)[i];
     else if (from == LB_U8 && to == LB_F32)
         for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)((const uint8_t *)src)[i];
+    else if (from == LB_I64 && to == LB_F32)
+        floats_of_integers(dst, src, n);
+    else if (from == LB_I64 && to == LB_F64)
+        for (int64_t i = 0; i < n; i++) ((double *)dst)[i] = (double)((const int64_t *)src)[i];
     else return false;
     return true;
 }
@@ -381,7 +389,7 @@ static int squeeze(const lb_tensor *x, int64_t *shape, int64_t *stride) {
 
 /* to[i,j] = from[i*si + j*sj] for i < m, j < n, in blocks, so that transposes touch each cache line once. */
 #define COPY_PLANE(name, type)                                                                                         \
-    static void name(void *to, const void *from, int64_t m, int64_t n, int64_t si, int64_t sj) {                       \
+    LBI_LEVELS static void name(void *to, const void *from, int64_t m, int64_t n, int64_t si, int64_t sj) {            \
         type *restrict dst = to;                                                                                       \
         const type *src = from;                                                                                        \
         for (int64_t i = 0; i < m && sj == 1; i++) memcpy(dst + i * n, src + i * si, (size_t)n * sizeof *dst);         \

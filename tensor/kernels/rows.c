@@ -67,7 +67,7 @@ LBI_LEVELS_FUSED static void columns(lb_real *restrict y, const lb_real *x, lbi_
             y[k * a.inner + i] = e;
             sum[i] += (double)e;
         }
-    for (int64_t i = 0; i < width; i++) by[i] = (lb_real)(logarithm ? log(sum[i]) : 1 / sum[i]);
+    for (int64_t i = 0; i < width; i++) by[i] = logarithm ? lbi_log((lb_real)sum[i]) : (lb_real)(1 / sum[i]);
     for (int64_t k = 0; k < a.n; k++)
         for (int64_t i = 0; i < width; i++) {
             int64_t e = k * a.inner + i;
@@ -85,7 +85,7 @@ LBI_LEVELS_FUSED static void log_sums(lb_real *y, const lb_real *x, lbi_axes a, 
     for (int64_t i = 0; i < width; i++) top[i] = top[i] <= LB_REAL_MAX && top[i] >= -LB_REAL_MAX ? top[i] : 0;
     for (int64_t k = 0; k < a.n; k++)
         for (int64_t i = 0; i < width; i++) sum[i] += (double)lbi_exp(x[k * a.inner + i] - top[i]);
-    for (int64_t i = 0; i < width; i++) y[i] = top[i] + (lb_real)log(sum[i]);
+    for (int64_t i = 0; i < width; i++) y[i] = top[i] + lbi_log((lb_real)sum[i]);
 }
 
 LBI_LEVELS_FUSED static lb_real log_sum(const lb_real *x, int64_t n) {

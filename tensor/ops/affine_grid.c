@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* grid[n,i,j] = theta[n] (x_j, y_i, 1), in volumes grid[n,h,i,j] = theta[n] (x_j, y_i, z_h, 1): coordinates for grid_sample. Along an axis of n
  * elements x_j = -1 + 2 j / (n - 1) with aligned corners, else (2 j + 1) / n - 1; 0 where n = 1. dtheta = sum over places of g times the vector. */
+#include "tensor/kernels/levels.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
@@ -9,12 +10,10 @@ typedef struct options {
     bool align_corners;
 } options;
 
-static int axes_of(const lb_call *c) { return (int)c->in[0]->shape[1]; }
-
 static bool shape(lb_call *c) {
     const options *o = c->params;
     const lb_tensor *theta = c->in[0];
-    int n = axes_of(c);
+    int n = (int)theta->shape[1];
     char text[96];
     bool fits = (n == 2 || n == 3) && theta->shape[2] == n + 1;
     for (int a = 0; fits && a < n; a++) fits = o->size[a] > 0;
@@ -34,53 +33,104 @@ static double coordinate(const options *o, int64_t i, int64_t n) {
     return o->align_corners ? 2 * (double)i / (double)(n - 1) - 1 : (double)(2 * i + 1) / (double)n - 1;
 }
 
-/* v = (x, y, 1) or (x, y, z, 1) of a place. */
-static void vector_of(const options *o, int n, int64_t place, double v[4]) {
-    for (int a = 0; a < n; a++) {
-        int64_t size = o->size[n - 1 - a];
-        v[a] = coordinate(o, place % size, size);
-        place /= size;
-    }
-    v[n] = 1;
+/* Places are done by lines along the width. */
+typedef struct job {
+    const lb_call *c;
+    int n;
+    int64_t width, lines; /* lines of a sample */
+    const double *x;      /* coordinates along the width */
+} job;
+
+static bool job_of(lb_call *c, job *j) {
+    const options *o = c->params;
+    int n = (int)c->in[0]->shape[1];
+    *j = (job){c, n, o->size[n - 1], n == 3 ? o->size[0] * o->size[1] : o->size[0], NULL};
+    double *x = lb_scratch(c, (size_t)j->width * sizeof *x);
+    for (int64_t i = 0; x && i < j->width; i++) x[i] = coordinate(o, i, j->width);
+    j->x = x;
+    return x != NULL;
 }
 
-static int64_t places_of(const lb_call *c) {
-    const options *o = c->params;
-    return o->size[0] * o->size[1] * (axes_of(c) == 3 ? o->size[2] : 1);
+/* v = (1, y) or (1, y, z) of a line of a sample. */
+static void rest_of(const job *j, int64_t line, double v[3]) {
+    const options *o = j->c->params;
+    v[0] = 1;
+    for (int a = 1; a < j->n; a++) {
+        int64_t size = o->size[j->n - 1 - a];
+        v[a] = coordinate(o, line % size, size);
+        line /= size;
+    }
+}
+
+LBI_LEVELS static void write_line(lb_real *restrict to, const double *restrict x, int64_t width, int n, const double *by, const double *plus) {
+    if (n == 2)
+        for (int64_t i = 0; i < width; i++) {
+            to[2 * i] = (lb_real)(by[0] * x[i] + plus[0]);
+            to[2 * i + 1] = (lb_real)(by[1] * x[i] + plus[1]);
+        }
+    else
+        for (int64_t i = 0; i < width; i++)
+            for (int a = 0; a < 3; a++) to[3 * i + a] = (lb_real)(by[a] * x[i] + plus[a]);
+}
+
+static void forward_lines(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    int n = j->n;
+    for (int64_t i = first; i < last; i++) {
+        const lb_real *theta = lb_r(j->c->in[0]) + i / j->lines * n * (n + 1);
+        double v[3], by[3], plus[3];
+        rest_of(j, i % j->lines, v);
+        for (int a = 0; a < n; a++) {
+            const lb_real *row = theta + a * (n + 1);
+            by[a] = (double)row[0];
+            plus[a] = (double)row[n];
+            for (int b = 1; b < n; b++) plus[a] += (double)row[b] * v[b];
+        }
+        write_line(lb_r(j->c->out[0]) + i * j->width * n, j->x, j->width, n, by, plus);
+    }
 }
 
 static void forward(lb_call *c) {
-    int n = axes_of(c);
-    int64_t places = places_of(c);
-#pragma omp parallel for if (c->in[0]->shape[0] * places > LBI_GRAIN / 8)
-    for (int64_t i = 0; i < c->in[0]->shape[0] * places; i++) {
-        const lb_real *theta = lb_r(c->in[0]) + i / places * n * (n + 1);
-        double v[4];
-        vector_of(c->params, n, i % places, v);
-        for (int a = 0; a < n; a++) {
-            double sum = 0;
-            for (int b = 0; b <= n; b++) sum += (double)theta[a * (n + 1) + b] * v[b];
-            lb_r(c->out[0])[i * n + a] = (lb_real)sum;
+    job j;
+    if (job_of(c, &j)) lbi_split(c->in[0]->shape[0] * j.lines, j.width * j.n, forward_lines, &j);
+}
+
+/* sums[a] += sum g_a x, sums[n + a] += sum g_a */
+LBI_LEVELS static void sum_line(const lb_real *restrict g, const double *restrict x, int64_t width, int n, double *sums) {
+    for (int a = 0; a < n; a++) {
+        double by = 0, plus = 0;
+#pragma omp simd reduction(+ : by, plus)
+        for (int64_t i = 0; i < width; i++) {
+            by += (double)g[i * n + a] * x[i];
+            plus += (double)g[i * n + a];
         }
+        sums[a] = by;
+        sums[n + a] = plus;
+    }
+}
+
+static void backward_samples(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    int n = j->n;
+    for (int64_t s = first; s < last; s++) {
+        double all[12] = {0}, v[3], sums[6];
+        for (int64_t i = 0; i < j->lines; i++) {
+            rest_of(j, i, v);
+            sum_line(lb_r(j->c->gout[0]) + (s * j->lines + i) * j->width * n, j->x, j->width, n, sums);
+            for (int a = 0; a < n; a++) {
+                all[a * (n + 1)] += sums[a];
+                for (int b = 1; b < n; b++) all[a * (n + 1) + b] += sums[n + a] * v[b];
+                all[a * (n + 1) + n] += sums[n + a];
+            }
+        }
+        lb_real *to = lb_r(j->c->gin[0]) + s * n * (n + 1);
+        for (int k = 0; k < n * (n + 1); k++) to[k] = (j->c->fresh[0] ? 0 : to[k]) + (lb_real)all[k];
     }
 }
 
 static void backward(lb_call *c) {
-    int n = axes_of(c);
-    int64_t places = places_of(c);
-    if (!c->gin[0] || !c->gout[0]) return;
-#pragma omp parallel for if (c->in[0]->shape[0] * places > LBI_GRAIN / 8)
-    for (int64_t s = 0; s < c->in[0]->shape[0]; s++) {
-        double sum[12] = {0}, v[4];
-        for (int64_t p = 0; p < places; p++) {
-            const lb_real *g = lb_r(c->gout[0]) + (s * places + p) * n;
-            vector_of(c->params, n, p, v);
-            for (int a = 0; a < n; a++)
-                for (int b = 0; b <= n; b++) sum[a * (n + 1) + b] += (double)g[a] * v[b];
-        }
-        lb_real *to = lb_r(c->gin[0]) + s * n * (n + 1);
-        for (int k = 0; k < n * (n + 1); k++) to[k] = (c->fresh[0] ? 0 : to[k]) + (lb_real)sum[k];
-    }
+    job j;
+    if (c->gin[0] && c->gout[0] && job_of(c, &j)) lbi_split(c->in[0]->shape[0], 4 * j.lines * j.width * j.n, backward_samples, &j);
 }
 
 static const options plain = {{3, 4}, false}, corners = {{4, 1}, true}, volume = {{2, 3, 2}, false};

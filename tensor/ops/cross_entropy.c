@@ -6,6 +6,11 @@
 #include <math.h>
 #include <string.h>
 #include "tensor/classes.h"
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
+#include "tensor/kernels/rows.h"
+
+enum { COLUMNS = 64 }; /* rows that are done side by side when their classes do not lie so */
 
 typedef struct options {
     int axis;
@@ -90,6 +95,96 @@ static void value(const void *ctx, int64_t row, const lb_real *const *x, lb_real
     if (s > 0) j->loss[row] += j->even * (j->weights * logsum - (j->weight ? lbi_dot_row(x[0], j->weight, w->k) : lbi_sum_row(x[0], w->k)));
 }
 
+/* ---- classes that are not the last axis: rows lie side by side ---- */
+
+typedef struct columns {
+    const job *j;
+    lbi_axes r;
+    const lb_real *x;
+    lb_real *y;
+    bool fresh;
+} columns;
+
+/* Item number i: rows *row .. + width - 1. @return where class 0 of the first stands */
+static int64_t item(const columns *s, int64_t i, int64_t *row, int64_t *width) {
+    int64_t blocks = (s->r.inner + COLUMNS - 1) / COLUMNS, at = i % blocks * COLUMNS, o = i / blocks;
+    *width = s->r.inner - at < COLUMNS ? s->r.inner - at : COLUMNS;
+    *row = o * s->r.inner + at;
+    return o * s->r.n * s->r.inner + at;
+}
+
+LBI_LEVELS static void weighted_sums(double *restrict sum, const lb_real *restrict x, lbi_axes r, int64_t width, const lb_real *weight) {
+    for (int64_t k = 0; k < r.n; k++) {
+        double w = weight ? (double)weight[k] : 1;
+        for (int64_t i = 0; i < width; i++) sum[i] += w * (double)x[k * r.inner + i];
+    }
+}
+
+static void value_columns(const void *ctx, int64_t first, int64_t last) {
+    const columns *s = ctx;
+    const job *j = s->j;
+    double even = j->o->smoothing > 0 ? j->even : 0, keep = 1 - j->o->smoothing;
+    for (int64_t b = first; b < last; b++) {
+        int64_t row, width, at = item(s, b, &row, &width);
+        double sum[COLUMNS] = {0};
+        if (even > 0) weighted_sums(sum, s->x + at, s->r, width, j->weight);
+        for (int64_t i = 0; i < width; i++) {
+            int64_t label = j->label[row + i];
+            double logsum = (double)j->logsum[row + i];
+            j->loss[row + i] = 0;
+            if (label == j->o->ignore) continue;
+            j->loss[row + i] = keep * (j->weight ? (double)j->weight[label] : 1) * (logsum - (double)s->x[at + label * s->r.inner + i]);
+            if (even > 0) j->loss[row + i] += even * (j->weights * logsum - sum[i]);
+        }
+    }
+}
+
+/* y (+)= a exp(x - logsum) - even w; 0 where a is 0 */
+LBI_ALWAYS void slopes(lb_real *restrict y, const lb_real *restrict x, const columns *s, int64_t width, const lb_real *logsum, const lb_real *a, const lb_real *even, bool fresh) {
+    const lb_real *weight = s->j->weight;
+    for (int64_t k = 0; k < s->r.n; k++) {
+        lb_real w = weight ? weight[k] : 1;
+        for (int64_t i = 0; i < width; i++) {
+            lb_real d = a[i] * lbi_exp(x[k * s->r.inner + i] - logsum[i]) - even[i] * w;
+            d = a[i] != 0 ? d : 0;
+            y[k * s->r.inner + i] = (fresh ? 0 : y[k * s->r.inner + i]) + d;
+        }
+    }
+}
+
+LBI_LEVELS_FUSED static void slope_block(lb_real *y, const lb_real *x, const columns *s, int64_t width, const lb_real *logsum, const lb_real *a, const lb_real *even) {
+    if (s->fresh) slopes(y, x, s, width, logsum, a, even, true);
+    else slopes(y, x, s, width, logsum, a, even, false);
+}
+
+static void slope_columns(const void *ctx, int64_t first, int64_t last) {
+    const columns *s = ctx;
+    const job *j = s->j;
+    double smooth = j->o->smoothing > 0 ? j->even : 0;
+    for (int64_t b = first; b < last; b++) {
+        int64_t row, width, at = item(s, b, &row, &width);
+        lb_real a[COLUMNS] = {0}, even[COLUMNS] = {0}, own[COLUMNS] = {0};
+        for (int64_t i = 0; i < width; i++) {
+            int64_t label = j->label[row + i];
+            if (label == j->o->ignore) continue;
+            double g = j->factor * lbi_class_gradient(j->g, row + i), mine = (1 - j->o->smoothing) * (j->weight ? (double)j->weight[label] : 1);
+            a[i] = (lb_real)(g * (mine + smooth * j->weights));
+            even[i] = (lb_real)(g * smooth);
+            own[i] = (lb_real)(g * mine);
+        }
+        slope_block(s->y + at, s->x + at, s, width, j->logsum + row, a, even);
+        for (int64_t i = 0; i < width; i++)
+            if (j->label[row + i] != j->o->ignore) s->y[at + j->label[row + i] * s->r.inner + i] -= own[i];
+    }
+}
+
+static void over_columns(const columns *s, void (*run)(const void *ctx, int64_t first, int64_t last)) {
+    int64_t blocks = (s->r.inner + COLUMNS - 1) / COLUMNS;
+    lbi_split(s->r.outer * blocks, 4 * s->r.n * (s->r.inner < COLUMNS ? s->r.inner : COLUMNS), run, s);
+}
+
+/* ---- calls ---- */
+
 static void forward(lb_call *c) {
     if (!labels_fit(c)) return;
     job j = job_of(c);
@@ -97,7 +192,10 @@ static void forward(lb_call *c) {
     int64_t n = lbi_class_count(&r);
     j.loss = lb_scratch(c, (size_t)(n + 1) * sizeof *j.loss);
     if (!j.loss) return;
-    lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .run = value, .ctx = &(walk){&j, r.n}});
+    if (r.inner > 1) {
+        lbi_logsumexp(j.logsum, lb_r(c->in[0]), r);
+        over_columns(&(columns){&j, r, lb_r(c->in[0]), NULL, false}, value_columns);
+    } else lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .run = value, .ctx = &(walk){&j, r.n}});
     lbi_class_finish(c->out[0], j.loss, n, j.o->reduction, j.factor);
 }
 
@@ -122,7 +220,8 @@ static void backward(lb_call *c) {
     job j = job_of(c);
     lbi_axes r = rows_of(c);
     j.g = c->gout[0];
-    lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .y = {c->gin[0]}, .fresh = {c->fresh[0]}, .run = slope, .ctx = &(walk){&j, r.n}});
+    if (r.inner > 1) over_columns(&(columns){&j, r, lb_r(c->in[0]), lb_r(c->gin[0]), c->fresh[0]}, slope_columns);
+    else lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .y = {c->gin[0]}, .fresh = {c->fresh[0]}, .run = slope, .ctx = &(walk){&j, r.n}});
 }
 
 static void positive(void *const *data, const int64_t *numel) {

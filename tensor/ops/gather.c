@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y[.., k, ..] = x[.., index[.., k, ..], ..] along one axis; dx = g added where it came from. The other axes of x and index are
- * equal. */
+/* y[.., k, ..] = x[.., index[.., k, ..], ..] along one axis; dx = g added where it came from. Along the other axes the
+ * indices may end before x does. */
 #include <string.h>
 #include "tensor/ops.h"
 #include "tensor/places.h"
@@ -13,20 +13,22 @@ static bool shape(lb_call *c) {
 }
 
 static void forward(lb_call *c) {
-    lbi_places p = lbi_places_of(c->in[0], c->in[1], c);
-    if (lbi_in_range(c, c->in[1], p.x.n)) lbi_places_take(&p, lb_r(c->out[0]), lb_r(c->in[0]), false);
+    lbi_places p;
+    if (lbi_places_of(c, c->in[0], &p) && lbi_in_range(c, c->in[1], p.x.n)) lbi_places_take(&p, lb_r(c->out[0]), lb_r(c->in[0]), false);
 }
 
 static void backward(lb_call *c) {
-    lbi_places p = lbi_places_of(c->gin[0], c->in[1], c);
-    lbi_places_add(&p, lb_r(c->gin[0]), lb_r(c->gout[0]));
+    lbi_places p;
+    if (lbi_places_of(c, c->gin[0], &p)) lbi_places_add(&p, lb_r(c->gin[0]), lb_r(c->gout[0]));
 }
 
-static const int last = -1, first = 0;
+static const int last = -1, first = 0, middle = 1;
 static const lb_op_case cases[] = {
     {.name = "last", .rank = {2, 2}, .shape = {{3, 5}, {3, 7}}, .imax = 5, .params = &last},
     {.name = "first", .rank = {3, 3}, .shape = {{4, 2, 3}, {2, 2, 3}}, .imax = 4, .params = &first},
     {.name = "empty", .rank = {2, 2}, .shape = {{3, 5}, {3, 0}}, .imax = 5, .params = &last},
+    {.name = "less far", .rank = {3, 3}, .shape = {{3, 4, 5}, {2, 3, 2}}, .imax = 4, .params = &middle},
+    {.name = "less far, last", .rank = {3, 3}, .shape = {{3, 4, 5}, {2, 3, 2}}, .imax = 5, .params = &last},
     {.name = "large", .rank = {2, 2}, .shape = {{300, 40}, {300, 170}}, .imax = 40, .params = &last},
 };
 

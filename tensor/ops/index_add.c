@@ -50,7 +50,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(index_add) = {.id = "index_add", .title = "parts added by index along an axis", .source = "torch.index_add",
                     .sig = "x index[M]:i64 src -> y", .math = "y = x; y[index_m,...] += src[m,...]", .params_size = sizeof(int),
-                    .flags = LB_OP_SETS, .reads = LB_READS_IN(1), .shape = shape, .forward = forward, .backward = backward,
+                    .flags = LB_OP_SETS, .passes = 1, .reads = LB_READS_IN(1), .shape = shape, .forward = forward, .backward = backward,
                     .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_index_add(lb_tape *t, lb_tensor *x, lb_tensor *index, lb_tensor *src, int axis) {

@@ -5,8 +5,10 @@
  * at pair p(low), p(n) = P log(length / (2 pi n)) / log base the pair that turns n times, rounded down and up. All times the magnitude. */
 #include <math.h>
 #include <string.h>
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
+#include "tensor/loops.h"
 #include "tensor/ops.h"
-#include "tensor/op.h"
 
 static bool shape(lb_call *c) {
     const lb_rotary_spec *p = c->params;
@@ -46,18 +48,58 @@ static double frequency(const lb_rotary_spec *p, int64_t i) {
     return (1 - share) * f / p->factor + share * f;
 }
 
+#ifdef LB_DOUBLE
+LBI_ALWAYS void turn(double angle, lb_real *cosine, lb_real *sine) {
+    *cosine = cos(angle);
+    *sine = sin(angle);
+}
+#else
+/* The angle less quarter turns, in double, then polynomials on [-pi/4, pi/4] (Cephes sinf, cosf): error below 1 unit in the last place of 1. Angles up
+ * to 2^22 quarter turns; beyond that positions have no meaning to a model. */
+LBI_ALWAYS void turn(double angle, lb_real *cosine, lb_real *sine) {
+    double quarters = angle * 0.63661977236758134308 + 6755399441055744.0; /* 1.5 * 2^52: rounds to the nearest integer */
+    int64_t bits;
+    memcpy(&bits, &quarters, sizeof bits);
+    float r = (float)(angle - (quarters - 6755399441055744.0) * 1.57079632679489661923), z = r * r;
+    float s = ((-1.9515295891e-4f * z + 8.3321608736e-3f) * z - 1.6666654611e-1f) * z * r + r;
+    float c = ((2.443315711809948e-5f * z - 1.388731625493765e-3f) * z + 4.166664568298827e-2f) * z * z - 0.5f * z + 1;
+    int32_t n = (int32_t)bits;
+    float x = n & 1 ? s : c, y = n & 1 ? c : s;
+    *cosine = (n + 1) & 2 ? -x : x;
+    *sine = n & 2 ? -y : y;
+}
+#endif
+
+typedef struct job {
+    const int64_t *position;
+    const double *frequency;
+    int64_t pairs;
+    lb_real *cosine, *sine, size;
+} job;
+
+LBI_LEVELS_FUSED static void turn_row(const job *j, int64_t row) {
+    lb_real *restrict cosine = j->cosine + row * j->pairs, *restrict sine = j->sine + row * j->pairs, size = j->size;
+    const double *restrict f = j->frequency;
+    double at = (double)j->position[row];
+    for (int64_t k = 0, n = j->pairs; k < n; k++) {
+        lb_real a, b;
+        turn(at * f[k], &a, &b);
+        cosine[k] = size * a;
+        sine[k] = size * b;
+    }
+}
+
+static void turn_rows(const void *ctx, int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; i++) turn_row(ctx, i);
+}
+
 static void forward(lb_call *c) {
     const lb_rotary_spec *p = c->params;
-    int64_t rows = lb_numel(c->in[0]);
-    double size = p->magnitude > 0 ? p->magnitude : 1;
-    for (int64_t k = 0; k < p->pairs; k++) {
-        double f = frequency(p, k);
-        for (int64_t i = 0; i < rows; i++) {
-            double angle = (double)lb_i(c->in[0])[i] * f;
-            lb_r(c->out[0])[i * p->pairs + k] = (lb_real)(size * cos(angle));
-            lb_r(c->out[1])[i * p->pairs + k] = (lb_real)(size * sin(angle));
-        }
-    }
+    double *f = lb_scratch(c, (size_t)p->pairs * sizeof *f);
+    if (!f) return;
+    for (int64_t k = 0; k < p->pairs; k++) f[k] = frequency(p, k);
+    job j = {lb_i(c->in[0]), f, p->pairs, lb_r(c->out[0]), lb_r(c->out[1]), (lb_real)(p->magnitude > 0 ? p->magnitude : 1)};
+    lbi_split(lb_numel(c->in[0]), 8 * p->pairs, turn_rows, &j);
 }
 
 static const lb_rotary_spec plain = {.pairs = 3, .base = 10000}, linear = {.pairs = 2, .base = 100, .scaling = LB_ROTARY_LINEAR, .factor = 4};

@@ -4,31 +4,34 @@
 #include "tensor/places.h"
 
 static void forward(lb_call *c) {
-    lbi_places p = lbi_places_of(c->in[0], c->in[1], c);
-    if (!lbi_in_range(c, c->in[1], p.x.n)) return;
+    lbi_places p;
+    if (!lbi_places_of(c, c->in[0], &p) || !lbi_in_range(c, c->in[1], p.x.n)) return;
     lbi_add_flat(c->out[0], c->in[0], true);
     lbi_places_add(&p, lb_r(c->out[0]), lb_r(c->in[2]));
 }
 
 static void backward(lb_call *c) {
-    lbi_places p = lbi_places_of(c->gout[0], c->in[1], c);
+    lbi_places p;
+    if (!lbi_places_of(c, c->gout[0], &p)) return;
     if (c->gin[0]) lbi_add_flat(c->gin[0], c->gout[0], c->fresh[0]);
     if (c->gin[2]) lbi_places_take(&p, lb_r(c->gin[2]), lb_r(c->gout[0]), !c->fresh[2]);
 }
 
-static const int last = -1, first = 0;
+static const int last = -1, first = 0, middle = 1;
 static const lb_op_case cases[] = {
     {.name = "last", .rank = {2, 2, 2}, .shape = {{3, 5}, {3, 4}, {3, 4}}, .imax = 5, .params = &last},
     {.name = "first", .rank = {3, 3, 3}, .shape = {{4, 2, 3}, {3, 2, 3}, {3, 2, 3}}, .imax = 4, .params = &first},
     {.name = "none", .rank = {2, 2, 2}, .shape = {{3, 5}, {3, 0}, {3, 0}}, .imax = 5, .params = &last},
+    {.name = "less far", .rank = {3, 3, 3}, .shape = {{3, 4, 5}, {2, 3, 2}, {2, 3, 2}}, .imax = 4, .params = &middle},
+    {.name = "less far, last", .rank = {3, 3, 3}, .shape = {{3, 4, 5}, {2, 3, 2}, {2, 3, 2}}, .imax = 5, .params = &last},
     {.name = "large", .rank = {2, 2, 2}, .shape = {{300, 170}, {300, 90}, {300, 90}}, .imax = 170, .params = &last},
 };
 
 LB_OP(scatter_add) = {.id = "scatter_add", .title = "elements added by index along one axis", .source = "torch.scatter_add",
                       .sig = "x index:i64 src -> y", .math = "y = x; y[i,index_ik] += src[i,k]", .params_size = sizeof(int),
-                      .flags = LB_OP_SETS, .reads = LB_READS_IN(1), .shape = lbi_places_into_shape, .forward = forward,
+                      .flags = LB_OP_SETS, .passes = 1, .reads = LB_READS_IN(1), .shape = lbi_places_into_shape, .forward = forward,
                       .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_scatter_add(lb_tape *t, lb_tensor *x, lb_tensor *index, lb_tensor *src, int axis) {
-    return lb_apply(t, &lb_op_scatter_add, &axis, sizeof axis, 3, (lb_tensor *[]){x, index, src});
+    return lb_apply(t, &lb_op_scatter_add, &axis, sizeof axis, 3, (lb_tensor *[]){x, index, lbi_places_cut(t, src, index)});
 }

@@ -3,6 +3,8 @@
  *   row = -sum_k r_k log softmax(x)_k,  r_k = w_k ((1 - s) q_k + s / K).
  * With R = sum r: dx_k = g (R p_k - r_k), dq_k = -g (1 - s) w_k log p_k. The mean is over rows (as torch's, weights or not). */
 #include "tensor/classes.h"
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
 
 typedef struct options {
     int axis;
@@ -38,20 +40,48 @@ static job job_of(const lb_call *c) {
     return j;
 }
 
-/* r_k of one class. */
-static inline double share(const job *j, const lb_real *q, int64_t k) {
-    return (j->weight ? (double)j->weight[k] : 1) * ((1 - j->o->smoothing) * (double)q[k] + j->o->smoothing / (double)j->r.n);
+/* r_k = weight_k (keep q_k + even) of one class. */
+typedef struct shares {
+    const lb_real *q, *weight;
+    double keep, even;
+} shares;
+
+static shares shares_of(const job *j, const lb_real *q) { return (shares){q, j->weight, 1 - j->o->smoothing, j->o->smoothing / (double)j->r.n}; }
+
+LBI_ALWAYS double share(const shares *s, int64_t k, bool weighted) { return (weighted ? (double)s->weight[k] : 1) * (s->keep * (double)s->q[k] + s->even); }
+
+/* sum r, and of r (logsum - x) where r is not 0 */
+LBI_ALWAYS double sums(const shares *s, const lb_real *x, int64_t n, double logsum, double *all, bool weighted) {
+    double sum = 0, total = 0;
+#pragma omp simd reduction(+ : sum, total)
+    for (int64_t k = 0; k < n; k++) {
+        double r = share(s, k, weighted), cost = r * (logsum - (double)x[k]);
+        total += r;
+        sum += r != 0 ? cost : 0;
+    }
+    *all = total;
+    return sum;
+}
+
+LBI_LEVELS static double sums_of_row(shares s, const lb_real *x, int64_t n, double logsum, double *all) {
+    return s.weight ? sums(&s, x, n, logsum, all, true) : sums(&s, x, n, logsum, all, false);
+}
+
+/* y = a p - g r */
+LBI_LEVELS_FUSED static void slope_row(lb_real *restrict y, const lb_real *restrict x, shares s, int64_t n, lb_real logsum, lb_real a, double g) {
+    const lb_real *restrict q = s.q, *restrict w = s.weight;
+    lb_real keep = (lb_real)(g * s.keep), even = (lb_real)(g * s.even);
+    if (w)
+        for (int64_t k = 0; k < n; k++) y[k] = a * lbi_exp(x[k] - logsum) - w[k] * (keep * q[k] + even);
+    else
+        for (int64_t k = 0; k < n; k++) y[k] = a * lbi_exp(x[k] - logsum) - (keep * q[k] + even);
 }
 
 static void value(const void *ctx, int64_t row, const lb_real *const *x, lb_real *const *y) {
     const job *j = ctx;
-    double logsum = lbi_logsum_row(x[0], j->r.n, 1), sum = 0;
-    for (int64_t k = 0; k < j->r.n; k++) {
-        double r = share(j, x[1], k);
-        if (r != 0) sum += r * (logsum - (double)x[0][k]);
-    }
+    double logsum = lbi_logsum_row(x[0], j->r.n, 1), all;
     j->logsum[row] = (lb_real)logsum;
-    j->loss[row] = sum;
+    j->loss[row] = sums_of_row(shares_of(j, x[1]), x[0], j->r.n, logsum, &all);
 }
 
 static void forward(lb_call *c) {
@@ -65,11 +95,10 @@ static void forward(lb_call *c) {
 
 static void slope(const void *ctx, int64_t row, const lb_real *const *x, lb_real *const *y) {
     const job *j = ctx;
-    double g = j->factor * lbi_class_gradient(j->g, row), logsum = (double)j->logsum[row], all = 0;
-    for (int64_t k = 0; j->logits && k < j->r.n; k++) all += share(j, x[1], k);
+    double g = j->factor * lbi_class_gradient(j->g, row), logsum = (double)j->logsum[row], all;
     if (j->logits) {
-        lbi_soft_row(y[0], x[0], j->r.n, 1, (lb_real)logsum, (lb_real)(g * all), 0);
-        for (int64_t k = 0; k < j->r.n; k++) y[0][k] -= (lb_real)(g * share(j, x[1], k));
+        (void)sums_of_row(shares_of(j, x[1]), x[0], j->r.n, logsum, &all);
+        slope_row(y[0], x[0], shares_of(j, x[1]), j->r.n, (lb_real)logsum, (lb_real)(g * all), g);
     }
     for (int64_t k = 0; j->target && k < j->r.n; k++)
         y[1][k] = (lb_real)(g * (1 - j->o->smoothing) * (j->weight ? (double)j->weight[k] : 1) * (logsum - (double)x[0][k]));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = x as numbers of the maths type. */
+#include "tensor/loops.h"
 #include "tensor/ops.h"
-#include "tensor/op.h"
 
 static bool shape(lb_call *c) {
     c->out[0]->rank = c->in[0]->rank;
@@ -9,9 +9,13 @@ static bool shape(lb_call *c) {
     return true;
 }
 
-static void forward(lb_call *c) {
-    lb_convert(c->out[0]->data, LB_REAL, c->in[0]->data, c->in[0]->dtype, lb_numel(c->in[0]));
+static void convert(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    const lb_tensor *x = c->in[0];
+    lb_convert(lb_r(c->out[0]) + first, LB_REAL, (const char *)x->data + first * (int64_t)lb_dtype_size(x->dtype), x->dtype, last - first);
 }
+
+static void forward(lb_call *c) { lbi_split(lb_numel(c->in[0]), 1, convert, c); }
 
 static const lb_op_case cases[] = {
     {.name = "plane", .rank = {2}, .shape = {{3, 5}}, .imax = 9},
