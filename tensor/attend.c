@@ -102,16 +102,21 @@ bool lbi_attend_plan(lbi_attend *a, lb_call *c, bool values) {
 
 const lb_real *lbi_attend_row(const lbi_attend_rows *x, int64_t n, int64_t h, int64_t row) { return x->data + n * x->step_n + h * x->step_h + row * (x->transposed ? 1 : x->ld); }
 
-/* Elements from the first to (n, h, l, s) of a tensor that spreads over [N,H,L,S], and its step along s. */
-static int64_t place(const lb_tensor *x, int64_t n, int64_t h, int64_t l, int64_t s, int64_t *step) {
+lbi_attend_place lbi_attend_place_of(const lb_tensor *x, int64_t n, int64_t h, int64_t l, int64_t s) {
     const int64_t at[4] = {n, h, l, s};
-    int64_t sum = 0;
+    lbi_attend_place p = {0};
     for (int i = 0; i < x->rank; i++) {
         int64_t index = at[i + 4 - x->rank], size = x->shape[i];
-        sum += (index < size ? index : index % size) * x->stride[i];
+        p.at += (index < size ? index : index % size) * x->stride[i];
     }
-    *step = x->rank > 0 && x->shape[x->rank - 1] > 1 ? x->stride[x->rank - 1] : 0;
-    return sum;
+    if (x->rank > 0 && x->shape[x->rank - 1] > 1) p.step_s = x->stride[x->rank - 1];
+    if (x->rank > 1 && x->shape[x->rank - 2] > 1) p.step_l = x->stride[x->rank - 2];
+    return p;
+}
+
+lb_real *lbi_attend_result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld) {
+    *ld = a->o->merge ? a->h * a->e : a->e;
+    return lb_r(y) + (a->o->merge ? (n * a->l + l) * a->h * a->e + h * a->e : ((n * a->h + h) * a->l + l) * a->e);
 }
 
 /* Of the relative bias: element of head h for query l and key s. */
@@ -141,20 +146,21 @@ static void fill(lb_real *row, int64_t from, int64_t to, int64_t n) {
 
 void lbi_attend_scores(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *m, lb_real *slope, int64_t ld) {
     const lbi_attend_options *o = a->o;
-    int64_t lo, hi, step, prefix = o->prefix;
+    int64_t lo, hi, prefix = o->prefix;
     lbi_gemm(a->q.transposed, !a->k.transposed, rows, cols, a->d, lbi_attend_row(&a->q, n, h, l0), a->q.ld, lbi_attend_row(&a->k, n, h * a->g / a->h, s0), a->k.ld, 0, m, ld);
     for (int64_t i = 0; i < rows; i++) {
         lb_real *row = m + i * ld;
         if (o->softcap > 0) lbi_attend_cap(row, cols, (lb_real)o->scale, (lb_real)o->softcap, slope ? slope + i * ld : NULL);
         else lbi_attend_scale(row, cols, (lb_real)o->scale);
         if (a->bias) {
-            int64_t at = place(a->bias, n, h, l0 + i, s0, &step);
-            lbi_attend_add(row, cols, lb_r(a->bias) + at, step);
+            lbi_attend_place p = lbi_attend_place_of(a->bias, n, h, l0 + i, s0);
+            lbi_attend_add(row, cols, lb_r(a->bias) + p.at, p.step_s);
         }
         if (a->relative) lbi_attend_add(row, cols, lb_r(a->relative) + offset_of(a, a->relative, h, l0 + i, s0), a->relative->stride[1]);
         if (a->mask) {
-            int64_t at = place(a->mask, n, h, l0 + i, s0, &step), bytes = (int64_t)lb_dtype_size(a->mask->dtype);
-            lbi_attend_hide(row, cols, (const char *)a->mask->data + at * bytes, (int)bytes, step);
+            lbi_attend_place p = lbi_attend_place_of(a->mask, n, h, l0 + i, s0);
+            int64_t bytes = (int64_t)lb_dtype_size(a->mask->dtype);
+            lbi_attend_hide(row, cols, (const char *)a->mask->data + p.at * bytes, (int)bytes, p.step_s);
         }
         if (!o->causal && o->window == 0) continue;
         lbi_attend_sight(a, l0 + i, l0 + i + 1, &lo, &hi);
@@ -190,17 +196,24 @@ double lbi_attend_kept(const lbi_attend *a, int64_t n, int64_t h, int64_t l, int
     return word[s % 4] >= limit_of(a) ? 1 / (1 - a->o->dropout) : 0;
 }
 
-void lbi_attend_back_tile(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *ds, const lb_real *slope, int64_t ld) {
+void lbi_attend_back_biases(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, const lb_real *ds, int64_t ld) {
     for (int64_t i = 0; i < rows; i++) {
-        lb_real *row = ds + i * ld;
+        const lb_real *row = ds + i * ld;
         if (a->to_bias) {
-            int64_t step, at = place(a->to_bias, n, h, l0 + i, s0, &step);
-            lb_real *to = lb_r(a->to_bias) + at;
-            if (step == 1) lbi_attend_add(to, cols, row, 1);
+            lbi_attend_place p = lbi_attend_place_of(a->to_bias, n, h, l0 + i, s0);
+            lb_real *to = lb_r(a->to_bias) + p.at;
+            if (p.step_s == 1) lbi_attend_add(to, cols, row, 1);
             else
-                for (int64_t j = 0; j < cols; j++) to[j * step] += row[j];
+                for (int64_t j = 0; j < cols; j++) to[j * p.step_s] += row[j];
         }
         if (a->to_relative) lbi_attend_add(lb_r(a->to_relative) + offset_of(a, a->to_relative, h, l0 + i, s0), cols, row, 1);
+    }
+}
+
+void lbi_attend_back_tile(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *ds, const lb_real *slope, int64_t ld) {
+    lbi_attend_back_biases(a, n, h, l0, rows, s0, cols, ds, ld);
+    for (int64_t i = 0; i < rows; i++) {
+        lb_real *row = ds + i * ld;
         if (slope) lbi_attend_times(row, slope + i * ld, cols);
         lbi_attend_scale(row, cols, (lb_real)a->o->scale);
     }
@@ -247,9 +260,9 @@ int lbi_attend_threads(const lbi_attend *a, int64_t pieces, int64_t width) {
 
 static bool sees(const lbi_attend *a, int64_t n, int64_t h, int64_t l, int64_t s) {
     const lbi_attend_options *o = a->o;
-    int64_t step, behind = l + a->s - a->l + o->shift - s;
+    int64_t behind = l + a->s - a->l + o->shift - s;
     if (a->mask) {
-        int64_t at = place(a->mask, n, h, l, s, &step);
+        int64_t at = lbi_attend_place_of(a->mask, n, h, l, s).at;
         if (!(a->mask->dtype == LB_I64 ? ((const int64_t *)a->mask->data)[at] : ((const uint8_t *)a->mask->data)[at])) return false;
     }
     if (s < o->prefix) return true;
@@ -262,11 +275,10 @@ static double score(const lbi_attend *a, int64_t n, int64_t h, int64_t l, int64_
     const lb_real *x = lb_r(q) + n * q->stride[0] + h * q->stride[1] + l * q->stride[2];
     const lb_real *y = lb_r(k) + n * k->stride[0] + h * a->g / a->h * k->stride[1] + s * k->stride[2];
     double sum = 0;
-    int64_t step;
     for (int64_t d = 0; d < a->d; d++) sum += (double)x[d * q->stride[3]] * (double)y[d * k->stride[3]];
     sum *= a->o->scale;
     if (a->o->softcap > 0) sum = a->o->softcap * tanh(sum / a->o->softcap);
-    if (a->bias) sum += (double)lb_r(a->bias)[place(a->bias, n, h, l, s, &step)];
+    if (a->bias) sum += (double)lb_r(a->bias)[lbi_attend_place_of(a->bias, n, h, l, s).at];
     if (a->relative) sum += (double)lb_r(a->relative)[offset_of(a, a->relative, h, l, s)];
     return sum;
 }

@@ -45,6 +45,8 @@ const lb_real *lbi_attend_row(const lbi_attend_rows *x, int64_t n, int64_t h, in
 
 /** Keys lo..hi-1, and those before `prefix`, may be seen by queries first..last-1 as far as causal rule and window go. */
 void lbi_attend_sight(const lbi_attend *a, int64_t first, int64_t last, int64_t *lo, int64_t *hi);
+/** May no query of the span lo..hi-1 (see above) see keys s0..s0+cols-1? */
+static inline bool lbi_attend_out_of_sight(const lbi_attend *a, int64_t s0, int64_t cols, int64_t lo, int64_t hi) { return s0 >= a->o->prefix && (s0 + cols <= lo || s0 >= hi); }
 /** Scores of queries l0.. (rows of them) to keys s0.. (cols), hidden ones -inf, to m with rows ld apart. slope: with a soft cap, its
  *  derivative (may be NULL). */
 void lbi_attend_scores(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *m, lb_real *slope, int64_t ld);
@@ -52,6 +54,15 @@ void lbi_attend_scores(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, in
 void lbi_attend_drop(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *m, int64_t ld);
 /** Adds the gradient ds of a tile of scores to bias and relative, then turns it into that of q k^T: times scale (and slope). */
 void lbi_attend_back_tile(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, lb_real *ds, const lb_real *slope, int64_t ld);
+/** Its first half: ds to bias and relative. */
+void lbi_attend_back_biases(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, int64_t rows, int64_t s0, int64_t cols, const lb_real *ds, int64_t ld);
+/** What a tensor that spreads over [N,H,L,S] holds for (n, h, l, s): elements from its first, and its steps along l and s, 0 where it repeats. */
+typedef struct lbi_attend_place {
+    int64_t at, step_l, step_s;
+} lbi_attend_place;
+lbi_attend_place lbi_attend_place_of(const lb_tensor *x, int64_t n, int64_t h, int64_t l, int64_t s);
+/** Row `row` of map (n, h) of y or of its gradient (input 2 is v), and what lies between two rows. */
+lb_real *lbi_attend_result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld);
 lbi_attend_units lbi_attend_units_of(const lbi_attend *a);
 /** The samples and heads of queries of one unit. */
 typedef struct lbi_attend_span {

@@ -3,7 +3,7 @@
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 
-enum { LANES = 16 }; /* partial results side by side, so that compilers make vectors of them */
+enum { LANES = LBI_ATTEND_LANES }; /* partial results side by side, so that compilers make vectors of them */
 
 LBI_LEVELS void lbi_attend_scale(lb_real *s, int64_t n, lb_real scale) {
     for (int64_t i = 0; i < n; i++) s[i] *= scale;
@@ -70,4 +70,55 @@ LBI_LEVELS double lbi_attend_dot(const lb_real *a, const lb_real *b, int64_t n) 
     for (; i < n; i++) rest += (double)a[i] * (double)b[i];
     for (int k = 0; k < LANES; k++) rest += part[k];
     return rest;
+}
+
+/* ---- queries side by side ---- */
+
+/* Four rows at a time, since a lane's largest number so far goes through memory. */
+LBI_LEVELS void lbi_attend_cols_max(const lb_real *restrict s, int64_t keys, int ld, int width, lb_real *restrict top) {
+    for (int c = 0; c < width; c += LANES) {
+        const lb_real *x = s + c;
+        lb_real *t = top + c;
+        int64_t i = 0;
+        for (; i + 4 <= keys; i += 4, x += 4 * ld)
+            for (int k = 0; k < LANES; k++) {
+                lb_real a = x[k], b = x[ld + k], d = x[2 * ld + k], e = x[3 * ld + k], most = t[k];
+                most = a > most ? a : most;
+                most = b > most ? b : most;
+                most = d > most ? d : most;
+                t[k] = e > most ? e : most;
+            }
+        for (; i < keys; i++, x += ld)
+            for (int k = 0; k < LANES; k++) t[k] = x[k] > t[k] ? x[k] : t[k];
+    }
+}
+
+LBI_LEVELS_FUSED void lbi_attend_cols_exp(lb_real *restrict s, int64_t keys, int ld, int width, const lb_real *restrict shift, lb_real *restrict sum) {
+    for (int c = 0; c < width; c += LANES)
+        for (int64_t i = 0; i < keys; i++) {
+            lb_real *x = s + i * ld + c;
+            for (int k = 0; k < LANES; k++) {
+                lb_real e = lbi_exp(x[k] - shift[c + k]);
+                x[k] = e;
+                sum[c + k] += e;
+            }
+        }
+}
+
+LBI_LEVELS void lbi_attend_cols_scale(lb_real *restrict s, int64_t keys, int ld, int width, const lb_real *restrict factor) {
+    for (int64_t i = 0; i < keys; i++)
+        for (int k = 0; k < width; k++) s[i * ld + k] *= factor[k];
+}
+
+LBI_LEVELS void lbi_attend_cols_back(lb_real *restrict g, const lb_real *restrict p, int64_t keys, int ld, int width, const lb_real *restrict delta) {
+    for (int c = 0; c < width; c += LANES)
+        for (int64_t i = 0; i < keys; i++) {
+            lb_real *x = g + i * ld + c;
+            const lb_real *y = p + i * ld + c;
+            for (int k = 0; k < LANES; k++) x[k] = y[k] * (x[k] - delta[c + k]);
+        }
+}
+
+LBI_LEVELS void lbi_attend_keep(lb_real *restrict s, const lb_real *restrict keep, int64_t n) {
+    for (int64_t i = 0; i < n; i++) s[i] = keep[i] != 0 ? s[i] : -(lb_real)INFINITY;
 }

@@ -23,4 +23,18 @@ void lbi_attend_times(lb_real *s, const lb_real *f, int64_t n);
 /** Sum of a[i] b[i]. */
 double lbi_attend_dot(const lb_real *a, const lb_real *b, int64_t n);
 
+/* Scores with queries side by side: s[i * ld + q] is that of key i and query q, q < width, a multiple of LBI_ATTEND_LANES. top, shift, sum, factor, delta: one
+ * number a query. */
+enum { LBI_ATTEND_LANES = 16 };
+/** top[q] = the larger of top[q] and all s[.][q]; NaN is passed over. */
+void lbi_attend_cols_max(const lb_real *s, int64_t keys, int ld, int width, lb_real *top);
+/** s = exp(s - shift[q]); sum[q] += them. */
+void lbi_attend_cols_exp(lb_real *s, int64_t keys, int ld, int width, const lb_real *shift, lb_real *sum);
+/** s *= factor[q]. */
+void lbi_attend_cols_scale(lb_real *s, int64_t keys, int ld, int width, const lb_real *factor);
+/** g = p (g - delta[q]). */
+void lbi_attend_cols_back(lb_real *g, const lb_real *p, int64_t keys, int ld, int width, const lb_real *delta);
+/** s[i] = -inf where keep[i] is 0. */
+void lbi_attend_keep(lb_real *s, const lb_real *keep, int64_t n);
+
 #endif

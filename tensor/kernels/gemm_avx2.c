@@ -123,50 +123,5 @@ TARGET static void tile_lines(int64_t k, const float *const *line, const float *
     else lines_rows(1, k, line, b, c, ldc, rows, cols);
 }
 
-/* Eight lines of eight numbers -> eight columns, stored `width` apart. */
-INLINE void turn_8x8(float *to, int width, const float *from, int64_t ld) {
-    __m256 r[8], t[8];
-#pragma GCC unroll 8
-    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * ld);
-#pragma GCC unroll 4
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-#pragma GCC unroll 2
-    for (int i = 0; i < 8; i += 4) {
-        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
-        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
-        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) {
-        _mm256_storeu_ps(to + i * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + (i + 4) * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-}
-
-/* Whole blocks of 8 x 8, right to left: what a block writes beyond the panel's width is overwritten by the first block of the next rows. */
-TARGET void lbi_across_avx2(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
-    int64_t p = 0;
-    int blocks = (width + 7) / 8;
-    static const float none[8];
-    for (; p + 8 <= k; p += 8)
-        for (int b = blocks - 1; b >= 0; b--) {
-            const float *line = from + 8 * b * ld + p;
-            if (8 * b + 8 <= count) {
-                turn_8x8(to + p * width + 8 * b, width, line, ld);
-                continue;
-            }
-            float block[8][8];
-            for (int i = 0; i < 8; i++) _mm256_storeu_ps(block[i], _mm256_loadu_ps(8 * b + i < count ? line + i * ld : none));
-            turn_8x8(to + p * width + 8 * b, width, block[0], 8);
-        }
-    for (; p < k; p++)
-        for (int j = 0; j < width; j++) to[p * width + j] = j < count ? from[j * ld + p] : 0;
-}
-
-const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx2};
+const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx2, .along = lbi_along_avx2};
 #endif

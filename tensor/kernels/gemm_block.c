@@ -2,7 +2,6 @@
 #include "tensor/kernels/gemm_block.h"
 #include <math.h>
 #include <pthread.h>
-#include <string.h>
 #include "base/cpu.h"
 #ifndef LB_DOUBLE
 
@@ -20,23 +19,11 @@ const lbi_gemm_kernel *lbi_gemm_kernel_now(void) {
     return chosen;
 }
 
-/* Numbers of neighbouring lines lie side by side: a row of the panel is a copy. */
-static void pack_along(float *to, int width, const float *from, int64_t ld, int64_t count, int64_t kc) {
-    if (count >= width) {
-        for (int64_t p = 0; p < kc; p++) memcpy(to + p * width, from + p * ld, (size_t)width * sizeof *to);
-        return;
-    }
-    for (int64_t p = 0; p < kc; p++) {
-        memcpy(to + p * width, from + p * ld, (size_t)count * sizeof *to);
-        memset(to + p * width + count, 0, (size_t)(width - count) * sizeof *to);
-    }
-}
-
 void lbi_pack(const lbi_gemm_kernel *g, float *to, int width, const float *from, int64_t ld, bool across, int64_t first, int64_t count, int64_t k0, int64_t kc) {
     for (int64_t j = 0; j < count; j += width, to += width * kc) {
         int64_t n = count - j < width ? count - j : width;
         if (across) g->across(to, width, from + (first + j) * ld + k0, ld, (int)n, kc);
-        else pack_along(to, width, from + k0 * ld + first + j, ld, n, kc);
+        else g->along(to, width, from + k0 * ld + first + j, ld, (int)n, kc);
     }
 }
 

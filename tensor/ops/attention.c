@@ -4,10 +4,12 @@
  * With G = dL/dy, u = cap'(.): dv = P'^T G, dP = drop(G v^T), dS = P (dP - delta), delta = rowsum(G y), dbias = dS, drelative[s - l + L - 1] = dS,
  * dq = scale (u dS) k, dk = scale (u dS)^T q.
  * Tiles of 64 queries by 256 keys with a running maximum (Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135): the map
- * [L,S] never lies in memory. Backward makes its tiles again from q, k and the saved logarithm of each row's sum. */
+ * [L,S] never lies in memory. Backward makes its tiles again from q, k and the saved logarithm of each row's sum. Where the CPU has kernels for packed
+ * panels, attend_packed.c does both. */
 #include <math.h>
 #include <omp.h>
 #include "tensor/attend.h"
+#include "tensor/attend_packed.h"
 #include "tensor/kernels/attend.h"
 #include "tensor/kernels/gemm.h"
 
@@ -32,14 +34,6 @@ static bool shape(lb_call *c) {
     return true;
 }
 
-/* Row l of map (n, h) of y or its gradient, and what lies between two rows. */
-static lb_real *result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld) {
-    *ld = a->o->merge ? a->h * a->e : a->e;
-    return lb_r(y) + (a->o->merge ? (n * a->l + l) * a->h * a->e + h * a->e : ((n * a->h + h) * a->l + l) * a->e);
-}
-
-static bool out_of_sight(const lbi_attend *a, int64_t s0, int64_t cols, int64_t lo, int64_t hi) { return s0 >= a->o->prefix && (s0 + cols <= lo || s0 >= hi); }
-
 /* Brings one row up to date: its sum and largest score so far, the result so far, the new scores, which become weights. */
 static void take_in(lb_real *row, int64_t cols, lb_real *y, int64_t e, lb_real *most, lb_real *sum, bool first) {
     lb_real top = lbi_attend_max(row, cols), before = *most;
@@ -63,7 +57,7 @@ static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, 
     lb_real most[ROWS], sum[ROWS];
     int64_t ld, lo, hi, group = h * a->g / a->h;
     bool first = true;
-    lb_real *y = result_row(a, a->call->out[0], n, h, l0, &ld), *z = lb_r(a->call->out[1]) + (n * a->h + h) * a->l + l0;
+    lb_real *y = lbi_attend_result_row(a, a->call->out[0], n, h, l0, &ld), *z = lb_r(a->call->out[1]) + (n * a->h + h) * a->l + l0;
     for (int64_t i = 0; i < rows; i++) {
         most[i] = -INFINITY;
         sum[i] = 0;
@@ -71,7 +65,7 @@ static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, 
     lbi_attend_sight(a, l0, l0 + rows, &lo, &hi);
     for (int64_t s0 = 0; s0 < a->s; s0 += KEYS) {
         int64_t cols = least(KEYS, a->s - s0);
-        if (out_of_sight(a, s0, cols, lo, hi)) continue;
+        if (lbi_attend_out_of_sight(a, s0, cols, lo, hi)) continue;
         lbi_attend_scores(a, n, h, l0, rows, s0, cols, m, NULL, cols);
         for (int64_t i = 0; i < rows; i++) take_in(m + i * cols, cols, y + i * ld, a->e, &most[i], &sum[i], first);
         lbi_attend_drop(a, n, h, l0, rows, s0, cols, m, cols);
@@ -88,7 +82,7 @@ static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, 
 
 static void forward(lb_call *c) {
     lbi_attend a;
-    if (!lbi_attend_plan(&a, c, true)) return;
+    if (!lbi_attend_plan(&a, c, true) || lbi_attend_packed(&a)) return;
     int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks, tile = least(ROWS, a.l) * least(KEYS, a.s) + 16;
     int threads = lbi_attend_threads(&a, pieces, a.d + a.e);
     lb_real *all = lb_scratch(c, (size_t)(tile * threads) * sizeof *all);
@@ -128,19 +122,19 @@ static void map_backward(const lbi_attend *a, int64_t n, int64_t h, const tiles 
     int64_t ld, lo, hi;
     for (int64_t l0 = 0; l0 < a->l; l0 += ROWS) {
         int64_t rows = least(ROWS, a->l - l0);
-        const lb_real *g = result_row(a, a->call->gout[0], n, h, l0, &ld), *y = result_row(a, a->call->out[0], n, h, l0, &ld);
+        const lb_real *g = lbi_attend_result_row(a, a->call->gout[0], n, h, l0, &ld), *y = lbi_attend_result_row(a, a->call->out[0], n, h, l0, &ld);
         for (int64_t i = 0; i < rows; i++) delta[i] = (lb_real)lbi_attend_dot(g + i * ld, y + i * ld, a->e);
         lbi_attend_sight(a, l0, l0 + rows, &lo, &hi);
         for (int64_t s0 = 0; s0 < a->s; s0 += KEYS) {
             int64_t cols = least(KEYS, a->s - s0);
-            if (!out_of_sight(a, s0, cols, lo, hi)) tile_backward(a, n, h, l0, rows, s0, cols, g, ld, delta, m);
+            if (!lbi_attend_out_of_sight(a, s0, cols, lo, hi)) tile_backward(a, n, h, l0, rows, s0, cols, g, ld, delta, m);
         }
     }
 }
 
 static void backward(lb_call *c) {
     lbi_attend a;
-    if (!c->gout[0] || !lbi_attend_plan(&a, c, true)) return;
+    if (!c->gout[0] || !lbi_attend_plan(&a, c, true) || lbi_attend_packed_back(&a)) return;
     lbi_attend_units units = lbi_attend_units_of(&a);
     int64_t tile = least(ROWS, a.l) * least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2);
     int threads = lbi_attend_threads(&a, units.count, a.d + a.e);
@@ -168,7 +162,7 @@ static void reference(lb_call *c) {
     for (int64_t n = 0; n < a.n; n++)
         for (int64_t h = 0; h < a.h; h++)
             for (int64_t l = 0; l < a.l; l++) {
-                lb_real *y = result_row(&a, c->out[0], n, h, l, &ld);
+                lb_real *y = lbi_attend_result_row(&a, c->out[0], n, h, l, &ld);
                 lb_r(c->out[1])[(n * a.h + h) * a.l + l] = (lb_real)lbi_attend_reference(&a, n, h, l, p);
                 for (int64_t s = 0; s < a.s; s++) p[s] *= lbi_attend_kept(&a, n, h, l, s);
                 for (int64_t e = 0; e < a.e; e++) {
@@ -202,6 +196,11 @@ static const lb_op_case cases[] = {
     {.name = "tiles", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 130, 4}, {1, 1, 300, 4}, {1, 1, 300, 5}}, .params = &merged},
     {.name = "tiles, sliding", .rank = {4, 4, 4, 4, -1, 2}, .shape = {{2, 2, 70, 3}, {2, 2, 330, 3}, {2, 2, 330, 3}, {2, 2, 1, 330}, {0}, {2, 399}}, .params = &sliding},
     {.name = "tiles, capped", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 1, 66, 3}, {1, 1, 270, 3}, {1, 1, 270, 2}, {0}, {1, 1, 66, 270}}, .params = &capped},
+    {.name = "lanes, bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{4, 2, 21, 5}, {4, 2, 23, 5}, {4, 2, 23, 5}, {2, 21, 23}, {2, 1, 21, 23}}, .params = &usual},
+    {.name = "lanes, mask of keys, grouped heads", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{2, 4, 34, 8}, {2, 2, 40, 8}, {2, 2, 40, 3}, {0}, {2, 1, 1, 40}}, .params = &merged},
+    {.name = "lanes, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 33, 6}, {2, 1, 40, 6}, {2, 1, 40, 17}, {0}, {0}, {3, 72}}, .params = &causal},
+    {.name = "lanes, mask of queries", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 2, 35, 4}, {1, 2, 18, 4}, {1, 2, 18, 4}, {0}, {1, 1, 35, 1}}, .params = &merged},
+    {.name = "lanes, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 8}, {1, 2, 44, 8}, {1, 2, 44, 9}}, .params = &dropped},
     {.name = "no keys", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 2, 3}, {1, 1, 0, 3}, {1, 1, 0, 3}}, .params = &usual},
     {.name = "no queries", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 0, 3}, {1, 1, 2, 3}, {1, 1, 2, 3}}, .params = &usual},
 };

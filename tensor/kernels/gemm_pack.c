@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Panels from matrices: lines turned on their side in blocks of 8 x 8 (AVX2) or 16 x 16 (AVX-512), and rows copied. Both move numbers as fast as L2 takes
+ * and gives them. */
+#include "tensor/kernels/gemm_kernel.h"
+#if defined(__x86_64__) && !defined(LB_DOUBLE)
+#include <immintrin.h>
+
+/* ---- AVX2 ---- */
+
+#define TARGET __attribute__((target("avx2,fma"), optimize("O3")))
+#define INLINE static inline __attribute__((always_inline, target("avx2,fma")))
+
+/* Eight lines of eight numbers -> eight columns, stored `width` apart. */
+INLINE void turn_8x8(float *to, int width, const float *from, int64_t ld) {
+    __m256 r[8], t[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(from + i * ld);
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + i * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) _mm256_storeu_ps(to + (i + 4) * width, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+}
+
+/* Whole blocks of 8 x 8, right to left: what a block writes beyond the panel's width is overwritten by the first block of the next rows. */
+TARGET void lbi_across_avx2(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
+    int64_t p = 0;
+    int blocks = (width + 7) / 8;
+    static const float none[8];
+    for (; p + 8 <= k; p += 8)
+        for (int b = blocks - 1; b >= 0; b--) {
+            const float *line = from + 8 * b * ld + p;
+            if (8 * b + 8 <= count) {
+                turn_8x8(to + p * width + 8 * b, width, line, ld);
+                continue;
+            }
+            float block[8][8];
+            for (int i = 0; i < 8; i++) _mm256_storeu_ps(block[i], _mm256_loadu_ps(8 * b + i < count ? line + i * ld : none));
+            turn_8x8(to + p * width + 8 * b, width, block[0], 8);
+        }
+    for (; p < k; p++)
+        for (int j = 0; j < width; j++) to[p * width + j] = j < count ? from[j * ld + p] : 0;
+}
+
+INLINE __m256i first_8(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+
+TARGET void lbi_along_avx2(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
+    if (width == 16 && count == 16) {
+        for (int64_t p = 0; p < k; p++, from += ld, to += 16) {
+            _mm256_storeu_ps(to, _mm256_loadu_ps(from));
+            _mm256_storeu_ps(to + 8, _mm256_loadu_ps(from + 8));
+        }
+        return;
+    }
+    for (int64_t p = 0; p < k; p++, from += ld, to += width)
+        for (int j = 0; j < width; j += 8) _mm256_storeu_ps(to + j, _mm256_maskload_ps(from + j, first_8(count - j)));
+}
+
+/* ---- AVX-512 ---- */
+
+#define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"), optimize("O3")))
+#define WIDE_INLINE static inline __attribute__((always_inline, target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+
+WIDE_INLINE __mmask16 first_16(int64_t n) { return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+
+/* Quarter q of the columns: four numbers of lines 0, 4, 8, 12 of those given, side by side. */
+WIDE_INLINE __m512 four_quarters(const float *const *line, int q) {
+    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(line[0] + 4 * q));
+    x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(line[4] + 4 * q));
+    x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(line[8] + 4 * q));
+    return _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(line[12] + 4 * q));
+}
+
+/* 16 lines of 16 numbers -> 16 columns, of which `lanes` numbers are stored, `width` apart. */
+WIDE_INLINE void turn_16x16(float *to, int width, const float *const line[16], __mmask16 lanes) {
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; q++) {
+        __m512 r0 = four_quarters(line, q), r1 = four_quarters(line + 1, q), r2 = four_quarters(line + 2, q), r3 = four_quarters(line + 3, q);
+        __m512 t0 = _mm512_unpacklo_ps(r0, r1), t1 = _mm512_unpackhi_ps(r0, r1), t2 = _mm512_unpacklo_ps(r2, r3), t3 = _mm512_unpackhi_ps(r2, r3);
+        float *at = to + 4 * q * width;
+        _mm512_mask_storeu_ps(at, lanes, _mm512_shuffle_ps(t0, t2, 0x44));
+        _mm512_mask_storeu_ps(at + width, lanes, _mm512_shuffle_ps(t0, t2, 0xee));
+        _mm512_mask_storeu_ps(at + 2 * width, lanes, _mm512_shuffle_ps(t1, t3, 0x44));
+        _mm512_mask_storeu_ps(at + 3 * width, lanes, _mm512_shuffle_ps(t1, t3, 0xee));
+    }
+}
+
+/* A strip of up to 16 lines. */
+WIDE_INLINE void strip(float *to, int width, const float *from, int64_t ld, int count, int64_t k, __mmask16 lanes) {
+    static const float none[16];
+    float block[16][16], turned[16 * 16];
+    const float *line[16], *copied[16];
+    int64_t p = 0;
+    for (int i = 0; i < 16; i++) {
+        line[i] = i < count ? from + i * ld : none;
+        copied[i] = block[i];
+    }
+    for (; p + 16 <= k; p += 16) {
+        turn_16x16(to + p * width, width, line, lanes);
+        for (int i = 0; i < count; i++) line[i] += 16;
+    }
+    if (p == k) return;
+    for (int i = 0; i < 16; i++) _mm512_storeu_ps(block[i], i < count ? _mm512_maskz_loadu_ps(first_16(k - p), line[i]) : _mm512_setzero_ps());
+    turn_16x16(turned, 16, copied, 0xffff);
+    for (int64_t i = 0; p < k; i++, p++) _mm512_mask_storeu_ps(to + p * width, lanes, _mm512_loadu_ps(turned + 16 * i));
+}
+
+WIDE void lbi_across_avx512(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
+    for (int j = 0; j < width; j += 16) strip(to + j, width, from + j * ld, ld, count - j < 0 ? 0 : count - j > 16 ? 16 : count - j, k, first_16(width - j));
+}
+
+WIDE void lbi_along_avx512(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
+    if (width == 32 && count == 32) {
+        for (int64_t p = 0; p < k; p++, from += ld, to += 32) {
+            _mm512_storeu_ps(to, _mm512_loadu_ps(from));
+            _mm512_storeu_ps(to + 16, _mm512_loadu_ps(from + 16));
+        }
+        return;
+    }
+    for (int64_t p = 0; p < k; p++, from += ld, to += width)
+        for (int j = 0; j < width; j += 16) _mm512_mask_storeu_ps(to + j, first_16(width - j), _mm512_maskz_loadu_ps(first_16(count - j), from + j));
+}
+#endif
