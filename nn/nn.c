@@ -123,7 +123,9 @@ void lb_nn_tap(lb_nn *m, lb_tensor *x, const char *fmt, ...) {
     if (!lb_tape_ok(m->tape)) return;
     if (m->seen) m->seen(m->seen_ctx, name, x);
     wanted *w = find_want(m, name);
-    if (w) w->x = lb_keep(m->tape, x);
+    if (!w) return;
+    if (lb_tape_get_mode(m->tape) == LB_TAPE_NO_GRAD && !lb_is_contiguous(x)) x = lb_contiguous(m->tape, x); /* who asked reads memory */
+    w->x = lb_keep(m->tape, x);
 }
 
 lb_tensor *lb_nn_tapped(lb_nn *m, const char *tap) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/progress.h"
+#include "tensor/last.h"
 #include "tensor/parts.h"
 
 /* ---- signatures, compiled once per op and tape ---- */
@@ -168,6 +169,7 @@ static bool make_outputs(lb_tape *t, const lbi_opsig *s, lb_call *c, const lbi_b
             lb_tape_fail_status(t, st);
             return false;
         }
+        if (c->last && h->x.rank == 4 && h->x.dtype == LB_REAL) lbi_layout_last(&h->x);
         if (!lbi_held_fill(t, h, false)) return false;
     }
     return true;
@@ -178,7 +180,7 @@ static bool make_contiguous(lb_tape *t, lb_call *c, uint32_t *copied) {
     if ((c->op->flags & LB_OP_STRIDED) || t->mode == LB_TAPE_SHAPES) return true;
     for (int i = 0; i < c->nin; i++) {
         const lb_tensor *x = c->in[i];
-        if (!x || lb_is_contiguous(x)) continue;
+        if (!x || lb_is_contiguous(x) || (c->last && lbi_is_last(x))) continue;
         lbi_held *h = lbi_held_new(t, false);
         if (!h) return false;
         h->x.dtype = x->dtype;
@@ -257,6 +259,7 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
     if (!check_inputs(t, s, c, &b)) return false;
     memcpy(source, c->in, sizeof source);
     bool grad = wants_grad(t, c);
+    c->last = t->mode == LB_TAPE_NO_GRAD && c->op->last && c->op->last(c);
     if (!make_contiguous(t, c, &copied) || !make_outputs(t, s, c, &b)) return false;
     if (t->mode != LB_TAPE_SHAPES && c->op->forward) c->op->forward(c);
     if (t->scratch) lbi_scratch_free(t);

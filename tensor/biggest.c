@@ -145,7 +145,31 @@ static void forward_planes(lb_call *c, const lbi_boxes b[3], int64_t *index) {
     }
 }
 
-void lbi_biggest_forward(lb_call *c, const lbi_boxes b[3]) { forward_planes(c, b, NULL); }
+/* ---- channels last ---- */
+
+LBI_LEVELS static void raise(lb_real *restrict y, const lb_real *restrict x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) y[i] = larger(x[i], y[i]);
+}
+
+static void pixels_of_row(const lbi_boxes b[3], int64_t channels, const lb_real *x, int64_t r, lb_real *y) {
+    for (int64_t q = 0; q < b[2].out; q++, y += channels)
+        for (int64_t k = 0; k < b[1].count[r] * b[2].count[q]; k++) {
+            const lb_real *from = x + ((b[1].first[r] + k / b[2].count[q] * b[1].step) * b[2].in + b[2].first[q] + k % b[2].count[q] * b[2].step) * channels;
+            if (k == 0) memcpy(y, from, (size_t)channels * sizeof *y);
+            else raise(y, from, channels);
+        }
+}
+
+static void forward_last(lb_call *c, const lbi_boxes b[3]) {
+    int64_t channels = c->in[0]->shape[1], rows = c->in[0]->shape[0] * b[1].out, in = b[1].in * b[2].in * channels, out = b[2].out * channels;
+#pragma omp parallel for if (rows * out > LBI_GRAIN)
+    for (int64_t i = 0; i < rows; i++) pixels_of_row(b, channels, lb_r(c->in[0]) + i / b[1].out * in, i % b[1].out, lb_r(c->out[0]) + i * out);
+}
+
+void lbi_biggest_forward(lb_call *c, const lbi_boxes b[3]) {
+    if (c->last) forward_last(c, b);
+    else forward_planes(c, b, NULL);
+}
 void lbi_biggest_places(lb_call *c, const lbi_boxes b[3]) {
     if (lb_numel(c->out[0]) > 0) forward_planes(c, b, lb_i(c->out[0]));
 }

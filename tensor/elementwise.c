@@ -1,6 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/ops/elementwise.h"
 #include <string.h>
+#include "tensor/last.h"
+
+/* Walks over out[0] and `count` inputs in the order in which out[0] lies. */
+static void walk(lb_call *c, int count, lb_row row, const void *ctx) {
+    const lb_tensor *x[] = {c->out[0], c->in[0], c->in[1]};
+    lb_tensor pixels[3];
+    for (int i = 0; c->last && i <= count; i++) {
+        if (x[i]->rank != 4) continue; /* one number */
+        pixels[i] = lbi_pixels_of(x[i]);
+        x[i] = &pixels[i];
+    }
+    lbi_walk(x[0]->rank, x[0]->shape, count + 1, x, row, ctx);
+}
 
 bool lbi_unary_shape(lb_call *c) {
     c->out[0]->rank = c->in[0]->rank;
@@ -8,10 +21,7 @@ bool lbi_unary_shape(lb_call *c) {
     return true;
 }
 
-void lbi_unary_forward(lb_call *c) {
-    const lb_tensor *x[] = {c->out[0], c->in[0]};
-    lbi_walk(c->out[0]->rank, c->out[0]->shape, 2, x, c->op->rows[0], c->params);
-}
+void lbi_unary_forward(lb_call *c) { walk(c, 1, c->op->rows[0], c->params); }
 
 void lbi_unary_backward(lb_call *c) {
     lb_tensor *g = c->gout[0];
@@ -30,10 +40,7 @@ bool lbi_binary_shape(lb_call *c) {
     return false;
 }
 
-void lbi_binary_forward(lb_call *c) {
-    const lb_tensor *x[] = {c->out[0], c->in[0], c->in[1]};
-    lbi_walk(c->out[0]->rank, c->out[0]->shape, 3, x, c->op->rows[0], c->params);
-}
+void lbi_binary_forward(lb_call *c) { walk(c, 2, c->op->rows[0], c->params); }
 
 static void gradient_of(lb_call *c, int which) {
     lb_tensor *g = c->gout[0], *to = c->gin[which], wide;

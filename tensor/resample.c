@@ -330,11 +330,33 @@ void lbi_resample_plainly(const lbi_taps axes[3], int64_t planes, const lb_real 
     }
 }
 
+/* ---- channels last ---- */
+
+/* A row of y: rows of x added, then its pixels. between: a row of x. */
+static void row_last(const lbi_taps *h, const lbi_taps *w, int64_t channels, const lb_real *x, int64_t i, lb_real *y, lb_real *between) {
+    int64_t row = w->in * channels, at = h->start[i];
+    const lb_real *from = h->identity ? x + i * row : w->identity ? y : between;
+    if (!h->identity) combine(w->identity ? y : between, x, row, 1, h->at + at, h->weight + at, count_of(h, i), row, false);
+    else if (w->identity) memcpy(y, from, (size_t)row * sizeof *y);
+    for (int64_t j = 0; !w->identity && j < w->out; j++, y += channels) combine(y, from, channels, 1, w->at + w->start[j], w->weight + w->start[j], count_of(w, j), channels, false);
+}
+
+static void resample_last(lb_call *c, const lbi_taps *h, const lbi_taps *w) {
+    int64_t channels = c->in[0]->shape[1], in = h->in * w->in * channels, out = w->out * channels, rows = c->in[0]->shape[0] * h->out, space = w->in * channels;
+    int threads = omp_get_max_threads();
+    lb_real *work = lb_scratch(c, (size_t)(space * threads + 1) * sizeof *work);
+    if (!work) return;
+#pragma omp parallel for num_threads(threads) if (rows * (out + space) > LBI_GRAIN)
+    for (int64_t i = 0; i < rows; i++) row_last(h, w, channels, lb_r(c->in[0]) + i / h->out * in, i % h->out, lb_r(c->out[0]) + i * out, work + space * omp_get_thread_num());
+}
+
 /* ---- whole ops ---- */
 
 void lbi_resample_forward(lb_call *c, lbi_tables tables) {
     lbi_taps t[3];
-    if (lb_numel(c->in[0]) > 0 && tables(c, t)) lbi_resample(c, t, lbi_planes(c->in[0]), lb_r(c->in[0]), lb_r(c->out[0]), false);
+    if (lb_numel(c->in[0]) == 0 || !tables(c, t)) return;
+    if (c->last) resample_last(c, &t[1], &t[2]);
+    else lbi_resample(c, t, lbi_planes(c->in[0]), lb_r(c->in[0]), lb_r(c->out[0]), false);
 }
 
 void lbi_resample_backward(lb_call *c, lbi_tables tables) {

@@ -2,6 +2,7 @@
 /* Windows that move over the last one to three axes of x [N,C,...]: geometry, shapes, tables of means. Private to tensor/. */
 #ifndef LB_TENSOR_WINDOW_H
 #define LB_TENSOR_WINDOW_H
+#include "tensor/last.h"
 #include "tensor/ops.h"
 #include "tensor/resample.h"
 LB_BEGIN

@@ -13,6 +13,7 @@
 #include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/conv_lanes.h"
 #include "tensor/kernels/conv_point.h"
+#include "tensor/kernels/last.h"
 #include "tensor/kernels/winograd.h"
 
 static float *draw(lb_rng *r, int64_t n) {
@@ -43,6 +44,7 @@ static double act_of(lb_act act, double x) {
     if (act == LB_ACT_RELU) return x < 0 ? 0 : x;
     if (act == LB_ACT_RELU6) return x < 0 ? 0 : x > 6 ? 6 : x;
     if (act == LB_ACT_SILU) return x / (1 + exp(-x));
+    if (act == LB_ACT_HARDSWISH) return x * fmin(fmax(x + 3, 0), 6) / 6;
     return x;
 }
 
@@ -183,17 +185,49 @@ static double patch(const lbi_conv *p, const float *x, const float *w, int64_t o
 /* May conv_point.h do it? */
 static bool points(const lbi_conv *p) { return p->kh == 1 && p->kw == 1 && p->sh == 1 && p->sw == 1 && p->y == p->h && p->x == p->w && p->groups == 1; }
 
+/* [images,C,pixels] -> [images,pixels,C] */
+static float *pixels_of(const float *x, int64_t images, int64_t c, int64_t n) {
+    float *to = lb_alloc_aligned((size_t)(images * c * n + 1) * sizeof *to);
+    for (int64_t i = 0; to && i < images * c * n; i++) to[(i / (c * n) * n + i % n) * c + i / n % c] = x[i];
+    return to;
+}
+
+/* The same with channels last, from both orders. */
+static void with_channels_last(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, const float *want, double bound) {
+    int64_t n = p->y * p->x, out = images * p->o * n;
+    float *turned = pixels_of(x, images, p->c, p->h * p->w), *wanted = pixels_of(want, images, p->o, n), *add = end->add ? pixels_of(end->add, images, p->o, n) : NULL, *y = lb_alloc_aligned((size_t)(out + 1) * sizeof *y);
+    lbi_gemm_end e = *end;
+    bool each = p->groups == p->c && p->o == p->c;
+    if (!CHECK(turned && wanted && y && (add || !end->add))) return;
+    e.add = add;
+    for (int planes = 0; planes < 2; planes++) {
+        y[out] = 0.25f; /* is not written */
+        if (!lbi_last_conv(p, images, planes ? x : turned, planes, w, &e, y)) CHECK(lbi_cpu() < LBI_CPU_AVX2);
+        else same(y, wanted, images * n, p->o, p->o, bound);
+        if (each && lbi_last_depth(p, images, planes ? x : turned, planes, w, &e, y)) same(y, wanted, images * n, p->o, p->o, bound);
+        CHECK_NEAR((double)y[out], 0.25, 0);
+    }
+    double k = (double)(p->c * p->kh * p->kw); /* off by as much as lbi_winograd: below */
+    if (lbi_winograd_can(p) && images > 0 && CHECK(lbi_last_winograd(p, images, turned, w, &e, y))) same(y, wanted, images * n, p->o, p->o, 30 * (double)FLT_EPSILON * (sqrt(k) + 2));
+    CHECK_NEAR((double)y[out], 0.25, 0);
+    lb_free(turned);
+    lb_free(wanted);
+    lb_free(add);
+    lb_free(y);
+}
+
 static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_t how) {
     int64_t out = p->o * p->y * p->x, in = p->c * p->h * p->w, k = p->c / p->groups * p->kh * p->kw;
-    static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU};
+    static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU, LB_ACT_HARDSWISH};
     float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out);
-    lbi_gemm_end end = {.row_scale = how % 4 < 2 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .ld_add = p->y * p->x, .act = acts[how % 3]};
+    lbi_gemm_end end = {.row_scale = how % 4 < 2 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .ld_add = p->y * p->x, .act = acts[how % 4]};
     if (!CHECK(x && w && bias && scale && add && y && want)) return;
     for (int64_t n = 0, at = 0; n < images; n++)
         for (int64_t o = 0; o < p->o; o++)
             for (int64_t i = 0; i < p->y; i++)
                 for (int64_t j = 0; j < p->x; j++, at++)
                     want[at] = (float)act_of(end.act, patch(p, x + n * in, w, o, i, j) * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+    with_channels_last(p, images, x, w, &end, want, 4 * (double)FLT_EPSILON * (double)(k + 4));
     if (lbi_conv_tiles(p, images, x, w, &end, y)) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     else CHECK(lbi_cpu() < LBI_CPU_AVX2);
     if (points(p) && CHECK(lbi_point_forward(p, images, x, w, &end, y))) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
@@ -305,6 +339,13 @@ static void convolutions(void) {
         p.x = p.w - 1 + lb_rng_below(&r, 2) + 1;
         check_begin("3x3 %d: [%lld,%lld,%lld]", round, (long long)p.c, (long long)p.h, (long long)p.w);
         one_convolution(&r, &p, 1 + round % 5, round % 7);
+        check_end();
+    }
+    for (int round = 0; round < 60; round++) {
+        lbi_conv p = draw_conv(&r, round, true);
+        p.c = p.o = p.groups = 1 + lb_rng_below(&r, 40);
+        check_begin("depthwise %d: [%lld,%lld,%lld] %lldx%lld", round, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
+        one_convolution(&r, &p, 1 + round % 3, round % 7);
         check_end();
     }
     lbi_conv large = {64, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1}, deep = {400, 9, 9, 20, 9, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1};

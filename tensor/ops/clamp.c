@@ -21,7 +21,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
 
 LB_OP(clamp) = {.id = "clamp", .title = "kept between two bounds", .source = "calculus", .sig = "x[...] -> y[...]",
                 .math = "y = min(max(x, lo), hi)", .params_size = sizeof(lb_clamp_params),
-                .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0), .forward = lbi_unary_forward,
+                .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward,
                 .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_clamp(lb_tape *t, lb_tensor *x, double lo, double hi) {

@@ -2,6 +2,7 @@
 /* y = tensors one after another along an axis; each dx = its part of g. More than eight are joined in groups. */
 #include <string.h>
 #include "tensor/calls.h"
+#include "tensor/last.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
@@ -43,8 +44,9 @@ static void forward(lb_call *c) {
     int64_t at = 0;
     for (int i = 0; i < c->nin; i++) {
         if (!c->in[i]) continue;
-        lb_tensor part = part_of(c->out[0], c->in[i], axis, &at);
-        lbi_copy_view(&part, c->in[i]);
+        lb_tensor part = part_of(c->out[0], c->in[i], axis, &at), from = *c->in[i];
+        if (c->last) part = lbi_pixels_of(&part), from = lbi_pixels_of(&from); /* in the order of memory */
+        lbi_copy_view(&part, &from);
     }
 }
 
@@ -72,6 +74,7 @@ LB_OP(concat) = {.id = "concat",
                  .sig = "a b? c? d? e? f? g? h? i? j? -> y",
                  .math = "y = [a, b, ...]",
                  .params_size = sizeof(lb_axis_params),
+                 .last = lbi_joins_last,
                  .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_ANY_TYPE,
                  .shape = shape,
                  .forward = forward,

@@ -12,13 +12,18 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/gemm.h"
+#include "tensor/kernels/last.h"
 #include "tensor/kernels/norm.h"
+#include "tensor/kernels/winograd.h"
 #include "tensor/loops.h"
+#include "tensor/last.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/parts.h"
 #include "tensor/precision.h"
 
 typedef lbi_conv_options options;
+enum { FULL_GROUP = 8 }; /* channels of a group's result from which they go in lanes */
 
 static int64_t one(int64_t x) { return x ? x : 1; }
 
@@ -74,8 +79,44 @@ static void end_image(const lb_call *c, const lbi_conv *p, int64_t image) {
     }
 }
 
+/* Channels last: wherever they fill vectors, and what is asked for is f32. A group of few channels would waste them. */
+static bool last(const lb_call *c) {
+#ifndef LB_DOUBLE
+    lbi_conv p = plan_of(c);
+    return lbi_last_can() && !p.exact && !lb_tape_bf16(c->tape) && (depthwise(&p) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
+#else
+    (void)c;
+    return false;
+#endif
+}
+
+#ifndef LB_DOUBLE
+/* As lbi_last_conv; what is to be added is brought to the same order first. */
+static bool forward_last(lb_call *c, const lbi_conv *p) {
+    lb_tensor *add = c->in[4], turned;
+    if (add && !lbi_is_last(add)) {
+        lb_tensor from = lbi_pixels_of(add);
+        turned = from;
+        turned.data = lb_scratch(c, (size_t)lb_numel(add) * sizeof(lb_real));
+        if (!turned.data) return true;
+        lbi_gather_strided(turned.data, &from);
+        add = &turned;
+    }
+    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add ? lb_r(add) : NULL, .act = ((const options *)c->params)->act};
+    bool planes = !lbi_is_last(c->in[0]) && p->h * p->w > 1 && p->c > 1;
+    if (!planes && lbi_winograd_worth(p, c->in[0]->shape[0])) return lbi_last_winograd(p, c->in[0]->shape[0], lb_r(c->in[0]), lb_r(c->in[1]), &end, lb_r(c->out[0]));
+    return (depthwise(p) ? lbi_last_depth : lbi_last_conv)(p, c->in[0]->shape[0], lb_r(c->in[0]), planes, lb_r(c->in[1]), &end, lb_r(c->out[0]));
+}
+#endif
+
 static void forward(lb_call *c) {
     lbi_conv p = plan_of(c);
+#ifndef LB_DOUBLE
+    if (c->last) {
+        if (!forward_last(c, &p)) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for its kernels");
+        return;
+    }
+#endif
     int64_t images = c->in[0]->shape[0], in = p.c * p.h * p.w, out = p.o * p.y * p.x;
     const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
     lb_real *y = lb_r(c->out[0]);
@@ -233,7 +274,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? scale[O]? add[N,O,Y,X]? -> y",
-                 .math = "y = act(scale (w * x) + b + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0), .constant = 1u << 3, .shape = shape, .params_size = sizeof(options), .forward = forward,
+                 .math = "y = act(scale (w * x) + b + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0), .constant = 1u << 3, .shape = shape, .last = last, .params_size = sizeof(options), .forward = forward,
                  .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_conv2d_scaled(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_tensor *scale, lb_tensor *add, lb_conv_spec spec, lb_act act) {

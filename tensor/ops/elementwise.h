@@ -7,6 +7,7 @@
 #include <math.h>
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/last.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 LB_BEGIN

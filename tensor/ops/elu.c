@@ -26,7 +26,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &usual)};
 
 LB_OP(elu) = {.id = "elu", .title = "exponential linear unit", .source = "Clevert et al. 2015, arXiv:1511.07289",
               .sig = "x[...] -> y[...]", .math = "y = x > 0 ? x : a (e^x - 1)", .params_size = sizeof(struct elu),
-              .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0), .forward = lbi_unary_forward,
+              .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward,
               .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_elu(lb_tape *t, lb_tensor *x, double alpha) {

@@ -16,7 +16,7 @@ LBI_UNARY_BACK(back, slope)
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, NULL)};
 
 LB_OP(exp) = {.id = "exp", .title = "exponential", .source = "calculus", .sig = "x[...] -> y[...]", .math = "y = exp x",
-              .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_OUT(0), .forward = lbi_unary_forward,
+              .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_OUT(0), .last = lbi_keeps_last, .forward = lbi_unary_forward,
               .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_exp(lb_tape *t, lb_tensor *x) {

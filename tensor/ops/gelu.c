@@ -19,7 +19,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 
 LB_OP(gelu) = {.id = "gelu", .title = "Gaussian error linear unit", .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415",
                .sig = "x[...] -> y[...]", .math = "y = x Phi(x)", .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0),
-               .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
+               .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
                .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_gelu(lb_tape *t, lb_tensor *x) {

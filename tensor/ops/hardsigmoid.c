@@ -17,7 +17,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 
 LB_OP(hardsigmoid) = {.id = "hardsigmoid", .title = "logistic function in three straight pieces", .source = "torch.nn.functional.hardsigmoid",
                .sig = "x[...] -> y[...]", .math = "y = min(max(x + 3, 0), 6) / 6", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
-               .reads = LB_READS_OUT(0), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
+               .reads = LB_READS_OUT(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_hardsigmoid(lb_tape *t, lb_tensor *x) {

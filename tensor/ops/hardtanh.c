@@ -25,7 +25,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &usual)};
 LB_OP(hardtanh) = {.id = "hardtanh", .title = "cut to a range, no gradient at its bounds",
                    .source = "torch.nn.functional.hardtanh", .sig = "x[...] -> y[...]", .math = "y = min(max(x, lo), hi)",
                    .params_size = sizeof(struct hardtanh), .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
-                   .reads = LB_READS_IN(0), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
+                   .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                    .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_hardtanh(lb_tape *t, lb_tensor *x, double lo, double hi) {

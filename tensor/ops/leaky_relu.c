@@ -25,7 +25,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &usual)};
 LB_OP(leaky_relu) = {.id = "leaky_relu", .title = "linear unit with a slope below 0",
                      .source = "torch.nn.functional.leaky_relu", .sig = "x[...] -> y[...]", .math = "y = x > 0 ? x : s x",
                      .params_size = sizeof(struct leaky_relu), .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
-                     .reads = LB_READS_IN(0), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
+                     .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                      .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_leaky_relu(lb_tape *t, lb_tensor *x, double slope) {

@@ -22,6 +22,6 @@ static const lb_op_case cases[] = {
 
 LB_OP(max_pool) = {.id = "max_pool", .title = "largest element of each window of lines, pictures or volumes", .source = "torch.nn.functional.max_pool1d, max_pool2d, max_pool3d", .sig = "x -> y",
                    .math = "y = max over the window", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(lb_window),
-                   .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+                   .last = lbi_keeps_last, .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_max_pool(lb_tape *t, lb_tensor *x, lb_window window) { return lb_apply(t, &lb_op_max_pool, &window, sizeof window, 1, &x); }

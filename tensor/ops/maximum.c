@@ -22,7 +22,7 @@ static const lb_op_case cases[] = {LBI_BINARY_CASES(0, 0)};
 
 LB_OP(maximum) = {.id = "maximum", .title = "larger of two, broadcast", .source = "NumPy broadcasting rules", .sig = "a b -> y",
                   .math = "y = max(a, b)", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
-                  .reads = LB_READS_IN(0) | LB_READS_IN(1), .shape = lbi_binary_shape, .forward = lbi_binary_forward,
+                  .reads = LB_READS_IN(0) | LB_READS_IN(1), .shape = lbi_binary_shape, .last = lbi_joins_last, .forward = lbi_binary_forward,
                   .backward = lbi_binary_backward, .rows = {row, back_a, back_b}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_maximum(lb_tape *t, lb_tensor *a, lb_tensor *b) {

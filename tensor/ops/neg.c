@@ -16,7 +16,7 @@ LBI_UNARY_BACK(back, slope)
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, NULL)};
 
 LB_OP(neg) = {.id = "neg", .title = "negative", .source = "calculus", .sig = "x[...] -> y[...]", .math = "y = -x",
-              .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = 0, .forward = lbi_unary_forward, .backward = lbi_unary_backward,
+              .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = 0, .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward,
               .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_neg(lb_tape *t, lb_tensor *x) {

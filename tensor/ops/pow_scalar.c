@@ -56,7 +56,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0.2, 3, &one),
 
 LB_OP(pow_scalar) = {.id = "pow_scalar", .title = "power with a fixed exponent", .source = "calculus",
                      .sig = "x[...] -> y[...]", .math = "y = x^p", .params_size = sizeof(struct pow_scalar),
-                     .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0), .forward = lbi_unary_forward,
+                     .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward,
                      .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_pow_scalar(lb_tape *t, lb_tensor *x, double power) {

@@ -17,7 +17,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(-4, 10, NULL)};
 
 LB_OP(relu6) = {.id = "relu6", .title = "rectifier cut at 6", .source = "calculus", .sig = "x[...] -> y[...]",
                 .math = "y = min(max(x, 0), 6)", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
-                .reads = LB_READS_OUT(0), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
+                .reads = LB_READS_OUT(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                 .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_relu6(lb_tape *t, lb_tensor *x) {

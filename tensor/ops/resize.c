@@ -8,6 +8,7 @@
  * antialias (shrinking only): the kernel is stretched by s and its weights made to sum to 1, as Pillow does.
  * dx = the turned map of g. The taps do not depend on x, so there is no gradient but that. */
 #include <math.h>
+#include "tensor/last.h"
 #include "tensor/resample.h"
 #include "tensor/ops.h"
 
@@ -199,6 +200,8 @@ static void extrapolate(const lb_call *c) {
     }
 }
 
+static bool last(const lb_call *c) { return ((const lb_resize_spec *)c->params)->coords != LB_COORDS_TF_CROP && lbi_keeps_last(c); }
+
 static void forward(lb_call *c) {
     lbi_resample_forward(c, tables);
     extrapolate(c);
@@ -236,7 +239,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(resize) = {.id = "resize", .title = "resizing of lines, pictures and volumes", .source = "torch.nn.functional.interpolate; ONNX Resize (coordinate and rounding modes)", .sig = "x -> y",
-                 .math = "y[i] = sum_k w[i,k] x[at[i,k]] along each axis", .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(lb_resize_spec), .forward = forward,
+                 .math = "y[i] = sum_k w[i,k] x[at[i,k]] along each axis", .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(lb_resize_spec), .last = last, .forward = forward,
                  .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_resize(lb_tape *t, lb_tensor *x, lb_resize_spec spec) { return lb_apply(t, &lb_op_resize, &spec, sizeof spec, 1, &x); }

@@ -21,7 +21,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, &one)};
 
 LB_OP(scale) = {.id = "scale", .title = "times a number", .source = "calculus", .sig = "x[...] -> y[...]", .math = "y = s x",
                 .params_size = sizeof(lb_number_params), .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = 0,
-                .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
+                .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_scale(lb_tape *t, lb_tensor *x, double s) {

@@ -17,7 +17,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(-8, 8, NULL)};
 
 LB_OP(softplus) = {.id = "softplus", .title = "smooth rectifier", .source = "calculus", .sig = "x[...] -> y[...]",
                    .math = "y = ln(1 + exp x)", .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0),
-                   .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
+                   .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_softplus(lb_tape *t, lb_tensor *x) {

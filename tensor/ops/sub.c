@@ -17,7 +17,7 @@ static const lb_op_case cases[] = {LBI_BINARY_CASES(0, 0)};
 
 LB_OP(sub) = {.id = "sub", .title = "difference of two, broadcast", .source = "NumPy broadcasting rules", .sig = "a b -> y",
               .math = "y = a - b", .flags = LB_OP_STRIDED | LB_OP_SETS, .passes = 1, .shape = lbi_binary_shape,
-              .forward = lbi_binary_forward, .backward = backward, .rows = {row}, .cases = cases, .case_count = LB_COUNT(cases)};
+              .last = lbi_joins_last, .forward = lbi_binary_forward, .backward = backward, .rows = {row}, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_sub(lb_tape *t, lb_tensor *a, lb_tensor *b) {
     return lb_apply(t, &lb_op_sub, NULL, 0, 2, (lb_tensor *[]){a, b});

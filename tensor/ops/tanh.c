@@ -17,7 +17,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, NULL)};
 
 LB_OP(tanh) = {.id = "tanh", .title = "hyperbolic tangent", .source = "calculus", .sig = "x[...] -> y[...]",
                .math = "y = tanh x", .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_OUT(0),
-               .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
+               .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
                .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_tanh(lb_tape *t, lb_tensor *x) {

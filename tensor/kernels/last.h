@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Convolutions of pictures whose channels lie side by side: [images,Y,X,O] from [images,H,W,C] or, with `planes`, from [images,C,H,W]. Float.
+ * Private to tensor/.
+ *
+ * A channel of the result is a lane, a pixel a row of a tile: a 1x1 convolution is one product over the pixels of all images, depthwise needs no
+ * shuffling, and numbers of a patch lie in runs of a kernel row, so nothing is copied but what a border needs. */
+#ifndef LB_TENSOR_KERNELS_LAST_H
+#define LB_TENSOR_KERNELS_LAST_H
+#include "tensor/kernels/conv.h"
+#ifndef LB_DOUBLE
+
+/** Has this CPU kernels for it? */
+bool lbi_last_can(void);
+/** y = act(scale (w * x) + end->row_bias + end->add), any groups; end->add is like y. w as ever, [O,C/groups,kh,kw]. Each number is summed in one
+ *  order, whatever the threads. @return false without memory or a kernel: nothing is done then. */
+bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y);
+/** The same by Winograd's way, for what lbi_winograd_can says; x with channels last. */
+bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
+/** The same for groups = C = O. */
+bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y);
+
+#endif
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A block is some output rows, or with 1x1 kernels a run of pixels. Where a border is in reach, or planes are given, its patch of the picture is
+ * copied first, with zeros around. A panel of weights, `cols` channels wide, stays in L1 while the block's tiles pass by; a deep one in parts of
+ * DEEP numbers, sums standing in y meanwhile. */
+#include <omp.h>
+#include <pthread.h>
+#include <string.h>
+#include "base/cpu.h"
+#include "tensor/kernels/act.h"
+#include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/last.h"
+#include "tensor/kernels/last_kernel.h"
+#include "tensor/kernels/turn.h"
+#include "tensor/kernels/work.h"
+#ifndef LB_DOUBLE
+
+/* Bytes of a part of a panel and of a block's picture; tiles of a block at least; blocks for each thread. */
+enum { PANEL = 32 * 1024, NEAR = 192 * 1024, TILES = 4, SHARES = 4, SLACK = 16 };
+
+static const lbi_last_kernel *chosen;
+static void choose(void) {
+#ifdef __x86_64__
+    lbi_cpu_level level = lbi_cpu();
+    chosen = level >= LBI_CPU_AVX512 ? &lbi_last_avx512 : level >= LBI_CPU_AVX2 ? &lbi_last_avx2 : NULL;
+#endif
+}
+
+const lbi_last_kernel *lbi_last_kernel_now(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose);
+    return chosen;
+}
+
+bool lbi_last_can(void) { return lbi_last_kernel_now() != NULL; }
+
+typedef struct run {
+    const lbi_last_kernel *k;
+    lbi_conv p;
+    const float *x, *add;
+    float *y;
+    bool planes, direct;             /* x is [C,H,W]; tiles read x itself */
+    int64_t images, c, o, deep;      /* channels of a group; numbers of a patch */
+    int64_t ld, pitch;               /* numbers between the pixels, and the rows, of what tiles read */
+    int64_t rows, cols;              /* of a block at most */
+    int64_t down, across, parts, part; /* blocks along the axes of a picture; parts of the panels, and their panels */
+    lb_act act, after;               /* in tiles, or on finished rows */
+    lbi_last_piece *piece;
+    int64_t *step, steps;            /* pieces before each part of a panel: [steps + 1] */
+    float *weights, *scale, *bias;   /* [groups][panels][deep][cols], [groups][panels][cols] */
+    int64_t panels, patch;           /* of a group; numbers of a block's patch */
+} run;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
+
+static bool inside(const lbi_conv *p) {
+    return p->pt == 0 && p->pl == 0 && (p->y - 1) * p->sh + (p->kh - 1) * p->dh < p->h && (p->x - 1) * p->sw + (p->kw - 1) * p->dw < p->w;
+}
+
+/* Pixels of the picture that `n` outputs see along an axis. */
+static int64_t seen(int64_t n, int64_t stride, int64_t kernel, int64_t dilation) { return (n - 1) * stride + (kernel - 1) * dilation + 1; }
+
+/* A 1x1 convolution has no rows: its pixels are one, and those of all images if they lie so. */
+static void flatten(run *r) {
+    lbi_conv *p = &r->p;
+    if (p->kh != 1 || p->kw != 1 || p->sh != 1 || p->sw != 1 || p->y != p->h || p->x != p->w || p->pt || p->pl) return;
+    p->w *= p->h;
+    if (!r->planes) {
+        p->w *= r->images;
+        r->images = 1;
+    }
+    p->x = p->w;
+    p->h = p->y = 1;
+}
+
+static void plan(run *r, int threads) {
+    lbi_conv *p = &r->p;
+    flatten(r);
+    r->c = p->c / p->groups;
+    r->o = p->o / p->groups;
+    r->deep = r->c * p->kh * p->kw;
+    r->direct = !r->planes && inside(p);
+    r->ld = p->c;
+    r->panels = over(r->o, r->k->cols);
+    int64_t bytes = p->c * (int64_t)sizeof(float), shares = (int64_t)threads * SHARES;
+    if (p->y == 1) { /* pieces of a row */
+        int64_t want = most(NEAR / (bytes * p->sw), (int64_t)TILES * r->k->rows);
+        r->rows = r->down = 1;
+        r->across = over(p->x, want);
+        if (r->across * r->images < shares) r->across = most(1, least(over(shares, r->images), p->x / (TILES * r->k->rows)));
+        r->cols = over(p->x, r->across);
+        if (r->across > 1) r->cols = over(r->cols, r->k->rows) * r->k->rows;
+        r->across = over(p->x, r->cols);
+    } else {
+        int64_t want = most(NEAR / (bytes * p->w * p->sh), 1);
+        r->cols = p->x;
+        r->across = 1;
+        r->down = over(p->y, want);
+        if (r->down * r->images < shares) r->down = most(1, least(over(shares, r->images), over(p->y * p->x, TILES * r->k->rows)));
+        r->rows = over(p->y, least(r->down, p->y));
+        r->down = over(p->y, r->rows);
+    }
+    int64_t blocks = r->images * r->down * r->across * p->groups;
+    r->parts = blocks >= 2 * threads ? 1 : least(r->panels, over(2 * threads, blocks));
+    r->part = over(r->panels, r->parts);
+    r->parts = over(r->panels, r->part);
+    int64_t wide = seen(r->cols, p->sw, p->kw, p->dw);
+    r->pitch = (r->direct ? p->w : wide) * r->ld;
+    r->patch = r->direct ? 0 : seen(r->rows, p->sh, p->kh, p->dh) * r->pitch + SLACK;
+}
+
+/* Pieces of a patch in the order of the packed weights, cut where a part of a panel ends. */
+static void cut(run *r) {
+    const lbi_conv *p = &r->p;
+    bool whole = p->dw == 1 && p->groups == 1;
+    int64_t n = 0, steps = 0, length = whole ? r->c * p->kw : r->c, room = 0, deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
+    for (int64_t u = 0; u < p->kh; u++)
+        for (int64_t v = 0; v < (whole ? 1 : p->kw); v++)
+            for (int64_t at = 0; at < length;) {
+                if (room == 0) {
+                    r->step[steps++] = n;
+                    room = deep;
+                }
+                int64_t count = least(length - at, room);
+                if (count < length - at && room < deep && length <= deep) { /* a whole one goes to the next part */
+                    room = 0;
+                    continue;
+                }
+                r->piece[n++] = (lbi_last_piece){u * p->dh * r->pitch + v * p->dw * r->ld + at, count};
+                at += count;
+                room -= count;
+            }
+    r->step[steps] = n;
+    r->steps = steps;
+}
+
+/* A panel of weights, [k][cols], k = (u, v, c). */
+static void pack(const run *r, const float *w, int64_t number) {
+    enum { DEEP = 128 };
+    float some[DEEP * LBI_LAST_WIDE + SLACK];
+    int64_t group = number / r->panels, first = number % r->panels * r->k->cols, taps = r->p.kh * r->p.kw, cols = r->k->cols;
+    const float *from = w + (group * r->o + first) * r->deep;
+    float *to = r->weights + number * r->deep * cols;
+    for (int64_t k0 = 0; k0 < r->deep; k0 += DEEP) {
+        int64_t count = least(DEEP, r->deep - k0);
+        lbi_turn(some, (int)cols, from + k0, r->deep, (int)least(cols, r->o - first), count);
+        for (int64_t k = 0; k < count; k++) memcpy(to + ((k0 + k) % taps * r->c + (k0 + k) / taps) * cols, some + k * cols, (size_t)cols * sizeof *to);
+    }
+}
+
+static void pack_ends(const run *r, const lbi_gemm_end *end) {
+    int64_t wide = r->panels * r->k->cols;
+    for (int64_t g = 0; g < r->p.groups; g++)
+        for (int64_t i = 0; i < wide; i++) {
+            bool in = i < r->o;
+            r->scale[g * wide + i] = in && end->row_scale ? end->row_scale[g * r->o + i] : 1;
+            r->bias[g * wide + i] = in && end->row_bias ? end->row_bias[g * r->o + i] : 0;
+        }
+}
+
+/* ---- a block ---- */
+
+typedef struct block {
+    int64_t image, y, x, rows, cols, group, first, last; /* outputs from (y, x) on; panels first .. last - 1 */
+} block;
+
+static block block_of(const run *r, int64_t i) {
+    block b = {.first = i % r->parts * r->part};
+    i /= r->parts;
+    b.group = i % r->p.groups;
+    i /= r->p.groups;
+    b.x = i % r->across * r->cols;
+    i /= r->across;
+    b.y = i % r->down * r->rows;
+    b.image = i / r->down;
+    b.rows = least(r->rows, r->p.y - b.y);
+    b.cols = least(r->cols, r->p.x - b.x);
+    b.last = least(b.first + r->part, r->panels);
+    return b;
+}
+
+/* n pixels of a row of the picture, from `at` on. */
+static void bring_row(const run *r, const float *image, int64_t row, int64_t at, int64_t n, float *to) {
+    const lbi_conv *p = &r->p;
+    if (r->planes) lbi_turn(to, (int)p->c, image + row * p->w + at, p->h * p->w, (int)p->c, n);
+    else memcpy(to, image + (row * p->w + at) * p->c, (size_t)(n * p->c) * sizeof *to);
+}
+
+/* The part of the picture that the block sees. */
+static void bring(const run *r, const block *b, float *patch) {
+    const lbi_conv *p = &r->p;
+    const float *image = r->x + b->image * p->c * p->h * p->w;
+    int64_t left = b->x * p->sw - p->pl, wide = seen(b->cols, p->sw, p->kw, p->dw), from = most(left, 0), to = least(left + wide, p->w);
+    for (int64_t i = 0; i < seen(b->rows, p->sh, p->kh, p->dh); i++, patch += r->pitch) {
+        int64_t row = b->y * p->sh - p->pt + i;
+        bool none = row < 0 || row >= p->h || from >= to;
+        if (none) {
+            memset(patch, 0, (size_t)(wide * r->ld) * sizeof *patch);
+            continue;
+        }
+        memset(patch, 0, (size_t)((from - left) * r->ld) * sizeof *patch);
+        bring_row(r, image, row, from, to - from, patch + (from - left) * r->ld);
+        memset(patch + (to - left) * r->ld, 0, (size_t)((left + wide - to) * r->ld) * sizeof *patch);
+    }
+}
+
+/* One panel over all tiles of the block, for one part of its depth. x: the block's first patch. */
+static void pass(const run *r, const block *b, int64_t panel, int64_t step, const float *x, const float *w) {
+    const lbi_conv *p = &r->p;
+    int64_t channel = b->group * r->o + panel * r->k->cols, ends = (b->group * r->panels + panel) * r->k->cols;
+    int cols = (int)least(r->k->cols, r->o - panel * r->k->cols);
+    int64_t tiles = over(b->cols, r->k->rows), each = over(b->cols, tiles);
+    lbi_last_end e = {.more = step > 0, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .ld_add = p->o, .act = r->act};
+    const lbi_last_piece *piece = r->piece + r->step[step];
+    int64_t pieces = r->step[step + 1] - r->step[step];
+    for (int64_t i = 0; i < b->rows; i++)
+        for (int64_t j = 0; j < b->cols; j += each) {
+            int64_t at = (((b->image * p->y + b->y + i) * p->x) + b->x + j) * p->o + channel;
+            if (r->add) e.add = r->add + at;
+            r->k->tile(piece, pieces, x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, p->o, (int)least(each, b->cols - j), cols, &e);
+        }
+}
+
+static void one_block(const run *r, int64_t number, float *patch) {
+    const lbi_conv *p = &r->p;
+    block b = block_of(r, number);
+    const float *x = patch;
+    if (r->direct) x = r->x + ((b.image * p->h + b.y * p->sh) * p->w + b.x * p->sw) * p->c;
+    else bring(r, &b, patch);
+    x += b.group * r->c;
+    for (int64_t panel = b.first; panel < b.last; panel++) {
+        const float *w = r->weights + (b.group * r->panels + panel) * r->deep * r->k->cols;
+        for (int64_t s = 0; s < r->steps; s++) {
+            pass(r, &b, panel, s, x, w);
+            for (int64_t i = r->step[s]; i < r->step[s + 1]; i++) w += r->piece[i].count * r->k->cols;
+        }
+    }
+    if (r->after == LB_ACT_NONE) return;
+    int64_t first = b.group * r->o + b.first * r->k->cols, count = least(b.last * r->k->cols, r->o) - b.first * r->k->cols;
+    for (int64_t i = 0; i < b.rows * b.cols; i++) lbi_act_plane(r->after, r->y + ((b.image * p->y + b.y + i / b.cols) * p->x + b.x + i % b.cols) * p->o + first, count, 0);
+}
+
+/* Work memory: ends, weights, lists, then a patch for each thread. */
+static float *memory(run *r, int threads, float **patches) {
+    int64_t wide = r->p.groups * r->panels * r->k->cols, deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
+    int64_t pieces = r->p.kh * r->p.kw * (r->c * r->p.kw / deep + 3), lists = over((pieces * (int64_t)(sizeof(lbi_last_piece) + sizeof(int64_t))) / (int64_t)sizeof(float) + 2 * SLACK, SLACK) * SLACK;
+    r->patch = over(r->patch, SLACK) * SLACK;
+    float *work = lbi_work_take((size_t)(2 * wide + wide * r->deep + SLACK + lists + r->patch * threads) * sizeof *work);
+    if (!work) return NULL;
+    r->scale = work;
+    r->bias = r->scale + wide;
+    r->piece = (lbi_last_piece *)(void *)(r->bias + wide);
+    r->step = (int64_t *)(void *)(r->piece + pieces);
+    r->weights = r->bias + wide + lists;
+    *patches = r->weights + wide * r->deep + SLACK;
+    return work;
+}
+
+bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y) {
+    run r = {.k = lbi_last_kernel_now(), .p = *p, .x = x, .y = y, .add = end->add, .planes = planes, .images = images};
+    int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (!r.k || p->o < 1 || p->c < 1) return false;
+    if (images == 0) return true;
+    plan(&r, threads);
+    if (lbi_last_in_tile(end->act)) r.act = end->act;
+    else r.after = end->act;
+    float *patches = NULL, *work = memory(&r, threads, &patches);
+    if (!work) return false;
+    cut(&r);
+    pack_ends(&r, end);
+    int64_t panels = p->groups * r.panels, blocks = r.images * r.down * r.across * p->groups * r.parts;
+#pragma omp parallel num_threads(threads)
+    {
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < panels; i++) pack(&r, w, i);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < blocks; i++) one_block(&r, i, patches + r.patch * omp_get_thread_num());
+    }
+    lbi_work_give(work);
+    return true;
+}
+#endif

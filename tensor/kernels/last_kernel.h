@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What convolutions of pictures with channels last are made of, one set per instruction level: a tile of pixels x channels in registers, and a row
+ * of depthwise sums. A lane of a vector is a channel. Float only. Private to tensor/kernels. */
+#ifndef LB_TENSOR_KERNELS_LAST_KERNEL_H
+#define LB_TENSOR_KERNELS_LAST_KERNEL_H
+#include "tensor/ops.h"
+#ifndef LB_DOUBLE
+
+enum { LBI_LAST_WIDE = 32, LBI_LAST_TAPS = 64 }; /* most channels of a tile; most kernel elements of a depthwise row */
+
+/* Numbers of a patch that lie side by side: `count` from `at` on, counted from the patch's first. */
+typedef struct lbi_last_piece {
+    int64_t at, count;
+} lbi_last_piece;
+
+/* On the way out: y = act(scale (y + sums) + bias + add). All point at the tile's first channel. */
+typedef struct lbi_last_end {
+    bool more, done;           /* y holds the sums of earlier pieces; these are the last: scale and what follows apply */
+    const float *scale, *bias; /* whole vectors of them may be read */
+    const float *add;          /* pixels ld_add apart, or NULL */
+    int64_t ld_add;
+    lb_act act;                /* one that lbi_last_in_tile knows */
+} lbi_last_end;
+
+typedef struct lbi_last_kernel {
+    const char *name;
+    int lanes, rows, cols; /* of a vector; pixels and channels of a tile */
+    /* rows pixels, ld apart, x cols channels: y[i][j] = sum over the pieces of x[i ld + k] w[k][j]; w [all of k][cols of a tile]. Pixels of y lie ldy
+     * apart; channels from cols on are not touched. */
+    void (*tile)(const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *end);
+    /* to[i] = a vector of the count <= lanes channels at from + i ld, zeros behind them. */
+    void (*gather)(float *to, const float *from, int64_t ld, int64_t n, int count);
+    /* y[i][c] = act(bias[c] + sum over u, v of row[u][(i step + v apart) lanes + c] w[(u kernel_w + v) lanes + c]), c < count <= lanes, i < n. */
+    void (*depth)(const float *const *row, int64_t kh, int64_t kw, int64_t step, int64_t apart, const float *w, const float *bias, lb_act act, float *y, int64_t ldy, int64_t n, int count);
+} lbi_last_kernel;
+
+extern const lbi_last_kernel lbi_last_avx2, lbi_last_avx512;
+/** That of this CPU and LB_CPU; NULL = none. */
+const lbi_last_kernel *lbi_last_kernel_now(void);
+
+/** Activations that tiles and rows apply themselves. */
+static inline bool lbi_last_in_tile(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_HARDSWISH || act == LB_ACT_HARDSIGMOID; }
+
+#endif
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ops on pictures with channels last, as runs without gradient keep them, against the same ops on contiguous ones. */
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "check.h"
+#include "tensor/kernels/last.h"
+#include "tensor/last.h"
+#include "tensor/ops.h"
+
+enum { N = 2, C = 19, H = 9, W = 11 };
+typedef struct inputs {
+    lb_tensor *x, *y, *gate, *one, *w, *deep, *bias;
+} inputs;
+
+static lb_tensor *draw(lb_rng *r, int rank, const int64_t *shape) {
+    lb_tensor *x = NULL;
+    CHECK_OK(lb_tensor_new(&x, LB_REAL, rank, shape));
+    for (int64_t i = 0; x && i < lb_numel(x); i++) ((lb_real *)x->data)[i] = (lb_real)(2 * lb_rng_uniform(r) - 1);
+    return x;
+}
+
+/* A picture as a convolution leaves it: with channels last in a run without gradient. */
+static lb_tensor *made(lb_tape *t, const inputs *in, lb_tensor *x) { return lb_conv2d(t, x, in->w, in->bias, lb_conv_same(1, 1, 1), LB_ACT_NONE); }
+
+typedef lb_tensor *(*op)(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b);
+static lb_tensor *relu(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_relu(t, a); }
+static lb_tensor *hardswish(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_hardswish(t, a); }
+static lb_tensor *add(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_add(t, a, b); }
+static lb_tensor *add_other(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_add(t, in->x, b); }
+static lb_tensor *gated(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_mul(t, a, in->gate); }
+static lb_tensor *times_one(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_mul(t, in->one, a); }
+static lb_tensor *joined(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_concat(t, 2, (lb_tensor *[]){a, b}, 1); }
+static lb_tensor *stacked(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_concat(t, 2, (lb_tensor *[]){a, b}, 2); }
+static lb_tensor *joined_other(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_concat(t, 2, (lb_tensor *[]){a, in->x}, 1); }
+static lb_tensor *biggest(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_max_pool(t, a, (lb_window){.size = {3, 2}, .stride = {2, 1}, .before = {1, 1}, .after = {1, 0}}); }
+static lb_tensor *average(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_avg_pool(t, a, (lb_window){.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}, LB_AVG_INSIDE, 0); }
+static lb_tensor *cells(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_adaptive_avg_pool(t, a, (int64_t[]){2, 3}); }
+static lb_tensor *larger(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, 17, 15, LB_RESIZE_LINEAR, false); }
+static lb_tensor *wider(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, H, 23, LB_RESIZE_LINEAR, false); }
+static lb_tensor *higher(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, 5, W, LB_RESIZE_LINEAR, false); }
+static lb_tensor *nearest(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, 18, 22, LB_RESIZE_NEAREST, false); }
+static lb_tensor *mean(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_mean_over(t, a, LB_AXES(2, 3), true); }
+static lb_tensor *sliced(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_add(t, lb_slice(t, a, 1, 3, 9, 1), lb_slice(t, b, 1, 0, 6, 1)); }
+static lb_tensor *rows(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_softmax(t, lb_reshape(t, a, 2, (int64_t[]){N, C * H * W}), -1); }
+static lb_tensor *depthwise(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_conv2d_scaled(t, a, in->deep, in->bias, in->bias, b, lb_conv_same(1, 1, C), LB_ACT_RELU6); }
+static lb_tensor *added(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_conv2d_scaled(t, a, in->w, NULL, in->bias, in->x, lb_conv_same(1, 1, 1), LB_ACT_SILU); }
+
+static const struct {
+    const char *name;
+    op run;
+    bool last; /* the result too */
+} ops[] = {{"relu", relu, true}, {"hardswish", hardswish, true}, {"add", add, true}, {"add of another order", add_other, false}, {"gate", gated, true}, {"one number", times_one, true}, {"concat of channels", joined, true},
+           {"concat of rows", stacked, true}, {"concat of another order", joined_other, false}, {"max pool", biggest, true}, {"average pool", average, true}, {"adaptive pool", cells, true}, {"linear", larger, true},
+           {"linear, wider", wider, true}, {"linear, lower", higher, true}, {"nearest", nearest, true}, {"mean", mean, false}, {"slices", sliced, false}, {"rows", rows, false}, {"depthwise, all ends", depthwise, true},
+           {"convolution with an addition of another order", added, true}};
+
+static void one(lb_tape *t, const inputs *in, size_t k) {
+    lb_tensor *got[2];
+    for (int plain = 0; plain < 2; plain++) {
+        lb_tape_set_mode(t, plain ? LB_TAPE_GRAD : LB_TAPE_NO_GRAD);
+        lb_tensor *a = made(t, in, in->x), *b = made(t, in, in->y);
+        CHECK_INT(lbi_is_last(a), !plain && lbi_last_can());
+        got[plain] = ops[k].run(t, in, a, b);
+        if (!plain && ops[k].last) CHECK_INT(lbi_is_last(got[0]), lbi_last_can());
+        if (!plain) got[0] = lb_contiguous(t, got[0]);
+    }
+    if (!CHECK_OK(lb_tape_status(t)) || !CHECK(lb_same_shape(got[0], got[1]))) return;
+    /* Sums of 171 products of numbers below 1 in another order: some epsilons of 171. */
+    CHECK_FLOATS(got[0]->data, got[1]->data, lb_numel(got[1]), 2e-5, 2e-5);
+}
+
+static void all_ops(void) {
+    lb_rng r = lb_rng_of(11, 0, "last");
+    int64_t picture[] = {N, C, H, W}, gate[] = {N, C, 1, 1}, w[] = {C, C, 3, 3}, deep[] = {C, 1, 3, 3}, channels = C;
+    inputs in = {draw(&r, 4, picture), draw(&r, 4, picture), draw(&r, 4, gate), draw(&r, 0, NULL), draw(&r, 4, w), draw(&r, 4, deep), draw(&r, 1, &channels)};
+    lb_tape *t = NULL;
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    for (size_t k = 0; k < LB_COUNT(ops); k++) {
+        check_begin("%s", ops[k].name);
+        one(t, &in, k);
+        lb_tape_reset(t);
+        check_end();
+    }
+    lb_tape_free(t);
+    lb_tensor *const all[] = {in.x, in.y, in.gate, in.one, in.w, in.deep, in.bias};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_tensor_free(all[i]);
+}
+
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "last", (check_test[]){{"ops", all_ops}, {0}});
+}
