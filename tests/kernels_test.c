@@ -204,9 +204,9 @@ static void with_channels_last(const lbi_conv *p, int64_t images, const float *x
         y[out] = 0.25f; /* is not written */
         if (!lbi_last_conv(p, images, planes ? x : turned, planes, w, &e, y)) CHECK(lbi_cpu() < LBI_CPU_AVX2);
         else same(y, wanted, images * n, p->o, p->o, bound);
-        if (each && lbi_last_depth(p, images, planes ? x : turned, planes, w, &e, y)) same(y, wanted, images * n, p->o, p->o, bound);
         CHECK_NEAR((double)y[out], 0.25, 0);
     }
+    if (each && lbi_last_depth(p, images, turned, w, &e, y)) same(y, wanted, images * n, p->o, p->o, bound);
     double k = (double)(p->c * p->kh * p->kw); /* off by as much as lbi_winograd: below */
     if (lbi_winograd_can(p) && images > 0 && CHECK(lbi_last_winograd(p, images, turned, w, &e, y))) same(y, wanted, images * n, p->o, p->o, 30 * (double)FLT_EPSILON * (sqrt(k) + 2));
     CHECK_NEAR((double)y[out], 0.25, 0);

@@ -9,6 +9,8 @@
 #include "tensor/kernels/conv.h"
 #ifndef LB_DOUBLE
 
+enum { LBI_LAST_DEEP = 64 }; /* most rows of a depthwise kernel */
+
 /** Has this CPU kernels for it? */
 bool lbi_last_can(void);
 /** y = act(scale (w * x) + end->row_bias + end->add), any groups; end->add is like y. w as ever, [O,C/groups,kh,kw]. Each number is summed in one
@@ -16,8 +18,8 @@ bool lbi_last_can(void);
 bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y);
 /** The same by Winograd's way, for what lbi_winograd_can says; x with channels last. */
 bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
-/** The same for groups = C = O. */
-bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y);
+/** The same for groups = C = O; x with channels last. */
+bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
 
 #endif
 #endif

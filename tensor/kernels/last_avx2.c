@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AVX2: a tile of 6 pixels x 16 channels. 12 of 16 registers are sums; a step of k costs 12 multiply-adds (6 cycles on two ports) and 8
  * loads (4 cycles). */
-#include "tensor/kernels/conv_pad.h"
 #include "tensor/kernels/last_kernel.h"
 #if defined(__x86_64__) && !defined(LB_DOUBLE)
 #include <immintrin.h>
@@ -12,6 +11,9 @@ enum { LANES = 8, ROWS = 6 };
 #define INLINE static inline __attribute__((always_inline))
 INLINE vec larger(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
 INLINE vec smaller(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
+INLINE __m256i lanes_below(int count) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+INLINE vec load_first(const float *p, int count) { return (vec)_mm256_maskload_ps(p, lanes_below(count)); }
+INLINE void store_first(float *p, vec v, int count) { _mm256_maskstore_ps(p, lanes_below(count), (__m256)v); }
 #include "tensor/kernels/last_tile.h"
 
 INLINE void tile_rows(const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *e) {
@@ -30,5 +32,5 @@ static void tile(const lbi_last_piece *piece, int64_t pieces, const float *x, in
     else tile_rows(1, piece, pieces, x, ld, w, y, ldy, rows, cols, e);
 }
 
-const lbi_last_kernel lbi_last_avx2 = {.name = "avx2", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .gather = gather, .depth = depth};
+const lbi_last_kernel lbi_last_avx2 = {.name = "avx2", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .depth = depth};
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* AVX-512: a tile of 14 pixels x 32 channels. 28 of 32 registers are sums; a step of k costs 28 multiply-adds (14 cycles on two ports) and 16
  * loads (8 cycles). */
-#include "tensor/kernels/conv_pad.h"
 #include "tensor/kernels/last_kernel.h"
 #if defined(__x86_64__) && !defined(LB_DOUBLE)
 #include <immintrin.h>
@@ -12,6 +11,8 @@ enum { LANES = 16, ROWS = 14 };
 #define INLINE static inline __attribute__((always_inline))
 INLINE vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE vec smaller(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+INLINE vec load_first(const float *p, int count) { return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p); }
+INLINE void store_first(float *p, vec v, int count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v); }
 #include "tensor/kernels/last_tile.h"
 
 INLINE void tile_rows(const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *e) {
@@ -38,5 +39,5 @@ static void tile(const lbi_last_piece *piece, int64_t pieces, const float *x, in
     else tile_rows(1, piece, pieces, x, ld, w, y, ldy, rows, cols, e);
 }
 
-const lbi_last_kernel lbi_last_avx512 = {.name = "avx512", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .gather = gather, .depth = depth};
+const lbi_last_kernel lbi_last_avx512 = {.name = "avx512", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .depth = depth};
 #endif

@@ -1,28 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A block is a band of output rows; for each vector of channels its input rows pass through a ring of as many as the kernel is high, padded and with
- * nothing between the pixels, so that it stays in L1. */
+/* A block is a band of output rows. It is done in strips of a few pixels from top to bottom, all channels of a pixel at a time: memory is read and
+ * written in runs, and a strip's rows are still near when the next output row wants them. Nothing is copied or padded: where a border is in reach,
+ * kernel elements beyond it are left out. */
 #include <omp.h>
 #include <string.h>
 #include "tensor/kernels/act.h"
-#include "tensor/kernels/conv_pad.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/last_kernel.h"
-#include "tensor/kernels/turn.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
-enum { NEAR = 256 * 1024, SHARES = 4, SLACK = 16, HIGH = 64 }; /* bytes of a band's input; bands for each thread; most rows of a kernel */
+enum { NEAR = 256 * 1024, SHARES = 4 }; /* bytes of a band's input; bands for each thread */
 
 typedef struct run {
     const lbi_last_kernel *k;
     const lbi_conv *p;
     const float *x, *add;
     float *y;
-    bool planes;
-    lb_act act, after;
-    int64_t images, rows, down, groups; /* rows of a band, bands of an image, vectors of channels */
-    int64_t taps, ring, wide;           /* rows of the ring, numbers of a row */
-    float *weights, *bias;              /* [groups][taps][lanes], [groups][lanes] */
+    lb_act after;
+    int64_t images, rows, down; /* rows of a band, bands of an image */
+    int64_t low, high;          /* output columns that see no border: low .. high - 1 */
+    lbi_last_strip strip;
 } run;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -31,82 +29,67 @@ static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 static void plan(run *r, int threads) {
     const lbi_conv *p = r->p;
-    int64_t lanes = r->k->lanes, pixels = (p->x - 1) * p->sw + (p->kw - 1) * p->dw + 1;
-    r->taps = p->kh * p->kw;
-    r->groups = over(p->c, lanes);
-    r->ring = (p->kh - 1) * p->dh + 1;
-    r->wide = pixels * lanes + SLACK;
+    int64_t reach = (p->kw - 1) * p->dw;
+    r->low = least(p->x, over(p->pl, p->sw));
+    r->high = p->w - 1 - reach + p->pl < 0 ? 0 : (p->w - 1 - reach + p->pl) / p->sw + 1;
+    r->high = most(r->low, least(r->high, p->x));
     r->down = over(p->y * p->sh * p->w * p->c * (int64_t)sizeof(float), NEAR);
     r->down = least(p->y, most(r->down, over((int64_t)threads * SHARES, r->images)));
     r->rows = over(p->y, r->down);
     r->down = over(p->y, r->rows);
+    r->strip = (lbi_last_strip){.kh = p->kh, .kw = p->kw, .step = p->sw, .apart = p->dw, .channels = p->c, .ld = p->c};
 }
 
 /* Kernels times their scale, turned. */
-static void pack(const run *r, const float *w, const lbi_gemm_end *end) {
-    int64_t lanes = r->k->lanes;
-    for (int64_t c = 0; c < r->groups * lanes; c++) {
+static void pack(const run *r, const float *w, const lbi_gemm_end *end, float *weights, float *bias) {
+    int64_t lanes = r->k->lanes, taps = r->p->kh * r->p->kw;
+    for (int64_t c = 0; c < over(r->p->c, lanes) * lanes; c++) {
         bool in = c < r->p->c;
         float scale = in && end->row_scale ? end->row_scale[c] : 1;
-        r->bias[c] = in && end->row_bias ? end->row_bias[c] : 0;
-        for (int64_t t = 0; t < r->taps; t++) r->weights[(c / lanes * r->taps + t) * lanes + c % lanes] = in ? w[c * r->taps + t] * scale : 0;
+        bias[c] = in && end->row_bias ? end->row_bias[c] : 0;
+        for (int64_t t = 0; t < taps; t++) weights[(c / lanes * taps + t) * lanes + c % lanes] = in ? w[c * taps + t] * scale : 0;
     }
 }
 
-/* Row `row` of the picture as vectors, zeros outside. */
-static void bring(const run *r, int64_t image, int64_t first, int count, int64_t row, float *to) {
+/* Output pixels x .. x + n - 1 of row y. */
+static void pixels(const run *r, int64_t image, int64_t y, int64_t x, int64_t n) {
     const lbi_conv *p = r->p;
-    int64_t lanes = r->k->lanes, pixels = (r->wide - SLACK) / lanes, n = least(p->w, pixels - p->pl);
-    if (row < 0 || row >= p->h || n <= 0) {
-        memset(to, 0, (size_t)(pixels * lanes) * sizeof *to);
-        return;
-    }
-    memset(to, 0, (size_t)(p->pl * lanes) * sizeof *to);
-    to += p->pl * lanes;
-    if (r->planes) lbi_turn(to, (int)lanes, r->x + ((image * p->c + first) * p->h + row) * p->w, p->h * p->w, count, n);
-    else r->k->gather(to, r->x + ((image * p->h + row) * p->w) * p->c + first, p->c, n, count);
-    memset(to + n * lanes, 0, (size_t)((pixels - p->pl - n) * lanes) * sizeof *to);
+    const float *row[LBI_LAST_DEEP];
+    lbi_last_strip s = r->strip;
+    int64_t top = y * p->sh - p->pt, left = x * p->sw - p->pl, v0 = left < 0 ? over(-left, p->dw) : 0, v1 = least(p->kw, left >= p->w ? 0 : over(p->w - left, p->dw));
+    s.first = top < 0 ? over(-top, p->dh) : 0;
+    s.last = least(p->kh, top >= p->h ? 0 : over(p->h - top, p->dh));
+    for (int64_t u = s.first; u < s.last; u++) row[u] = r->x + ((image * p->h + top + u * p->dh) * p->w + left) * p->c;
+    r->k->depth(&s, row, v0, v1, n, r->y + ((image * p->y + y) * p->x + x) * p->c);
 }
 
-/* Output rows y .. y + rows - 1 of a vector of channels. */
-static void band(const run *r, int64_t image, int64_t y, int64_t rows, int64_t group, float *ring) {
-    const lbi_conv *p = r->p;
-    int64_t lanes = r->k->lanes, first = group * lanes, top = y * p->sh - p->pt, have = top;
-    int count = (int)least(lanes, p->c - first);
-    const float *row[HIGH];
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t from = top + i * p->sh;
-        for (have = most(have, from); have < from + r->ring; have++) bring(r, image, first, count, have, ring + (have - top) % r->ring * r->wide);
-        for (int64_t u = 0; u < p->kh; u++) row[u] = ring + (from - top + u * p->dh) % r->ring * r->wide;
-        r->k->depth(row, p->kh, p->kw, p->sw, p->dw, r->weights + group * r->taps * lanes, r->bias + first, r->act, r->y + ((image * p->y + y + i) * p->x) * p->c + first, p->c, p->x, count);
-    }
-}
-
-static void one_block(const run *r, int64_t number, float *ring) {
+static void one_block(const run *r, int64_t number) {
     const lbi_conv *p = r->p;
     int64_t image = number / r->down, y = number % r->down * r->rows, rows = least(r->rows, p->y - y), at = (image * p->y + y) * p->x * p->c, n = rows * p->x * p->c;
-    for (int64_t g = 0; g < r->groups; g++) band(r, image, y, rows, g, ring);
+    for (int64_t x = 0, step; x < p->x; x += step) {
+        step = x < r->low || x >= r->high ? 1 : least(LBI_LAST_STRIP, r->high - x);
+        for (int64_t i = 0; i < rows; i++) pixels(r, image, y + i, x, step);
+    }
     if (r->add) lbi_add_row(r->y + at, r->add + at, n);
     if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, r->y + at, n, 0);
 }
 
-bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y) {
-    run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .y = y, .add = end->add, .planes = planes, .images = images};
+bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
+    run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .y = y, .add = end->add, .images = images};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
-    if (!r.k || p->kh > HIGH) return false;
+    if (!r.k || p->kh > LBI_LAST_DEEP) return false;
     if (images == 0 || p->c == 0) return true;
     plan(&r, threads);
-    if (!end->add && lbi_last_in_tile(end->act)) r.act = end->act;
+    if (!end->add && lbi_last_in_tile(end->act)) r.strip.act = end->act;
     else r.after = end->act;
-    int64_t lanes = r.k->lanes, each = r.ring * r.wide;
-    float *work = lbi_work_take((size_t)(r.groups * lanes * (r.taps + 1) + each * threads) * sizeof *work);
+    int64_t wide = over(p->c, r.k->lanes) * r.k->lanes;
+    float *work = lbi_work_take((size_t)(wide * (p->kh * p->kw + 1)) * sizeof *work);
     if (!work) return false;
-    r.bias = work;
-    r.weights = work + r.groups * lanes;
-    float *rings = r.weights + r.groups * lanes * r.taps;
-    pack(&r, w, end);
+    pack(&r, w, end, work + wide, work);
+    r.strip.bias = work;
+    r.strip.w = work + wide;
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int64_t i = 0; i < images * r.down; i++) one_block(&r, i, rings + each * omp_get_thread_num());
+    for (int64_t i = 0; i < images * r.down; i++) one_block(&r, i);
     lbi_work_give(work);
     return true;
 }

@@ -3,10 +3,10 @@
  * of depthwise sums. A lane of a vector is a channel. Float only. Private to tensor/kernels. */
 #ifndef LB_TENSOR_KERNELS_LAST_KERNEL_H
 #define LB_TENSOR_KERNELS_LAST_KERNEL_H
-#include "tensor/ops.h"
+#include "tensor/kernels/last.h"
 #ifndef LB_DOUBLE
 
-enum { LBI_LAST_WIDE = 32, LBI_LAST_TAPS = 64 }; /* most channels of a tile; most kernel elements of a depthwise row */
+enum { LBI_LAST_WIDE = 32, LBI_LAST_STRIP = 6 }; /* most channels of a tile; pixels of a strip */
 
 /* Numbers of a patch that lie side by side: `count` from `at` on, counted from the patch's first. */
 typedef struct lbi_last_piece {
@@ -22,16 +22,23 @@ typedef struct lbi_last_end {
     lb_act act;                /* one that lbi_last_in_tile knows */
 } lbi_last_end;
 
+/* What is the same for a row of a depthwise convolution. */
+typedef struct lbi_last_strip {
+    int64_t kh, kw, step, apart, channels, ld; /* numbers between pixels of x; y has none */
+    int64_t first, last;                       /* kernel rows that reach the picture */
+    const float *w, *bias;                     /* [vectors of channels][kh kw][lanes], [vectors of channels][lanes] */
+    lb_act act;
+} lbi_last_strip;
+
 typedef struct lbi_last_kernel {
     const char *name;
     int lanes, rows, cols; /* of a vector; pixels and channels of a tile */
     /* rows pixels, ld apart, x cols channels: y[i][j] = sum over the pieces of x[i ld + k] w[k][j]; w [all of k][cols of a tile]. Pixels of y lie ldy
      * apart; channels from cols on are not touched. */
     void (*tile)(const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *end);
-    /* to[i] = a vector of the count <= lanes channels at from + i ld, zeros behind them. */
-    void (*gather)(float *to, const float *from, int64_t ld, int64_t n, int count);
-    /* y[i][c] = act(bias[c] + sum over u, v of row[u][(i step + v apart) lanes + c] w[(u kernel_w + v) lanes + c]), c < count <= lanes, i < n. */
-    void (*depth)(const float *const *row, int64_t kh, int64_t kw, int64_t step, int64_t apart, const float *w, const float *bias, lb_act act, float *y, int64_t ldy, int64_t n, int count);
+    /* n <= LBI_LAST_STRIP pixels of a depthwise row: y[i][c] = act(bias[c] + sum over u in first .. last - 1, v in left .. right - 1 of
+     * row[u][(i step + v apart) ld + c] w[u][v][c]); kernel elements beyond see zeros. */
+    void (*depth)(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n, float *y);
 } lbi_last_kernel;
 
 extern const lbi_last_kernel lbi_last_avx2, lbi_last_avx512;

@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of last_kernel.h in terms of `vec` (LANES floats on no boundary), LANES and ROWS, and larger() and smaller() of two (the
- * second where either is NaN), which the file of a level sets before it includes this. Two vectors of channels and ROWS pixels are the sums of a tile; an element of x is read once, by all lanes, for both.
+/* The kernels of last_kernel.h in terms of `vec` (LANES floats on no boundary), LANES and ROWS, larger() and smaller() of two (the second where
+ * either is NaN), load_first() and store_first() of count < LANES numbers, which the file of a level sets before it includes this. Two vectors of channels and ROWS pixels are the sums of a tile; an element of x is read once, by all lanes, for both.
  * Constant arguments make the loops unroll, so that sums stay in registers. */
-#include "tensor/kernels/conv_pad.h"
 #include "tensor/kernels/last_kernel.h"
 
-enum { COLS = 2 * LANES };
+enum { COLS = 2 * LANES, STRIP = LBI_LAST_STRIP };
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE vec all(float x) { return x - (vec){0}; }
 
-INLINE vec load_some(const float *p, int count) {
-    float some[LANES] = {0};
-    if (count >= LANES) return load(p);
-    lbi_copy_row(some, p, count);
-    return load(some);
-}
+INLINE vec load_some(const float *p, int count) { return count >= LANES ? load(p) : load_first(p, count); }
 
 INLINE void store_some(float *p, vec v, int count) {
     if (count >= LANES) *(vec *)p = v;
-    else lbi_copy_row(p, (const float *)&v, count);
+    else store_first(p, v, count);
 }
 
 INLINE vec activate(lb_act act, vec x) {
@@ -71,49 +65,72 @@ INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *pie
 
 /* ---- depthwise ---- */
 
-static void gather(float *to, const float *from, int64_t ld, int64_t n, int count) {
-    if (count >= LANES)
-        for (int64_t i = 0; i < n; i++) *(vec *)(to + i * LANES) = load(from + i * ld);
-    else
-        for (int64_t i = 0; i < n; i++) *(vec *)(to + i * LANES) = load_some(from + i * ld, count);
-}
-
-/* Step 1: the pixel that comes next goes into the sums of all outputs that it reaches, so it is loaded once. */
-INLINE void depth_slide(const int K, const float *const *row, const float *w, vec start, lb_act act, float *y, int64_t ldy, int64_t n, int count) {
-    vec sum[5], k[25];
-#pragma GCC unroll 25
-    for (int i = 0; i < K * K; i++) k[i] = load(w + i * LANES);
+/* n neighbouring pixels: what several of them see is loaded once. */
+INLINE void strip_of(const int n, const int K, const int step, const bool whole, const lbi_last_strip *s, const float *const *row, int64_t c, float *y) {
+    int count = whole ? LANES : (int)(s->channels - c);
+    const float *w = s->w + c * K * K + s->first * K * LANES;
+    vec sum[STRIP], start = load(s->bias + c);
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) sum[i] = start;
+    for (int64_t u = s->first; u < s->last; u++, w += K * LANES) {
+        const float *x = row[u] + c;
+        vec k[5];
 #pragma GCC unroll 5
-    for (int i = 0; i < K; i++) sum[i] = start;
-    for (int64_t x = 0; x < n + K - 1; x++) {
-#pragma GCC unroll 5
-        for (int u = 0; u < K; u++) {
-            vec a = load(row[u] + x * LANES);
-#pragma GCC unroll 5
-            for (int i = 0; i < K; i++) sum[i] += a * k[u * K + K - 1 - i];
+        for (int v = 0; v < K; v++) k[v] = load(w + v * LANES);
+#pragma GCC unroll 24
+        for (int j = 0; j < (n - 1) * step + K; j++, x += s->ld) {
+            vec a = load_some(x, count);
+#pragma GCC unroll 8
+            for (int i = 0; i < n; i++)
+                if (j - i * step >= 0 && j - i * step < K) sum[i] += a * k[j - i * step];
         }
-        if (x >= K - 1) store_some(y + (x - K + 1) * ldy, activate(act, sum[0]), count);
-#pragma GCC unroll 5
-        for (int i = 0; i + 1 < K; i++) sum[i] = sum[i + 1];
-        sum[K - 1] = start;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) store_some(y + i * s->channels + c, activate(s->act, sum[i]), count);
+}
+
+INLINE void strip(const int n, const int K, const int step, const lbi_last_strip *s, const float *const *row, float *y) {
+    int64_t c = 0;
+    for (; c + LANES <= s->channels; c += LANES) strip_of(n, K, step, true, s, row, c, y);
+    if (c < s->channels) strip_of(n, K, step, false, s, row, c, y);
+}
+
+/* One pixel of any kernel, with the columns left .. right - 1 of it. */
+static void one_pixel(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, float *y) {
+    for (int64_t c = 0; c < s->channels; c += LANES) {
+        int count = (int)(s->channels - c);
+        vec sum = load(s->bias + c);
+        for (int64_t u = s->first; u < s->last; u++)
+            for (int64_t v = left; v < right; v++) sum += load_some(row[u] + v * s->apart * s->ld + c, count) * load(s->w + (c / LANES * s->kh * s->kw + u * s->kw + v) * LANES);
+        store_some(y + c, activate(s->act, sum), count);
     }
 }
 
-INLINE void depth_plain(int64_t kh, int64_t kw, const float *const *row, int64_t step, int64_t apart, const float *w, vec start, lb_act act, float *y, int64_t ldy, int64_t n, int count) {
-    for (int64_t x = 0; x < n; x++) {
-        vec sum = start;
-        for (int64_t u = 0; u < kh; u++)
-            for (int64_t v = 0; v < kw; v++) sum += load(row[u] + (x * step + v * apart) * LANES) * load(w + (u * kw + v) * LANES);
-        store_some(y + x * ldy, activate(act, sum), count);
+INLINE void strips(const int K, const int step, const lbi_last_strip *s, const float *const *row, int64_t n, float *y) {
+    if (n == STRIP) {
+        strip(STRIP, K, step, s, row, y);
+        return;
+    }
+    const float *at[LBI_LAST_DEEP];
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t u = s->first; u < s->last; u++) at[u] = row[u] + i * step * s->ld;
+        if (n - i >= 3) {
+            strip(3, K, step, s, at, y + i * s->channels);
+            i += 2;
+        } else strip(1, K, step, s, at, y + i * s->channels);
     }
 }
 
-static void depth(const float *const *row, int64_t kh, int64_t kw, int64_t step, int64_t apart, const float *w, const float *bias, lb_act act, float *y, int64_t ldy, int64_t n, int count) {
-    vec start = load(bias);
-    bool square = kh == kw && apart == 1;
-    if (square && kw == 3 && step == 1) depth_slide(3, row, w, start, act, y, ldy, n, count);
-    else if (square && kw == 5 && step == 1) depth_slide(5, row, w, start, act, y, ldy, n, count);
-    else if (square && kw == 3) depth_plain(3, 3, row, step, 1, w, start, act, y, ldy, n, count);
-    else if (square && kw == 5) depth_plain(5, 5, row, step, 1, w, start, act, y, ldy, n, count);
-    else depth_plain(kh, kw, row, step, apart, w, start, act, y, ldy, n, count);
+static void depth(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n, float *y) {
+    bool square = s->kh == s->kw && s->apart == 1 && left == 0 && right == s->kw;
+    if (square && s->kw == 3 && s->step == 1) strips(3, 1, s, row, n, y);
+    else if (square && s->kw == 3 && s->step == 2) strips(3, 2, s, row, n, y);
+    else if (square && s->kw == 5 && s->step == 1) strips(5, 1, s, row, n, y);
+    else if (square && s->kw == 5 && s->step == 2) strips(5, 2, s, row, n, y);
+    else
+        for (int64_t i = 0; i < n; i++) {
+            const float *at[LBI_LAST_DEEP];
+            for (int64_t u = s->first; u < s->last; u++) at[u] = row[u] + i * s->step * s->ld;
+            one_pixel(s, at, left, right, y + i * s->channels);
+        }
 }

@@ -83,7 +83,7 @@ static void end_image(const lb_call *c, const lbi_conv *p, int64_t image) {
 static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);
-    return lbi_last_can() && !p.exact && !lb_tape_bf16(c->tape) && (depthwise(&p) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
+    return lbi_last_can() && !p.exact && !lb_tape_bf16(c->tape) && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
 #else
     (void)c;
     return false;
@@ -91,21 +91,28 @@ static bool last(const lb_call *c) {
 }
 
 #ifndef LB_DOUBLE
-/* As lbi_last_conv; what is to be added is brought to the same order first. */
-static bool forward_last(lb_call *c, const lbi_conv *p) {
-    lb_tensor *add = c->in[4], turned;
-    if (add && !lbi_is_last(add)) {
-        lb_tensor from = lbi_pixels_of(add);
-        turned = from;
-        turned.data = lb_scratch(c, (size_t)lb_numel(add) * sizeof(lb_real));
-        if (!turned.data) return true;
-        lbi_gather_strided(turned.data, &from);
-        add = &turned;
-    }
-    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add ? lb_r(add) : NULL, .act = ((const options *)c->params)->act};
-    bool planes = !lbi_is_last(c->in[0]) && p->h * p->w > 1 && p->c > 1;
-    if (!planes && lbi_winograd_worth(p, c->in[0]->shape[0])) return lbi_last_winograd(p, c->in[0]->shape[0], lb_r(c->in[0]), lb_r(c->in[1]), &end, lb_r(c->out[0]));
-    return (depthwise(p) ? lbi_last_depth : lbi_last_conv)(p, c->in[0]->shape[0], lb_r(c->in[0]), planes, lb_r(c->in[1]), &end, lb_r(c->out[0]));
+/* A picture's numbers with channels last: its own, or a copy; NULL without memory (the tape has failed). */
+static const lb_real *channels_last(lb_call *c, const lb_tensor *x) {
+    bool lies = lbi_is_last(x) || x->shape[1] == 1 || x->shape[2] * x->shape[3] == 1;
+    lb_real *copy = lies ? NULL : lb_scratch(c, (size_t)lb_numel(x) * sizeof *copy);
+    lb_tensor from = lbi_pixels_of(x);
+    if (copy) lbi_gather_strided(copy, &from);
+    return lies ? lb_r(x) : copy;
+}
+
+static void forward_last(lb_call *c, const lbi_conv *p) {
+    const options *o = c->params;
+    const lb_tensor *x = c->in[0];
+    int64_t images = x->shape[0];
+    const lb_real *add = c->in[4] ? channels_last(c, c->in[4]) : NULL, *w = lb_r(c->in[1]), *pixels = lb_r(x);
+    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .act = o->act};
+    bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
+    if (each) pixels = channels_last(c, x);
+    if (!lb_tape_ok(c->tape)) return;
+    if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
+    else if (!planes && lbi_winograd_worth(p, images)) done = lbi_last_winograd(p, images, pixels, w, &end, lb_r(c->out[0]));
+    else done = lbi_last_conv(p, images, pixels, planes, w, &end, lb_r(c->out[0]));
+    if (!done) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for its kernels");
 }
 #endif
 
@@ -113,7 +120,7 @@ static void forward(lb_call *c) {
     lbi_conv p = plan_of(c);
 #ifndef LB_DOUBLE
     if (c->last) {
-        if (!forward_last(c, &p)) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for its kernels");
+        forward_last(c, &p);
         return;
     }
 #endif
