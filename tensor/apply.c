@@ -323,8 +323,10 @@ void *lb_scratch(lb_call *c, size_t bytes) {
     return lbi_storage_data(s);
 }
 
-void lbi_scratch_free(lb_tape *t) {
-    while (t->scratch) {
+void lbi_scratch_free(lb_tape *t) { lbi_scratch_back(t, NULL); }
+
+void lbi_scratch_back(lb_tape *t, const lb_storage *to) {
+    while (t->scratch != to) {
         lb_storage *s = t->scratch;
         memcpy(&t->scratch, (char *)lbi_storage_data(s) + s->bytes - sizeof(lb_storage *), sizeof t->scratch);
         lbi_pool_give(&t->pool, s);

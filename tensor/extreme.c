@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/extreme.h"
+#include <string.h>
 #include "tensor/ops/elementwise.h"
 
 enum { LANES = 32, COLUMNS = 64 }; /* fewer lanes are taken apart by the compiler before it makes vectors of them */
@@ -7,6 +8,7 @@ enum { LANES = 32, COLUMNS = 64 }; /* fewer lanes are taken apart by the compile
 typedef struct job {
     const lb_real *x;
     lbi_axes a;
+    lbi_pieces in;
     lb_real *value;
     int64_t *index;
     bool smallest;
@@ -74,6 +76,10 @@ LBI_INLINE void items(const job *j, int64_t first, int64_t last, bool smallest) 
     int64_t blocks = (j->a.inner + COLUMNS - 1) / COLUMNS;
     for (int64_t i = first; i < last; i++) {
         int64_t o = i / blocks, at = i % blocks * COLUMNS;
+        if (j->in.runs > 0) { /* value: of each run */
+            j->value[i] = best_of_line(lbi_piece_of(&j->in, i / j->in.runs, i % j->in.runs), j->in.length, smallest);
+            continue;
+        }
         if (j->a.inner > 1) {
             columns(j, o, at, j->a.inner - at < COLUMNS ? j->a.inner - at : COLUMNS, smallest);
             continue;
@@ -91,14 +97,25 @@ LBI_LEVELS static void run(const void *ctx, int64_t first, int64_t last) {
     else items(j, first, last, false);
 }
 
-void lbi_extreme(const lb_call *c, bool smallest, lb_tensor *value, lb_tensor *index) {
-    job j = {lb_r(c->in[0]), lbi_over_axes(c), value ? lb_r(value) : NULL, index ? lb_i(index) : NULL, smallest};
+static int64_t blocks_of(lbi_axes a) { return (a.inner + COLUMNS - 1) / COLUMNS; }
+
+void lbi_extreme(lb_call *c, bool smallest, lb_tensor *value, lb_tensor *index) {
+    job j = {.a = lbi_over_axes(c), .value = value ? lb_r(value) : NULL, .index = index ? lb_i(index) : NULL, .smallest = smallest};
     if (j.a.n > INT32_MAX && j.a.inner > 1) {
         lb_tape_fail(c->tape, LB_E_LIMIT, "more than %d rows to choose from", INT32_MAX);
         return;
     }
-    int64_t blocks = (j.a.inner + COLUMNS - 1) / COLUMNS;
-    lbi_split(j.a.outer * blocks, j.a.n * (j.a.inner < COLUMNS ? j.a.inner : COLUMNS), run, &j);
+    if (!lbi_pieces_of(c, &j.in)) return;
+    j.x = j.in.x;
+    if (j.in.runs == 0) {
+        lbi_split(j.a.outer * blocks_of(j.a), j.a.n * (j.a.inner < COLUMNS ? j.a.inner : COLUMNS), run, &j);
+        return;
+    }
+    job joined = {.a = {0, j.a.outer, j.in.runs, 1}, .value = j.value, .smallest = smallest};
+    joined.x = j.value = lb_scratch(c, (size_t)(j.a.outer * j.in.runs) * sizeof *j.value);
+    if (!j.value) return;
+    lbi_split(j.a.outer * j.in.runs, j.in.length, run, &j);
+    lbi_split(joined.a.outer, joined.a.n, run, &joined);
 }
 
 void lbi_max_forward(lb_call *c) {
@@ -109,13 +126,19 @@ void lbi_min_forward(lb_call *c) {
     lbi_extreme(c, true, c->out[0], c->out[1]);
 }
 
+static void back_lines(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    lbi_axes a = lbi_over_axes(c);
+    for (int64_t o = first; o < last; o++) {
+        lb_real *gx = lb_r(c->gin[0]) + o * a.n * a.inner;
+        if (c->fresh[0]) memset(gx, 0, (size_t)(a.n * a.inner) * sizeof *gx);
+        for (int64_t i = 0; i < a.inner; i++) gx[lb_i(c->out[1])[o * a.inner + i] * a.inner + i] += lb_r(c->gout[0])[o * a.inner + i];
+    }
+}
+
 void lbi_extreme_backward(lb_call *c) {
     lbi_axes a = lbi_over_axes(c);
-    for (int64_t o = 0; o < a.outer; o++)
-        for (int64_t i = 0; i < a.inner; i++) {
-            int64_t k = lb_i(c->out[1])[o * a.inner + i];
-            lb_r(c->gin[0])[(o * a.n + k) * a.inner + i] += lb_r(c->gout[0])[o * a.inner + i];
-        }
+    lbi_split(a.outer, (c->fresh[0] ? a.n : 1) * a.inner, back_lines, c);
 }
 
 /* gx (+)= g [x = y] / how many, for `width` lines side by side. */
@@ -153,6 +176,9 @@ LBI_LEVELS static void share(const void *ctx, int64_t first, int64_t last) {
 
 void lbi_extreme_shared(lb_call *c) {
     lbi_axes a = lbi_over_axes(c);
+    lb_tensor flat = *c->in[0];
+    if (!lbi_flat(c, &flat)) return;
+    c->in[0] = &flat;
     int64_t blocks = (a.inner + COLUMNS - 1) / COLUMNS;
     lbi_split(a.outer * blocks, 2 * a.n * (a.inner < COLUMNS ? a.inner : COLUMNS), share, c);
 }

@@ -6,8 +6,8 @@
 #include "tensor/reduce.h"
 LB_BEGIN
 
-/* value, index [outer, inner]; either may be NULL. */
-void lbi_extreme(const lb_call *c, bool smallest, lb_tensor *value, lb_tensor *index);
+/* value, index [outer, inner]; either may be NULL. index: contiguous x only. */
+void lbi_extreme(lb_call *c, bool smallest, lb_tensor *value, lb_tensor *index);
 /* For an op with results y and the saved index: forward, and dx = g at that index. */
 void lbi_max_forward(lb_call *c);
 void lbi_min_forward(lb_call *c);

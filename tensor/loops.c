@@ -145,16 +145,18 @@ static int64_t place(int n, const int64_t *shape, const int64_t *stride, int64_t
     return at;
 }
 
-/* Eight sums side by side, so that the compiler may use vectors. */
+/* Sums side by side, so that the compiler may use vectors and they do not wait for each other. */
 LBI_LEVELS static double sum_strided(const lb_real *p, int64_t n, int64_t step) {
-    double part[8] = {0}, sum = 0;
+    enum { LANES = 32 };
+    double part[LANES] = {0}, sum = 0;
     int64_t i = 0;
     if (step == 1)
-        for (; i + 8 <= n; i += 8)
-            for (int k = 0; k < 8; k++) part[k] += (double)p[i + k];
+        for (; i + LANES <= n; i += LANES)
+            for (int k = 0; k < LANES; k++) part[k] += (double)p[i + k];
     for (; i < n; i++) sum += (double)p[i * step];
-    for (int k = 0; k < 8; k++) sum += part[k];
-    return sum;
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++) part[k] += part[k + half];
+    return sum + part[0];
 }
 
 typedef struct total {

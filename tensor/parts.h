@@ -157,6 +157,8 @@ void lbi_unuse(lb_tape *t, lbi_held *h);
 /* Shares the storage of x, if it is of this tape. */
 void lbi_share(lb_tape *t, lbi_held *h, const lb_tensor *x);
 void lbi_scratch_free(lb_tape *t);
+/* Gives back what lb_scratch gave since t->scratch was `to`. */
+void lbi_scratch_back(lb_tape *t, const lb_storage *to);
 /* The op's compiled signature; NULL with the tape failed. */
 const lbi_opsig *lbi_sig_of(lb_tape *t, const lb_op *op);
 /* Notes the call for the backward pass, its params copied, and holds on to what that will read. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/reduce.h"
 #include <string.h>
+#include "tensor/parts.h"
 
 static int count_of(const lbi_over *o, int rank) {
     return o->count > 0 ? o->count : rank;
@@ -60,6 +61,53 @@ lb_tensor lbi_over_view(const lb_call *c, const lb_tensor *y) {
     }
     return v;
 }
+
+bool lbi_flat(lb_call *c, lb_tensor *x) {
+    if (lb_is_contiguous(x)) return true;
+    lb_tensor copy = {.dtype = x->dtype};
+    lbi_like(&copy, x);
+    lb_status st = lbi_layout(&copy);
+    if (st != LB_OK) lb_tape_fail_status(c->tape, st);
+    copy.data = st == LB_OK ? lb_scratch(c, (size_t)lb_numel(x) * sizeof(lb_real)) : NULL;
+    if (!copy.data) return false;
+    lbi_gather_strided(copy.data, x);
+    *x = copy;
+    return true;
+}
+
+bool lbi_pieces_of(lb_call *c, lbi_pieces *p) {
+    enum { WORTH = 64 };
+    const lb_tensor *x = c->in[0];
+    const lbi_over *o = c->params;
+    int first = first_of(o, x->rank), end = first + count_of(o, x->rank), run = end;
+    *p = (lbi_pieces){.length = 1, .x = lb_r(x), .kept = first};
+    if (lb_is_contiguous(x)) return true;
+    while (run > first && x->stride[run - 1] == p->length) p->length *= x->shape[--run];
+    if (end == x->rank && p->length >= WORTH) {
+        p->runs = 1;
+        p->gone = run - first;
+        for (int i = first; i < run; i++) p->runs *= x->shape[i];
+        memcpy(p->shape, x->shape, sizeof x->shape);
+        memcpy(p->stride, x->stride, sizeof x->stride);
+        return true;
+    }
+    lb_tensor flat = *x;
+    if (!lbi_flat(c, &flat)) return false;
+    p->x = lb_r(&flat);
+    return true;
+}
+
+/* Elements from the first: flat position `at` over axes first .. first + n - 1. */
+static int64_t offset(const lbi_pieces *p, int first, int n, int64_t at) {
+    int64_t sum = 0;
+    for (int i = first + n - 1; i >= first; i--) {
+        sum += at % p->shape[i] * p->stride[i];
+        at /= p->shape[i];
+    }
+    return sum;
+}
+
+const lb_real *lbi_piece_of(const lbi_pieces *p, int64_t line, int64_t run) { return p->x + offset(p, 0, p->kept, line) + offset(p, p->kept, p->gone, run); }
 
 void lbi_sum_forward(lb_call *c, lb_real factor) {
     lb_tensor y = lbi_over_view(c, c->out[0]);

@@ -16,6 +16,21 @@ lbi_axes lbi_over_axes(const lb_call *c);
 bool lbi_reduce_shape(lb_call *c);
 /* The same; fails when there is nothing to choose from along them. */
 bool lbi_choose_shape(lb_call *c);
+/* Axes that go and are no neighbours stand at the end of a view. If x is one, each line consists of `runs` runs of `length` numbers side by side; a
+ * contiguous x has runs = 0. */
+typedef struct lbi_pieces {
+    int64_t runs, length;
+    const lb_real *x; /* the input, or its copy */
+    int kept, gone; /* axes that stay; axes over which the runs are spread */
+    int64_t shape[LB_MAX_RANK], stride[LB_MAX_RANK];
+} lbi_pieces;
+/* Of in[0] of an op with LB_OP_STRIDED. Where its lines do not consist of runs worth while, a contiguous copy stands in for it. False without memory. */
+bool lbi_pieces_of(lb_call *c, lbi_pieces *p);
+/* Run number `run` of line number `line`. */
+const lb_real *lbi_piece_of(const lbi_pieces *p, int64_t line, int64_t run);
+/* x becomes contiguous, if need be by a copy in scratch memory. False without memory. */
+bool lbi_flat(lb_call *c, lb_tensor *x);
+
 /* A result, with or without the axes, seen with them as size 1. Contiguous y only. */
 lb_tensor lbi_over_view(const lb_call *c, const lb_tensor *y);
 

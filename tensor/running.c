@@ -19,17 +19,49 @@ typedef struct job {
     bool reverse;
 } job;
 
+static int64_t blocks_of(lbi_axes a) { return (a.inner + LBI_RUNNING_WIDTH - 1) / LBI_RUNNING_WIDTH; }
+
 static void run(const void *ctx, int64_t first, int64_t last) {
     const job *j = ctx;
+    int64_t blocks = blocks_of(j->a);
     for (int64_t i = first; i < last; i++) {
-        int64_t at = i / j->a.inner * j->a.n * j->a.inner + i % j->a.inner;
-        if (j->reverse) j->line(j->c, at + (j->a.n - 1) * j->a.inner, -j->a.inner, j->a.n);
-        else j->line(j->c, at, j->a.inner, j->a.n);
+        int64_t column = i % blocks * LBI_RUNNING_WIDTH, at = i / blocks * j->a.n * j->a.inner + column, rest = j->a.inner - column;
+        lbi_lines l = {at, j->a.inner, j->a.n, rest < LBI_RUNNING_WIDTH ? rest : LBI_RUNNING_WIDTH};
+        if (j->reverse) l = (lbi_lines){at + (l.n - 1) * l.step, -l.step, l.n, l.width};
+        j->line(j->c, l);
     }
 }
 
-void lbi_running_lines(const lb_call *c, lbi_line line) {
+void lbi_running_lines(const lb_call *c, lbi_line lines) {
     const lbi_running *r = c->params;
-    job j = {c, line, lbi_axes_of(c->in[0], r->axis < 0 ? r->axis + c->in[0]->rank : r->axis), r->reverse};
-    if (j.a.n > 0) lbi_split(j.a.outer * j.a.inner, 4 * j.a.n, run, &j);
+    job j = {c, lines, lbi_axes_of(c->in[0], r->axis < 0 ? r->axis + c->in[0]->rank : r->axis), r->reverse};
+    if (j.a.n > 0 && j.a.inner > 0) lbi_split(j.a.outer * blocks_of(j.a), 4 * j.a.n * (j.a.inner < LBI_RUNNING_WIDTH ? j.a.inner : LBI_RUNNING_WIDTH), run, &j);
+}
+
+/* One line: places come in stretches, each of which is summed before it is added. */
+static void chosen_line(lb_real *gx, const lb_real *g, const int64_t *index, int64_t step, int64_t n) {
+    double sum = 0;
+    int64_t place = index[0];
+    for (int64_t k = 0; k < n; k++) {
+        if (index[k * step] != place) {
+            gx[place * step] += (lb_real)sum;
+            place = index[k * step];
+            sum = 0;
+        }
+        sum += (double)g[k * step];
+    }
+    gx[place * step] += (lb_real)sum;
+}
+
+void lbi_running_chosen(const lb_call *c, lbi_lines l) {
+    const lb_real *g = lb_r(c->gout[0]);
+    const int64_t *index = lb_i(c->out[1]);
+    lb_real *restrict gx = lb_r(c->gin[0]);
+    for (int64_t k = 0; c->fresh[0] && k < l.n; k++) memset(gx + l.at + k * l.step, 0, (size_t)l.width * sizeof *gx);
+    if (l.width == 1) {
+        chosen_line(gx + l.at, g + l.at, index + l.at, l.step, l.n);
+        return;
+    }
+    for (int64_t k = 0, at = l.at; k < l.n; k++, at += l.step)
+        for (int64_t i = 0; i < l.width; i++) gx[l.at + i + index[at + i] * l.step] += g[at + i];
 }

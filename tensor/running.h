@@ -2,6 +2,8 @@
 /* Running values along one axis, line by line, forwards or backwards. The parameters of these ops are lbi_running. Private to tensor/. */
 #ifndef LB_TENSOR_RUNNING_H
 #define LB_TENSOR_RUNNING_H
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 LB_BEGIN
@@ -13,9 +15,24 @@ typedef struct lbi_running {
 
 /* Every output has the shape of x. */
 bool lbi_running_shape(lb_call *c);
-/* Calls line(c, first, step, n) for each line: its elements are first, first + step, ..., n of them, in the running order. */
-typedef void (*lbi_line)(const lb_call *c, int64_t first, int64_t step, int64_t n);
-void lbi_running_lines(const lb_call *c, lbi_line line);
+enum { LBI_RUNNING_WIDTH = 64 };
+/* `width` lines side by side, 64 at most, the elements of one in the running order: at, at + step, ..., n of them; the next line's at + 1, ... */
+typedef struct lbi_lines {
+    int64_t at, step, n, width;
+} lbi_lines;
+typedef void (*lbi_line)(const lb_call *c, lbi_lines l);
+/* Calls lines(c, l) for all of them, on several threads. Lines that do not lie side by side come one at a time. */
+void lbi_running_lines(const lb_call *c, lbi_line lines);
+
+/* gin[0] (+)= gout[0] added at the places out[1] along each line, which never go back. */
+void lbi_running_chosen(const lb_call *c, lbi_lines l);
+
+/* A function of lines from an inlined one, made for each instruction level, and for a single line. */
+#define LBI_RUNNING(name, lines)                                                                                       \
+    LBI_LEVELS_FUSED static void name(const lb_call *c, lbi_lines l) {                                                 \
+        if (l.width == 1) lines(c, (lbi_lines){l.at, l.step, l.n, 1});                                                 \
+        else lines(c, l);                                                                                              \
+    }
 
 #define LBI_RUNNING_CASES(last_, first_, back_)                                                                        \
     {.name = "last", .rank = {2}, .shape = {{3, 5}}, .params = last_},                                                 \

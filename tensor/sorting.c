@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/sorting.h"
 #include <string.h>
+#include "tensor/kernels/levels.h"
 #include "tensor/loops.h"
-
-enum { FEW = 64 }; /* up to so many are kept by insertion, more by sorting the whole row */
-
-/* Must a come before b? Equal ones keep their order. */
-static inline bool before(lb_real a, lb_real b, bool descending) {
-    if (a != a || b != b) return descending ? a != a && b == b : a == a && b != b;
-    return descending ? a > b : a < b;
-}
 
 #ifdef LB_DOUBLE
 typedef uint64_t bits_of_real;
@@ -70,18 +63,50 @@ static void sort_row(const lb_real *x, int64_t n, int64_t keep, bool descending,
     for (int64_t k = 0; k < keep; k++) result[k] = sorted[k].place;
 }
 
-/* The first `keep` by insertion: most elements meet only the last one kept. */
-static void insert_row(const lb_real *x, int64_t n, int64_t keep, bool descending, int64_t *to) {
-    int64_t count = 0;
+/* ---- a few of many: what comes before the last one kept is collected, and cut back to the first `keep` when there is no more room ---- */
+
+enum { BLOCK = 64 };
+
+static int64_t room_for(int64_t keep) { return keep <= 16 ? 64 : 4 * keep; }
+
+/* Does any of a block come before `last`? NaN is larger than all; of equal ones the earlier is kept. */
+LBI_LEVELS static bool any_before(const lb_real *x, lb_real last, bool descending) {
+    int32_t any = 0;
+    if (last != last && !descending)
+        for (int k = 0; k < BLOCK; k++) any |= x[k] == x[k];
+    else if (last == last && descending)
+        for (int k = 0; k < BLOCK; k++) any |= !(x[k] <= last);
+    else if (last == last)
+        for (int k = 0; k < BLOCK; k++) any |= x[k] < last;
+    return any;
+}
+
+static void select_row(const lb_real *x, int64_t n, int64_t keep, bool descending, int64_t *result, lbi_keyed *work) {
+    int64_t count = 0, room = room_for(keep);
+    uint64_t last = UINT64_MAX;
+    lbi_keyed *list = work, *other = work + room;
+    lb_real last_value = 0;
+    bool full = false;
     for (int64_t i = 0; i < n; i++) {
-        if (count == keep && !before(x[i], x[to[count - 1]], descending)) continue;
-        int64_t at = count < keep ? count++ : keep - 1;
-        while (at > 0 && before(x[i], x[to[at - 1]], descending)) {
-            to[at] = to[at - 1];
-            at--;
+        while (full && i + BLOCK <= n && !any_before(x + i, last_value, descending)) i += BLOCK;
+        for (int64_t end = i + BLOCK < n ? i + BLOCK : n; i < end; i++) {
+            uint64_t key = lbi_sort_key(x[i]);
+            if (descending) key = (bits_of_real)~key;
+            if (full && key >= last) continue;
+            list[count++] = (lbi_keyed){key, i};
+            if (count < room) continue;
+            lbi_keyed *sorted = lbi_sort_keyed(list, other, count, KEY_BYTES);
+            if (sorted == other) other = list;
+            list = sorted;
+            count = keep;
+            full = true;
+            last = list[keep - 1].key;
+            last_value = x[list[keep - 1].place];
         }
-        to[at] = i;
+        i--;
     }
+    const lbi_keyed *sorted = lbi_sort_keyed(list, other, count, KEY_BYTES);
+    for (int64_t k = 0; k < keep; k++) result[k] = sorted[k].place;
 }
 
 typedef struct order {
@@ -90,26 +115,22 @@ typedef struct order {
     bool descending;
 } order;
 
-static bool by_insertion(int64_t n, int64_t keep) {
-    return keep <= FEW && keep < n;
-}
+static bool few(int64_t n, int64_t keep) { return 2 * room_for(keep) <= n; }
 
 static void order_part(const void *ctx, int64_t first, int64_t last) {
     const order *o = ctx;
     for (int64_t r = first; r < last; r++) {
         const lb_real *x = o->x + r * o->n;
         if (o->keep == 0) continue;
-        if (by_insertion(o->n, o->keep)) {
-            insert_row(x, o->n, o->keep, o->descending, o->index + r * o->keep);
-            continue;
-        }
         /* the same work for all rows of this part: it stays in the cache */
-        sort_row(x, o->n, o->keep, o->descending, o->index + r * o->keep, (lbi_keyed *)(void *)o->work + 2 * first * o->n);
+        lbi_keyed *work = (lbi_keyed *)(void *)o->work + 2 * first * (few(o->n, o->keep) ? room_for(o->keep) : o->n);
+        if (few(o->n, o->keep)) select_row(x, o->n, o->keep, o->descending, o->index + r * o->keep, work);
+        else sort_row(x, o->n, o->keep, o->descending, o->index + r * o->keep, work);
     }
 }
 
 int64_t lbi_order_work(int64_t rows, int64_t n, int64_t keep) {
-    return by_insertion(n, keep) ? 0 : 2 * rows * n * (int64_t)(sizeof(lbi_keyed) / sizeof(int64_t));
+    return 2 * rows * (few(n, keep) ? room_for(keep) : n) * (int64_t)(sizeof(lbi_keyed) / sizeof(int64_t));
 }
 
 void lbi_order_rows(const lb_real *x, int64_t rows, int64_t n, int64_t keep, bool descending, int64_t *index, int64_t *work) {
@@ -117,12 +138,33 @@ void lbi_order_rows(const lb_real *x, int64_t rows, int64_t n, int64_t keep, boo
     lbi_split(rows, 8 * n, order_part, &o);
 }
 
-void lbi_take_rows(lb_real *y, const lb_real *x, const int64_t *index, int64_t rows, int64_t n, int64_t keep) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < keep; k++) y[r * keep + k] = x[r * n + index[r * keep + k]];
+typedef struct picking {
+    lb_real *to;
+    const lb_real *from;
+    const int64_t *index;
+    int64_t n, keep;
+    bool fresh;
+} picking;
+
+static void take_part(const void *ctx, int64_t first, int64_t last) {
+    const picking *p = ctx;
+    for (int64_t r = first; r < last; r++)
+        for (int64_t k = 0; k < p->keep; k++) p->to[r * p->keep + k] = p->from[r * p->n + p->index[r * p->keep + k]];
 }
 
-void lbi_put_rows(lb_real *gx, const lb_real *gy, const int64_t *index, int64_t rows, int64_t n, int64_t keep) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t k = 0; k < keep; k++) gx[r * n + index[r * keep + k]] += gy[r * keep + k];
+static void put_part(const void *ctx, int64_t first, int64_t last) {
+    const picking *p = ctx;
+    for (int64_t r = first; r < last; r++) {
+        lb_real *to = p->to + r * p->n;
+        if (p->fresh) memset(to, 0, (size_t)p->n * sizeof *to);
+        for (int64_t k = 0; k < p->keep; k++) to[p->index[r * p->keep + k]] += p->from[r * p->keep + k];
+    }
+}
+
+void lbi_take_rows(lb_real *y, const lb_real *x, const int64_t *index, int64_t rows, int64_t n, int64_t keep) {
+    lbi_split(rows, keep, take_part, &(picking){y, x, index, n, keep, false});
+}
+
+void lbi_put_rows(lb_real *gx, const lb_real *gy, const int64_t *index, int64_t rows, int64_t n, int64_t keep, bool fresh) {
+    lbi_split(rows, fresh ? n : keep, put_part, &(picking){gx, gy, index, n, keep, fresh});
 }

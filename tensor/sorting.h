@@ -19,9 +19,9 @@ lbi_keyed *lbi_sort_keyed(lbi_keyed *a, lbi_keyed *b, int64_t n, int bytes);
  * elements as lbi_order_work says. */
 void lbi_order_rows(const lb_real *x, int64_t rows, int64_t n, int64_t keep, bool descending, int64_t *index, int64_t *work);
 int64_t lbi_order_work(int64_t rows, int64_t n, int64_t keep);
-/* y[r,k] = x[r, index[r,k]], and back: gx[r, index[r,k]] += gy[r,k]. */
+/* y[r,k] = x[r, index[r,k]], and back: gx[r, index[r,k]] += gy[r,k], fresh: in zeros. */
 void lbi_take_rows(lb_real *y, const lb_real *x, const int64_t *index, int64_t rows, int64_t n, int64_t keep);
-void lbi_put_rows(lb_real *gx, const lb_real *gy, const int64_t *index, int64_t rows, int64_t n, int64_t keep);
+void lbi_put_rows(lb_real *gx, const lb_real *gy, const int64_t *index, int64_t rows, int64_t n, int64_t keep, bool fresh);
 
 LB_END
 #endif

@@ -12,9 +12,13 @@ static inline bool lbi_is_true(const lb_tensor *x, int64_t i) {
 static inline bool lbi_has_truth(const lb_tensor *x) {
     return x->dtype == LB_I64 || x->dtype == LB_REAL;
 }
-static inline int64_t lbi_count_true(const lb_tensor *x) {
+/* Of n elements from `first` on. */
+static inline int64_t lbi_count_true(const lb_tensor *x, int64_t first, int64_t n) {
     int64_t count = 0;
-    for (int64_t i = 0, n = lb_numel(x); i < n; i++) count += lbi_is_true(x, i);
+    if (x->dtype == LB_I64)
+        for (int64_t i = 0; i < n; i++) count += lb_i(x)[first + i] != 0;
+    else
+        for (int64_t i = 0; i < n; i++) count += lb_r(x)[first + i] != 0;
     return count;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y[i] = mean of x[floor(i in / out) .. ceil((i + 1) in / out) - 1], along the last 1 to 3 axes one after another; cells may overlap and differ in
  * size. dx[k] = sum of g[i] / cell size over the cells i that hold k. */
+#include "tensor/loops.h"
 #include "tensor/window.h"
 
 static bool shape(lb_call *c) { return lbi_cells_shape(c, c->params); }
@@ -12,7 +13,16 @@ static bool tables(lb_call *c, lbi_taps t[3]) {
     return true;
 }
 
-static void forward(lb_call *c) { lbi_resample_forward(c, tables); }
+/* One cell for all: a sum of each plane. */
+static void forward(lb_call *c) {
+    int64_t planes = lb_numel(c->out[0]), n = planes > 0 ? lb_numel(c->in[0]) / planes : 0;
+    if (planes == 0 || planes != lbi_planes(c->in[0])) {
+        lbi_resample_forward(c, tables);
+        return;
+    }
+    lb_tensor x = {.dtype = LB_REAL, .rank = 2, .shape = {planes, n}, .stride = {n, 1}, .data = c->in[0]->data}, y = {.dtype = LB_REAL, .rank = 2, .shape = {planes, 1}, .stride = {1, 1}, .data = c->out[0]->data};
+    lbi_reduce_to(&y, &x, 1 / (lb_real)n, true);
+}
 static void backward(lb_call *c) { lbi_resample_backward(c, tables); }
 static void reference(lb_call *c) { lbi_resample_reference(c, tables); }
 

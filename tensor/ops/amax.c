@@ -10,7 +10,7 @@ static const lbi_over last = LBI_REDUCE_LAST, first = LBI_REDUCE_FIRST, middle =
 static const lb_op_case cases[] = {LBI_REDUCE_CASES(&last, &first, &middle, &pair, &all)};
 
 LB_OP(amax) = {.id = "amax", .title = "largest over axes, the gradient shared", .source = "torch.amax", .sig = "x -> y",
-              .math = "y = max_i x_i", .params_size = sizeof(lbi_over), .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
+              .math = "y = max_i x_i", .params_size = sizeof(lbi_over), .flags = LB_OP_STRIDED | LB_OP_NONSMOOTH | LB_OP_SETS,
               .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = lbi_choose_shape, .forward = forward,
               .backward = lbi_extreme_shared, .cases = cases, .case_count = LB_COUNT(cases)};
 

@@ -20,7 +20,7 @@ static const lbi_over last = LBI_REDUCE_LAST, first = LBI_REDUCE_FIRST, pair = L
 static const lb_op_case cases[] = {LBI_TRUTH_CASES(&last, &first, &pair, &whole)};
 
 LB_OP(any) = {.id = "any", .title = "1 where any element is not 0", .source = "torch.any", .sig = "x -> y", .math = "y = [some x_i != 0]",
-             .params_size = sizeof(lbi_over), .shape = lbi_reduce_shape, .forward = forward, .no_grad = "a count has none",
+             .params_size = sizeof(lbi_over), .flags = LB_OP_STRIDED, .shape = lbi_reduce_shape, .forward = forward, .no_grad = "a count has none",
              .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_any(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) {

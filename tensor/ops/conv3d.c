@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y[n,o,z,i,j] = b[o] + sum_{c,t,u,v} x[n,c, z sd + t dd - p, ...] w[o,c,t,u,v], channels in groups; what lies outside is 0.
- * Patches of a few output slices at a time as columns (so that they stay in cache), then a product; several volumes over threads, else the
+ * Kernels that overlap: as convolutions of slices (tensor/conv_slices.h). Else patches of a few output slices at a time as columns (so that they stay in cache), then a product; several volumes over threads, else the
  * work of one. The transposed form calls these functions too (tensor/convs.h). */
 #include <omp.h>
 #include <string.h>
+#include "tensor/conv_slices.h"
 #include "tensor/convs.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/gemm.h"
@@ -91,6 +92,10 @@ static void one_forward(const lbi_volume *p, const pieces *s, const lb_real *x, 
 static void forward(lb_call *c) {
     lbi_volume p = plan_of(c);
     int64_t volumes = c->in[0]->shape[0];
+    if (lbi_slices_worth(&p)) {
+        lbi_slices_forward(c, &p);
+        return;
+    }
     pieces s = pieces_of(&p, volumes);
     lb_real *col = lb_scratch(c, s.col * sizeof *col * (size_t)s.threads);
     if (!col) return;
@@ -130,6 +135,10 @@ static void backward(lb_call *c) {
     const lb_real *g = lb_r(c->gout[0]);
     pieces s = pieces_of(&p, volumes);
     if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, g, volumes, p.o, p.out[0] * s.plane);
+    if (lbi_slices_worth(&p)) {
+        if (c->gin[0] || c->gin[1]) lbi_slices_backward(c, &p);
+        return;
+    }
     lb_real *col = lb_scratch(c, s.col * sizeof *col * (size_t)s.threads);
     lb_real *part = c->gin[1] ? lb_scratch(c, (size_t)kernel * sizeof *part * (size_t)s.threads) : NULL;
     if (!col || (c->gin[1] && !part)) return;
@@ -170,13 +179,14 @@ static double flops(const lb_call *c) {
 }
 
 static const lb_conv3d_spec same = {.before = {1, 1, 1}, .after = {1, 1, 1}}, uneven = {{2, 1, 3}, {1, 0, 2}, {0, 1, 1}, {1, 2, 1}, 2}, depth = {.before = {1, 1, 0}, .groups = 3},
-                            patch = {.stride = {2, 2, 2}};
+                            steps = {{2, 2, 1}, {1, 1, 1}, {0, 1, 1}, {2, 1, 1}, 2}, patch = {.stride = {2, 2, 2}};
 static const lb_op_case cases[] = {
     {.name = "3x3x3 same", .rank = {5, 5, 1}, .shape = {{2, 2, 3, 4, 3}, {3, 2, 3, 3, 3}, {3}}, .params = &same},
     {.name = "strided, dilated, two groups", .rank = {5, 5, -1}, .shape = {{1, 4, 3, 5, 6}, {2, 2, 2, 3, 3}}, .params = &uneven},
     {.name = "depthwise", .rank = {5, 5, 1}, .shape = {{2, 3, 2, 3, 3}, {3, 1, 2, 3, 2}, {3}}, .params = &depth},
     {.name = "patches", .rank = {5, 5, 1}, .shape = {{1, 1, 4, 4, 5}, {3, 1, 2, 2, 2}, {3}}, .params = &patch},
     {.name = "no volumes", .rank = {5, 5, -1}, .shape = {{0, 1, 4, 4, 5}, {3, 1, 2, 2, 2}}, .params = &patch},
+    {.name = "slices, strided, two groups", .rank = {5, 5, 1}, .shape = {{2, 4, 5, 33, 17}, {6, 2, 2, 3, 2}, {6}}, .params = &steps},
     {.name = "large", .rank = {5, 5, -1}, .shape = {{2, 5, 9, 19, 23}, {7, 5, 3, 3, 3}}, .params = &same},
 };
 

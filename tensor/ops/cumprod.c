@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y_k = prod_{i <= k} x_i along one axis; dx_i = sum_{k >= i} g_k prod_{j <= k, j != i} x_j: g_k y_k / x_i before the first 0; at the
  * first 0 the products without it, up to the next 0; nothing behind. */
+#include <string.h>
 #include "tensor/running.h"
 
-static void forward_line(const lb_call *c, int64_t first, int64_t step, int64_t n) {
-    double y = 1;
-    for (int64_t k = 0, at = first; k < n; k++, at += step) {
-        y *= (double)lb_r(c->in[0])[at];
-        lb_r(c->out[0])[at] = (lb_real)y;
-    }
+LBI_ALWAYS void products(const lb_call *c, lbi_lines l) {
+    const lb_real *x = lb_r(c->in[0]);
+    lb_real *restrict y = lb_r(c->out[0]);
+    double all[LBI_RUNNING_WIDTH];
+    for (int64_t i = 0; i < l.width; i++) all[i] = 1;
+    for (int64_t k = 0, at = l.at; k < l.n; k++, at += l.step)
+        for (int64_t i = 0; i < l.width; i++) {
+            all[i] *= (double)x[at + i];
+            y[at + i] = (lb_real)all[i];
+        }
 }
 
-static void backward_line(const lb_call *c, int64_t first, int64_t step, int64_t n) {
+/* One line that may hold zeros; gx is added to. */
+static void line_back(const lb_call *c, int64_t first, int64_t step, int64_t n) {
     const lb_real *x = lb_r(c->in[0]) + first, *g = lb_r(c->gout[0]) + first;
     lb_real *gx = lb_r(c->gin[0]) + first;
     int64_t zero = 0;
@@ -31,12 +37,41 @@ static void backward_line(const lb_call *c, int64_t first, int64_t step, int64_t
     }
 }
 
+LBI_ALWAYS bool any_zero(const lb_real *y, lbi_lines l) {
+    int32_t any = 0;
+    for (int64_t i = 0, last = l.at + (l.n - 1) * l.step; i < l.width; i++) any |= y[last + i] == 0; /* once 0, always 0 */
+    return any;
+}
+
+/* No zeros: dx_i = sum_{k >= i} g_k y_k / x_i. */
+LBI_ALWAYS void quotients(const lb_call *c, lbi_lines l, bool fresh) {
+    const lb_real *x = lb_r(c->in[0]), *y = lb_r(c->out[0]), *g = lb_r(c->gout[0]);
+    lb_real *restrict gx = lb_r(c->gin[0]);
+    double sum[LBI_RUNNING_WIDTH] = {0};
+    for (int64_t k = 0, at = l.at + (l.n - 1) * l.step; k < l.n; k++, at -= l.step)
+        for (int64_t i = 0; i < l.width; i++) {
+            sum[i] += (double)g[at + i] * (double)y[at + i];
+            gx[at + i] = (fresh ? 0 : gx[at + i]) + (lb_real)sum[i] / x[at + i];
+        }
+}
+
+LBI_ALWAYS void slopes(const lb_call *c, lbi_lines l) {
+    if (any_zero(lb_r(c->out[0]), l)) {
+        for (int64_t k = 0; c->fresh[0] && k < l.n; k++) memset(lb_r(c->gin[0]) + l.at + k * l.step, 0, (size_t)l.width * sizeof(lb_real));
+        for (int64_t i = 0; i < l.width; i++) line_back(c, l.at + i, l.step, l.n);
+    } else if (c->fresh[0]) quotients(c, l, true);
+    else quotients(c, l, false);
+}
+
+LBI_RUNNING(forward_lines, products)
+LBI_RUNNING(backward_lines, slopes)
+
 static void forward(lb_call *c) {
-    lbi_running_lines(c, forward_line);
+    lbi_running_lines(c, forward_lines);
 }
 
 static void backward(lb_call *c) {
-    lbi_running_lines(c, backward_line);
+    lbi_running_lines(c, backward_lines);
 }
 
 static const lbi_running last = {-1, false}, first = {0, false}, back = {1, true};
@@ -55,7 +90,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(cumprod) = {.id = "cumprod", .title = "running product along one axis", .source = "torch.cumprod", .sig = "x -> y",
-                  .math = "y_k = prod_{i <= k} x_i", .params_size = sizeof(lbi_running), .reads = LB_READS_IN(0),
+                  .math = "y_k = prod_{i <= k} x_i", .params_size = sizeof(lbi_running), .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_OUT(0),
                   .shape = lbi_running_shape, .forward = forward, .backward = backward, .cases = cases,
                   .case_count = LB_COUNT(cases)};
 

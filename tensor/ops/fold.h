@@ -18,6 +18,7 @@ typedef double (*lbi_finish)(double all, const void *params);
 typedef struct lbi_fold {
     const lb_call *c;
     lbi_axes a;
+    lbi_pieces in; /* x, and where the pieces of its lines begin when it is not contiguous */
     int64_t blocks, piece, pieces; /* blocks of columns; rows of a piece; pieces of a line */
     double *part;                  /* [pieces, outer, inner] when there are several, else NULL */
     bool joining;
@@ -41,8 +42,9 @@ LBI_INLINE double lbi_fold_line(const lb_real *x, int64_t n, const void *params,
     for (int i = 0; i < LBI_LANES; i++) lane[i] = start;
     lbi_fold_rows(lane, x, whole, LBI_LANES, LBI_LANES, params, step);
     for (int64_t k = whole * LBI_LANES; k < n; k++) all = step(all, (double)x[k], params);
-    for (int i = 0; i < LBI_LANES; i++) all = merge(all, lane[i]);
-    return all;
+    for (int half = LBI_LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = merge(lane[i], lane[i + half]);
+    return merge(all, lane[0]);
 }
 
 LBI_INLINE void lbi_fold_item(const lbi_fold *f, int64_t item, double start, lbi_step step, lbi_merge merge, lbi_finish finish) {
@@ -50,7 +52,7 @@ LBI_INLINE void lbi_fold_item(const lbi_fold *f, int64_t item, double start, lbi
     int64_t inner = f->a.inner, piece = item % f->pieces, block = item / f->pieces % f->blocks, o = item / f->pieces / f->blocks;
     int64_t from = piece * f->piece, rows = f->a.n - from < f->piece ? f->a.n - from : f->piece, at = block * LBI_COLUMNS;
     int64_t width = inner - at < LBI_COLUMNS ? inner - at : LBI_COLUMNS;
-    const lb_real *x = lb_r(f->c->in[0]) + (o * f->a.n + from) * inner + at;
+    const lb_real *x = f->in.runs > 0 ? lbi_piece_of(&f->in, o, piece) : f->in.x + (o * f->a.n + from) * inner + at;
     double sums[LBI_COLUMNS];
     for (int64_t i = 0; i < width; i++) sums[i] = start;
     if (inner == 1) sums[0] = lbi_fold_line(x, rows, params, start, step, merge);

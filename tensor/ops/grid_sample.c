@@ -23,10 +23,16 @@ typedef struct options {
 
 enum { PLACES = 256, TAPS = 16 }; /* places done together; most elements that one reads */
 
-/* What the places of one block read: [taps][PLACES]; at < 0 = outside, reads 0. */
+/* What they read along one axis: at < 0 = outside, reads 0. */
+typedef struct along {
+    int32_t at[4][PLACES];
+    lb_real w[4][PLACES], slope[4][PLACES];
+} along;
+
+/* And all of them together: [taps][PLACES]. */
 typedef struct block {
+    along axis[3];
     int taps;
-    bool full; /* nothing is outside */
     int32_t at[TAPS][PLACES];
     lb_real w[TAPS][PLACES], slope[3][TAPS][PLACES]; /* slopes along x, y, z */
 } block;
@@ -57,7 +63,8 @@ static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0], *grid = c->in[1];
     char tx[96], tg[96];
     bool fits = (x->rank == 4 || (x->rank == 5 && o->mode != LB_SAMPLE_CUBIC)) && grid->rank == x->rank && grid->shape[0] == x->shape[0] && grid->shape[grid->rank - 1] == x->rank - 2;
-    for (int d = 2; fits && d < x->rank; d++) fits = x->shape[d] > 0 && x->shape[d] < INT32_MAX;
+    int64_t plane = 1;
+    for (int d = 2; fits && d < x->rank; d++) fits = x->shape[d] > 0 && (plane *= x->shape[d]) < INT32_MAX;
     if (!fits) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "x is %s, grid %s, expected [N,C,H,W] and [N,I,J,2], or (not cubic) [N,C,D,H,W] and [N,I,J,K,3]", lb_shape_text(tx, sizeof tx, x->rank, x->shape),
                      lb_shape_text(tg, sizeof tg, grid->rank, grid->shape));
@@ -148,117 +155,183 @@ static line line_of(const options *o, double g, int64_t size) {
     return l;
 }
 
-static void fill_place(const sampler *s, block *b, int64_t p, const lb_real *g) {
-    line l[3] = {[1] = {1, {0}, {1}, {0}}, [2] = {1, {0}, {1}, {0}}};
-    int k = 0;
-    for (int a = 0; a < s->axes; a++) l[a] = line_of(&s->o, (double)g[a], s->size[a]);
-    for (int z = 0; z < l[2].n; z++)
-        for (int y = 0; y < l[1].n; y++)
-            for (int x = 0; x < l[0].n; x++, k++) {
-                bool in = l[0].at[x] >= 0 && l[1].at[y] >= 0 && l[2].at[z] >= 0;
-                b->at[k][p] = in ? (int32_t)((l[2].at[z] * s->size[1] + l[1].at[y]) * s->size[0] + l[0].at[x]) : -1;
-                b->full = b->full && in;
-                b->w[k][p] = (lb_real)(l[0].w[x] * l[1].w[y] * l[2].w[z]);
-                if (!s->slopes) continue;
-                b->slope[0][k][p] = (lb_real)(l[0].slope[x] * l[1].w[y] * l[2].w[z]);
-                b->slope[1][k][p] = (lb_real)(l[0].w[x] * l[1].slope[y] * l[2].w[z]);
-                b->slope[2][k][p] = (lb_real)(l[0].w[x] * l[1].w[y] * l[2].slope[z]);
-            }
-    b->taps = k;
-}
+/* ---- the same for the places of a block, by vectors ---- */
 
-/* Along one axis of pictures read linearly: the element below u, weights of it and the next, their slope (negative for the first). */
-typedef struct between {
-    int32_t at[PLACES];
-    double w[2][PLACES], slope[PLACES];
-} between;
-
-/* grid[0] of each place, `step` apart. What is far outside stays outside. */
-LBI_LEVELS static void place_between(const options *o, const lb_real *restrict grid, int64_t step, int64_t size, int64_t count, between *restrict b) {
-    double last = (double)(size - 1), du = o->align_corners ? last / 2 : (double)size / 2;
-    bool align = o->align_corners, edge = o->border == LB_BORDER_EDGE;
+/* bordered() of each u; slope: of each, multiplied, or NULL. */
+LBI_ALWAYS void border_row(const options *o, int64_t size, int64_t count, double *restrict u, double *restrict slope) {
+    double last = (double)(size - 1), least = o->align_corners ? 0 : -0.5, span = o->align_corners ? last : (double)size;
+    if (o->border == LB_BORDER_ZEROS) return;
+    for (int64_t p = 0; o->border == LB_BORDER_REFLECT && p < count; p++) {
+        double v = u[p] - least, sign = v < 0 ? -1 : 1;
+        v = fabs(v);
+        double turns = floor(v / span), rest = v - turns * span, odd = turns - 2 * floor(turns / 2);
+        v = odd != 0 ? span - rest + least : rest + least;
+        u[p] = span > 0 ? v : 0;
+        if (slope) slope[p] *= span > 0 ? (odd != 0 ? -sign : sign) : 0;
+    }
     for (int64_t p = 0; p < count; p++) {
-        double g = (double)grid[p * step], u = align ? (g + 1) / 2 * last : ((g + 1) * (double)size - 1) / 2, slope = du;
-        if (edge) {
-            slope = u > 0 && u < last ? du : 0;
-            u = u > 0 ? u : 0;
-            u = u < last ? u : last;
-        }
-        double near = u > -2 ? u : -2;
-        near = floor(near < last + 2 ? near : last + 2);
-        b->at[p] = (int32_t)near;
-        b->w[0][p] = near + 1 - u;
-        b->w[1][p] = u - near;
-        b->slope[p] = slope;
+        double v = u[p];
+        if (slope) slope[p] = v > 0 && v < last ? slope[p] : 0;
+        v = v > 0 ? v : 0;
+        u[p] = v < last ? v : last;
     }
 }
 
-/* The same as fill_place, for pictures read linearly with nothing mirrored. */
-LBI_LEVELS static void fill_linear(const sampler *s, block *restrict b, const between *restrict x, const between *restrict y, int64_t count) {
-    int32_t width = (int32_t)s->size[0], height = (int32_t)s->size[1];
-    int full = 1;
-    for (int k = 0; k < 4; k++) {
-        int right = k & 1, below = k >> 1;
-        for (int64_t p = 0; p < count; p++) {
-            int32_t i = x->at[p] + right, j = y->at[p] + below;
-            int in = (i >= 0) & (i < width) & (j >= 0) & (j < height);
-            full &= in;
-            b->at[k][p] = in ? j * width + i : -1;
-            b->w[k][p] = (lb_real)(x->w[right][p] * y->w[below][p]);
-        }
-        for (int64_t p = 0; s->slopes && p < count; p++) {
-            b->slope[0][k][p] = (lb_real)((right ? x->slope[p] : -x->slope[p]) * y->w[below][p]);
-            b->slope[1][k][p] = (lb_real)(x->w[right][p] * (below ? y->slope[p] : -y->slope[p]));
-        }
+/* Whole numbers as places: -1 outside, where NaN is too. */
+LBI_ALWAYS void places_row(int32_t *restrict at, const double *restrict k, int64_t size, int64_t count) {
+    double end = (double)size;
+    for (int64_t p = 0; p < count; p++) {
+        double v = k[p] > -1 ? k[p] : -1;
+        v = v < end ? v : -1;
+        at[p] = (int32_t)v;
     }
-    b->full = full;
-    b->taps = 4;
+}
+
+LBI_ALWAYS void cubic_row(const options *o, const double *restrict u, double du, int64_t size, int64_t count, along *restrict l) {
+    static const double a = -0.75;
+    double next[PLACES];
+    for (int k = 0; k < 4; k++) {
+        for (int64_t p = 0; p < count; p++) {
+            double base = floor(u[p]), far = u[p] - base + 1 - k, d = fabs(far), sign = far < 0 ? -1 : 1;
+            next[p] = base - 1 + k;
+            l->w[k][p] = (lb_real)(d < 1 ? ((a + 2) * d - (a + 3)) * d * d + 1 : (((d - 5) * d + 8) * d - 4) * a);
+            l->slope[k][p] = (lb_real)(sign * du * (d < 1 ? (3 * (a + 2) * d - 2 * (a + 3)) * d : ((3 * d - 10) * d + 8) * a));
+        }
+        border_row(o, size, count, next, NULL);
+        for (int64_t p = 0; p < count; p++) next[p] = rint(next[p]);
+        places_row(l->at[k], next, size, count);
+    }
+}
+
+LBI_ALWAYS void linear_row(const double *restrict u, const double *restrict slope, int64_t size, int64_t count, along *restrict l) {
+    double base[PLACES];
+    for (int64_t p = 0; p < count; p++) {
+        base[p] = floor(u[p]);
+        l->w[0][p] = (lb_real)(base[p] + 1 - u[p]);
+        l->w[1][p] = (lb_real)(u[p] - base[p]);
+        l->slope[0][p] = (lb_real)-slope[p];
+        l->slope[1][p] = (lb_real)slope[p];
+    }
+    places_row(l->at[0], base, size, count);
+    for (int64_t p = 0; p < count; p++) base[p] += 1;
+    places_row(l->at[1], base, size, count);
+}
+
+/* grid[0] of each place, `step` apart. @return how many elements each reads along the axis */
+LBI_LEVELS static int along_axis(const options *o, const lb_real *restrict grid, int64_t step, int64_t size, int64_t count, along *l) {
+    double u[PLACES], slope[PLACES], last = (double)(size - 1), du = o->align_corners ? last / 2 : (double)size / 2;
+    bool align = o->align_corners;
+    for (int64_t p = 0; p < count; p++) {
+        double g = (double)grid[p * step];
+        u[p] = align ? (g + 1) / 2 * last : ((g + 1) * (double)size - 1) / 2;
+        slope[p] = du;
+    }
+    if (o->mode == LB_SAMPLE_CUBIC) {
+        cubic_row(o, u, du, size, count, l);
+        return 4;
+    }
+    border_row(o, size, count, u, slope);
+    if (o->mode == LB_SAMPLE_LINEAR) {
+        linear_row(u, slope, size, count, l);
+        return 2;
+    }
+    for (int64_t p = 0; p < count; p++) {
+        u[p] = rint(u[p]);
+        l->w[0][p] = 1;
+        l->slope[0][p] = 0;
+    }
+    places_row(l->at[0], u, size, count);
+    return 1;
+}
+
+/* Tap t of the block: the product of tap k[a] along each axis a. */
+LBI_LEVELS static void join_taps(const sampler *s, block *b, int t, const int *k, int64_t count) {
+    const along *l = b->axis;
+    const int32_t *restrict i = l[0].at[k[0]], *restrict j = l[1].at[k[1]], width = (int32_t)s->size[0], height = (int32_t)s->size[1];
+    const lb_real *restrict wx = l[0].w[k[0]], *restrict wy = l[1].w[k[1]];
+    for (int64_t p = 0; p < count; p++) {
+        b->at[t][p] = i[p] < 0 || j[p] < 0 ? -1 : j[p] * width + i[p];
+        b->w[t][p] = wx[p] * wy[p];
+    }
+    if (s->slopes)
+        for (int64_t p = 0; p < count; p++) {
+            b->slope[0][t][p] = l[0].slope[k[0]][p] * wy[p];
+            b->slope[1][t][p] = wx[p] * l[1].slope[k[1]][p];
+        }
+    if (s->axes == 2) return;
+    const int32_t *restrict z = l[2].at[k[2]];
+    const lb_real *restrict wz = l[2].w[k[2]];
+    for (int64_t p = 0; p < count; p++) b->at[t][p] = b->at[t][p] < 0 || z[p] < 0 ? -1 : z[p] * height * width + b->at[t][p];
+    for (int64_t p = 0; s->slopes && p < count; p++) {
+        b->slope[0][t][p] *= wz[p];
+        b->slope[1][t][p] *= wz[p];
+        b->slope[2][t][p] = b->w[t][p] * l[2].slope[k[2]][p];
+    }
+    for (int64_t p = 0; p < count; p++) b->w[t][p] *= wz[p];
 }
 
 /* Places first .. first + count - 1 of sample n. */
 static void fill_block(const sampler *s, block *b, int64_t n, int64_t first, int64_t count) {
-    if (s->axes == 2 && s->o.mode == LB_SAMPLE_LINEAR && s->o.border != LB_BORDER_REFLECT && s->plane <= INT32_MAX) {
-        between x, y;
-        const lb_real *grid = s->grid + (n * s->out + first) * 2;
-        place_between(&s->o, grid, 2, s->size[0], count, &x);
-        place_between(&s->o, grid + 1, 2, s->size[1], count, &y);
-        fill_linear(s, b, &x, &y, count);
-        return;
+    int taps[3] = {1, 1, 1}, k[3];
+    const lb_real *grid = s->grid + (n * s->out + first) * s->axes;
+    for (int a = 0; a < s->axes; a++) taps[a] = along_axis(&s->o, grid + a, s->axes, s->size[a], count, &b->axis[a]);
+    b->taps = taps[0] * taps[1] * taps[2];
+    for (int t = 0; t < b->taps; t++) {
+        k[0] = t % taps[0];
+        k[1] = t / taps[0] % taps[1];
+        k[2] = t / (taps[0] * taps[1]);
+        join_taps(s, b, t, k, count);
     }
-    b->full = true;
-    for (int64_t p = 0; p < count; p++) fill_place(s, b, p, s->grid + (n * s->out + first + p) * s->axes);
 }
 
 /* ---- passes ---- */
 
-LBI_LEVELS static void read_places(const block *b, const lb_real *restrict x, lb_real *restrict y, int64_t count) {
-    if (b->full && b->taps == 4) {
-        const int32_t *restrict i = b->at[0], *restrict j = b->at[1], *restrict k = b->at[2], *restrict l = b->at[3];
-        for (int64_t p = 0; p < count; p++) y[p] = b->w[0][p] * x[i[p]] + b->w[1][p] * x[j[p]] + b->w[2][p] * x[k[p]] + b->w[3][p] * x[l[p]];
-        return;
-    }
-    for (int64_t p = 0; p < count; p++) y[p] = 0;
-    for (int t = 0; t < b->taps; t++)
-        if (b->full)
-            for (int64_t p = 0; p < count; p++) y[p] += b->w[t][p] * x[b->at[t][p]];
-        else
-            for (int64_t p = 0; p < count; p++)
-                if (b->at[t][p] >= 0) y[p] += b->w[t][p] * x[b->at[t][p]];
+/* x where it is inside, else 0; nothing is read outside. */
+LBI_ALWAYS lb_real read_one(const lb_real *x, int32_t at) {
+    lb_real v = x[at < 0 ? 0 : at];
+    return at < 0 ? 0 : v;
 }
 
-static void add_places(const block *b, lb_real *gx, const lb_real *g, int64_t count) {
+/* y[p] (+)= sum over taps t .. t + 3 of w x */
+LBI_ALWAYS void read_four(const block *b, int t, const lb_real *x, lb_real *restrict y, int64_t count, bool add) {
+    const int32_t *restrict i = b->at[t], *restrict j = b->at[t + 1], *restrict k = b->at[t + 2], *restrict l = b->at[t + 3];
     for (int64_t p = 0; p < count; p++)
-        for (int t = 0; t < b->taps; t++)
-            if (b->at[t][p] >= 0) gx[b->at[t][p]] += b->w[t][p] * g[p];
+        y[p] = (add ? y[p] : 0) + b->w[t][p] * read_one(x, i[p]) + b->w[t + 1][p] * read_one(x, j[p]) + b->w[t + 2][p] * read_one(x, k[p]) + b->w[t + 3][p] * read_one(x, l[p]);
 }
 
-static void add_slopes(const block *b, int axes, const lb_real *x, const lb_real *g, double sum[3][PLACES], int64_t count) {
+LBI_LEVELS static void read_places(const block *b, const lb_real *x, lb_real *restrict y, int64_t count) {
+    if (b->taps == 1)
+        for (int64_t p = 0; p < count; p++) y[p] = read_one(x, b->at[0][p]);
+    else read_four(b, 0, x, y, count, false);
+    for (int t = 4; t < b->taps; t += 4) read_four(b, t, x, y, count, true);
+}
+
+/* to = w g, for all taps. */
+LBI_LEVELS static void weigh(const block *b, const lb_real *restrict g, lb_real (*restrict to)[PLACES], int64_t count) {
     for (int t = 0; t < b->taps; t++)
-        for (int64_t p = 0; p < count; p++) {
-            if (b->at[t][p] < 0) continue;
-            double v = (double)x[b->at[t][p]] * (double)g[p];
-            for (int a = 0; a < axes; a++) sum[a][p] += v * (double)b->slope[a][t][p];
-        }
+        for (int64_t p = 0; p < count; p++) to[t][p] = b->w[t][p] * g[p];
+}
+
+static void add_places(const block *b, lb_real *restrict gx, const lb_real *g, int64_t count) {
+    lb_real part[TAPS][PLACES];
+    weigh(b, g, part, count);
+    for (int t = 0; t < b->taps; t++) {
+        const int32_t *restrict at = b->at[t];
+        for (int64_t p = 0; p < count; p++)
+            if (at[p] >= 0) gx[at[p]] += part[t][p];
+    }
+}
+
+/* sum[a] += g times the slope of what is read along axis a */
+LBI_LEVELS static void add_slopes(const block *b, int axes, const lb_real *x, const lb_real *restrict g, double sum[3][PLACES], int64_t count) {
+    lb_real read[PLACES], all[3][PLACES] = {{0}};
+    for (int t = 0; t < b->taps; t++) {
+        for (int64_t p = 0; p < count; p++) read[p] = read_one(x, b->at[t][p]);
+        for (int a = 0; a < axes; a++)
+            for (int64_t p = 0; p < count; p++) all[a][p] += read[p] * b->slope[a][t][p];
+    }
+    for (int a = 0; a < axes; a++)
+        for (int64_t p = 0; p < count; p++) sum[a][p] += (double)(all[a][p] * g[p]);
 }
 
 static int64_t blocks_of(const sampler *s) { return (s->out + PLACES - 1) / PLACES; }

@@ -3,8 +3,7 @@
  * what it holds, as in PyTorch. Odd p want x >= 0 (as in PyTorch x^p keeps its sign, and S < 0 gives NaN).
  * dx = x^(p-1) times the sum over windows of g y^(1-p); 0 from windows with y = 0. */
 #include <math.h>
-#include "tensor/kernels/levels.h"
-#include "tensor/kernels/maths.h"
+#include "tensor/ops/elementwise.h"
 #include "tensor/window.h"
 
 typedef struct options {
@@ -30,15 +29,52 @@ static bool tables(lb_call *c, lbi_taps t[3]) {
     return true;
 }
 
-LBI_LEVELS static void power(lb_real *y, const lb_real *x, int64_t n, double p) {
-    if (p == 1)
-        for (int64_t i = 0; i < n; i++) y[i] = x[i];
-    else if (p == 2)
-        for (int64_t i = 0; i < n; i++) y[i] = x[i] * x[i];
-    else if (p == 0.5)
-        for (int64_t i = 0; i < n; i++) y[i] = (lb_real)sqrt(x[i]);
+typedef struct powers {
+    lb_real *y;
+    const lb_real *x, *g;
+    double p;
+    bool fresh;
+} powers;
+
+/* y = x^p */
+LBI_LEVELS static void power_range(const void *ctx, int64_t first, int64_t last) {
+    const powers *w = ctx;
+    lb_real *y = w->y;
+    const lb_real *x = w->x;
+    if (w->p == 1)
+        for (int64_t i = first; i < last; i++) y[i] = x[i];
+    else if (w->p == 2)
+        for (int64_t i = first; i < last; i++) y[i] = x[i] * x[i];
+    else if (w->p == 0.5)
+        for (int64_t i = first; i < last; i++) y[i] = LBI_M(sqrt)(x[i]);
     else
-        for (int64_t i = 0; i < n; i++) y[i] = (lb_real)pow((double)x[i], p);
+        for (int64_t i = first; i < last; i++) y[i] = (lb_real)pow((double)x[i], w->p);
+}
+
+/* y = g x^p, 0 where x is 0 */
+LBI_LEVELS static void scale_range(const void *ctx, int64_t first, int64_t last) {
+    const powers *w = ctx;
+    lb_real *restrict y = w->y;
+    const lb_real *x = w->x, *g = w->g;
+    if (w->p == -1)
+        for (int64_t i = first; i < last; i++) {
+            lb_real v = g[i] / x[i];
+            y[i] = x[i] == 0 ? 0 : v;
+        }
+    else
+        for (int64_t i = first; i < last; i++) y[i] = x[i] == 0 ? 0 : (lb_real)((double)g[i] * pow((double)x[i], w->p));
+}
+
+/* y (+)= g x^p */
+LBI_LEVELS static void slope_range(const void *ctx, int64_t first, int64_t last) {
+    const powers *w = ctx;
+    lb_real *restrict y = w->y;
+    const lb_real *x = w->x, *g = w->g;
+    bool fresh = w->fresh;
+    if (w->p == 1)
+        for (int64_t i = first; i < last; i++) y[i] = (fresh ? 0 : y[i]) + g[i] * x[i];
+    else
+        for (int64_t i = first; i < last; i++) y[i] = (fresh ? 0 : y[i]) + g[i] * (w->p == 0 ? 1 : (lb_real)pow((double)x[i], w->p));
 }
 
 static void run(lb_call *c, bool reference) {
@@ -47,10 +83,10 @@ static void run(lb_call *c, bool reference) {
     lbi_taps t[3];
     lb_real *raised = lb_scratch(c, (size_t)(n + 1) * sizeof *raised), *y = lb_r(c->out[0]);
     if (!raised || !tables(c, t)) return;
-    power(raised, lb_r(c->in[0]), n, o->p);
+    lbi_split(n, 1, power_range, &(powers){.y = raised, .x = lb_r(c->in[0]), .p = o->p});
     if (reference) lbi_resample_plainly(t, lbi_planes(c->in[0]), raised, y);
     else lbi_resample(c, t, lbi_planes(c->in[0]), raised, y, false);
-    power(y, y, lb_numel(c->out[0]), 1 / o->p);
+    lbi_split(lb_numel(c->out[0]), 1, power_range, &(powers){.y = y, .x = y, .p = 1 / o->p});
 }
 
 static void forward(lb_call *c) { run(c, false); }
@@ -62,16 +98,11 @@ static void backward(lb_call *c) {
     lbi_taps t[3], turned[3];
     lb_real *part = lb_scratch(c, (size_t)(n + 1) * sizeof *part), *scaled = lb_scratch(c, (size_t)(m + 1) * sizeof *scaled);
     if (!c->gin[0] || !c->gout[0] || !part || !scaled || !tables(c, t)) return;
-    const lb_real *x = lb_r(c->in[0]), *y = lb_r(c->out[0]), *g = lb_r(c->gout[0]);
-    for (int64_t i = 0; i < m; i++) scaled[i] = y[i] == 0 ? 0 : (lb_real)((double)g[i] * pow((double)y[i], 1 - o->p));
+    lbi_split(m, 1, scale_range, &(powers){.y = scaled, .x = lb_r(c->out[0]), .g = lb_r(c->gout[0]), .p = 1 - o->p});
     for (int a = 0; a < 3; a++)
         if (!lbi_taps_turn(c, &turned[a], &t[a])) return;
     lbi_resample(c, turned, lbi_planes(c->in[0]), scaled, part, false);
-    lb_real *gx = lb_r(c->gin[0]);
-    for (int64_t i = 0; i < n; i++) {
-        lb_real slope = o->p == 2 ? x[i] : o->p == 1 ? 1 : (lb_real)pow((double)x[i], o->p - 1);
-        gx[i] = (c->fresh[0] ? 0 : gx[i]) + part[i] * slope;
-    }
+    lbi_split(n, 1, slope_range, &(powers){.y = lb_r(c->gin[0]), .x = lb_r(c->in[0]), .g = part, .p = o->p - 1, .fresh = c->fresh[0]});
 }
 
 static const options square = {{.size = {2, 3}, .stride = {2, 2}}, 2}, hanging = {{.size = {3}, .stride = {2}, .ceil = true}, 3}, plain = {{.size = {2, 2, 2}}, 1};

@@ -16,7 +16,7 @@ static bool shape(lb_call *c) {
 }
 
 static void forward(lb_call *c) {
-    int64_t used = 0, have = lb_numel(c->in[2]), need = lbi_count_true(c->in[1]);
+    int64_t used = 0, have = lb_numel(c->in[2]), need = lbi_count_true(c->in[1], 0, lb_numel(c->in[1]));
     if (need > have) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "the mask asks for %lld elements, src has %lld", (long long)need, (long long)have);
         return;

@@ -6,7 +6,7 @@ static const lbi_over last = LBI_REDUCE_LAST, first = LBI_REDUCE_FIRST, middle =
 static const lb_op_case cases[] = {LBI_REDUCE_CASES(&last, &first, &middle, &pair, &all)};
 
 LB_OP(min) = {.id = "min", .title = "smallest along one axis", .source = "torch.min with a dimension", .sig = "x -> y index:i64",
-             .math = "y = min_i x_i", .params_size = sizeof(lbi_over), .flags = LB_OP_NONSMOOTH, .reads = LB_READS_OUT(1),
+             .math = "y = min_i x_i", .params_size = sizeof(lbi_over), .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_OUT(1),
              .shape = lbi_choose_shape, .forward = lbi_min_forward, .backward = lbi_extreme_backward, .cases = cases,
              .case_count = LB_COUNT(cases)};
 

@@ -71,7 +71,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(norm) = {.id = "norm", .title = "p-norm over axes", .source = "torch.linalg.vector_norm", .sig = "x -> y",
-               .math = "y = (sum_i |x_i|^p)^(1/p)", .params_size = sizeof(struct norm), .flags = LB_OP_SETS | LB_OP_NONSMOOTH,
+               .math = "y = (sum_i |x_i|^p)^(1/p)", .params_size = sizeof(struct norm), .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
                .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = lbi_reduce_shape, .forward = forward, .backward = backward,
                .cases = cases, .case_count = LB_COUNT(cases)};
 

@@ -23,6 +23,7 @@ static void backward_lines(const void *ctx, int64_t first, int64_t last) {
     for (int64_t j = first; j < last; j++) {
         int64_t at = j / a.inner * a.n * a.inner + j % a.inner, zeros = 0;
         const lb_real *x = lb_r(c->in[0]) + at;
+        lb_real *gx = lb_r(c->gin[0]) + at;
         double others = (double)lb_r(c->gout[0])[j];
         for (int64_t k = 0; k < a.n; k++) {
             zeros += x[k * a.inner] == 0;
@@ -30,13 +31,16 @@ static void backward_lines(const void *ctx, int64_t first, int64_t last) {
         }
         for (int64_t k = 0; k < a.n; k++) {
             double v = (double)x[k * a.inner], d = zeros == 0 ? others / v : zeros == 1 && v == 0 ? others : 0;
-            lb_r(c->gin[0])[at + k * a.inner] += (lb_real)d;
+            gx[k * a.inner] = (c->fresh[0] ? 0 : gx[k * a.inner]) + (lb_real)d;
         }
     }
 }
 
 static void backward(lb_call *c) {
     lbi_axes a = lbi_over_axes(c);
+    lb_tensor flat = *c->in[0];
+    if (!lbi_flat(c, &flat)) return;
+    c->in[0] = &flat;
     lbi_split(a.outer * a.inner, a.n * 8, backward_lines, c);
 }
 
@@ -52,7 +56,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(prod) = {.id = "prod", .title = "product over axes", .source = "arithmetic; zeros as torch.prod", .sig = "x -> y", .math = "y = prod_i x_i",
-               .params_size = sizeof(lbi_over), .reads = LB_READS_IN(0), .shape = lbi_reduce_shape, .forward = forward,
+               .params_size = sizeof(lbi_over), .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0), .shape = lbi_reduce_shape, .forward = forward,
                .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_prod(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) {

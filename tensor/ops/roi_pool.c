@@ -4,6 +4,8 @@
  * maximum; boxes have no gradient. */
 #include <math.h>
 #include <omp.h>
+#include "tensor/kernels/levels.h"
+#include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
@@ -20,66 +22,121 @@ static bool shape(lb_call *c) {
                      (long long)boxes->shape[1]);
         return false;
     }
-    for (int k = 0; k < 2; k++) {
-        c->out[k]->rank = 4;
-        c->out[k]->shape[0] = boxes->shape[0];
-        c->out[k]->shape[1] = x->shape[1];
-        c->out[k]->shape[2] = o->h;
-        c->out[k]->shape[3] = o->w;
+    c->out[0]->rank = 4;
+    c->out[0]->shape[0] = boxes->shape[0];
+    c->out[0]->shape[1] = x->shape[1];
+    c->out[0]->shape[2] = o->h;
+    c->out[0]->shape[3] = o->w;
+    return true;
+}
+
+/* Elements [low, high) of each cell of a box along its axes: rows first, then columns. */
+typedef struct range {
+    int64_t low, high;
+} range;
+
+/* Cell i of `cells` along an axis (0 = x, 1 = y). */
+static range cell_of(const options *o, const lb_real *box, int axis, int64_t i, int64_t cells, int64_t size) {
+    int64_t start = (int64_t)round((double)box[1 + axis] * o->scale), end = (int64_t)round((double)box[3 + axis] * o->scale);
+    double each = (double)(end - start + 1 > 1 ? end - start + 1 : 1) / (double)cells;
+    range r = {(int64_t)floor((double)i * each) + start, (int64_t)ceil((double)(i + 1) * each) + start};
+    r.low = r.low < 0 ? 0 : r.low > size ? size : r.low;
+    r.high = r.high < r.low ? r.low : r.high > size ? size : r.high;
+    return r;
+}
+
+typedef struct job {
+    const lb_call *c;
+    const options *o;
+    int64_t channels, h, w;
+    const range *cells; /* [boxes, o->h + o->w] */
+} job;
+
+static bool job_of(lb_call *c, job *j) {
+    const options *o = c->params;
+    *j = (job){c, o, c->in[0]->shape[1], c->in[0]->shape[2], c->in[0]->shape[3], NULL};
+    int64_t boxes = c->in[1]->shape[0];
+    range *r = lb_scratch(c, (size_t)(boxes * (o->h + o->w) + 1) * sizeof *r);
+    if (!r) return false;
+    j->cells = r;
+    for (int64_t b = 0; b < boxes; b++) {
+        const lb_real *box = lb_r(c->in[1]) + b * 5;
+        for (int64_t i = 0; i < o->h; i++) *r++ = cell_of(o, box, 1, i, o->h, j->h);
+        for (int64_t i = 0; i < o->w; i++) *r++ = cell_of(o, box, 0, i, o->w, j->w);
     }
     return true;
 }
 
-/* Elements of cell i of cells along an axis (0 = x, 1 = y). */
-static void cell_of(const options *o, const lb_real *box, int axis, int64_t i, int64_t cells, int64_t size, int64_t *low, int64_t *high) {
-    int64_t start = (int64_t)round((double)box[1 + axis] * o->scale), end = (int64_t)round((double)box[3 + axis] * o->scale);
-    double each = (double)(end - start + 1 > 1 ? end - start + 1 : 1) / (double)cells;
-    *low = (int64_t)floor((double)i * each) + start;
-    *high = (int64_t)ceil((double)(i + 1) * each) + start;
-    *low = *low < 0 ? 0 : *low > size ? size : *low;
-    *high = *high < 0 ? 0 : *high > size ? size : *high;
+LBI_ALWAYS lb_real larger(lb_real a, lb_real most) { return a > most || a != a ? a : most; }
+
+/* One row of cells of a channel: rows of the picture are joined, then columns of that line. */
+LBI_LEVELS static void row_of_cells(const lb_real *x, int64_t w, range rows, const range *columns, int64_t cells, lb_real *restrict line, lb_real *restrict y) {
+    int64_t low = w, high = 0;
+    for (int64_t q = 0; q < cells; q++) {
+        low = columns[q].low < low ? columns[q].low : low;
+        high = columns[q].high > high ? columns[q].high : high;
+    }
+    for (int64_t b = low; b < high; b++) line[b] = -(lb_real)INFINITY;
+    for (int64_t a = rows.low; a < rows.high; a++)
+        for (int64_t b = low; b < high; b++) line[b] = larger(x[a * w + b], line[b]);
+    for (int64_t q = 0; q < cells; q++) {
+        lb_real most = -(lb_real)INFINITY;
+        for (int64_t b = columns[q].low; b < columns[q].high; b++) most = larger(line[b], most);
+        y[q] = rows.high > rows.low && columns[q].high > columns[q].low ? most : 0;
+    }
 }
 
 static void forward(lb_call *c) {
-    const options *o = c->params;
-    int64_t channels = c->in[0]->shape[1], h = c->in[0]->shape[2], w = c->in[0]->shape[3], rows = c->in[1]->shape[0] * channels;
-    for (int64_t r = 0; r < c->in[1]->shape[0]; r++) {
+    int64_t boxes = c->in[1]->shape[0], width = c->in[0]->shape[3];
+    int threads = omp_get_max_threads();
+    job j;
+    for (int64_t r = 0; r < boxes; r++) {
         double n = (double)lb_r(c->in[1])[5 * r];
         if (n >= 0 && n < (double)c->in[0]->shape[0]) continue;
         lb_tape_fail(c->tape, LB_E_ARG, "box %lld is of picture %g, expected 0 to %lld", (long long)r, n, (long long)c->in[0]->shape[0] - 1);
         return;
     }
-#pragma omp parallel for if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
-    for (int64_t k = 0; k < rows; k++) {
-        const lb_real *box = lb_r(c->in[1]) + k / channels * 5, *x = lb_r(c->in[0]) + ((int64_t)box[0] * channels + k % channels) * h * w;
-        for (int64_t cell = 0; cell < o->h * o->w; cell++) {
-            int64_t y0, y1, x0, x1, best = -1;
-            cell_of(o, box, 1, cell / o->w, o->h, h, &y0, &y1);
-            cell_of(o, box, 0, cell % o->w, o->w, w, &x0, &x1);
-            for (int64_t a = y0; a < y1; a++)
-                for (int64_t b = x0; b < x1; b++)
-                    if (best < 0 || x[a * w + b] > x[best]) best = a * w + b;
-            lb_r(c->out[0])[k * o->h * o->w + cell] = best < 0 ? 0 : x[best];
-            lb_i(c->out[1])[k * o->h * o->w + cell] = best;
+    lb_real *lines = lb_scratch(c, (size_t)(threads * width + 1) * sizeof *lines);
+    if (!lines || !job_of(c, &j)) return;
+    int64_t h = j.o->h, w = j.o->w;
+#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
+    for (int64_t k = 0; k < boxes * j.channels; k++) {
+        int64_t r = k / j.channels, picture = (int64_t)lb_r(c->in[1])[5 * r];
+        const lb_real *x = lb_r(c->in[0]) + (picture * j.channels + k % j.channels) * j.h * j.w;
+        const range *cells = j.cells + r * (h + w);
+        for (int64_t i = 0; i < h; i++) row_of_cells(x, j.w, cells[i], cells + h, w, lines + omp_get_thread_num() * width, lb_r(c->out[0]) + (k * h + i) * w);
+    }
+}
+
+/* The first element of a cell that is its maximum; -1 for an empty cell. */
+static int64_t place_of(const lb_real *x, int64_t w, range rows, range columns, lb_real most) {
+    for (int64_t a = rows.low; a < rows.high; a++)
+        for (int64_t b = columns.low; b < columns.high; b++)
+            if (x[a * w + b] == most || (most != most && x[a * w + b] != x[a * w + b])) return a * w + b;
+    return -1;
+}
+
+static void back_channel(const job *j, int64_t q) {
+    int64_t h = j->o->h, w = j->o->w;
+    for (int64_t r = 0; r < j->c->in[1]->shape[0]; r++) {
+        int64_t plane = ((int64_t)lb_r(j->c->in[1])[5 * r] * j->channels + q) * j->h * j->w, first = (r * j->channels + q) * h * w;
+        const lb_real *x = lb_r(j->c->in[0]) + plane, *y = lb_r(j->c->out[0]) + first, *g = lb_r(j->c->gout[0]) + first;
+        lb_real *gx = lb_r(j->c->gin[0]) + plane;
+        const range *cells = j->cells + r * (h + w);
+        for (int64_t k = 0; k < h * w; k++) {
+            int64_t at = place_of(x, j->w, cells[k / w], cells[h + k % w], y[k]);
+            if (at >= 0) gx[at] += g[k];
         }
     }
 }
 
 /* Every thread does its own channels of all boxes, so that sums are made in one order. */
 static void backward(lb_call *c) {
-    const options *o = c->params;
-    int64_t channels = c->in[0]->shape[1], plane = c->in[0]->shape[2] * c->in[0]->shape[3], cells = o->h * o->w;
-    if (!c->gin[0] || !c->gout[0]) return;
+    job j;
+    if (!c->gin[0] || !c->gout[0] || !job_of(c, &j)) return;
     if (c->fresh[0]) lbi_fill(c->gin[0], 0);
 #pragma omp parallel for if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
-    for (int64_t q = 0; q < channels; q++)
-        for (int64_t r = 0; r < c->in[1]->shape[0]; r++) {
-            lb_real *gx = lb_r(c->gin[0]) + ((int64_t)lb_r(c->in[1])[5 * r] * channels + q) * plane;
-            const lb_real *g = lb_r(c->gout[0]) + (r * channels + q) * cells;
-            const int64_t *at = lb_i(c->out[1]) + (r * channels + q) * cells;
-            for (int64_t k = 0; k < cells; k++)
-                if (at[k] >= 0) gx[at[k]] += g[k];
-        }
+    for (int64_t q = 0; q < j.channels; q++) back_channel(&j, q);
 }
 
 /* Values apart from each other; boxes of two pictures, one partly outside. */
@@ -96,8 +153,8 @@ static const lb_op_case cases[] = {
     {.name = "no boxes", .rank = {4, 2}, .shape = {{2, 1, 8, 6}, {0, 5}}, .params = &plain},
 };
 
-LB_OP(roi_pool) = {.id = "roi_pool", .title = "largest elements of the cells of boxes", .source = "Girshick, arXiv:1504.08083; torchvision.ops.roi_pool", .sig = "x[N,C,H,W] boxes[R,B] -> y at:i64",
-                   .math = "y = max over the cell", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(1) | LB_READS_OUT(1), .constant = LB_READS_IN(1), .shape = shape,
+LB_OP(roi_pool) = {.id = "roi_pool", .title = "largest elements of the cells of boxes", .source = "Girshick, arXiv:1504.08083; torchvision.ops.roi_pool", .sig = "x[N,C,H,W] boxes[R,B] -> y",
+                   .math = "y = max over the cell", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .constant = LB_READS_IN(1), .shape = shape,
                    .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_roi_pool(lb_tape *t, lb_tensor *x, lb_tensor *boxes, int64_t h, int64_t w, double scale) {

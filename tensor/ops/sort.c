@@ -27,7 +27,7 @@ static void forward(lb_call *c) {
 
 static void backward(lb_call *c) {
     int64_t n = c->in[0]->shape[c->in[0]->rank - 1], rows = n ? lb_numel(c->in[0]) / n : 0;
-    lbi_put_rows(lb_r(c->gin[0]), lb_r(c->gout[0]), lb_i(c->out[1]), rows, n, n);
+    lbi_put_rows(lb_r(c->gin[0]), lb_r(c->gout[0]), lb_i(c->out[1]), rows, n, n, c->fresh[0]);
 }
 
 static const struct sort down = {true}, up = {false};
@@ -47,7 +47,7 @@ LB_OP(sort) = {.id = "sort",
                .params_size = sizeof(struct sort),
                .shape = shape,
                .forward = forward,
-               .flags = LB_OP_NONSMOOTH,
+               .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
                .reads = LB_READS_OUT(1),
                .backward = backward,
                .cases = cases,

@@ -37,7 +37,7 @@ static void forward(lb_call *c) {
 static void backward(lb_call *c) {
     const struct topk *p = c->params;
     int64_t n = c->in[0]->shape[c->in[0]->rank - 1], rows = n ? lb_numel(c->in[0]) / n : 0;
-    lbi_put_rows(lb_r(c->gin[0]), lb_r(c->gout[0]), lb_i(c->out[1]), rows, n, p->k);
+    lbi_put_rows(lb_r(c->gin[0]), lb_r(c->gout[0]), lb_i(c->out[1]), rows, n, p->k, c->fresh[0]);
 }
 
 static const struct topk three = {3, false}, all = {9, false}, many = {100, false}, least = {4, true};
@@ -56,7 +56,7 @@ LB_OP(topk) = {.id = "topk",
                .math = "y = largest k of x",
                .params_size = sizeof(struct topk),
                .results = 2,
-               .flags = LB_OP_NONSMOOTH,
+               .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
                .reads = LB_READS_OUT(1),
                .shape = shape,
                .forward = forward,

@@ -10,11 +10,54 @@ static uint64_t key_of(const lb_tensor *x, int64_t i) {
     return x->dtype == LB_I64 ? (uint64_t)lb_i(x)[i] ^ (uint64_t)1 << 63 : lbi_sort_key(lb_r(x)[i]);
 }
 
-/* The elements in order; NULL when memory is refused. */
-static const lbi_keyed *sorted(lb_call *c, int64_t n) {
-    lbi_keyed *a = lb_scratch(c, (size_t)(2 * n) * sizeof *a);
-    for (int64_t i = 0; a && i < n; i++) a[i] = (lbi_keyed){key_of(c->in[0], i), i};
-    return a ? lbi_sort_keyed(a, a + n, n, (int)lb_dtype_size(c->in[0]->dtype)) : NULL;
+/* What shape finds for forward: the different keys in order, and which of them each element has. */
+typedef struct found {
+    int64_t count, *id, *first; /* id: of each element; first: where each value stands first */
+    lbi_keyed *key;             /* place: the id before they were put in order */
+} found;
+
+/* Few different values: a table of keys, which stays in the cache. @return false when there are more than it takes, or no memory */
+static bool by_table(lb_call *c, int64_t n, found *f) {
+    enum { SLOTS = 1 << 15, MOST = SLOTS / 4 };
+    lbi_keyed *slot = lb_scratch(c, SLOTS * sizeof *slot);
+    f->key = lb_scratch(c, 2 * MOST * sizeof *f->key);
+    f->first = lb_scratch(c, MOST * sizeof *f->first);
+    if (!slot || !f->key || !f->first) return false;
+    for (int i = 0; i < SLOTS; i++) slot[i].place = -1;
+    f->count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t key = key_of(c->in[0], i), at = key * 0x9E3779B97F4A7C15u >> 49;
+        while (slot[at].place >= 0 && slot[at].key != key) at = (at + 1) % SLOTS;
+        if (slot[at].place < 0) {
+            if (f->count == MOST) return false;
+            slot[at] = (lbi_keyed){key, f->count};
+            f->key[f->count] = slot[at];
+            f->first[f->count++] = i;
+        }
+        f->id[i] = slot[at].place;
+    }
+    f->key = lbi_sort_keyed(f->key, f->key + MOST, f->count, (int)lb_dtype_size(c->in[0]->dtype));
+    return true;
+}
+
+/* Any number of them: all elements are put in order. */
+static bool by_order(lb_call *c, int64_t n, found *f) {
+    lbi_keyed *a = lb_scratch(c, (size_t)(2 * n + 1) * sizeof *a);
+    f->first = lb_scratch(c, (size_t)(n + 1) * sizeof *f->first);
+    if (!a || !f->first) return false;
+    for (int64_t i = 0; i < n; i++) a[i] = (lbi_keyed){key_of(c->in[0], i), i};
+    f->key = lbi_sort_keyed(a, a + n, n, (int)lb_dtype_size(c->in[0]->dtype));
+    f->count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        lbi_keyed e = f->key[i];
+        if (i == 0 || e.key != f->key[f->count - 1].key) {
+            f->first[f->count] = e.place;
+            f->key[f->count] = (lbi_keyed){e.key, f->count};
+            f->count++;
+        }
+        f->id[e.place] = f->count - 1;
+    }
+    return true;
 }
 
 static bool shape(lb_call *c) {
@@ -25,10 +68,9 @@ static bool shape(lb_call *c) {
         return false;
     }
     if (x->data) {
-        const lbi_keyed *e = sorted(c, n);
-        if (!e) return false;
-        different = n > 0;
-        for (int64_t i = 1; i < n; i++) different += e[i].key != e[i - 1].key;
+        found *f = c->note = lb_scratch(c, sizeof *f);
+        if (!f || !(f->id = lb_scratch(c, (size_t)(n + 1) * sizeof *f->id)) || (!by_table(c, n, f) && !by_order(c, n, f))) return false;
+        different = f->count;
     }
     c->out[0]->dtype = x->dtype;
     c->out[0]->rank = c->out[2]->rank = 1;
@@ -39,18 +81,21 @@ static bool shape(lb_call *c) {
 }
 
 static void forward(lb_call *c) {
-    int64_t n = lb_numel(c->in[0]), at = -1;
-    const lbi_keyed *e = sorted(c, n);
-    if (!e) return;
+    const found *f = c->note;
+    int64_t n = lb_numel(c->in[0]), *counts = lb_i(c->out[2]);
+    int64_t *rank = f ? lb_scratch(c, (size_t)(f->count + 1) * sizeof *rank) : NULL;
+    if (!rank) return;
+    for (int64_t k = 0; k < f->count; k++) {
+        int64_t id = f->key[k].place, at = f->first[id];
+        rank[id] = k;
+        counts[k] = 0;
+        if (c->in[0]->dtype == LB_I64) lb_i(c->out[0])[k] = lb_i(c->in[0])[at];
+        else lb_r(c->out[0])[k] = lb_r(c->in[0])[at];
+    }
     for (int64_t i = 0; i < n; i++) {
-        if (i == 0 || e[i].key != e[i - 1].key) {
-            at++;
-            lb_i(c->out[2])[at] = 0;
-            if (c->in[0]->dtype == LB_I64) lb_i(c->out[0])[at] = lb_i(c->in[0])[e[i].place];
-            else lb_r(c->out[0])[at] = lb_r(c->in[0])[e[i].place];
-        }
-        lb_i(c->out[1])[e[i].place] = at;
-        lb_i(c->out[2])[at]++;
+        int64_t k = rank[f->id[i]];
+        lb_i(c->out[1])[i] = k;
+        counts[k]++;
     }
 }
 
@@ -59,10 +104,16 @@ static void apart(void *const *data, const int64_t *numel) {
     for (int64_t i = 0; i < numel[0]; i++) ((lb_real *)data[0])[i] += (lb_real)(5 * (i * 7 % numel[0]));
 }
 
+/* More than the table takes. */
+static void many(void *const *data, const int64_t *numel) {
+    for (int64_t i = 0; i < numel[0]; i++) ((lb_real *)data[0])[i] = (lb_real)(i * 7919 % numel[0]);
+}
+
 static const lb_op_case cases[] = {
     {.name = "apart", .rank = {2}, .shape = {{3, 5}}, .fill = apart},
     {.name = "one", .rank = {0}},
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}},
+    {.name = "many", .rank = {1}, .shape = {{20011}}, .fill = many},
 };
 
 LB_OP(unique) = {.id = "unique", .title = "the different values, ascending", .source = "torch.unique", .sig = "x -> y inverse:i64 counts[N]:i64",
