@@ -26,6 +26,14 @@ void lb_buf_add(lb_buf *b, const void *bytes, size_t n) {
     b->data[b->size] = 0;
 }
 
+char *lb_buf_room(lb_buf *b, size_t n) {
+    if (!reserve(b, n)) return NULL;
+    char *room = b->data + b->size;
+    b->size += n;
+    b->data[b->size] = 0;
+    return room;
+}
+
 void lb_buf_text(lb_buf *b, const char *s) {
     lb_buf_add(b, s, strlen(s));
 }

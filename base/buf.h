@@ -13,6 +13,7 @@ typedef struct lb_buf {
 } lb_buf;
 
 LB_API void lb_buf_add(lb_buf *b, const void *bytes, size_t n);
+LB_API char *lb_buf_room(lb_buf *b, size_t n);            /* n more bytes, for the caller to fill; NULL if failed */
 LB_API void lb_buf_text(lb_buf *b, const char *s);
 LB_API void lb_buf_format(lb_buf *b, const char *fmt, ...) LB_PRINTF(2, 3);
 LB_API void lb_buf_clear(lb_buf *b);                      /* size = 0, memory kept, failure forgotten */

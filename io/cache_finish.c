@@ -12,7 +12,7 @@
 typedef struct finish {
     cache_rows *r;
     const lb_fingerprint *print;
-    const char *const *keys;
+    const char *const *keys, *keys_sha256;
     int64_t key_size; /* 0: keys differ too much in length for texts of one size */
     cache_index index;
     int64_t index_at, index_size;
@@ -148,7 +148,7 @@ static lb_status write_index(finish *f) {
     x->data_end = f->r->data_end; /* of the chunks; tables follow */
     x->print = *f->print;
     x->ntaps = f->r->ntaps;
-    cache_texts_sha256(x->n, f->keys, x->keys_sha256);
+    memcpy(x->keys_sha256, f->keys_sha256, sizeof x->keys_sha256);
     choose_key_size(f);
     x->key_size = f->key_size;
     if (!(x->taps = lb_calloc((size_t)x->ntaps, sizeof *x->taps))) return LB_E_NOMEM;
@@ -262,8 +262,8 @@ static lb_status rename_into_place(const cache_rows *r) {
     return st;
 }
 
-lb_status cache_finish(cache_rows *r, const lb_fingerprint *print, const char *const *keys) {
-    finish f = {.r = r, .print = print, .keys = keys};
+lb_status cache_finish(cache_rows *r, const lb_fingerprint *print, const char *const *keys, const char keys_sha256[65]) {
+    finish f = {.r = r, .print = print, .keys = keys, .keys_sha256 = keys_sha256};
     lb_status st = LB_OK;
     LB_TRY(write_index(&f));
     LB_TRY(write_records(&f));

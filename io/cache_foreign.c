@@ -145,7 +145,7 @@ static void try_all(const char *path, bool every) {
     for (int i = 0; st == LB_OK && i < s.ntaps; i++) {
         shard_tap *t = &s.taps[i];
         char *bytes = lb_alloc((size_t)t->grid.rows, (size_t)t->grid.row_bytes);
-        for (int64_t b = 0; bytes && st == LB_OK && b < t->grid.blocks; b = every || b == t->grid.blocks - 1 ? b + 1 : t->grid.blocks - 1) st = shard_read_block(&s, t, b, bytes);
+        for (int64_t b = 0; bytes && st == LB_OK && b < t->grid.blocks; b = every || b == t->grid.blocks - 1 ? b + 1 : t->grid.blocks - 1) st = shard_read_block(&s, t, b, true, bytes);
     }
 }
 

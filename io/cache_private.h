@@ -132,8 +132,11 @@ typedef struct cache_rows {
 } cache_rows;
 /* Takes over what the journal says (its head has been compared). */
 LB_MUST_USE lb_status cache_rows_open(cache_rows *r, const char *path, cache_part *part, bool fresh, int64_t n, int ntaps, const lb_tap_spec *taps, int workers);
-/* Appends: for each tap its length (i64, ragged only), scale (f32, i8 only), stored bytes. */
-LB_MUST_USE lb_status cache_rows_add(cache_rows *r, const char *value);
+/* Where the next row of a tap goes, to be put there before cache_rows_add. *place NULL: a tap whose rows come with cache_rows_add, being
+ * ragged, of the largest logits, or of no size. */
+LB_MUST_USE lb_status cache_rows_place(cache_rows *r, int tap, char **place);
+/* Appends: for each tap its length (i64, ragged only), scale (f32, i8 only), stored bytes; in_place: without the bytes of taps that have a place. */
+LB_MUST_USE lb_status cache_rows_add(cache_rows *r, const char *value, bool in_place);
 LB_MUST_USE lb_status cache_rows_fail(cache_rows *r, int status, const char *message);
 LB_MUST_USE lb_status cache_rows_flush(cache_rows *r, bool sync);
 /* All rows are there: what is left in blocks becomes chunks. Only cache_finish may follow. */
@@ -142,7 +145,7 @@ void cache_rows_close(cache_rows *r);
 
 /* ---- cache_finish.c ---- */
 /* Puts tables, index and HDF5 records behind the chunks, syncs, renames, syncs the folder. */
-LB_MUST_USE lb_status cache_finish(cache_rows *r, const lb_fingerprint *print, const char *const *keys);
+LB_MUST_USE lb_status cache_finish(cache_rows *r, const lb_fingerprint *print, const char *const *keys, const char keys_sha256[65]);
 
 /* ---- cache_index.c: what the reader needs, found without HDF5 ---- */
 typedef struct cache_table {
@@ -182,6 +185,11 @@ void cache_seal_write(char block[CACHE_USERBLOCK], const cache_seal *s);
 LB_MUST_USE lb_status cache_seal_read(cache_seal *s, bool *ours, int fd, const char *path);
 
 /* ---- cache_shard.c: one finished file, for reading and for verifying ---- */
+/* How often rows of a block were read alone, since that many such reads in all. */
+typedef struct shard_asked {
+    int64_t since;
+    int32_t times;
+} shard_asked;
 typedef struct shard_tap {
     lb_cache_tap tap;
     cache_grid grid;
@@ -192,6 +200,7 @@ typedef struct shard_tap {
     const cache_index_tap *index; /* NULL: through HDF5 */
     lb_h5_data *data;
     uint8_t *checked;    /* [grid.blocks] */
+    shard_asked *asked;  /* [grid.blocks]; NULL until rows are read alone */
 } shard_tap;
 typedef struct shard {
     char *path;
@@ -220,8 +229,9 @@ LB_MUST_USE lb_status shard_load_keys(shard *s);
 LB_MUST_USE lb_status shard_load_messages(shard *s);
 LB_MUST_USE lb_status shard_load_tap(shard *s, shard_tap *t); /* offsets, scale */
 int64_t shard_block_rows(const shard_tap *t, int64_t block);
-/* Reads one block as stored into bytes [shard_block_rows * row_bytes] and checks it. Thread-safe for an open shard whose tap is loaded. */
-LB_MUST_USE lb_status shard_read_block(shard *s, shard_tap *t, int64_t block, void *bytes);
+/* Reads one block as stored into bytes [shard_block_rows * row_bytes] and, where wanted, checks it. Thread-safe for an open shard whose tap is
+ * loaded. */
+LB_MUST_USE lb_status shard_read_block(shard *s, shard_tap *t, int64_t block, bool check, void *bytes);
 /* Positions of a block that was checked, read alone; only where !deflate and slabs is 1. */
 LB_MUST_USE lb_status shard_read_rows(shard *s, shard_tap *t, int64_t first, int64_t count, void *bytes);
 
@@ -232,6 +242,7 @@ struct cache_block {
     char *bytes;        /* NULL while it is being read */
     size_t size;
     int users;          /* threads that look at it; it stays while there are any */
+    int64_t taken;      /* rows that were asked for */
     bool failed;        /* could not be read: gone once its users are */
     struct cache_block *newer, *older;
     struct cache_block *next; /* in its slot */
@@ -261,6 +272,10 @@ struct lb_cache {
     uint64_t mask;
     struct cache_block *slots[CACHE_SLOTS], *newest, *oldest;
     int64_t kept, budget;
+    int64_t alone;  /* reads of rows alone so far */
+    char **frames;  /* memory for blocks: [nframes] free ones, of all_frames in all, cut out of regions[nregions] */
+    char **regions;
+    int64_t nframes, all_frames, nregions;
     cache_dense dense[CACHE_DENSE];
     int ndense;
 };
@@ -269,8 +284,31 @@ const shard *cache_shard_of(const lb_cache *c, int64_t row, int64_t *inside);
 /* Opens a shard's file; few are open beside those in use. Under the lock. */
 LB_MUST_USE lb_status cache_wake(lb_cache *c, shard *s);
 
-/* ---- cache_values.c ---- */
+/* ---- cache_blocks.c: all under the lock ---- */
 void cache_drop_blocks(lb_cache *c);
+/* In memory, or on its way there (then without bytes); NULL: neither. */
+struct cache_block *cache_block_find(lb_cache *c, int shard_index, int tap, int64_t index);
+/* In memory, with one more user. *out NULL: another thread is reading it, and this one is not patient. The lock is given up meanwhile. */
+LB_MUST_USE lb_status cache_block_get(lb_cache *c, int shard_index, int tap, int64_t index, bool patient, struct cache_block **out);
+/* One user less, who took so many rows. A block of which all rows were taken is the next to go. */
+void cache_block_release(lb_cache *c, struct cache_block *b, int64_t rows);
+/* Are rows of a block that is not in memory to be read by themselves, in `reads` reads? A tap beyond half the room is not kept: of blocks that are checked only the
+ * rows are read, but for blocks of which many are wanted now, as in the order of lb_cache_order. */
+bool cache_alone(lb_cache *c, int shard_index, int tap, int64_t index, int64_t reads);
+
+/* ---- cache_values.c ---- */
+/* Where values go: floats, scaled for an item, or bytes as they are stored. */
+typedef struct cache_sink {
+    float *floats;
+    char *bytes;
+    float scale;
+} cache_sink;
+void cache_pour(cache_sink *to, const shard_tap *t, const void *bytes, int64_t size);
+LB_MUST_USE lb_status cache_check_tap(const lb_cache *c, int tap, bool ragged);
+/* The shard with its tables for that tap. Under the lock. */
+LB_MUST_USE lb_status cache_ready_shard(lb_cache *c, const shard *s, int tap);
+/* Positions of one block. For an open shard. */
+LB_MUST_USE lb_status cache_read_positions(shard *s, shard_tap *t, int64_t first, int64_t count, cache_sink *to);
 /* Appends the row of a tap as it is stored: length (i64, ragged only), scale (f32, i8 only), bytes. */
 LB_MUST_USE lb_status cache_stored_row(lb_cache *c, int tap, int64_t row, lb_buf *out);
 

@@ -124,7 +124,24 @@ static lb_status feed(cache_rows *r, int tap, const char *bytes, int64_t positio
     return LB_OK;
 }
 
-lb_status cache_rows_add(cache_rows *r, const char *value) {
+static bool has_place(const cache_column *c) { return !c->offsets && !c->spec->classes && c->grid.row_bytes > 0; }
+
+lb_status cache_rows_place(cache_rows *r, int tap, char **place) {
+    cache_column *c = &r->columns[tap];
+    *place = NULL;
+    if (!has_place(c)) return LB_OK;
+    lb_status st = need_block(r, c);
+    if (st == LB_OK) *place = c->block + c->held * c->grid.row_bytes;
+    return st;
+}
+
+/* One more position, whose bytes are in the block. */
+static lb_status fed(cache_rows *r, int tap) {
+    cache_column *c = &r->columns[tap];
+    return ++c->held == c->grid.rows ? emit_block(r, tap) : LB_OK;
+}
+
+lb_status cache_rows_add(cache_rows *r, const char *value, bool in_place) {
     for (int t = 0; t < r->ntaps; t++) {
         cache_column *c = &r->columns[t];
         int64_t positions = 1;
@@ -137,9 +154,10 @@ lb_status cache_rows_add(cache_rows *r, const char *value) {
             memcpy(&c->scale[r->count], value, sizeof *c->scale);
             value += sizeof *c->scale;
         }
-        lb_status st = feed(r, t, value, positions);
+        bool placed = in_place && has_place(c);
+        lb_status st = placed ? fed(r, t) : feed(r, t, value, positions);
         if (st != LB_OK) return st;
-        value += positions * c->grid.row_bytes;
+        value += placed ? 0 : positions * c->grid.row_bytes;
     }
     r->status[r->count++] = 0;
     return LB_OK;

@@ -143,6 +143,7 @@ void shard_free(shard *s) {
         lb_free(s->taps[i].scale);
         lb_free(s->taps[i].offsets);
         lb_free(s->taps[i].checked);
+        lb_free(s->taps[i].asked);
     }
     lb_free(s->taps);
     if (s->key_bytes) lb_free(s->keys);
@@ -240,35 +241,35 @@ static lb_status damaged(const shard *s, const shard_tap *t, int64_t block) {
                    (long long)(first + shard_block_rows(t, block) - 1));
 }
 
-/* Stored bytes of a chunk, checked. */
-static lb_status read_chunk(const shard *s, const shard_tap *t, int64_t block, int64_t chunk, void *out) {
+/* Stored bytes of a chunk. */
+static lb_status read_chunk(const shard *s, const shard_tap *t, int64_t block, int64_t chunk, bool check, void *out) {
     const uint64_t *c = &t->index->chunks[3 * chunk];
     lb_status st = cache_pread(s->fd, s->path, out, (int64_t)c[1], (int64_t)c[0]);
-    if (st == LB_OK && lb_hash64(out, c[1], 0) != c[2]) st = damaged(s, t, block);
+    if (st == LB_OK && check && lb_hash64(out, c[1], 0) != c[2]) st = damaged(s, t, block);
     return st;
 }
 
 /* One slab, whole, into plain[chunk_bytes]. */
-static lb_status read_slab(const shard *s, const shard_tap *t, int64_t block, int64_t chunk, char *plain) {
-    if (!t->deflate) return read_chunk(s, t, block, chunk, plain);
+static lb_status read_slab(const shard *s, const shard_tap *t, int64_t block, int64_t chunk, bool check, char *plain) {
+    if (!t->deflate) return read_chunk(s, t, block, chunk, check, plain);
     int64_t size = (int64_t)t->index->chunks[3 * chunk + 1];
     char *stored = lb_alloc((size_t)size, 1);
     if (!stored) return LB_E_NOMEM;
-    lb_status st = read_chunk(s, t, block, chunk, stored);
+    lb_status st = read_chunk(s, t, block, chunk, check, stored);
     if (st == LB_OK && cache_inflate(plain, t->grid.chunk_bytes, stored, size, (int)lb_dtype_size(t->tap.dtype)) != LB_OK) st = damaged(s, t, block);
     lb_free(stored);
     return st;
 }
 
-static lb_status read_own_block(const shard *s, const shard_tap *t, int64_t block, char *bytes) {
+static lb_status read_own_block(const shard *s, const shard_tap *t, int64_t block, bool check, char *bytes) {
     const cache_grid *g = &t->grid;
     int64_t size = shard_block_rows(t, block) * g->row_bytes;
-    if (g->slabs == 1 && size == g->chunk_bytes) return read_slab(s, t, block, block, bytes);
+    if (g->slabs == 1 && size == g->chunk_bytes) return read_slab(s, t, block, block, check, bytes);
     char *plain = lb_alloc((size_t)g->chunk_bytes, 1);
     lb_status st = plain ? LB_OK : LB_E_NOMEM;
     for (int64_t i = 0; i < g->slabs && st == LB_OK; i++) {
         int64_t offset = 0, n = size;
-        st = read_slab(s, t, block, block * g->slabs + i, plain);
+        st = read_slab(s, t, block, block * g->slabs + i, check, plain);
         if (g->slabs > 1) cache_grid_slab(g, i, &offset, &n);
         if (st == LB_OK) memcpy(bytes + offset, plain, (size_t)n);
     }
@@ -276,8 +277,8 @@ static lb_status read_own_block(const shard *s, const shard_tap *t, int64_t bloc
     return st;
 }
 
-lb_status shard_read_block(shard *s, shard_tap *t, int64_t block, void *bytes) {
-    return s->foreign ? lb_h5_data_read(t->data, block * t->grid.rows, shard_block_rows(t, block), bytes) : read_own_block(s, t, block, bytes);
+lb_status shard_read_block(shard *s, shard_tap *t, int64_t block, bool check, void *bytes) {
+    return s->foreign ? lb_h5_data_read(t->data, block * t->grid.rows, shard_block_rows(t, block), bytes) : read_own_block(s, t, block, check, bytes);
 }
 
 lb_status shard_read_rows(shard *s, shard_tap *t, int64_t first, int64_t count, void *bytes) {

@@ -88,7 +88,7 @@ static lb_status check_tap(struct checker *c, shard *s, shard_tap *t) {
     st = shard_load_tap(s, t);
     for (int64_t b = 0; b < t->grid.blocks && st == LB_OK; b++) {
         int64_t item;
-        st = shard_read_block(s, t, b, bytes);
+        st = shard_read_block(s, t, b, true, bytes);
         if (finding(st)) {
             report(c, s->path, lb_error_text());
             st = LB_OK;

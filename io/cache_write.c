@@ -25,6 +25,7 @@ struct lb_cache_writer {
     lb_fingerprint print;
     int64_t n;
     char **keys, *key_bytes; /* our own copy, in one block */
+    char keys_sha256[65];
     int ntaps, nasked;
     lb_tap_spec *taps;  /* as stored */
     lb_tap_spec *asked; /* as given: one with topk is two of `taps`; without a name of its own */
@@ -60,6 +61,7 @@ static lb_status copy_keys(lb_cache_writer *w, const char *const *keys) {
         w->keys[i] = memcpy(w->key_bytes + at, keys[i], size);
         at += size;
     }
+    cache_texts_sha256(w->n, (const char *const *)w->keys, w->keys_sha256);
     return LB_OK;
 }
 
@@ -113,12 +115,10 @@ static lb_value *tap_value(const lb_tap_spec *t) {
 }
 
 static lb_value *head_value(const lb_cache_writer *w) {
-    char sha[65];
     lb_value *v = lb_value_map(), *taps = lb_value_list();
     for (const cache_field *f = cache_fields; f->name; f++) lb_map_text(v, f->name, (const char *)&w->print + f->offset);
-    cache_texts_sha256(w->n, (const char *const *)w->keys, sha);
     lb_map_int(v, "n", w->n);
-    lb_map_text(v, "keys", sha);
+    lb_map_text(v, "keys", w->keys_sha256);
     for (int i = 0; i < w->ntaps; i++) lb_list_put(taps, tap_value(&w->taps[i]));
     lb_map_put(v, "features", taps);
     return v;
@@ -249,71 +249,74 @@ done:
 
 /* ---- rows ---- */
 
-/* q = round(x / s) with s = max|x| / 127, s first; one s per row. */
-static lb_status add_i8(lb_buf *out, const float *x, int64_t n) {
+/* q = round(x / s) with s = max|x| / 127; one s per row. */
+static lb_status put_i8(char *to, const float *x, int64_t n, float *scale) {
     float most = 0;
-    signed char q[1024];
     for (int64_t i = 0; i < n; i++) {
         if (!isfinite(x[i])) return lb_fail(LB_E_NUMERIC, "element %lld is not finite, which i8 cannot hold", (long long)i);
         most = fmaxf(most, fabsf(x[i]));
     }
-    float scale = most / 127.0f;
-    lb_buf_add(out, &scale, sizeof scale);
-    for (int64_t i = 0; i < n; i += (int64_t)sizeof q) {
-        int64_t m = n - i < (int64_t)sizeof q ? n - i : (int64_t)sizeof q;
-        for (int64_t k = 0; k < m; k++) q[k] = (signed char)(scale > 0 ? fmaxf(-127, fminf(127, nearbyintf(x[i + k] / scale))) : 0);
-        lb_buf_add(out, q, (size_t)m);
-    }
+    *scale = most / 127.0f;
+    for (int64_t i = 0; i < n; i++) to[i] = (char)(*scale > 0 ? fmaxf(-127, fminf(127, nearbyintf(x[i] / *scale))) : 0);
     return LB_OK;
 }
 
-/* Is any number finite and beyond? Compared as bits, which has no branches. */
-static bool beyond(const float *x, int64_t n, float most) {
-    uint32_t limit, any = 0;
-    memcpy(&limit, &most, sizeof limit);
+/* Is any of them infinite? */
+static bool any_infinite(const uint16_t *half, int64_t n, lb_dtype dtype) {
+    const unsigned infinite = dtype == LB_F16 ? 0x7c00 : 0x7f80;
+    unsigned any = 0;
 #pragma omp simd reduction(| : any)
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        bits &= 0x7fffffff;
-        any |= (uint32_t)(bits > limit) & (uint32_t)(bits < 0x7f800000);
-    }
+    for (int64_t i = 0; i < n; i++) any |= (half[i] & 0x7fffu) == infinite;
     return any != 0;
 }
 
-static lb_status add_half(lb_buf *out, lb_dtype dtype, const float *x, int64_t n) {
-    uint16_t half[1024];
-    const int64_t room = (int64_t)LB_COUNT(half);
-    const float most = dtype == LB_F16 ? 65519.996f : 3.3961e38f; /* beyond, rounding gives infinity */
+/* In pieces that are looked at while they are in the cache. */
+static lb_status put_half(char *to, lb_dtype dtype, const float *x, int64_t n) {
+    uint16_t piece[1024];
+    const int64_t room = (int64_t)LB_COUNT(piece);
+    bool odd = (uintptr_t)to % sizeof *piece != 0;
     for (int64_t i = 0; i < n; i += room) {
+        uint16_t *half = odd ? piece : (uint16_t *)(void *)to + i;
         int64_t m = n - i < room ? n - i : room;
-        if (beyond(x + i, m, most))
-            for (int64_t k = 0; k < m; k++)
-                if (isfinite(x[i + k]) && fabsf(x[i + k]) > most)
-                    return lb_fail(LB_E_NUMERIC, "element %lld is %g, which %s cannot hold", (long long)(i + k), (double)x[i + k], lb_dtype_name(dtype));
         lb_convert(half, dtype, x + i, LB_F32, m);
-        lb_buf_add(out, half, (size_t)m * sizeof *half);
+        if (odd) memcpy(to + 2 * i, piece, (size_t)m * sizeof *piece);
+        if (!any_infinite(half, m, dtype)) continue;
+        for (int64_t k = 0; k < m; k++)
+            if (isfinite(x[i + k]) && any_infinite(&half[k], 1, dtype))
+                return lb_fail(LB_E_NUMERIC, "element %lld is %g, which %s cannot hold", (long long)(i + k), (double)x[i + k], lb_dtype_name(dtype));
     }
     return LB_OK;
 }
 
-static lb_status add_bytes(lb_buf *out, const float *x, int64_t n) {
+static lb_status put_bytes(char *to, const float *x, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         uint8_t b = (uint8_t)x[i];
         if ((float)b != x[i]) return lb_fail(LB_E_NUMERIC, "element %lld is %g, which u8 cannot hold", (long long)i, (double)x[i]);
-        lb_buf_add(out, &b, 1);
+        to[i] = (char)b;
     }
     return LB_OK;
 }
 
-static lb_status add_value(lb_buf *out, const lb_tap_spec *t, const float *x, int64_t length) {
-    int64_t n = cache_value_bytes(t, length) / (int64_t)lb_dtype_size(t->dtype);
-    if (t->ragged) lb_buf_add(out, &length, sizeof length);
-    if (t->dtype == LB_I8) return add_i8(out, x, n);
-    if (t->dtype == LB_U8) return add_bytes(out, x, n);
-    if (t->dtype != LB_F32) return add_half(out, t->dtype, x, n);
-    lb_buf_add(out, x, (size_t)n * sizeof *x);
-    return LB_OK;
+/* A value as stored; length, scale and what has no place in a block yet go to the record. */
+static lb_status put_value(lb_cache_writer *w, int tap, const float *x, int64_t length) {
+    const lb_tap_spec *t = &w->taps[tap];
+    int64_t bytes = cache_value_bytes(t, length), n = bytes / (int64_t)lb_dtype_size(t->dtype);
+    size_t scale_at = w->record.size;
+    float scale = 0;
+    lb_status st = LB_OK;
+    if (t->ragged) lb_buf_add(&w->record, &length, sizeof length);
+    if (t->dtype == LB_I8) scale_at = w->record.size, lb_buf_add(&w->record, &scale, sizeof scale);
+    char *to = NULL;
+    st = cache_rows_place(&w->rows, tap, &to);
+    if (st == LB_OK && !to && !(to = lb_buf_room(&w->record, (size_t)bytes))) st = LB_E_NOMEM;
+    if (st == LB_OK && w->record.failed) st = LB_E_NOMEM;
+    if (st != LB_OK) return st;
+    if (t->dtype == LB_I8) st = put_i8(to, x, n, &scale);
+    else if (t->dtype == LB_U8) st = put_bytes(to, x, n);
+    else if (t->dtype != LB_F32) st = put_half(to, t->dtype, x, n);
+    else if (n) memcpy(to, x, (size_t)bytes);
+    if (st == LB_OK && t->dtype == LB_I8) memcpy(w->record.data + scale_at, &scale, sizeof scale);
+    return st;
 }
 
 static lb_status ready(const lb_cache_writer *w) {
@@ -350,12 +353,12 @@ lb_status lb_cache_row(lb_cache_writer *w, const float *const *values, const int
         const char *name = w->taps[k].name;
         int64_t n = t->ragged ? (length ? length[i] : -1) : 0;
         if (n < 0) return lb_fail(LB_E_ARG, "%s: tap '%s' is ragged and needs a length", w->path, name);
-        st = t->topk ? cache_topk_add(&w->record, t, values[i]) : add_value(&w->record, t, values[i], n);
+        st = t->topk ? cache_topk_add(&w->record, t, values[i]) : put_value(w, k, values[i], n);
         if (st != LB_OK) return lb_where(st, "%s: item '%s', tap '%s'", w->path, w->keys[w->rows.count], name);
         k += t->topk > 0;
     }
     if (w->record.failed) return LB_E_NOMEM;
-    return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record)));
+    return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record), true));
 }
 
 lb_status lb_cache_failed_row(lb_cache_writer *w, lb_status code, const char *message) {
@@ -386,7 +389,7 @@ lb_status lb_cache_copy_row(lb_cache_writer *w, lb_cache *c, int64_t row) {
         if (st != LB_OK) return st;
     }
     if (w->record.failed) return LB_E_NOMEM;
-    return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record)));
+    return keep_up(w, cache_rows_add(&w->rows, lb_buf_str(&w->record), false));
 }
 
 lb_status lb_cache_flush(lb_cache_writer *w) {
@@ -413,7 +416,7 @@ lb_status lb_cache_commit(lb_cache_writer **pw) {
     }
     LB_TRY(flush(w, false)); /* should the disk be full now, nothing is lost */
     LB_TRY(cache_rows_end(&w->rows));
-    LB_TRY(cache_finish(&w->rows, &w->print, (const char *const *)w->keys));
+    LB_TRY(cache_finish(&w->rows, &w->print, (const char *const *)w->keys, w->keys_sha256));
     if (unlink(cache_part_path(w->part)) != 0 && errno != ENOENT) st = lb_fail(LB_E_IO, "%s: cannot remove: %s", cache_part_path(w->part), strerror(errno));
 done:
     free_writer(w);

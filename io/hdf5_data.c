@@ -284,17 +284,38 @@ static hid_t packed_texts(lb_h5 *f, const char *dataset, hid_t type, int64_t cou
     return set;
 }
 
+/* Some of a set's texts: nothing for a piece without any, which then takes no room; in others an empty one is a reference to nothing. */
+static bool write_texts(hid_t set, hid_t type, hsize_t first, hsize_t count, const char *const *texts, const char **piece) {
+    bool any = false;
+    for (hsize_t i = 0; i < count; i++) {
+        piece[i] = texts[first + i][0] ? texts[first + i] : NULL;
+        any |= piece[i] != NULL;
+    }
+    if (!any) return true;
+    hid_t space = H5Dget_space(set), memory = H5Screate_simple(1, &count, NULL);
+    bool ok = space >= 0 && memory >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, &first, NULL, &count, NULL) >= 0 &&
+              H5Dwrite(set, type, memory, space, H5P_DEFAULT, piece) >= 0;
+    if (space >= 0) H5Sclose(space);
+    if (memory >= 0) H5Sclose(memory);
+    return ok;
+}
+
 lb_status lb_h5_write_texts(lb_h5 *f, const char *dataset, int64_t count, const char *const *texts) {
     lb_status st = LB_OK;
+    const char **piece = lb_alloc((size_t)(count < TEXTS_AT_ONCE ? count : TEXTS_AT_ONCE), sizeof *piece);
+    if (!piece) return LB_E_NOMEM;
     lb_h5_lock();
     hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
     H5Tset_cset(type, H5T_CSET_UTF8);
     hid_t set = count > TEXTS_AT_ONCE ? packed_texts(f, dataset, type, count) : new_set(f, dataset, type, 1, &count, NULL);
-    if (set < 0 || (count > 0 && H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts) < 0)) st = lb_h5_fail(LB_E_IO, f->path, "cannot write dataset", dataset);
+    bool ok = set >= 0;
+    for (int64_t at = 0; ok && at < count; at += TEXTS_AT_ONCE) ok = write_texts(set, type, (hsize_t)at, (hsize_t)(count - at < TEXTS_AT_ONCE ? count - at : TEXTS_AT_ONCE), texts, piece);
+    if (!ok) st = lb_h5_fail(LB_E_IO, f->path, "cannot write dataset", dataset);
     if (set >= 0) H5Dclose(set);
     H5Tclose(type);
     lb_h5_unlock();
+    lb_free(piece);
     return st;
 }
 

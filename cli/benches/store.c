@@ -37,17 +37,15 @@ static lb_status put(lb_cache_writer **w, state *s, int64_t n, int64_t width) {
 
 static lb_status write_file(state *s, int64_t n, int64_t width) {
     lb_cache_writer *w = NULL;
-    unlink(s->path);
     lb_status st = put(&w, s, n, width);
     lb_cache_discard(&w);
     return st;
 }
 
-static lb_status write_once(void *ctx) { return write_file(ctx, ROWS, WIDTH); }
+static lb_status write_once(state *s) { return write_file(s, ROWS, WIDTH); }
 
 /* The floor: the same bytes by the system alone. */
-static lb_status plain_once(void *ctx) {
-    const state *s = ctx;
+static lb_status plain_once(state *s) {
     int fd = open(s->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     lb_status st = fd >= 0 ? LB_OK : lb_fail(LB_E_IO, "%s: %s", s->path, strerror(errno));
     for (int64_t at = 0; at < (int64_t)ROWS * WIDTH * 2 && st == LB_OK; at += CHUNK) {
@@ -57,6 +55,21 @@ static lb_status plain_once(void *ctx) {
     if (st == LB_OK && fsync(fd) != 0) st = lb_fail(LB_E_IO, "%s: %s", s->path, strerror(errno));
     if (fd >= 0) close(fd);
     return st;
+}
+
+/* The best of several; removing what the one before left is no part of it. */
+static lb_status say_writing(cli_bench *b, state *s, const char *name, const char *peer, lb_status (*once)(state *s)) {
+    double best = 0;
+    for (int i = 0; i < 3; i++) {
+        unlink(s->path);
+        if (lb_progress_stopped(&b->cli->progress)) return lb_fail(LB_E_CANCELLED, "bench: stopped");
+        double start = lb_now();
+        lb_status st = once(s);
+        if (st != LB_OK) return st;
+        double took = lb_now() - start;
+        if (i == 0 || took < best) best = took;
+    }
+    return cli_bench_wants(b, name) ? cli_bench_say(b, name, peer, ROWS * WIDTH * 2e-6 / best, "MB/s") : LB_OK;
 }
 
 /* ---- reading ---- */
@@ -117,12 +130,10 @@ static lb_status one_kind(cli_bench *b, state *s, const char *kind, bool deflate
     lb_status st = LB_OK;
     if (!wants_kind(b, kind)) return LB_OK;
     char name[96];
-    double seconds;
     int64_t size = 0;
     s->deflate = deflate;
     snprintf(name, sizeof name, "h5-write-200k-512-f16-%s", kind);
-    LB_TRY(cli_bench_best(b, &seconds, 3, 0, write_once, s));
-    if (cli_bench_wants(b, name)) LB_TRY(cli_bench_say(b, name, "limbeck", ROWS * WIDTH * 2e-6 / seconds, "MB/s"));
+    LB_TRY(say_writing(b, s, name, "limbeck", write_once));
     snprintf(name, sizeof name, "h5-size-200k-512-f16-%s", kind);
     LB_TRY(lb_file_size(&size, s->path));
     if (cli_bench_wants(b, name)) LB_TRY(cli_bench_say(b, name, "limbeck", ROWS * WIDTH * 2.0 / (double)size, "ratio"));
@@ -160,6 +171,7 @@ static lb_status opening(cli_bench *b, state *s) {
     if (!cli_bench_wants(b, name)) return LB_OK;
     s->deflate = false;
     LB_TRY(make_keys(s, MANY));
+    unlink(s->path);
     LB_TRY(write_file(s, MANY, 8));
     LB_TRY(cli_bench_best(b, &seconds, 3, 1, open_once, s));
     LB_TRY(cli_bench_say(b, name, "limbeck", seconds * 1e3, "ms"));
@@ -171,7 +183,6 @@ done:
 static lb_status run(cli_bench *b) {
     lb_status st = LB_OK;
     lb_tensor *x = NULL;
-    double seconds;
     state s = {.path = "limbeck-bench-store.h5", .workers = lb_threads()};
     LB_TRY(cli_bench_random(b, &x, "store", 2, (int64_t[]){ROWS, WIDTH}));
     s.x = x->data;
@@ -180,8 +191,7 @@ static lb_status run(cli_bench *b) {
         goto done;
     }
     LB_TRY(make_keys(&s, ROWS));
-    if (cli_bench_wants(b, "h5-write-200k-512-f16-raw")) LB_TRY(cli_bench_best(b, &seconds, 3, 0, plain_once, &s));
-    if (cli_bench_wants(b, "h5-write-200k-512-f16-raw")) LB_TRY(cli_bench_say(b, "h5-write-200k-512-f16-raw", "pwrite", ROWS * WIDTH * 2e-6 / seconds, "MB/s"));
+    if (cli_bench_wants(b, "h5-write-200k-512-f16-raw")) LB_TRY(say_writing(b, &s, "h5-write-200k-512-f16-raw", "pwrite", plain_once));
     LB_TRY(one_kind(b, &s, "raw", false));
     LB_TRY(one_kind(b, &s, "gzip1", true));
     free_keys(&s, ROWS);
