@@ -53,15 +53,10 @@ lb_status encode_audio_prepare(const encode_job *j, const lb_item *item, encode_
 
 /* ---- a batch: runs of windows of one shape ---- */
 
-typedef struct row {
-    encode_sample *s;
-    int64_t window;
-} row;
-
 typedef struct audio_run {
     const encode_job *j;
     lb_tape *t;
-    const row *rows;
+    const encode_row *rows;
     int64_t count;
     lb_tensor *audio, *ids, *memory; /* own */
 } audio_run;
@@ -154,7 +149,7 @@ done:
     return st;
 }
 
-static lb_status run_rows(const encode_job *j, lb_tape *t, const row *rows, int64_t count) {
+static lb_status run_rows(const encode_job *j, lb_tape *t, const encode_row *rows, int64_t count) {
     audio_run r = {.j = j, .t = t, .rows = rows, .count = count};
     lb_status st = fill_audio(&r);
     if (st == LB_OK && j->needs.prompt) st = fill_prompt(&r);
@@ -189,12 +184,9 @@ static bool same_shape(const encode_sample *a, const encode_sample *b) { return 
 
 lb_status encode_audio_run(const encode_job *j, lb_tape *t, encode_batch *b) {
     lb_status st = LB_OK;
-    int64_t n = 0, count = 0;
-    for (int64_t i = 0; i < b->n; i++) count += b->samples[i]->windows;
-    row *rows = lb_calloc((size_t)count + 1, sizeof *rows);
+    int64_t n = 0;
+    encode_row *rows = encode_rows(b, &n);
     if (!rows) return LB_E_NOMEM;
-    for (int64_t i = 0; i < b->n; i++)
-        for (int64_t w = 0; b->samples[i]->status == LB_OK && w < b->samples[i]->windows; w++) rows[n++] = (row){b->samples[i], w};
     for (int64_t from = 0, to; from < n; from = to) {
         for (to = from + 1; to < n && to - from < j->batch && same_shape(rows[from].s, rows[to].s);) to++;
         LB_TRY(run_rows(j, t, rows + from, to - from));

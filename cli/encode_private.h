@@ -97,6 +97,13 @@ LB_MUST_USE lb_status encode_text_plan(const encode_job *j);
 LB_MUST_USE lb_status encode_text_prepare(const encode_job *j, const lb_item *item, encode_sample *s);
 /* Runs a batch's windows; fills `made` of its samples. */
 LB_MUST_USE lb_status encode_text_run(const encode_job *j, lb_tape *t, encode_batch *b);
+/* A window of a sample, as a row of a run. */
+typedef struct encode_row {
+    encode_sample *s;
+    int64_t window;
+} encode_row;
+/* The windows of a batch's good samples, in order; the caller frees them. NULL: out of memory. */
+encode_row *encode_rows(const encode_batch *b, int64_t *n);
 /* ids and mask [n,L] of n rows of tokens, L the longest, or what the network always takes. Both are new. */
 LB_MUST_USE lb_status encode_text_tensors(const encode_job *j, int64_t n, const int64_t *const *rows, const int64_t *counts, lb_tensor **ids, lb_tensor **mask);
 

@@ -37,14 +37,18 @@ lb_status encode_text_prepare(const encode_job *j, const lb_item *item, encode_s
     return st;
 }
 
-/* A window of a sample, as a row of a run. */
-typedef struct row {
-    encode_sample *s;
-    int64_t window;
-} row;
+encode_row *encode_rows(const encode_batch *b, int64_t *n) {
+    int64_t count = 0;
+    *n = 0;
+    for (int64_t i = 0; i < b->n; i++) count += b->samples[i]->windows;
+    encode_row *rows = lb_calloc((size_t)count + 1, sizeof *rows);
+    for (int64_t i = 0; rows && i < b->n; i++)
+        for (int64_t w = 0; b->samples[i]->status == LB_OK && w < b->samples[i]->windows; w++) rows[(*n)++] = (encode_row){b->samples[i], w};
+    return rows;
+}
 
 /* Adds row i of a tap's values to its sample, a part of the mean each. */
-static lb_status take(const row *rows, int64_t n, int tap, const lb_tensor *y) {
+static lb_status take(const encode_row *rows, int64_t n, int tap, const lb_tensor *y) {
     lb_tensor *own = NULL;
     lb_status st = lb_tensor_copy(&own, y, LB_F32);
     if (st != LB_OK) return st;
@@ -59,7 +63,7 @@ static lb_status take(const row *rows, int64_t n, int tap, const lb_tensor *y) {
     return st;
 }
 
-static lb_status run_rows(const encode_job *j, lb_tape *t, const row *rows, int64_t n) {
+static lb_status run_rows(const encode_job *j, lb_tape *t, const encode_row *rows, int64_t n) {
     lb_tensor *ids = NULL, *mask = NULL, *out[ENCODE_TAPS] = {0};
     int64_t *counts = lb_alloc((size_t)n, sizeof *counts);
     const int64_t **at = lb_alloc((size_t)n, sizeof *at);
@@ -84,12 +88,9 @@ done:
 
 lb_status encode_text_run(const encode_job *j, lb_tape *t, encode_batch *b) {
     lb_status st = LB_OK;
-    int64_t n = 0, count = 0;
-    for (int64_t i = 0; i < b->n; i++) count += b->samples[i]->windows;
-    row *rows = lb_calloc((size_t)count + 1, sizeof *rows);
+    int64_t n = 0;
+    encode_row *rows = encode_rows(b, &n);
     if (!rows) return LB_E_NOMEM;
-    for (int64_t i = 0; i < b->n; i++)
-        for (int64_t w = 0; b->samples[i]->status == LB_OK && w < b->samples[i]->windows; w++) rows[n++] = (row){b->samples[i], w};
     for (int64_t from = 0; from < n && st == LB_OK; from += j->batch) st = run_rows(j, t, rows + from, n - from < j->batch ? n - from : j->batch);
     lb_free(rows);
     return st;
