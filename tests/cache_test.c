@@ -624,6 +624,9 @@ static void orders_for_training(void) {
     for (int workers = 0; workers < 4; workers += 1 + (workers == 1)) check_stream(c, b, count, workers);
     lb_cache_set_memory(c, 1 << 20);
     check_stream(c, b, count, 2);
+    lb_cache_set_memory(c, 5 << 20); /* less than twice the tap: blocks in demand are kept, others read by rows */
+    CHECK_OK(lb_cache_order(c, tap, 5, 5, 2, a, &count));
+    for (int workers = 0; workers < 3; workers += 2) check_stream(c, a, count, workers);
     lb_cache_close(c);
     lb_free(a);
     lb_free(b);

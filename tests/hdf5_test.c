@@ -115,6 +115,30 @@ static void round_trip(void) {
     lb_tensor_free(x);
 }
 
+/* Pieces of 65,536 without a text take no room, and read as empty. */
+static void few_texts(void) {
+    const char *path = check_tmp("texts.h5");
+    enum { N = 140000, AT = 70000 };
+    const char **texts = lb_calloc(N, sizeof *texts);
+    char **got = NULL;
+    lb_h5 *f = NULL;
+    int64_t count = 0, size = 0, filled = 0;
+    for (int i = 0; i < N; i++) texts[i] = "";
+    texts[AT] = "broken";
+    CHECK_OK(lb_h5_create(&f, path));
+    CHECK_OK(lb_h5_write_texts(f, "/t", N, texts));
+    CHECK_OK(lb_h5_close(f));
+    CHECK_OK(lb_file_size(&size, path));
+    CHECK(size < 100000);
+    CHECK_OK(lb_h5_open(&f, path));
+    if (CHECK_OK(lb_h5_read_texts(&got, &count, f, "/t")) && CHECK_INT(count, N)) CHECK_TEXT(got[AT], "broken");
+    for (int64_t i = 0; i < count; i++) filled += got[i][0] != '\0';
+    CHECK_INT(filled, 1);
+    CHECK_OK(lb_h5_close(f));
+    lb_names_free(got, count);
+    lb_free(texts);
+}
+
 static void by_rows(void) {
     const char *path = check_tmp("rows.h5");
     lb_h5 *f = NULL;
@@ -159,6 +183,7 @@ int main(int argc, char **argv) {
                       (check_test[]){{"reads_h5py", reads_h5py},
                                      {"reads_attributes", reads_attributes},
                                      {"round_trip", round_trip},
+                                     {"few_texts", few_texts},
                                      {"by_rows", by_rows},
                                      {"names_what_is_wrong", names_what_is_wrong},
                                      {0}});
