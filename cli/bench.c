@@ -116,6 +116,7 @@ lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net) {
     double seconds = 0;
     if (!cli_bench_wants(b, net->name)) return LB_OK;
     LB_TRY(cli_bench_model(b, &f.model, net->arch, net->params));
+    lb_store_fix(f.model->store, true);
     LB_TRY(lb_tape_new(&f.tape));
     lb_tape_set_mode(f.tape, LB_TAPE_NO_GRAD);
     LB_TRY(forward_inputs(b, &f, net));

@@ -371,6 +371,7 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(open_text(m, folder, config));
     LB_TRY(open_writer(m, folder, config));
     LB_TRY(find_print(m, sha256));
+    lb_store_fix(m->model->store, true); /* it is run, not trained */
     *out = m;
     m = NULL;
 done:

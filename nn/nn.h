@@ -57,6 +57,8 @@ LB_API LB_MUST_USE lb_status lb_store_init(lb_store *s, uint64_t seed);
 LB_API int64_t lb_store_parameters(const lb_store *s, const char *prefix);
 /** requires_grad of all whose name starts with prefix. @return how many matched */
 LB_API int64_t lb_store_train(lb_store *s, const char *prefix, bool on);
+/** lb_tensor_fix for all of them. Whoever makes some trainable releases those (lb_store_train). */
+LB_API void lb_store_fix(lb_store *s, bool on);
 LB_API void lb_store_zero_grad(lb_store *s);
 /** y = decay * y + (1 - decay) * x for each tensor of `ema` found in `s` (exponential moving average of weights). */
 LB_API LB_MUST_USE lb_status lb_store_ema(lb_store *ema, lb_store *s, double decay);

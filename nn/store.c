@@ -191,9 +191,14 @@ int64_t lb_store_train(lb_store *s, const char *prefix, bool on) {
     for (int64_t i = 0; i < s->count; i++)
         if (starts(s->at[i]->name, prefix)) {
             s->at[i]->x->requires_grad = on && !s->at[i]->buffer;
+            if (on) lb_tensor_fix(s->at[i]->x, false);
             n++;
         }
     return n;
+}
+
+void lb_store_fix(lb_store *s, bool on) {
+    for (int64_t i = 0; i < s->count; i++) lb_tensor_fix(s->at[i]->x, on);
 }
 
 void lb_store_zero_grad(lb_store *s) {

@@ -166,6 +166,8 @@ lbi_held *lbi_held_new(lb_tape *t, bool handle) {
     h->x.node = NULL;
     h->x.id = ++t->last_id;
     h->x.kept = false;
+    h->x.fixed = false;
+    h->x.forms = NULL;
     h->tape = t;
     h->g = NULL;
     h->uses = 0;

@@ -178,6 +178,7 @@ done:
 void lb_tensor_free(lb_tensor *x) {
     if (!x) return;
     lb_tensor_free(x->grad);
+    if (x->forms) lb_tensor_fix(x, false);
     if (x->store && --x->store->refs == 0) lb_free(x->store);
     lb_free(x);
 }

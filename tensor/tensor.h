@@ -62,6 +62,9 @@ struct lb_tensor {
     lb_node *node;
     int32_t id;
     bool kept;
+    /* private to lb_tensor_fix */
+    bool fixed;
+    void *forms;
 };
 
 LB_API size_t lb_dtype_size(lb_dtype d);
@@ -77,6 +80,11 @@ LB_API LB_MUST_USE lb_status lb_tensor_borrow(lb_tensor **out, lb_dtype dtype, i
 LB_API void lb_tensor_free(lb_tensor *x);
 /** A contiguous copy of its own, converted to dtype (f16 and bf16 round to nearest even). Not recorded on any tape. */
 LB_API LB_MUST_USE lb_status lb_tensor_copy(lb_tensor **out, const lb_tensor *x, lb_dtype dtype);
+
+/** A promise that the numbers of x stay as they are until it is freed or released from it (on = false): kernels then keep the forms of it that they
+ *  read, so that packing and transforming are done once (up to five times its memory). Not for tensors that a tape owns. One thread at a time; while x
+ *  is fixed, several threads may compute with it. */
+LB_API void lb_tensor_fix(lb_tensor *x, bool on);
 
 LB_API int64_t lb_numel(const lb_tensor *x);
 LB_API bool lb_is_contiguous(const lb_tensor *x);

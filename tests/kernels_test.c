@@ -197,18 +197,21 @@ static void with_channels_last(const lbi_conv *p, int64_t images, const float *x
     int64_t n = p->y * p->x, out = images * p->o * n;
     float *turned = pixels_of(x, images, p->c, p->h * p->w), *wanted = pixels_of(want, images, p->o, n), *add = end->add ? pixels_of(end->add, images, p->o, n) : NULL, *y = lb_alloc_aligned((size_t)(out + 1) * sizeof *y);
     lbi_gemm_end e = *end;
+    float *kept = NULL;
     bool each = p->groups == p->c && p->o == p->c;
     if (!CHECK(turned && wanted && y && (add || !end->add))) return;
     e.add = add;
     for (int planes = 0; planes < 2; planes++) {
         y[out] = 0.25f; /* is not written */
-        if (!lbi_last_conv(p, images, planes ? x : turned, planes, w, &e, y)) CHECK(lbi_cpu() < LBI_CPU_AVX2);
+        if (!lbi_last_conv(p, images, planes ? x : turned, planes, w, planes ? &kept : NULL, &e, y)) CHECK(lbi_cpu() < LBI_CPU_AVX2);
         else same(y, wanted, images * n, p->o, p->o, bound);
         CHECK_NEAR((double)y[out], 0.25, 0);
     }
+    if (kept && CHECK(lbi_last_conv(p, images, turned, false, NULL, &kept, &e, y))) same(y, wanted, images * n, p->o, p->o, bound); /* w is not read again */
+    lb_free(kept);
     if (each && lbi_last_depth(p, images, turned, w, &e, y)) same(y, wanted, images * n, p->o, p->o, bound);
     double k = (double)(p->c * p->kh * p->kw); /* off by as much as lbi_winograd: below */
-    if (lbi_winograd_can(p) && images > 0 && CHECK(lbi_last_winograd(p, images, turned, w, &e, y))) same(y, wanted, images * n, p->o, p->o, 30 * (double)FLT_EPSILON * (sqrt(k) + 2));
+    if (lbi_winograd_can(p) && images > 0 && CHECK(lbi_last_winograd(p, images, turned, w, NULL, &e, y))) same(y, wanted, images * n, p->o, p->o, 30 * (double)FLT_EPSILON * (sqrt(k) + 2));
     CHECK_NEAR((double)y[out], 0.25, 0);
     lb_free(turned);
     lb_free(wanted);

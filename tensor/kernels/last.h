@@ -14,10 +14,11 @@ enum { LBI_LAST_DEEP = 64 }; /* most rows of a depthwise kernel */
 /** Has this CPU kernels for it? */
 bool lbi_last_can(void);
 /** y = act(scale (w * x) + end->row_bias + end->add), any groups; end->add is like y. w as ever, [O,C/groups,kh,kw]. Each number is summed in one
- *  order, whatever the threads. @return false without memory or a kernel: nothing is done then. */
-bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y);
+ *  order, whatever the threads. kept: NULL, or where packed weights are, or are left when they were NULL (from lb_alloc_aligned, for the caller to
+ *  keep as long as w is the same). @return false without memory or a kernel: nothing is done then. */
+bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y);
 /** The same by Winograd's way, for what lbi_winograd_can says; x with channels last. */
-bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
+bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, float **kept, const lbi_gemm_end *end, float *y);
 /** The same for groups = C = O; x with channels last. */
 bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
 

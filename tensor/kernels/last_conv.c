@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A block is some output rows, or with 1x1 kernels a run of pixels. Where a border is in reach, or planes are given, its patch of the picture is
  * copied first, with zeros around. A panel of weights, `cols` channels wide, stays in L1 while the block's tiles pass by; a deep one in parts of
- * DEEP numbers, sums standing in y meanwhile. */
+ * a few KB, sums standing in y meanwhile. Where all weights stay in L2, all panels pass by a tile instead: results are then written pixel after
+ * pixel. */
 #include <omp.h>
 #include <pthread.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 
 /* Bytes of a part of a panel and of a block's picture; tiles of a block at least; blocks for each thread. */
 enum { PANEL = 32 * 1024, NEAR = 192 * 1024, TILES = 4, SHARES = 4, SLACK = 16 };
+enum { SMALL = 256 * 1024 }; /* bytes of a group's weights that stay in L2 */
 
 static const lbi_last_kernel *chosen;
 static void choose(void) {
@@ -48,6 +50,7 @@ typedef struct run {
     int64_t *step, steps;            /* pieces before each part of a panel: [steps + 1] */
     float *weights, *scale, *bias;   /* [groups][panels][deep][cols], [groups][panels][cols] */
     int64_t panels, patch;           /* of a group; numbers of a block's patch */
+    bool small;                      /* all weights of a group stay near */
 } run;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -205,21 +208,32 @@ static void bring(const run *r, const block *b, float *patch) {
     }
 }
 
-/* One panel over all tiles of the block, for one part of its depth. x: the block's first patch. */
-static void pass(const run *r, const block *b, int64_t panel, int64_t step, const float *x, const float *w) {
+/* One tile of a panel, for one part of its depth: `rows` pixels from (i, j) of the block on. x: the block's first patch. */
+static void one_tile(const run *r, const block *b, int64_t panel, int64_t step, int64_t i, int64_t j, int64_t rows, const float *x, const float *w) {
     const lbi_conv *p = &r->p;
-    int64_t channel = b->group * r->o + panel * r->k->cols, ends = (b->group * r->panels + panel) * r->k->cols;
-    int cols = (int)least(r->k->cols, r->o - panel * r->k->cols);
-    int64_t tiles = over(b->cols, r->k->rows), each = over(b->cols, tiles);
-    lbi_last_end e = {.more = step > 0, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .ld_add = p->o, .act = r->act};
-    const lbi_last_piece *piece = r->piece + r->step[step];
-    int64_t pieces = r->step[step + 1] - r->step[step];
-    for (int64_t i = 0; i < b->rows; i++)
-        for (int64_t j = 0; j < b->cols; j += each) {
-            int64_t at = (((b->image * p->y + b->y + i) * p->x) + b->x + j) * p->o + channel;
-            if (r->add) e.add = r->add + at;
-            r->k->tile(piece, pieces, x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, p->o, (int)least(each, b->cols - j), cols, &e);
+    int64_t channel = b->group * r->o + panel * r->k->cols, ends = (b->group * r->panels + panel) * r->k->cols, at = ((b->image * p->y + b->y + i) * p->x + b->x + j) * p->o + channel;
+    lbi_last_end e = {.more = step > 0, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .add = r->add ? r->add + at : NULL, .ld_add = p->o, .act = r->act};
+    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, p->o, (int)rows, (int)least(r->k->cols, r->o - panel * r->k->cols), &e);
+}
+
+/* Panels first .. last - 1 over tiles of the block. */
+static void panels_of(const run *r, const block *b, const float *x) {
+    int64_t cols = r->k->cols, tiles = over(b->cols, r->k->rows), each = over(b->cols, tiles);
+    const float *weights = r->weights + b->group * r->panels * r->deep * cols;
+    if (r->small) {
+        for (int64_t i = 0; i < b->rows; i++)
+            for (int64_t j = 0; j < b->cols; j += each)
+                for (int64_t panel = b->first; panel < b->last; panel++) one_tile(r, b, panel, 0, i, j, least(each, b->cols - j), x, weights + panel * r->deep * cols);
+        return;
+    }
+    for (int64_t panel = b->first; panel < b->last; panel++) {
+        const float *w = weights + panel * r->deep * cols;
+        for (int64_t s = 0; s < r->steps; s++) {
+            for (int64_t i = 0; i < b->rows; i++)
+                for (int64_t j = 0; j < b->cols; j += each) one_tile(r, b, panel, s, i, j, least(each, b->cols - j), x, w);
+            for (int64_t i = r->step[s]; i < r->step[s + 1]; i++) w += r->piece[i].count * cols;
         }
+    }
 }
 
 static void one_block(const run *r, int64_t number, float *patch) {
@@ -228,36 +242,32 @@ static void one_block(const run *r, int64_t number, float *patch) {
     const float *x = patch;
     if (r->direct) x = r->x + ((b.image * p->h + b.y * p->sh) * p->w + b.x * p->sw) * p->c;
     else bring(r, &b, patch);
-    x += b.group * r->c;
-    for (int64_t panel = b.first; panel < b.last; panel++) {
-        const float *w = r->weights + (b.group * r->panels + panel) * r->deep * r->k->cols;
-        for (int64_t s = 0; s < r->steps; s++) {
-            pass(r, &b, panel, s, x, w);
-            for (int64_t i = r->step[s]; i < r->step[s + 1]; i++) w += r->piece[i].count * r->k->cols;
-        }
-    }
+    panels_of(r, &b, x + b.group * r->c);
     if (r->after == LB_ACT_NONE) return;
     int64_t first = b.group * r->o + b.first * r->k->cols, count = least(b.last * r->k->cols, r->o) - b.first * r->k->cols;
     for (int64_t i = 0; i < b.rows * b.cols; i++) lbi_act_plane(r->after, r->y + ((b.image * p->y + b.y + i / b.cols) * p->x + b.x + i % b.cols) * p->o + first, count, 0);
 }
 
-/* Work memory: ends, weights, lists, then a patch for each thread. */
-static float *memory(run *r, int threads, float **patches) {
+/* Work memory: ends, lists, a patch for each thread, and weights that are not kept. */
+static float *memory(run *r, int threads, float **kept, float **patches) {
     int64_t wide = r->p.groups * r->panels * r->k->cols, deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
     int64_t pieces = r->p.kh * r->p.kw * (r->c * r->p.kw / deep + 3), lists = over((pieces * (int64_t)(sizeof(lbi_last_piece) + sizeof(int64_t))) / (int64_t)sizeof(float) + 2 * SLACK, SLACK) * SLACK;
     r->patch = over(r->patch, SLACK) * SLACK;
-    float *work = lbi_work_take((size_t)(2 * wide + wide * r->deep + SLACK + lists + r->patch * threads) * sizeof *work);
+    int64_t weights = wide * r->deep + SLACK;
+    float *work = lbi_work_take((size_t)(2 * wide + lists + r->patch * threads + (kept ? 0 : weights)) * sizeof *work);
     if (!work) return NULL;
     r->scale = work;
     r->bias = r->scale + wide;
     r->piece = (lbi_last_piece *)(void *)(r->bias + wide);
     r->step = (int64_t *)(void *)(r->piece + pieces);
-    r->weights = r->bias + wide + lists;
-    *patches = r->weights + wide * r->deep + SLACK;
-    return work;
+    *patches = r->bias + wide + lists;
+    r->weights = !kept ? *patches + r->patch * threads : *kept ? *kept : lb_alloc_aligned((size_t)weights * sizeof *work);
+    if (r->weights) return work;
+    lbi_work_give(work);
+    return NULL;
 }
 
-bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, const lbi_gemm_end *end, float *y) {
+bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) {
     run r = {.k = lbi_last_kernel_now(), .p = *p, .x = x, .y = y, .add = end->add, .planes = planes, .images = images};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || p->o < 1 || p->c < 1) return false;
@@ -265,18 +275,21 @@ bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool plane
     plan(&r, threads);
     if (lbi_last_in_tile(end->act)) r.act = end->act;
     else r.after = end->act;
-    float *patches = NULL, *work = memory(&r, threads, &patches);
+    float *patches = NULL, *work = memory(&r, threads, kept, &patches);
     if (!work) return false;
+    bool packed = kept && *kept == r.weights;
     cut(&r);
+    r.small = r.steps == 1 && r.deep * r.panels * r.k->cols * (int64_t)sizeof(float) <= SMALL;
     pack_ends(&r, end);
     int64_t panels = p->groups * r.panels, blocks = r.images * r.down * r.across * p->groups * r.parts;
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < panels; i++) pack(&r, w, i);
+        for (int64_t i = 0; i < (packed ? 0 : panels); i++) pack(&r, w, i);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < blocks; i++) one_block(&r, i, patches + r.patch * omp_get_thread_num());
     }
+    if (kept) *kept = r.weights;
     lbi_work_give(work);
     return true;
 }

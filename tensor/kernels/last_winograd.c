@@ -189,19 +189,24 @@ static void one_block(const run *r, int64_t number, float *v, float *m) {
     for (int64_t i = 0; i < tiles; i++) leave(r, first + i, m + i * r->o, r->block * r->o);
 }
 
-bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
+bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, float **kept, const lbi_gemm_end *end, float *y) {
     run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .y = y, .end = *end, .images = images};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || images == 0 || p->y < 1 || p->x < 1) return false;
     plan(&r, threads);
     int64_t kernels = ALL * r.panels * p->c * r.k->cols + LANES, v = r.block * ALL * r.c + LANES, turned = 32 * TAPS * LANES + LANES, own = v + r.block * ALL * r.o + LANES;
     if (own < turned) own = turned;
-    float *work = lbi_work_take((size_t)(kernels + 2 * r.o + r.c + LANES + own * threads) * sizeof *work);
+    float *work = lbi_work_take((size_t)((kept ? 0 : kernels) + 2 * r.o + r.c + LANES + own * threads) * sizeof *work);
     if (!work) return false;
-    r.kernels = work;
-    r.scale = work + kernels;
+    r.scale = work;
     r.bias = r.scale + r.o;
     r.zeros = r.bias + r.o;
+    bool packed = kept && *kept;
+    r.kernels = !kept ? r.zeros + r.c + LANES + own * threads : packed ? *kept : lb_alloc_aligned((size_t)kernels * sizeof *work);
+    if (!r.kernels) {
+        lbi_work_give(work);
+        return false;
+    }
     memset(r.zeros, 0, (size_t)(r.c + LANES) * sizeof *work);
     for (int64_t i = 0; i < r.o; i++) {
         r.scale[i] = i < p->o && end->row_scale ? end->row_scale[i] : 1;
@@ -211,10 +216,11 @@ bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const 
     {
         float *mine = r.zeros + r.c + LANES + own * omp_get_thread_num();
 #pragma omp for schedule(static)
-        for (int64_t i = 0; i < r.panels * r.k->cols / LANES; i++) pack(&r, w, i * LANES, mine);
+        for (int64_t i = 0; i < (packed ? 0 : r.panels * r.k->cols / LANES); i++) pack(&r, w, i * LANES, mine);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < r.blocks; i++) one_block(&r, i, mine, mine + v);
     }
+    if (kept) *kept = r.kernels;
     lbi_work_give(work);
     return true;
 }

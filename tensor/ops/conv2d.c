@@ -8,6 +8,7 @@
 #include "base/cpu.h"
 #include "tensor/convs.h"
 #include "tensor/exact.h"
+#include "tensor/forms.h"
 #include "tensor/depthwise.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_point.h"
@@ -110,8 +111,14 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     if (each) pixels = channels_last(c, x);
     if (!lb_tape_ok(c->tape)) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
-    else if (!planes && lbi_winograd_worth(p, images)) done = lbi_last_winograd(p, images, pixels, w, &end, lb_r(c->out[0]));
-    else done = lbi_last_conv(p, images, pixels, planes, w, &end, lb_r(c->out[0]));
+    else {
+        bool winograd = !planes && lbi_winograd_worth(p, images);
+        lbi_form_kind kind = winograd ? LBI_FORM_WINOGRAD : LBI_FORM_LAST;
+        float *had = lbi_form_find(c->in[1], kind, p->groups), *form = had, **kept = c->in[1]->fixed ? &form : NULL;
+        if (winograd) done = lbi_last_winograd(p, images, pixels, w, kept, &end, lb_r(c->out[0]));
+        else done = lbi_last_conv(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]));
+        if (form && !had) lbi_form_keep(c->in[1], kind, p->groups, form);
+    }
     if (!done) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for its kernels");
 }
 #endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Forms in which kernels want to read a tensor that does not change (lb_tensor_fix): packed weights and the like. They go with the tensor. Private to
+ * tensor/. Any thread. */
+#ifndef LB_TENSOR_FORMS_H
+#define LB_TENSOR_FORMS_H
+#include "tensor/tensor.h"
+
+typedef enum lbi_form_kind { LBI_FORM_LAST = 1, LBI_FORM_WINOGRAD } lbi_form_kind;
+
+/** That form of x, `detail` being whatever else it depends on; NULL: not made yet, or x is not fixed. */
+void *lbi_form_find(const lb_tensor *x, lbi_form_kind kind, int64_t detail);
+/** Keeps what was made, from lb_alloc_aligned, for a fixed x. It must not be used by the caller any more. */
+void lbi_form_keep(const lb_tensor *x, lbi_form_kind kind, int64_t detail, void *take_form);
+
+#endif
