@@ -216,6 +216,7 @@ void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *con
     node->nout = s->nout;
     node->results = s->results;
     node->done = false;
+    node->last = c->last;
     for (int i = 0; i < c->nin; i++) {
         node->source[i] = source[i];
         node->in[i] = c->in[i];
@@ -259,7 +260,7 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
     if (!check_inputs(t, s, c, &b)) return false;
     memcpy(source, c->in, sizeof source);
     bool grad = wants_grad(t, c);
-    c->last = t->mode == LB_TAPE_NO_GRAD && c->op->last && c->op->last(c);
+    c->last = t->mode != LB_TAPE_SHAPES && c->op->last && c->op->last(c);
     if (!make_contiguous(t, c, &copied) || !make_outputs(t, s, c, &b)) return false;
     if (t->mode != LB_TAPE_SHAPES && c->op->forward) c->op->forward(c);
     if (t->scratch) lbi_scratch_free(t);

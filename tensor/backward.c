@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 #include "base/progress.h"
+#include "tensor/last.h"
 #include "tensor/loops.h"
 #include "tensor/parts.h"
+
+/* Does the gradient of x have its channels last? Where an op has made it so; views that merely look so have contiguous ones. */
+static bool grad_is_last(const lb_tensor *x) { return x->node && x->node->last && lbi_is_last(x); }
 
 /* A gradient tensor of the shape of x: of the tape for what the tape owns, else of the leaf's own.
  * Values unset when zero is false. */
@@ -19,6 +23,7 @@ static lb_tensor *new_grad(lb_tape *t, lb_tensor *x, bool zero) {
     memcpy(h->x.shape, x->shape, sizeof x->shape);
     lb_status st = lbi_layout(&h->x);
     if (st != LB_OK) lb_tape_fail_status(t, st);
+    if (st == LB_OK && grad_is_last(x)) lbi_layout_last(&h->x);
     return st == LB_OK && lbi_held_fill(t, h, zero) ? &h->x : NULL;
 }
 
@@ -48,6 +53,7 @@ static lb_tensor *shared_grad(lb_tape *t, const lb_tensor *x, const lb_tensor *f
         lb_tape_fail_status(t, st);
         return NULL;
     }
+    if (grad_is_last(x)) lbi_layout_last(&h->x);
     h->x.data = from->data;
     lbi_share(t, h, from);
     return &h->x;
@@ -95,7 +101,33 @@ static bool seed(lb_tape *t, lb_tensor *y, const lb_tensor *w) {
 /* Is the gradient of input i that of the result, with nobody to add to? */
 static bool hands_over(lb_tape *t, const lb_node *node, const lb_call *c, int i) {
     lb_tensor *x = node->source[i];
-    return (node->op->passes >> i & 1) && c->gout[0] && lbi_held_of(t, x) && c->gout[0]->store && lb_numel(x) == lb_numel(c->gout[0]);
+    return (node->op->passes >> i & 1) && c->gout[0] && lbi_held_of(t, x) && c->gout[0]->store && lb_numel(x) == lb_numel(c->gout[0]) && grad_is_last(x) == lbi_is_last(c->gout[0]);
+}
+
+/* A gradient for an op to write in place of one in the other order. */
+static bool stand_in(lb_tape *t, lb_call *c, int i, bool last, bool sets) {
+    lb_tensor *g = c->gin[i];
+    if (c->fresh[i]) memset(g->data, 0, (size_t)lb_numel(g) * sizeof(lb_real));
+    lbi_held *h = lbi_held_new(t, false);
+    if (!h) return false;
+    h->x.rank = g->rank;
+    memcpy(h->x.shape, g->shape, sizeof g->shape);
+    c->gin[i] = &h->x;
+    c->fresh[i] = sets;
+    if (lbi_layout(&h->x) != LB_OK) return false;
+    if (last) lbi_layout_last(&h->x);
+    return lbi_held_fill(t, h, !sets);
+}
+
+/* Adds what was written in place of them. */
+static void bring_over(lb_tape *t, const lb_node *node, const lb_call *c) {
+    for (int i = 0; i < node->nin; i++) {
+        lb_tensor *g = c->gin[i] ? *slot(node->source[i]) : NULL;
+        if (!g || g == c->gin[i]) continue;
+        lb_tensor to = lbi_pixels_of(g), from = lbi_pixels_of(c->gin[i]);
+        lbi_add_view(&to, &from, 1, false);
+        lbi_grad_free(t, c->gin[i]);
+    }
 }
 
 /* Where the call is to add; memory that is new is left unset when the op overwrites it. *asked: is there anything to be done? */
@@ -118,6 +150,8 @@ static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c, bool *asked) {
         if (!*g || !own_grad(t, *g)) return false;
         c->gin[i] = *g;
         *asked = true;
+        bool wanted = node->last && lbi_is_last(node->in[i]);
+        if (wanted != lbi_is_last(*g) && !stand_in(t, c, i, wanted, sets)) return false;
     }
     return true;
 }
@@ -167,6 +201,7 @@ static void backward_of(lb_tape *t, lb_node *node) {
     c.params = node->params;
     c.nin = node->nin;
     c.nout = node->nout;
+    c.last = node->last;
     memcpy(c.in, node->in, sizeof(c.in[0]) * (size_t)node->nin);
     memcpy(c.out, node->out, sizeof(c.out[0]) * (size_t)node->nout);
     for (int k = 0; k < node->results; k++) c.gout[k] = ((lbi_held *)node->out[k])->g;
@@ -177,6 +212,7 @@ static void backward_of(lb_tape *t, lb_node *node) {
     } else if (make_gin(t, node, &c, &asked) && asked) {
         double start = t->trace ? lb_now() : 0;
         node->op->backward(&c);
+        bring_over(t, node, &c);
         if (t->trace) lbi_trace(&c, "backward_", start);
         if (t->scratch) lbi_scratch_free(t);
         if (t->check_nan && t->code == LB_OK) check_nan(t, &c);

@@ -147,6 +147,8 @@ static void forward_planes(lb_call *c, const lbi_boxes b[3], int64_t *index) {
 
 /* ---- channels last ---- */
 
+enum { RUN = 64 }; /* channels at a time */
+
 LBI_LEVELS static void raise(lb_real *restrict y, const lb_real *restrict x, int64_t n) {
     for (int64_t i = 0; i < n; i++) y[i] = larger(x[i], y[i]);
 }
@@ -174,9 +176,41 @@ void lbi_biggest_places(lb_call *c, const lbi_boxes b[3]) {
     if (lb_numel(c->out[0]) > 0) forward_planes(c, b, lb_i(c->out[0]));
 }
 
+/* One box of some channels: each gradient goes to the first place of its box that is the result. */
+LBI_LEVELS static void give_back(const lbi_boxes b[3], int64_t r, int64_t q, int64_t channels, int64_t n, const lb_real *restrict x, const lb_real *restrict y, const lb_real *restrict g, lb_real *restrict gx) {
+    int32_t at[RUN];
+    int64_t first = b[1].first[r] * b[2].in + b[2].first[q], wide = b[2].count[q];
+    for (int64_t c = 0; c < n; c++) at[c] = -1;
+    for (int64_t k = b[1].count[r] * wide - 1; k >= 0; k--) {
+        int32_t place = (int32_t)(first + k / wide * b[1].step * b[2].in + k % wide * b[2].step);
+        const lb_real *from = x + place * channels;
+        for (int64_t c = 0; c < n; c++) at[c] = from[c] == y[c] || (from[c] != from[c] && y[c] != y[c]) ? place : at[c];
+    }
+    for (int64_t c = 0; c < n; c++)
+        if (at[c] >= 0) gx[at[c] * channels + c] += g[c];
+}
+
+static void backward_last(lb_call *c, const lbi_boxes b[3]) {
+    int64_t channels = c->in[0]->shape[1], images = c->in[0]->shape[0], in = b[1].in * b[2].in * channels, out = b[1].out * b[2].out * channels;
+#pragma omp parallel for if (images * in > LBI_GRAIN)
+    for (int64_t i = 0; i < images; i++) {
+        lb_real *gx = lb_r(c->gin[0]) + i * in;
+        if (c->fresh[0]) memset(gx, 0, (size_t)in * sizeof *gx);
+        for (int64_t j = 0; j < out;) {
+            int64_t pixel = j / channels, q = j % channels, n = channels - q < RUN ? channels - q : RUN;
+            give_back(b, pixel / b[2].out, pixel % b[2].out, channels, n, lb_r(c->in[0]) + i * in + q, lb_r(c->out[0]) + i * out + j, lb_r(c->gout[0]) + i * out + j, gx + q);
+            j += n;
+        }
+    }
+}
+
 void lbi_biggest_backward(lb_call *c, const lbi_boxes b[3]) {
     int64_t planes = lbi_planes(c->in[0]), in = size_in(b), out = size_out(b);
     if (!c->gin[0] || !c->gout[0]) return;
+    if (c->last) {
+        backward_last(c, b);
+        return;
+    }
 #pragma omp parallel for if (planes * in > LBI_GRAIN)
     for (int64_t i = 0; i < planes; i++) {
         lb_real *gx = lb_r(c->gin[0]) + i * in;

@@ -28,9 +28,14 @@ void lbi_unary_backward(lb_call *c) {
     if (!c->gin[0] || !g) return;
     /* What the op does not read may be gone; the gradient stands in for it. */
     bool in = c->op->reads & LB_READS_IN(0), out = c->op->reads & LB_READS_OUT(0);
+    lb_tensor pixels[4];
     const lb_tensor *x[] = {c->gin[0], g, in ? c->in[0] : g, out ? c->out[0] : g};
     lbi_back b = {c->params, c->fresh[0]};
-    lbi_walk(g->rank, g->shape, 4, x, c->op->rows[1], &b);
+    for (int i = 0; c->last && i < 4; i++) {
+        pixels[i] = lbi_pixels_of(x[i]);
+        x[i] = &pixels[i];
+    }
+    lbi_walk(x[0]->rank, x[0]->shape, 4, x, c->op->rows[1], &b);
 }
 
 bool lbi_binary_shape(lb_call *c) {

@@ -28,9 +28,11 @@ lb_tensor lbi_pixels_of(const lb_tensor *x) {
 }
 
 bool lbi_keeps_last(const lb_call *c) { return lbi_is_last(c->in[0]); }
+bool lbi_runs_last(const lb_call *c) { return lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD && lbi_is_last(c->in[0]); }
 
 bool lbi_joins_last(const lb_call *c) {
     bool some = false;
+    if (lb_tape_get_mode(c->tape) != LB_TAPE_NO_GRAD) return false;
     for (int i = 0; i < c->nin; i++) {
         const lb_tensor *x = c->in[i];
         if (!x) continue;

@@ -30,7 +30,7 @@ typedef struct lb_call {
     /* With LB_OP_SETS: gin[i] holds rubbish and is to be overwritten where fresh[i]; else gin[i] is to be added to. */
     bool fresh[LB_OP_MAX_IN];
     void *note; /* what shape leaves for forward where shapes depend on values (scratch lives until the end of forward); else NULL */
-    bool last; /* forward: pictures of rank 4 may have their channels last (tensor/last.h), and results have */
+    bool last; /* pictures of rank 4 may have their channels last (tensor/last.h), and results have; gradients lie as what they are of */
 } lb_call;
 
 enum {
@@ -73,7 +73,7 @@ struct lb_op {
     /* Fills out[i]->dtype/rank/shape; inputs have passed the signature. Optional when every letter on the right is bound on
      * the left. Fails through lb_tape_fail and returns false. */
     bool (*shape)(lb_call *c);
-    /* In a run without gradient, before shape(): does this call take pictures with channels last as they are, and give such? NULL: no. */
+    /* Before shape(): does this call take pictures with channels last as they are, and give such? NULL: no. See tensor/last.h. */
     bool (*last)(const lb_call *c);
     void (*forward)(lb_call *c);
     void (*backward)(lb_call *c); /* NULL needs no_grad */

@@ -108,6 +108,7 @@ struct lb_node {
     const void *params;
     lb_node *older;
     int nin, nout, results;
+    bool last; /* lb_call.last of the call */
     bool done; /* a backward pass has gone by and gave the data back */
     lb_tensor *source[LB_OP_MAX_IN]; /* where gradients go */
     lb_tensor *in[LB_OP_MAX_IN];     /* what forward saw: the source or a contiguous copy */

@@ -13,6 +13,7 @@
 #include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/conv_lanes.h"
 #include "tensor/kernels/conv_point.h"
+#include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/winograd.h"
 
@@ -268,6 +269,30 @@ static void near_to(const float *got, const double *want, int64_t n, double boun
         }
 }
 
+/* The same with channels last. gx and gw as they stand before. */
+static void last_gradient(const lbi_conv *p, int64_t images, const float *x, const float *w, const float *g, const float *gx, const float *gw, bool fresh, const double *wx, const double *ww) {
+    int64_t in = images * p->c * p->h * p->w, k = p->o * (p->c / p->groups) * p->kh * p->kw, n = p->h * p->w;
+    float *xl = pixels_of(x, images, p->c, n), *gl = pixels_of(g, images, p->o, p->y * p->x), *tx = pixels_of(gx, images, p->c, n), *tw = lb_alloc_aligned((size_t)(k + 1) * sizeof *tw);
+    double *wanted = lb_calloc((size_t)(in + 1), sizeof *wanted);
+    if (!CHECK(xl && gl && tx && tw && wanted)) return;
+    for (int64_t i = 0; i < in; i++) wanted[(i / (p->c * n) * n + i % n) * p->c + i / n % p->c] = wx[i];
+    bool fast = lbi_cpu() >= LBI_CPU_AVX2 && images > 0;
+    /* With Winograd off by as much as in one_convolution. */
+    double bound = 4 * (double)FLT_EPSILON * (double)(p->o * p->kh * p->kw + 4) + 30 * (double)FLT_EPSILON * (sqrt((double)(p->o * 9)) + 2);
+    if (lbi_last_input(p, images, gl, w, tx, fresh) == LBI_CONV_DONE) near_to(tx, wanted, in, bound);
+    else CHECK(!fast || !lbi_turns(p));
+    for (int planes = 0; planes < 2; planes++) {
+        memcpy(tw, gw, (size_t)k * sizeof *tw);
+        if (lbi_last_kernels(p, images, planes ? x : xl, planes, gl, tw, fresh)) near_to(tw, ww, k, 4 * (double)FLT_EPSILON * (double)(images * p->y * p->x + 4));
+        else CHECK(!fast || p->groups > 1);
+    }
+    lb_free(xl);
+    lb_free(gl);
+    lb_free(tx);
+    lb_free(tw);
+    lb_free(wanted);
+}
+
 static void one_gradient(lb_rng *r, const lbi_conv *p, int64_t images, bool fresh) {
     int64_t out = p->o * p->y * p->x, in = p->c * p->h * p->w, k = p->o * (p->c / p->groups) * p->kh * p->kw;
     float *x = draw(r, images * in), *w = draw(r, k), *g = draw(r, images * out), *gx = draw(r, images * in), *gw = draw(r, k);
@@ -290,6 +315,7 @@ static void one_gradient(lb_rng *r, const lbi_conv *p, int64_t images, bool fres
         lb_free(tx);
         lb_free(tw);
     }
+    last_gradient(p, images, x, w, g, gx, gw, fresh, wx, ww);
     bool fast = lbi_cpu() >= LBI_CPU_AVX2 && images > 0;
     if (lbi_conv_input(p, images, g, w, gx, fresh) == LBI_CONV_DONE) near_to(gx, wx, images * in, 4 * (double)FLT_EPSILON * (double)(p->o * p->kh * p->kw + 4));
     else CHECK(!fast || p->sh > 1 || p->sw > 1); /* a few strided shapes are left to the matrix of patches */

@@ -7,6 +7,7 @@
 #include <omp.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
@@ -15,34 +16,7 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- input ---- */
 
-/* Along one axis, the part of the picture at stride phase `a`: rows stride * (first + i) + a - pad for i < count, reached by the kernel elements
- * a, a + stride, ...: taps of them. As a convolution of g with those turned round it has padding `before`. */
-typedef struct part {
-    int64_t first, count, taps, before;
-} part;
-
-static part part_of(int64_t size, int64_t kernel, int64_t stride, int64_t pad, int64_t a) {
-    part r = {.first = pad - a > 0 ? (pad - a + stride - 1) / stride : 0, .taps = a < kernel ? (kernel - a + stride - 1) / stride : 0};
-    int64_t last = size - 1 + pad - a;
-    r.count = last < 0 ? 0 : last / stride + 1 - r.first;
-    r.before = r.taps - 1 - r.first;
-    return r;
-}
-
-/* to [C][O/groups][rows.taps][cols.taps]: elements a + stride t of each kernel, turned round, inputs for outputs. */
-static void turn(const lbi_conv *p, const float *w, int64_t a, int64_t b, int64_t th, int64_t tw, float *to) {
-    int64_t cg = p->c / p->groups, og = p->o / p->groups;
-#pragma omp parallel for if (p->c * og * th * tw > 65536)
-    for (int64_t c = 0; c < p->c; c++)
-        for (int64_t o = 0; o < og; o++) {
-            const float *from = w + ((c / cg * og + o) * cg + c % cg) * p->kh * p->kw;
-            float *k = to + (c * og + o) * th * tw;
-            for (int64_t u = 0; u < th; u++)
-                for (int64_t v = 0; v < tw; v++) k[u * tw + v] = from[(a + p->sh * (th - 1 - u)) * p->kw + b + p->sw * (tw - 1 - v)];
-        }
-}
-
-static void spread(const lbi_conv *p, int64_t planes, part rows, part cols, int64_t a, int64_t b, const float *from, float *gx, bool fresh) {
+static void spread(const lbi_conv *p, int64_t planes, lbi_turned rows, lbi_turned cols, int64_t a, int64_t b, const float *from, float *gx, bool fresh) {
 #pragma omp parallel for if (planes * rows.count * cols.count > 65536)
     for (int64_t n = 0; n < planes; n++)
         for (int64_t i = 0; i < rows.count; i++) {
@@ -53,19 +27,18 @@ static void spread(const lbi_conv *p, int64_t planes, part rows, part cols, int6
 }
 
 static bool one_part(const lbi_conv *p, int64_t images, const float *g, const float *w, int64_t a, int64_t b, float *gx, bool fresh) {
-    part rows = part_of(p->h, p->kh, p->sh, p->pt, a), cols = part_of(p->w, p->kw, p->sw, p->pl, b);
+    lbi_turned rows = lbi_turned_of(p->h, p->kh, p->sh, p->pt, a), cols = lbi_turned_of(p->w, p->kw, p->sw, p->pl, b);
     bool whole = p->sh == 1 && p->sw == 1, ok = true;
     if (rows.count <= 0 || cols.count <= 0) return true;
     if (rows.taps == 0 || cols.taps == 0) {
         if (fresh) spread(p, images * p->c, rows, cols, a, b, NULL, gx, fresh);
         return true;
     }
-    lbi_conv t = {.c = p->o, .h = p->y, .w = p->x, .o = p->c, .y = rows.count, .x = cols.count, .kh = rows.taps, .kw = cols.taps, .sh = 1, .sw = 1, .dh = p->dh, .dw = p->dw,
-                  .pt = whole ? (p->kh - 1) * p->dh - p->pt : rows.before, .pl = whole ? (p->kw - 1) * p->dw - p->pl : cols.before, .groups = p->groups};
+    lbi_conv t = lbi_turned_conv(p, &rows, &cols);
     size_t kernels = (size_t)(p->c * (p->o / p->groups) * rows.taps * cols.taps), out = whole ? 0 : (size_t)(images * p->c * rows.count * cols.count);
     float *work = lbi_work_take((kernels + out) * sizeof *work);
     if (!work) return false;
-    turn(p, w, a, b, rows.taps, cols.taps, work);
+    lbi_turn_kernels(p, w, a, b, rows.taps, cols.taps, work);
     lbi_gemm_end end = {.add = whole && !fresh ? gx : NULL, .ld_add = p->h * p->w};
     ok = lbi_conv_tiles(&t, images, g, work, &end, whole ? gx : work + kernels);
     if (ok && !whole) spread(p, images * p->c, rows, cols, a, b, work + kernels, gx, fresh);
@@ -73,19 +46,8 @@ static bool one_part(const lbi_conv *p, int64_t images, const float *g, const fl
     return ok;
 }
 
-/* Is every padding of the turned convolutions one that they can have? */
-static bool turns(const lbi_conv *p) {
-    if (p->sh == 1 && p->sw == 1) return p->pt <= (p->kh - 1) * p->dh && p->pl <= (p->kw - 1) * p->dw;
-    for (int64_t a = 0; a < p->sh; a++)
-        for (int64_t b = 0; b < p->sw; b++) {
-            part rows = part_of(p->h, p->kh, p->sh, p->pt, a), cols = part_of(p->w, p->kw, p->sw, p->pl, b);
-            if (rows.taps > 0 && cols.taps > 0 && (rows.before < 0 || cols.before < 0)) return false;
-        }
-    return p->dh == 1 && p->dw == 1;
-}
-
 lbi_conv_done lbi_conv_input(const lbi_conv *p, int64_t images, const float *g, const float *w, float *gx, bool fresh) {
-    if (!lbi_gemm_kernel_now() || p->y < 1 || p->x < 1 || images < 1 || !turns(p)) return LBI_CONV_NOT_DONE;
+    if (!lbi_gemm_kernel_now() || p->y < 1 || p->x < 1 || images < 1 || !lbi_turns(p)) return LBI_CONV_NOT_DONE;
     for (int64_t a = 0; a < p->sh; a++)
         for (int64_t b = 0; b < p->sw; b++)
             if (!one_part(p, images, g, w, a, b, gx, fresh)) return a == 0 && b == 0 ? LBI_CONV_NOT_DONE : LBI_CONV_BROKEN;

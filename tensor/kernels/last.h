@@ -17,10 +17,20 @@ bool lbi_last_can(void);
  *  order, whatever the threads. kept: NULL, or where packed weights are, or are left when they were NULL (from lb_alloc_aligned, for the caller to
  *  keep as long as w is the same). @return false without memory or a kernel: nothing is done then. */
 bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y);
+/** The same into numbers of y that lie as `place` says, add likewise; NULL: as ever. */
+typedef struct lbi_last_place {
+    int64_t image, row, pixel; /* numbers between them */
+} lbi_last_place;
+bool lbi_last_conv_to(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place);
 /** The same by Winograd's way, for what lbi_winograd_can says; x with channels last. */
 bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, float **kept, const lbi_gemm_end *end, float *y);
 /** The same for groups = C = O; x with channels last. */
 bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
+
+/** gx [images,H,W,C] = (fresh ? 0 : gx) + gradient, from g [images,Y,X,O]. */
+lbi_conv_done lbi_last_input(const lbi_conv *p, int64_t images, const float *g, const float *w, float *gx, bool fresh);
+/** gw = (fresh ? 0 : gw) + gradient; groups = 1. @return false without memory or a kernel: nothing is done then. */
+bool lbi_last_kernels(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *g, float *gw, bool fresh);
 
 #endif
 #endif

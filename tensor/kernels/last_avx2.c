@@ -32,5 +32,21 @@ static void tile(const lbi_last_piece *piece, int64_t pieces, const float *x, in
     else tile_rows(1, piece, pieces, x, ld, w, y, ldy, rows, cols, e);
 }
 
-const lbi_last_kernel lbi_last_avx2 = {.name = "avx2", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .depth = depth};
+INLINE void lines_by(const int vectors, int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int count, int cols) {
+    switch (count) {
+    case 6: lines_of(6, vectors, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 5: lines_of(5, vectors, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 4: lines_of(4, vectors, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 3: lines_of(3, vectors, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 2: lines_of(2, vectors, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    default: lines_of(1, vectors, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    }
+}
+
+static void lines(int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int count, int cols) {
+    if (cols > LANES) lines_by(2, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, count, cols);
+    else lines_by(1, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, count, cols);
+}
+
+const lbi_last_kernel lbi_last_avx2 = {.name = "avx2", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .lines = lines, .depth = depth};
 #endif

@@ -51,6 +51,7 @@ typedef struct run {
     float *weights, *scale, *bias;   /* [groups][panels][deep][cols], [groups][panels][cols] */
     int64_t panels, patch;           /* of a group; numbers of a block's patch */
     bool small;                      /* all weights of a group stay near */
+    lbi_last_place place;
 } run;
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -65,8 +66,9 @@ static bool inside(const lbi_conv *p) {
 static int64_t seen(int64_t n, int64_t stride, int64_t kernel, int64_t dilation) { return (n - 1) * stride + (kernel - 1) * dilation + 1; }
 
 /* A 1x1 convolution has no rows: its pixels are one, and those of all images if they lie so. */
-static void flatten(run *r) {
+static void flatten(run *r, bool dense) {
     lbi_conv *p = &r->p;
+    if (!dense) return;
     if (p->kh != 1 || p->kw != 1 || p->sh != 1 || p->sw != 1 || p->y != p->h || p->x != p->w || p->pt || p->pl) return;
     p->w *= p->h;
     if (!r->planes) {
@@ -77,9 +79,10 @@ static void flatten(run *r) {
     p->h = p->y = 1;
 }
 
-static void plan(run *r, int threads) {
+static void plan(run *r, const lbi_last_place *place, int threads) {
     lbi_conv *p = &r->p;
-    flatten(r);
+    flatten(r, !place);
+    r->place = place ? *place : (lbi_last_place){p->y * p->x * p->o, p->x * p->o, p->o};
     r->c = p->c / p->groups;
     r->o = p->o / p->groups;
     r->deep = r->c * p->kh * p->kw;
@@ -208,12 +211,14 @@ static void bring(const run *r, const block *b, float *patch) {
     }
 }
 
+static int64_t place_of(const run *r, const block *b, int64_t i, int64_t j) { return b->image * r->place.image + (b->y + i) * r->place.row + (b->x + j) * r->place.pixel; }
+
 /* One tile of a panel, for one part of its depth: `rows` pixels from (i, j) of the block on. x: the block's first patch. */
 static void one_tile(const run *r, const block *b, int64_t panel, int64_t step, int64_t i, int64_t j, int64_t rows, const float *x, const float *w) {
     const lbi_conv *p = &r->p;
-    int64_t channel = b->group * r->o + panel * r->k->cols, ends = (b->group * r->panels + panel) * r->k->cols, at = ((b->image * p->y + b->y + i) * p->x + b->x + j) * p->o + channel;
-    lbi_last_end e = {.more = step > 0, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .add = r->add ? r->add + at : NULL, .ld_add = p->o, .act = r->act};
-    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, p->o, (int)rows, (int)least(r->k->cols, r->o - panel * r->k->cols), &e);
+    int64_t channel = b->group * r->o + panel * r->k->cols, ends = (b->group * r->panels + panel) * r->k->cols, at = place_of(r, b, i, j) + channel;
+    lbi_last_end e = {.more = step > 0, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .add = r->add ? r->add + at : NULL, .ld_add = r->place.pixel, .act = r->act};
+    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, r->place.pixel, (int)rows, (int)least(r->k->cols, r->o - panel * r->k->cols), &e);
 }
 
 /* Panels first .. last - 1 over tiles of the block. */
@@ -245,7 +250,7 @@ static void one_block(const run *r, int64_t number, float *patch) {
     panels_of(r, &b, x + b.group * r->c);
     if (r->after == LB_ACT_NONE) return;
     int64_t first = b.group * r->o + b.first * r->k->cols, count = least(b.last * r->k->cols, r->o) - b.first * r->k->cols;
-    for (int64_t i = 0; i < b.rows * b.cols; i++) lbi_act_plane(r->after, r->y + ((b.image * p->y + b.y + i / b.cols) * p->x + b.x + i % b.cols) * p->o + first, count, 0);
+    for (int64_t i = 0; i < b.rows * b.cols; i++) lbi_act_plane(r->after, r->y + place_of(r, &b, i / b.cols, i % b.cols) + first, count, 0);
 }
 
 /* Work memory: ends, lists, a patch for each thread, and weights that are not kept. */
@@ -267,12 +272,14 @@ static float *memory(run *r, int threads, float **kept, float **patches) {
     return NULL;
 }
 
-bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) {
+bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) { return lbi_last_conv_to(p, images, x, planes, w, kept, end, y, NULL); }
+
+bool lbi_last_conv_to(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) {
     run r = {.k = lbi_last_kernel_now(), .p = *p, .x = x, .y = y, .add = end->add, .planes = planes, .images = images};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || p->o < 1 || p->c < 1) return false;
     if (images == 0) return true;
-    plan(&r, threads);
+    plan(&r, place, threads);
     if (lbi_last_in_tile(end->act)) r.act = end->act;
     else r.after = end->act;
     float *patches = NULL, *work = memory(&r, threads, kept, &patches);

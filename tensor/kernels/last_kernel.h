@@ -36,6 +36,9 @@ typedef struct lbi_last_kernel {
     /* rows pixels, ld apart, x cols channels: y[i][j] = sum over the pieces of x[i ld + k] w[k][j]; w [all of k][cols of a tile]. Pixels of y lie ldy
      * apart; channels from cols on are not touched. */
     void (*tile)(const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *end);
+    /* sum[i][j] += sum over rows r and pixels k < n of x[r x_row + k x_pixel + i] g[r g_row + k g_pixel + j]; i < lines, j < cols; sums ld apart, of whole
+     * vectors. */
+    void (*lines)(int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *sum, int64_t ld, int lines, int cols);
     /* n <= LBI_LAST_STRIP pixels of a depthwise row: y[i][c] = act(bias[c] + sum over u in first .. last - 1, v in left .. right - 1 of
      * row[u][(i step + v apart) ld + c] w[u][v][c]); kernel elements beyond see zeros. */
     void (*depth)(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n, float *y);

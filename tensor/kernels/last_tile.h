@@ -63,6 +63,31 @@ INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *pie
     }
 }
 
+/* ---- kernels' gradient ---- */
+
+INLINE void lines_of(const int count, const int vectors, int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int cols) {
+    vec sum[ROWS][2];
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i++) sum[i][0] = sum[i][1] = (vec){0};
+    for (int64_t r = 0; r < rows; r++, x += x_row, g += g_row) {
+        const float *from = x, *by = g;
+        for (int64_t k = n; k > 0; k--, from += x_pixel, by += g_pixel) {
+            vec a = vectors > 1 ? load(by) : load_some(by, cols), b = vectors > 1 ? load_some(by + LANES, cols - LANES) : a;
+#pragma GCC unroll 16
+            for (int i = 0; i < count; i++) {
+                vec p = all(from[i]);
+                sum[i][0] += p * a;
+                if (vectors > 1) sum[i][1] += p * b;
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < count; i++) {
+        *(vec *)(to + i * ld) += sum[i][0];
+        if (vectors > 1) *(vec *)(to + i * ld + LANES) += sum[i][1];
+    }
+}
+
 /* ---- depthwise ---- */
 
 /* n neighbouring pixels: what several of them see is loaded once. */

@@ -35,6 +35,24 @@ LBI_LEVELS_FUSED void lbi_cols_square(const lbi_cols *b, const lb_real *restrict
     }
 }
 
+LBI_LEVELS_FUSED void lbi_cols_moments(const lbi_cols *b, const lb_real *restrict x, const lb_real *restrict shift, double *restrict sum, double *restrict square) {
+    lb_real s[LBI_COLS], q[LBI_COLS];
+    memset(sum, 0, (size_t)b->cols * sizeof *sum);
+    memset(square, 0, (size_t)b->cols * sizeof *square);
+    for (int64_t first = 0; first < b->n; first += ROWS) {
+        memset(s, 0, (size_t)b->cols * sizeof *s);
+        memset(q, 0, (size_t)b->cols * sizeof *q);
+        for (int64_t i = first; i < first + rows_of(b, first); i++)
+            for (int64_t j = 0; j < b->cols; j++) {
+                lb_real d = x[i * b->ld + j] - shift[j];
+                s[j] += d;
+                q[j] += d * d;
+            }
+        add_up(sum, s, b->cols);
+        add_up(square, q, b->cols);
+    }
+}
+
 LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add, const lb_real *restrict scale, const lb_real *restrict shift) {
     lb_real hi = act == LB_ACT_RELU6 ? 6 : LB_REAL_MAX;
     bool clamps = act == LB_ACT_RELU || act == LB_ACT_RELU6;

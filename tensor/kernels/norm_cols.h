@@ -16,6 +16,8 @@ typedef struct lbi_cols {
 void lbi_cols_sum(const lbi_cols *b, const lb_real *x, double *sum);
 /** square[j] = sum over i of (x - shift[j])^2. */
 void lbi_cols_square(const lbi_cols *b, const lb_real *x, const lb_real *shift, double *square);
+/** sum[j] = sum over i of x - shift[j], square[j] = sum of its squares: both in one pass. */
+void lbi_cols_moments(const lbi_cols *b, const lb_real *x, const lb_real *shift, double *sum, double *square);
 /** y = act(a[j] x + b[j] + add); add may be NULL; activations as lbi_plane_affine knows them. */
 void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *y, const lb_real *x, const lb_real *add, const lb_real *scale, const lb_real *shift);
 /** sum[j] = sum over i of g'; dot[j] = sum of g' (x - mean[j]) rstd[j], g' = g act'(y). */

@@ -37,7 +37,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(adaptive_avg_pool) = {.id = "adaptive_avg_pool", .title = "means of cells that cover lines, pictures or volumes", .source = "torch.nn.functional.adaptive_avg_pool1d, 2d, 3d", .sig = "x -> y",
-                            .math = "y = mean of the cell", .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(lbi_cells), .last = lbi_keeps_last, .forward = forward, .backward = backward,
+                            .math = "y = mean of the cell", .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(lbi_cells), .last = lbi_runs_last, .forward = forward, .backward = backward,
                             .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_adaptive_avg_pool(lb_tape *t, lb_tensor *x, const int64_t *size) {

@@ -19,7 +19,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(adaptive_max_pool) = {.id = "adaptive_max_pool", .title = "largest elements of cells that cover lines, pictures or volumes", .source = "torch.nn.functional.adaptive_max_pool1d, 2d, 3d",
                             .sig = "x -> y", .math = "y = max over the cell", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = shape,
-                            .params_size = sizeof(lbi_cells), .last = lbi_keeps_last, .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+                            .params_size = sizeof(lbi_cells), .last = lbi_runs_last, .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_adaptive_max_pool(lb_tape *t, lb_tensor *x, const int64_t *size) {
     lbi_cells o = lbi_cells_of(x, size);

@@ -39,7 +39,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(avg_pool) = {.id = "avg_pool", .title = "mean of each window of lines, pictures or volumes", .source = "torch.nn.functional.avg_pool1d, avg_pool2d, avg_pool3d", .sig = "x -> y",
-                   .math = "y = sum over the window / d", .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(options), .last = lbi_keeps_last, .forward = forward, .backward = backward,
+                   .math = "y = sum over the window / d", .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(options), .last = lbi_runs_last, .forward = forward, .backward = backward,
                    .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_avg_pool(lb_tape *t, lb_tensor *x, lb_window window, lb_avg_border border, int64_t divisor) {

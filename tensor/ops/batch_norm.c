@@ -6,6 +6,7 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/norm_cols.h"
+#include "tensor/last.h"
 #include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
@@ -34,7 +35,13 @@ static bool shape(lb_call *c) {
     return true;
 }
 
-static int64_t inner_of(const lb_tensor *x) { return lb_numel(x) / (x->shape[0] * x->shape[1]); }
+/* Numbers of a channel that lie together, and how often: with channels last a pixel is an image of one number. */
+static int64_t inner_of(const lb_call *c) { return c->last ? 1 : lb_numel(c->in[0]) / (c->in[0]->shape[0] * c->in[0]->shape[1]); }
+static int64_t count_of(const lb_call *c) { return lb_numel(c->in[0]) / (c->in[0]->shape[1] * inner_of(c)); }
+
+static bool last(const lb_call *c) {
+    return lbi_is_last(c->in[0]) && (!c->in[3] || lbi_is_last(c->in[3]));
+}
 
 /* What makes y = act(a x + b) of a channel. */
 typedef struct line {
@@ -54,7 +61,7 @@ static bool within(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU
 
 static void plane_forward(lb_call *c, int64_t q) {
     const options *o = c->params;
-    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
+    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c);
     const lb_real *x = lb_r(c->in[0]) + q * k, *add = c->in[3] ? lb_r(c->in[3]) + q * k : NULL;
     lb_real *y = lb_r(c->out[0]) + q * k;
     double sum = 0, square = 0;
@@ -86,7 +93,7 @@ static slopes slopes_of(lb_call *c, int64_t q, double sum, double dot) {
 
 static void plane_backward(lb_call *c, int64_t q) {
     const options *o = c->params;
-    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]);
+    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c);
     bool has = c->gout[0] != NULL;
     lb_real mean = lb_r(c->out[1])[q], rstd = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps));
     const lb_real *x = lb_r(c->in[0]) + q * k, *g = has ? lb_r(c->gout[0]) + q * k : x, *y = lb_r(c->out[0]) + q * k;
@@ -112,11 +119,34 @@ static void fill(lb_real *to, int64_t k, lb_real x) {
     for (int64_t j = 0; j < k; j++) to[j] = x;
 }
 
+/* Channels last: from one pass over x less the mean of its first pixels, so that little cancels. */
+static void pixels_forward(lb_call *c, int64_t first, int64_t count) {
+    enum { SOME = 64 };
+    const options *o = c->params;
+    int64_t m = count_of(c);
+    lbi_cols b = {.n = m < SOME ? m : SOME, .ld = c->in[0]->shape[1], .cols = count};
+    const lb_real *x = lb_r(c->in[0]) + first;
+    lb_real *y = lb_r(c->out[0]) + first, scale[LBI_COLS], shift[LBI_COLS];
+    double sum[LBI_COLS], square[LBI_COLS];
+    lbi_cols_sum(&b, x, sum);
+    for (int64_t q = 0; q < count; q++) shift[q] = (lb_real)(sum[q] / (double)b.n);
+    b.n = m;
+    lbi_cols_moments(&b, x, shift, sum, square);
+    for (int64_t q = 0; q < count; q++) {
+        double off = sum[q] / (double)m, var = square[q] / (double)m - off * off;
+        line l = line_of(c, first + q, (double)shift[q] + off, var < 0 ? 0 : var);
+        scale[q] = l.a;
+        shift[q] = l.b;
+    }
+    lbi_cols_affine(&b, o->act, y, x, c->in[3] ? lb_r(c->in[3]) + first : NULL, scale, shift);
+    for (int64_t i = 0; !within(o->act) && i < m; i++) lbi_act_plane(o->act, y + i * b.ld, count, 0);
+}
+
 /* Channels first .. first + count - 1. */
 static void cols_forward(lb_call *c, int64_t first, int64_t count) {
     const options *o = c->params;
-    int64_t k = inner_of(c->in[0]), m = c->in[0]->shape[0] * k;
-    lbi_cols b = {.n = c->in[0]->shape[0], .ld = c->in[0]->shape[1] * k, .cols = count * k};
+    int64_t k = inner_of(c), m = count_of(c) * k;
+    lbi_cols b = {.n = count_of(c), .ld = c->in[0]->shape[1] * k, .cols = count * k};
     const lb_real *x = lb_r(c->in[0]) + first * k;
     lb_real *y = lb_r(c->out[0]) + first * k, scale[LBI_COLS], shift[LBI_COLS];
     double sums[LBI_COLS], mean[LBI_COLS];
@@ -137,8 +167,8 @@ static void cols_forward(lb_call *c, int64_t first, int64_t count) {
 
 static void cols_backward(lb_call *c, int64_t first, int64_t count) {
     const options *o = c->params;
-    int64_t k = inner_of(c->in[0]), at = first * k;
-    lbi_cols b = {.n = c->in[0]->shape[0], .ld = c->in[0]->shape[1] * k, .cols = count * k};
+    int64_t k = inner_of(c), at = first * k;
+    lbi_cols b = {.n = count_of(c), .ld = c->in[0]->shape[1] * k, .cols = count * k};
     const lb_real *x = lb_r(c->in[0]) + at, *g = c->gout[0] ? lb_r(c->gout[0]) + at : x, *y = lb_r(c->out[0]) + at;
     lb_real mean[LBI_COLS], rstd[LBI_COLS], more[LBI_COLS];
     double sum[LBI_COLS] = {0}, dot[LBI_COLS] = {0};
@@ -162,24 +192,26 @@ static void cols_backward(lb_call *c, int64_t first, int64_t count) {
 
 /* Channels of a block: some, so that rows are read in runs, few enough that the block stays in L2 and all threads have one. */
 static int64_t block_of(int64_t n, int64_t ch, int64_t k) {
-    enum { NUMBERS = 65536, RUN = 64 };
+    enum { NUMBERS = 65536, RUN = 64, LINE = 16 };
     int64_t most = LBI_COLS / k, near = NUMBERS / (n * k), run = (RUN + k - 1) / k, share = (ch + 3) / 4;
     int64_t block = near < share ? near : share;
-    if (block < run) block = run;
+    if (block < run && 2 * run <= ch) block = run;
+    if (block < LINE) block = LINE;
     return block < most ? block : most;
 }
 
 static void forward(lb_call *c) {
-    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]), block = k < SHORT ? block_of(n, ch, k) : 1;
+    int64_t n = count_of(c), ch = c->in[0]->shape[1], k = inner_of(c), block = k < SHORT ? block_of(n, ch, k) : 1;
 #pragma omp parallel for schedule(dynamic) if (n * ch * k > LBI_GRAIN)
     for (int64_t q = 0; q < ch; q += block) {
-        if (k < SHORT) cols_forward(c, q, ch - q < block ? ch - q : block);
+        if (c->last) pixels_forward(c, q, ch - q < block ? ch - q : block);
+        else if (k < SHORT) cols_forward(c, q, ch - q < block ? ch - q : block);
         else plane_forward(c, q);
     }
 }
 
 static void backward(lb_call *c) {
-    int64_t n = c->in[0]->shape[0], ch = c->in[0]->shape[1], k = inner_of(c->in[0]), block = k < SHORT ? block_of(n, ch, k) : 1;
+    int64_t n = count_of(c), ch = c->in[0]->shape[1], k = inner_of(c), block = k < SHORT ? block_of(n, ch, k) : 1;
     if (!c->gout[0] && !c->gout[1] && !c->gout[2]) return;
 #pragma omp parallel for schedule(dynamic) if (n * ch * k > LBI_GRAIN)
     for (int64_t q = 0; q < ch; q += block) {
@@ -201,7 +233,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(batch_norm) = {.id = "batch_norm", .title = "batch normalisation with the batch's own statistics, and an activation", .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
                      .sig = "x gamma[C] beta[C] add? -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
-                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .last = last, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_batch_norm_add(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, lb_tensor *add, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
     lb_tensor *out[3] = {0};

@@ -12,6 +12,7 @@
 #include "tensor/depthwise.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_point.h"
+#include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/norm.h"
@@ -24,7 +25,7 @@
 #include "tensor/precision.h"
 
 typedef lbi_conv_options options;
-enum { FULL_GROUP = 8 }; /* channels of a group's result from which they go in lanes */
+enum { FULL_GROUP = 8, STARTS = 48 }; /* channels of a group's result from which they go in lanes; of a result from which they begin to, in training */
 
 static int64_t one(int64_t x) { return x ? x : 1; }
 
@@ -80,10 +81,19 @@ static void end_image(const lb_call *c, const lbi_conv *p, int64_t image) {
     }
 }
 
+#ifndef LB_DOUBLE
+/* With gradients: what dense kernels bring pays for turning pictures where a stretch begins; depthwise ones have no gradients of that kind. */
+static bool trains_last(const lb_call *c, const lbi_conv *p) {
+    bool starts = p->kh * p->kw > 1 && p->o >= STARTS, one = !c->in[3] && !c->in[4];
+    return p->groups == 1 && one && (lbi_is_last(c->in[0]) || starts) && lbi_turns(p);
+}
+#endif
+
 /* Channels last: wherever they fill vectors, and what is asked for is f32. A group of few channels would waste them. */
 static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);
+    if (lb_tape_get_mode(c->tape) != LB_TAPE_NO_GRAD && !trains_last(c, &p)) return false;
     return lbi_last_can() && !p.exact && !lb_tape_bf16(c->tape) && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
 #else
     (void)c;
@@ -201,6 +211,32 @@ static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g, bool
         for (int64_t j = 0; j < kernel; j++) lb_r(c->gin[1])[j] += part[(size_t)t * (size_t)kernel + (size_t)j];
 }
 
+#ifndef LB_DOUBLE
+/* g: that of what stands before the activation. */
+static void backward_last(lb_call *c, const lbi_conv *p, const lb_real *g) {
+    const lb_tensor *x = c->in[0];
+    int64_t images = x->shape[0], shape[] = {images * p->y * p->x, p->o};
+    bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, ok = true;
+    if (c->in[2] && c->gin[2]) {
+        lb_tensor rows = {.dtype = LB_REAL, .rank = 2, .shape = {shape[0], shape[1]}, .stride = {shape[1], 1}, .data = (void *)(uintptr_t)g};
+        lbi_reduce_to(c->gin[2], &rows, 1, c->fresh[2]);
+    }
+    if (c->gin[1]) ok = lbi_last_kernels(p, images, lb_r(x), planes, g, lb_r(c->gin[1]), c->fresh[1]);
+    if (ok && c->gin[0]) {
+        bool apart = planes;
+        lb_tensor made = *c->gin[0];
+        if (apart) {
+            lbi_layout_last(&made);
+            made.data = lb_scratch(c, (size_t)lb_numel(x) * sizeof(lb_real));
+            if (!made.data) return;
+        }
+        ok = lbi_last_input(p, images, g, lb_r(c->in[1]), lb_r(&made), apart || c->fresh[0]) == LBI_CONV_DONE;
+        if (ok && apart) lbi_add_view(c->gin[0], &made, 1, c->fresh[0]);
+    }
+    if (!ok) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for a gradient");
+}
+#endif
+
 static void backward(lb_call *c) {
     const options *o = c->params;
     lbi_conv p = plan_of(c);
@@ -213,6 +249,12 @@ static void backward(lb_call *c) {
         lbi_act_back(o->act, through, g, lb_r(c->out[0]), all);
         g = through;
     }
+#ifndef LB_DOUBLE
+    if (c->last) {
+        backward_last(c, &p, g);
+        return;
+    }
+#endif
     if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, g, images, p.o, n);
     if (c->in[4] && c->gin[4]) {
         lb_tensor slope = *c->gout[0];

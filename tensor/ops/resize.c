@@ -200,7 +200,7 @@ static void extrapolate(const lb_call *c) {
     }
 }
 
-static bool last(const lb_call *c) { return ((const lb_resize_spec *)c->params)->coords != LB_COORDS_TF_CROP && lbi_keeps_last(c); }
+static bool last(const lb_call *c) { return ((const lb_resize_spec *)c->params)->coords != LB_COORDS_TF_CROP && lbi_runs_last(c); }
 
 static void forward(lb_call *c) {
     lbi_resample_forward(c, tables);
