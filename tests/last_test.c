@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "check.h"
+#include "tensor/derived.h"
+#include "tensor/exact.h"
 #include "tensor/kernels/last.h"
 #include "tensor/last.h"
 #include "tensor/ops.h"
