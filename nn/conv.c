@@ -86,5 +86,6 @@ lb_tensor *lb_nn_frozen_norm(lb_nn *m, lb_tensor *x, const char *name, double ep
 lb_tensor *lb_nn_global_pool(lb_nn *m, lb_tensor *x) {
     lb_tape *t = lb_nn_tape(m);
     if (x->rank < 3) return x;
+    if (x->rank == 4) return lb_mean_over(t, x, LB_AXES(2, 3), false);
     return lb_mean(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], x->shape[1], -1}), 2, false);
 }

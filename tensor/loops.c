@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/threads.h"
 #include "tensor/kernels/levels.h"
+#include "tensor/last.h"
 #include "tensor/parts.h"
 
 typedef struct plan {
@@ -240,7 +241,7 @@ void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh
     }
     if (n == 0) return;
     int64_t width = r.kept > 0 && r.kept_g[r.kept - 1] == 1 ? r.kept_shape[r.kept - 1] : 0;
-    bool flat = lb_is_contiguous(g);
+    bool flat = lb_is_contiguous(g) || (n == 1 && lbi_is_last(g)); /* in the order of memory */
     if (r.gone == 0 && r.inner == 1 && flat) lbi_split(n, 1, add_all, &r);
     else if (n == 1 && flat)
         r.to[0] = (lb_real)((fresh ? 0 : (double)r.to[0]) + (double)factor * lbi_total(r.g, r.inner));

@@ -2,6 +2,7 @@
 #include "tensor/reduce.h"
 #include <string.h>
 #include "tensor/parts.h"
+#include "tensor/last.h"
 
 static int count_of(const lbi_over *o, int rank) {
     return o->count > 0 ? o->count : rank;
@@ -109,14 +110,20 @@ static int64_t offset(const lbi_pieces *p, int first, int n, int64_t at) {
 
 const lb_real *lbi_piece_of(const lbi_pieces *p, int64_t line, int64_t run) { return p->x + offset(p, 0, p->kept, line) + offset(p, p->kept, p->gone, run); }
 
+bool lbi_reduce_last(const lb_call *c) {
+    const lbi_over *o = c->params;
+    return lbi_is_last(c->in[0]) && (o->count == 0 || (o->first == 2 && o->count == 2));
+}
+
 void lbi_sum_forward(lb_call *c, lb_real factor) {
     lb_tensor y = lbi_over_view(c, c->out[0]);
     lbi_reduce_to(&y, c->in[0], factor, true);
 }
 
 void lbi_sum_backward(lb_call *c, lb_real factor) {
-    lb_tensor g = lbi_over_view(c, c->gout[0]);
-    lbi_add_view(c->gin[0], &g, factor, c->fresh[0]);
+    lb_tensor g = lbi_over_view(c, c->gout[0]), to = *c->gin[0];
+    if (c->last) g = lbi_pixels_of(&g), to = lbi_pixels_of(&to);
+    lbi_add_view(&to, &g, factor, c->fresh[0]);
 }
 
 /* Bits of the axes, counted from the front; 0 with the tape failed when one is out of range or named twice. */

@@ -41,6 +41,8 @@ static inline lb_axes lbi_one_axis(int axis) {
     return a;
 }
 
+/* lb_op.last of sums over whole pictures or over everything. */
+bool lbi_reduce_last(const lb_call *c);
 /* Sum over the axes times factor; dx = factor g repeated. Strided x. */
 void lbi_sum_forward(lb_call *c, lb_real factor);
 void lbi_sum_backward(lb_call *c, lb_real factor);

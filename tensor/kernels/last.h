@@ -17,7 +17,7 @@ bool lbi_last_can(void);
  *  order, whatever the threads. kept: NULL, or where packed weights are, or are left when they were NULL (from lb_alloc_aligned, for the caller to
  *  keep as long as w is the same). @return false without memory or a kernel: nothing is done then. */
 bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y);
-/** The same into numbers of y that lie as `place` says, add likewise; NULL: as ever. */
+/** The same into numbers of y that lie as `place` says, add likewise; NULL: as ever. With end->beta = 1, which asks for no scale, y is added to. */
 typedef struct lbi_last_place {
     int64_t image, row, pixel; /* numbers between them */
 } lbi_last_place;

@@ -42,9 +42,9 @@ static bool one_part(const lbi_conv *p, int64_t images, const float *g, const fl
     if (!turned) return false;
     lbi_turn_kernels(p, w, a, b, rows.taps, cols.taps, turned);
     float *to = gx + ((p->sh * rows.first + a - p->pt) * p->w + p->sw * cols.first + b - p->pl) * p->c;
-    lbi_gemm_end end = {.add = fresh ? NULL : whole ? gx : to};
+    lbi_gemm_end end = {.beta = fresh ? 0 : 1}, more = {.add = fresh ? NULL : gx};
     lbi_last_place place = {p->h * p->w * p->c, p->sh * p->w * p->c, p->sw * p->c};
-    if (whole && lbi_winograd_worth(&t, images)) ok = lbi_last_winograd(&t, images, g, turned, NULL, &end, gx);
+    if (whole && lbi_winograd_worth(&t, images)) ok = lbi_last_winograd(&t, images, g, turned, NULL, &more, gx);
     else ok = lbi_last_conv_to(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place);
     lbi_work_give(turned);
     return ok;

@@ -51,6 +51,7 @@ typedef struct run {
     float *weights, *scale, *bias;   /* [groups][panels][deep][cols], [groups][panels][cols] */
     int64_t panels, patch;           /* of a group; numbers of a block's patch */
     bool small;                      /* all weights of a group stay near */
+    bool adds;                       /* to what stands in y */
     lbi_last_place place;
 } run;
 
@@ -217,7 +218,9 @@ static int64_t place_of(const run *r, const block *b, int64_t i, int64_t j) { re
 static void one_tile(const run *r, const block *b, int64_t panel, int64_t step, int64_t i, int64_t j, int64_t rows, const float *x, const float *w) {
     const lbi_conv *p = &r->p;
     int64_t channel = b->group * r->o + panel * r->k->cols, ends = (b->group * r->panels + panel) * r->k->cols, at = place_of(r, b, i, j) + channel;
-    lbi_last_end e = {.more = step > 0, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .add = r->add ? r->add + at : NULL, .ld_add = r->place.pixel, .act = r->act};
+    lbi_last_end e = {.more = step > 0 || r->adds, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .ld_add = r->place.pixel};
+    if (e.done && r->add) e.add = r->add + at;
+    if (e.done) e.act = r->act;
     r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, r->place.pixel, (int)rows, (int)least(r->k->cols, r->o - panel * r->k->cols), &e);
 }
 
@@ -275,7 +278,7 @@ static float *memory(run *r, int threads, float **kept, float **patches) {
 bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) { return lbi_last_conv_to(p, images, x, planes, w, kept, end, y, NULL); }
 
 bool lbi_last_conv_to(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) {
-    run r = {.k = lbi_last_kernel_now(), .p = *p, .x = x, .y = y, .add = end->add, .planes = planes, .images = images};
+    run r = {.k = lbi_last_kernel_now(), .p = *p, .x = x, .y = y, .add = end->add, .adds = end->beta != 0, .planes = planes, .images = images};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || p->o < 1 || p->c < 1) return false;
     if (images == 0) return true;

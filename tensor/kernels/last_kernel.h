@@ -15,7 +15,7 @@ typedef struct lbi_last_piece {
 
 /* On the way out: y = act(scale (y + sums) + bias + add). All point at the tile's first channel. */
 typedef struct lbi_last_end {
-    bool more, done;           /* y holds the sums of earlier pieces; these are the last: scale and what follows apply */
+    bool more, done;           /* y holds the sums of earlier pieces; these are the last: scale and bias apply (add and act only then, too) */
     const float *scale, *bias; /* whole vectors of them may be read */
     const float *add;          /* pixels ld_add apart, or NULL */
     int64_t ld_add;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernels of last_kernel.h in terms of `vec` (LANES floats on no boundary), LANES and ROWS, larger() and smaller() of two (the second where
+/* The kernels of last_kernel.h in terms of `vec` (LANES floats on no boundary), LANES, LBI_LAST_ROWS, larger() and smaller() of two (the second where
  * either is NaN), load_first() and store_first() of count < LANES numbers, which the file of a level sets before it includes this. Two vectors of channels and ROWS pixels are the sums of a tile; an element of x is read once, by all lanes, for both.
  * Constant arguments make the loops unroll, so that sums stay in registers. */
 #include "tensor/kernels/last_kernel.h"
 
-enum { COLS = 2 * LANES, STRIP = LBI_LAST_STRIP };
+enum { ROWS = LBI_LAST_ROWS, COLS = 2 * LANES, STRIP = LBI_LAST_STRIP };
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
 INLINE vec all(float x) { return x - (vec){0}; }
@@ -25,15 +25,20 @@ INLINE vec activate(lb_act act, vec x) {
     return x;
 }
 
-INLINE void finish(vec sum, float *y, const lbi_last_end *e, const float *add, int col, int cols) {
-    int count = cols - col;
-    if (e->more) sum += load_some(y, count);
-    if (e->done) {
-        sum = sum * load(e->scale + col) + load(e->bias + col);
-        if (e->add) sum += load_some(add, count);
-        sum = activate(e->act, sum);
+/* The sums of a tile on their way out. Not unrolled: it is short beside what makes them. */
+static void finish(const vec *sum, int rows, int vectors, float *y, int64_t ldy, int cols, const lbi_last_end *e) {
+    for (int v = 0; v < vectors; v++) {
+        int count = cols - v * LANES;
+        vec scale = e->done ? load(e->scale + v * LANES) : all(1), bias = e->done ? load(e->bias + v * LANES) : all(0);
+        for (int i = 0; i < rows; i++) {
+            float *to = y + i * ldy + v * LANES;
+            vec s = sum[2 * i + v];
+            if (e->more) s += load_some(to, count);
+            s = s * scale + bias;
+            if (e->add) s += load_some(e->add + i * e->ld_add + v * LANES, count);
+            store_some(to, activate(e->act, s), count);
+        }
     }
-    store_some(y, sum, count);
 }
 
 INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int cols, const lbi_last_end *e) {
@@ -56,11 +61,39 @@ INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *pie
             for (int i = 0; i < rows; i += 3) from[i / 3]++;
         }
     }
+    vec out[ROWS * 2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        finish(sum[i][0], y + i * ldy, e, e->add + i * e->ld_add, 0, cols);
-        if (vectors > 1) finish(sum[i][1], y + i * ldy + LANES, e, e->add + i * e->ld_add + LANES, LANES, cols);
+        out[2 * i] = sum[i][0];
+        if (vectors > 1) out[2 * i + 1] = sum[i][1];
     }
+    finish(out, rows, vectors, y, ldy, cols, e);
+}
+
+INLINE void tile_rows(const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *e) {
+    switch (rows) {
+#if LBI_LAST_ROWS == 14
+    case 14: tile_of(14, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 13: tile_of(13, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 12: tile_of(12, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 11: tile_of(11, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 10: tile_of(10, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 9: tile_of(9, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 8: tile_of(8, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 7: tile_of(7, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+#endif
+    case 6: tile_of(6, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 5: tile_of(5, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 4: tile_of(4, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 3: tile_of(3, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    case 2: tile_of(2, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    default: tile_of(1, vectors, piece, pieces, x, ld, w, y, ldy, cols, e); break;
+    }
+}
+
+static void tile(const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int rows, int cols, const lbi_last_end *e) {
+    if (cols > LANES) tile_rows(2, piece, pieces, x, ld, w, y, ldy, rows, cols, e);
+    else tile_rows(1, piece, pieces, x, ld, w, y, ldy, rows, cols, e);
 }
 
 /* ---- kernels' gradient ---- */
@@ -86,6 +119,32 @@ INLINE void lines_of(const int count, const int vectors, int64_t rows, int64_t n
         *(vec *)(to + i * ld) += sum[i][0];
         if (vectors > 1) *(vec *)(to + i * ld + LANES) += sum[i][1];
     }
+}
+
+INLINE void lines_rows(const int vectors, int64_t rows_of_g, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int rows, int cols) {
+    switch (rows) {
+#if LBI_LAST_ROWS == 14
+    case 14: lines_of(14, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 13: lines_of(13, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 12: lines_of(12, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 11: lines_of(11, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 10: lines_of(10, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 9: lines_of(9, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 8: lines_of(8, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 7: lines_of(7, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+#endif
+    case 6: lines_of(6, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 5: lines_of(5, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 4: lines_of(4, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 3: lines_of(3, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    case 2: lines_of(2, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    default: lines_of(1, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;
+    }
+}
+
+static void lines(int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int count, int cols) {
+    if (cols > LANES) lines_rows(2, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, count, cols);
+    else lines_rows(1, rows, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, count, cols);
 }
 
 /* ---- depthwise ---- */

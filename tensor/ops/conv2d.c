@@ -118,11 +118,11 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     const lb_real *add = c->in[4] ? channels_last(c, c->in[4]) : NULL, *w = lb_r(c->in[1]), *pixels = lb_r(x);
     const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .act = o->act};
     bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
-    if (each) pixels = channels_last(c, x);
+    bool winograd = !each && lbi_winograd_worth(p, images);
+    if (each || winograd) pixels = channels_last(c, x);
     if (!lb_tape_ok(c->tape)) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
     else {
-        bool winograd = !planes && lbi_winograd_worth(p, images);
         lbi_form_kind kind = winograd ? LBI_FORM_WINOGRAD : LBI_FORM_LAST;
         float *had = lbi_form_find(c->in[1], kind, p->groups), *form = had, **kept = c->in[1]->fixed ? &form : NULL;
         if (winograd) done = lbi_last_winograd(p, images, pixels, w, kept, &end, lb_r(c->out[0]));

@@ -14,7 +14,7 @@ static const lbi_over last = LBI_REDUCE_LAST, first = LBI_REDUCE_FIRST, middle =
 static const lb_op_case cases[] = {LBI_REDUCE_CASES(&last, &first, &middle, &pair, &all)};
 
 LB_OP(mean) = {.id = "mean", .title = "mean over axes", .source = "arithmetic", .sig = "x -> y", .math = "y = sum_i x_i / n",
-             .params_size = sizeof(lbi_over), .flags = LB_OP_STRIDED | LB_OP_SETS, .shape = lbi_reduce_shape, .forward = forward,
+             .params_size = sizeof(lbi_over), .flags = LB_OP_STRIDED | LB_OP_SETS, .shape = lbi_reduce_shape, .last = lbi_reduce_last, .forward = forward,
              .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_mean_over(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) {
