@@ -192,7 +192,7 @@ static void cols_backward(lb_call *c, int64_t first, int64_t count) {
 
 /* Channels of a block: some, so that rows are read in runs, few enough that the block stays in L2 and all threads have one. */
 static int64_t block_of(int64_t n, int64_t ch, int64_t k) {
-    enum { NUMBERS = 65536, RUN = 64, LINE = 16 };
+    enum { NUMBERS = 65536, RUN = 64, LINE = 32 };
     int64_t most = LBI_COLS / k, near = NUMBERS / (n * k), run = (RUN + k - 1) / k, share = (ch + 3) / 4;
     int64_t block = near < share ? near : share;
     if (block < run && 2 * run <= ch) block = run;
