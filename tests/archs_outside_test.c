@@ -181,6 +181,7 @@ static void slope(lb_model *m, lb_tape *t, int n, const lb_named *in, int count,
     static const double steps[] = {3e-3, 1e-3, 3e-4, 1e-4};
     lb_tensor *weights[TAPS] = {0};
     double best = INFINITY;
+    lb_store_fix(m->store, false); /* they move here */
     lb_store_zero_grad(m->store);
     weighed(count, taps, out, weights);
     lb_backward_from(t, count, out, weights, false);
