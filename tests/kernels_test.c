@@ -76,6 +76,14 @@ static void one_product(lb_rng *r, shape s, bool ta, bool tb, float beta, bool r
     lb_free(more);
 }
 
+/* Functions made once for each level by the compiler keep to LB_CPU as kernels do. */
+static void clones_keep_to_the_level(void) {
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK(!!__builtin_cpu_supports("x86-64-v3") == (lbi_cpu() >= LBI_CPU_AVX2));
+    CHECK(!!__builtin_cpu_supports("x86-64-v4") == (lbi_cpu() >= LBI_CPU_AVX512));
+#endif
+}
+
 static void products(void) {
     static const shape fixed[] = {{0, 3, 2, 0}, {3, 0, 2, 0}, {3, 4, 0, 1}, {1, 1, 1, 0}, {1, 33, 7, 0}, {33, 1, 9, 2}, {14, 32, 256, 0}, {15, 33, 257, 3}, {6, 16, 512, 0}, {170, 40, 300, 0},
                                   {40, 530, 70, 1}, {200, 190, 64, 0}, {300, 20, 600, 0}};
@@ -474,5 +482,6 @@ static void depthwise(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "kernels", (check_test[]){{"products", products}, {"bf16", bf16_products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
+    return check_main(argc, argv, "kernels", (check_test[]){{"clones_keep_to_the_level", clones_keep_to_the_level},
+        {"products", products}, {"bf16", bf16_products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
 }

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
+#include "tensor/kernels/lanes.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
@@ -337,28 +338,119 @@ LBI_LEVELS static void add_slopes(const block *b, int axes, const lb_real *x, co
 static int64_t blocks_of(const sampler *s) { return (s->out + PLACES - 1) / PLACES; }
 static int64_t count_of(const sampler *s, int64_t first) { return s->out - first < PLACES ? s->out - first : PLACES; }
 
-static void forward(lb_call *c) {
-    sampler s = sampler_of(c, false);
+/* ---- many places of many channels: 16 channels side by side ---- */
+
+static int64_t groups_of(const sampler *s) { return (s->channels + LBI_LANES16 - 1) / LBI_LANES16; }
+static int lanes_of(const sampler *s, int64_t group) { return s->channels - group * LBI_LANES16 < LBI_LANES16 ? (int)(s->channels - group * LBI_LANES16) : LBI_LANES16; }
+static bool by_lanes(const sampler *s) { return s->channels >= LBI_LANES16 / 2 && s->out >= s->plane / 4; }
+static lbi_reads reads_of(const block *b, const lb_real (*w)[PLACES]) { return (lbi_reads){b->taps, PLACES, b->at[0], w[0]}; }
+
+static int64_t lanes_size(const sampler *s) { return s->plane * LBI_LANES16 + LBI_LANES_SLACK; }
+
+/* x as [N,groups,plane,16], each group with room to spare; NULL without memory. */
+static lb_real *turned(lb_call *c, const sampler *s) {
+    int64_t all = s->n * groups_of(s), each = lanes_size(s);
+    lb_real *to = lb_scratch(c, (size_t)(all * each) * sizeof *to);
     int threads = omp_get_max_threads();
-    block *work = lb_scratch(c, sizeof *work * (size_t)threads);
-    if (!work) return;
+    if (!to) return NULL;
+#pragma omp parallel for num_threads(threads) if (all * each > LBI_GRAIN)
+    for (int64_t i = 0; i < all; i++) {
+        int64_t k = i % groups_of(s);
+        lbi_lanes_of(to + i * each, s->x + (i / groups_of(s) * s->channels + k * LBI_LANES16) * s->plane, s->plane, lanes_of(s, k), s->plane);
+    }
+    return to;
+}
+
+/* Room of a thread: weights, and lanes of a block. */
+typedef struct room {
+    block b;
+    lb_real lanes[PLACES * LBI_LANES16 + LBI_LANES_SLACK];
+} room;
+
+static void read_lanes(lb_call *c, const sampler *s, room *work, int threads) {
+    const lb_real *x = turned(c, s);
+    if (!x) return;
 #pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
-    for (int64_t i = 0; i < s.n * blocks_of(&s); i++) {
-        int64_t n = i / blocks_of(&s), first = i % blocks_of(&s) * PLACES, count = count_of(&s, first);
-        block *b = work + omp_get_thread_num();
-        fill_block(&s, b, n, first, count);
-        for (int64_t q = n * s.channels; q < (n + 1) * s.channels; q++) read_places(b, s.x + q * s.plane, lb_r(c->out[0]) + q * s.out + first, count);
+    for (int64_t i = 0; i < s->n * blocks_of(s); i++) {
+        int64_t n = i / blocks_of(s), first = i % blocks_of(s) * PLACES, count = count_of(s, first);
+        room *r = work + omp_get_thread_num();
+        fill_block(s, &r->b, n, first, count);
+        lbi_reads reads = reads_of(&r->b, (const lb_real(*)[PLACES])r->b.w);
+        for (int64_t k = 0; k < groups_of(s); k++) {
+            lbi_lanes_read(&reads, x + (n * groups_of(s) + k) * lanes_size(s), r->lanes, count);
+            lbi_lanes_back(lb_r(c->out[0]) + (n * s->channels + k * LBI_LANES16) * s->out + first, s->out, r->lanes, lanes_of(s, k), count, false);
+        }
+    }
+}
+
+/* Every group of channels belongs to one thread, so that sums are made in one order. */
+static void image_lanes(lb_call *c, const sampler *s, room *work, int threads) {
+    int64_t each = lanes_size(s);
+    lb_real *sums = lb_scratch(c, (size_t)(each * threads) * sizeof *sums);
+    if (!sums) return;
+#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
+    for (int64_t i = 0; i < s->n * groups_of(s); i++) {
+        int64_t n = i / groups_of(s), k = i % groups_of(s), q = n * s->channels + k * LBI_LANES16;
+        room *r = work + omp_get_thread_num();
+        lb_real *sum = sums + each * omp_get_thread_num();
+        memset(sum, 0, (size_t)each * sizeof *sum);
+        for (int64_t first = 0; first < s->out; first += PLACES) {
+            int64_t count = count_of(s, first);
+            fill_block(s, &r->b, n, first, count);
+            lbi_reads reads = reads_of(&r->b, (const lb_real(*)[PLACES])r->b.w);
+            lbi_lanes_of(r->lanes, lb_r(c->gout[0]) + q * s->out + first, s->out, lanes_of(s, k), count);
+            lbi_lanes_add(&reads, sum, r->lanes, count);
+        }
+        lbi_lanes_back(lb_r(c->gin[0]) + q * s->plane, s->plane, sum, lanes_of(s, k), s->plane, !c->fresh[0]);
+    }
+}
+
+/* The gradient of a block's coordinates, or what is added to it. */
+static void put_grid(lb_call *c, const sampler *s, int64_t n, int64_t first, int64_t count, double sum[3][PLACES]) {
+    lb_real *to = lb_r(c->gin[1]) + (n * s->out + first) * s->axes;
+    for (int64_t p = 0; p < count * s->axes; p++) to[p] = (c->fresh[1] ? 0 : to[p]) + (lb_real)sum[p % s->axes][p / s->axes];
+}
+
+static void grid_lanes(lb_call *c, const sampler *s, room *work, int threads) {
+    const lb_real *x = turned(c, s);
+    if (!x) return;
+#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
+    for (int64_t i = 0; i < s->n * blocks_of(s); i++) {
+        int64_t n = i / blocks_of(s), first = i % blocks_of(s) * PLACES, count = count_of(s, first);
+        room *r = work + omp_get_thread_num();
+        double sum[3][PLACES] = {{0}};
+        fill_block(s, &r->b, n, first, count);
+        for (int64_t k = 0; k < groups_of(s); k++) {
+            lbi_lanes_of(r->lanes, lb_r(c->gout[0]) + (n * s->channels + k * LBI_LANES16) * s->out + first, s->out, lanes_of(s, k), count);
+            for (int a = 0; a < s->axes; a++) {
+                lbi_reads reads = reads_of(&r->b, (const lb_real(*)[PLACES])r->b.slope[a]);
+                lbi_lanes_dot(&reads, x + (n * groups_of(s) + k) * lanes_size(s), r->lanes, sum[a], count);
+            }
+        }
+        put_grid(c, s, n, first, count, sum);
+    }
+}
+
+/* ---- few places or channels: by planes ---- */
+
+static void read_planes(lb_call *c, const sampler *s, room *work, int threads) {
+#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
+    for (int64_t i = 0; i < s->n * blocks_of(s); i++) {
+        int64_t n = i / blocks_of(s), first = i % blocks_of(s) * PLACES, count = count_of(s, first);
+        block *b = &work[omp_get_thread_num()].b;
+        fill_block(s, b, n, first, count);
+        for (int64_t q = n * s->channels; q < (n + 1) * s->channels; q++) read_places(b, s->x + q * s->plane, lb_r(c->out[0]) + q * s->out + first, count);
     }
 }
 
 /* Every plane belongs to one thread, so that sums are made in one order; weights are found again for each run of planes. */
-static void image_gradient(lb_call *c, const sampler *s, block *work, int threads) {
+static void image_planes(lb_call *c, const sampler *s, room *work, int threads) {
     int64_t runs = s->n < threads ? (threads + s->n - 1) / (s->n ? s->n : 1) : 1;
     if (runs > s->channels) runs = s->channels ? s->channels : 1;
 #pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
     for (int64_t i = 0; i < s->n * runs; i++) {
         int64_t n = i / runs, from = n * s->channels + i % runs * s->channels / runs, to = n * s->channels + (i % runs + 1) * s->channels / runs;
-        block *b = work + omp_get_thread_num();
+        block *b = &work[omp_get_thread_num()].b;
         lb_real *gx = lb_r(c->gin[0]);
         if (c->fresh[0]) memset(gx + from * s->plane, 0, (size_t)((to - from) * s->plane) * sizeof *gx);
         for (int64_t first = 0; first < s->out; first += PLACES) {
@@ -369,26 +461,32 @@ static void image_gradient(lb_call *c, const sampler *s, block *work, int thread
     }
 }
 
-static void grid_gradient(lb_call *c, const sampler *s, block *work, int threads) {
+static void grid_planes(lb_call *c, const sampler *s, room *work, int threads) {
 #pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
     for (int64_t i = 0; i < s->n * blocks_of(s); i++) {
         int64_t n = i / blocks_of(s), first = i % blocks_of(s) * PLACES, count = count_of(s, first);
-        block *b = work + omp_get_thread_num();
+        block *b = &work[omp_get_thread_num()].b;
         double sum[3][PLACES] = {{0}};
         fill_block(s, b, n, first, count);
         for (int64_t q = n * s->channels; q < (n + 1) * s->channels; q++) add_slopes(b, s->axes, s->x + q * s->plane, lb_r(c->gout[0]) + q * s->out + first, sum, count);
-        lb_real *to = lb_r(c->gin[1]) + (n * s->out + first) * s->axes;
-        for (int64_t p = 0; p < count * s->axes; p++) to[p] = (c->fresh[1] ? 0 : to[p]) + (lb_real)sum[p % s->axes][p / s->axes];
+        put_grid(c, s, n, first, count, sum);
     }
+}
+
+static void forward(lb_call *c) {
+    sampler s = sampler_of(c, false);
+    int threads = omp_get_max_threads();
+    room *work = lb_scratch(c, sizeof *work * (size_t)threads);
+    if (work) (by_lanes(&s) ? read_lanes : read_planes)(c, &s, work, threads);
 }
 
 static void backward(lb_call *c) {
     sampler s = sampler_of(c, c->gin[1] != NULL);
     int threads = omp_get_max_threads();
-    block *work = lb_scratch(c, sizeof *work * (size_t)threads);
+    room *work = lb_scratch(c, sizeof *work * (size_t)threads);
     if (!work || !c->gout[0]) return;
-    if (c->gin[0]) image_gradient(c, &s, work, threads);
-    if (c->gin[1]) grid_gradient(c, &s, work, threads);
+    if (c->gin[0]) (by_lanes(&s) ? image_lanes : image_planes)(c, &s, work, threads);
+    if (c->gin[1]) (by_lanes(&s) ? grid_lanes : grid_planes)(c, &s, work, threads);
 }
 
 static void reference(lb_call *c) {
@@ -424,6 +522,8 @@ static const lb_op_case cases[] = {
     {.name = "cubic", .rank = {4, 4}, .shape = {{1, 2, 5, 6}, {1, 3, 3, 2}}, .params = &cubic, .fill = coordinates},
     {.name = "cubic, mirrored", .rank = {4, 4}, .shape = {{2, 1, 4, 5}, {2, 2, 3, 2}}, .params = &cubic_mirror, .fill = coordinates},
     {.name = "volume", .rank = {5, 5}, .shape = {{1, 2, 3, 3, 4}, {1, 2, 2, 3, 3}}, .params = &zeros, .fill = coordinates},
+    {.name = "many channels", .rank = {4, 4}, .shape = {{2, 19, 4, 5}, {2, 3, 3, 2}}, .params = &zeros, .fill = coordinates},
+    {.name = "cubic, many channels", .rank = {4, 4}, .shape = {{1, 9, 5, 6}, {1, 17, 17, 2}}, .params = &cubic, .fill = coordinates},
     {.name = "no pictures", .rank = {4, 4}, .shape = {{0, 2, 4, 5}, {0, 3, 3, 2}}, .params = &zeros},
     {.name = "large", .rank = {4, 4}, .shape = {{2, 3, 14, 15}, {2, 17, 19, 2}}, .params = &zeros, .fill = coordinates},
 };

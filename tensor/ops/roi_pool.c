@@ -4,6 +4,7 @@
  * maximum; boxes have no gradient. */
 #include <math.h>
 #include <omp.h>
+#include "tensor/kernels/lanes.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
@@ -69,74 +70,84 @@ static bool job_of(lb_call *c, job *j) {
 
 LBI_ALWAYS lb_real larger(lb_real a, lb_real most) { return a > most || a != a ? a : most; }
 
-/* One row of cells of a channel: rows of the picture are joined, then columns of that line. */
-LBI_LEVELS static void row_of_cells(const lb_real *x, int64_t w, range rows, const range *columns, int64_t cells, lb_real *restrict line, lb_real *restrict y) {
-    int64_t low = w, high = 0;
-    for (int64_t q = 0; q < cells; q++) {
-        low = columns[q].low < low ? columns[q].low : low;
-        high = columns[q].high > high ? columns[q].high : high;
-    }
-    for (int64_t b = low; b < high; b++) line[b] = -(lb_real)INFINITY;
+/* Largest of a cell for 16 channels side by side; 0 where it is empty. */
+LBI_LEVELS static void largest(const lb_real *x, int64_t w, range rows, range columns, lb_real *restrict y) {
+    lb_real most[LBI_LANES16];
+    bool empty = rows.high <= rows.low || columns.high <= columns.low;
+    for (int i = 0; i < LBI_LANES16; i++) most[i] = empty ? 0 : -(lb_real)INFINITY;
     for (int64_t a = rows.low; a < rows.high; a++)
-        for (int64_t b = low; b < high; b++) line[b] = larger(x[a * w + b], line[b]);
-    for (int64_t q = 0; q < cells; q++) {
-        lb_real most = -(lb_real)INFINITY;
-        for (int64_t b = columns[q].low; b < columns[q].high; b++) most = larger(line[b], most);
-        y[q] = rows.high > rows.low && columns[q].high > columns[q].low ? most : 0;
+        for (int64_t b = columns.low; b < columns.high; b++)
+            for (int i = 0; i < LBI_LANES16; i++) most[i] = larger(x[(a * w + b) * LBI_LANES16 + i], most[i]);
+    for (int i = 0; i < LBI_LANES16; i++) y[i] = most[i];
+}
+
+/* Where each of them first stands in the cell; -1 in an empty one. */
+LBI_LEVELS static void places_of(const lb_real *x, int64_t w, range rows, range columns, const lb_real *restrict most, int32_t *restrict at) {
+    for (int i = 0; i < LBI_LANES16; i++) at[i] = -1;
+    for (int64_t a = rows.high - 1; a >= rows.low; a--)
+        for (int64_t b = columns.high - 1; b >= columns.low; b--)
+            for (int i = 0; i < LBI_LANES16; i++) {
+                lb_real v = x[(a * w + b) * LBI_LANES16 + i];
+                at[i] = v == most[i] || (v != v && most[i] != most[i]) ? (int32_t)(a * w + b) : at[i];
+            }
+}
+
+/* A group of channels of a picture: its rows that boxes reach are turned, so that channels lie side by side; then all its boxes. */
+static void do_group(const job *j, int64_t picture, int64_t first, lb_real *lanes, bool back) {
+    int64_t h = j->o->h, w = j->o->w, cells = h * w, plane = j->h * j->w, low = j->h, high = 0, at = (picture * j->channels + first) * plane;
+    int count = j->channels - first < LBI_LANES16 ? (int)(j->channels - first) : LBI_LANES16;
+    int64_t boxes = j->c->in[1]->shape[0];
+    for (int64_t r = 0; r < boxes; r++)
+        for (int64_t i = 0; (int64_t)lb_r(j->c->in[1])[5 * r] == picture && i < h; i++) {
+            range rows = j->cells[r * (h + w) + i];
+            low = rows.low < low ? rows.low : low;
+            high = rows.high > high ? rows.high : high;
+        }
+    if (high <= low) high = low = 0;
+    lbi_lanes_of(lanes + low * j->w * LBI_LANES16, lb_r(j->c->in[0]) + at + low * j->w, plane, count, (high - low) * j->w);
+    for (int64_t k = 0; k < boxes * cells; k++) {
+        int64_t r = k / cells, cell = k % cells, to = (r * j->channels + first) * cells + cell;
+        if ((int64_t)lb_r(j->c->in[1])[5 * r] != picture) continue;
+        range rows = j->cells[r * (h + w) + cell / w], columns = j->cells[r * (h + w) + h + cell % w];
+        lb_real most[LBI_LANES16] = {0};
+        int32_t place[LBI_LANES16];
+        if (!back) {
+            largest(lanes, j->w, rows, columns, most);
+            for (int i = 0; i < count; i++) lb_r(j->c->out[0])[to + i * cells] = most[i];
+            continue;
+        }
+        for (int i = 0; i < count; i++) most[i] = lb_r(j->c->out[0])[to + i * cells];
+        places_of(lanes, j->w, rows, columns, most, place);
+        for (int i = 0; i < count; i++)
+            if (place[i] >= 0) lb_r(j->c->gin[0])[at + i * plane + place[i]] += lb_r(j->c->gout[0])[to + i * cells];
     }
 }
 
-static void forward(lb_call *c) {
-    int64_t boxes = c->in[1]->shape[0], width = c->in[0]->shape[3];
+/* Every thread does its own channels, so that sums are made in one order. */
+static void do_groups(lb_call *c, bool back) {
+    int64_t pictures = c->in[0]->shape[0], groups = (c->in[0]->shape[1] + LBI_LANES16 - 1) / LBI_LANES16, each = c->in[0]->shape[2] * c->in[0]->shape[3] * LBI_LANES16 + LBI_LANES_SLACK;
     int threads = omp_get_max_threads();
+    lb_real *lanes = lb_scratch(c, (size_t)(threads * each) * sizeof *lanes);
     job j;
-    for (int64_t r = 0; r < boxes; r++) {
+    if (!lanes || !job_of(c, &j)) return;
+#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
+    for (int64_t i = 0; i < pictures * groups; i++) do_group(&j, i / groups, i % groups * LBI_LANES16, lanes + omp_get_thread_num() * each, back);
+}
+
+static void forward(lb_call *c) {
+    for (int64_t r = 0; r < c->in[1]->shape[0]; r++) {
         double n = (double)lb_r(c->in[1])[5 * r];
         if (n >= 0 && n < (double)c->in[0]->shape[0]) continue;
         lb_tape_fail(c->tape, LB_E_ARG, "box %lld is of picture %g, expected 0 to %lld", (long long)r, n, (long long)c->in[0]->shape[0] - 1);
         return;
     }
-    lb_real *lines = lb_scratch(c, (size_t)(threads * width + 1) * sizeof *lines);
-    if (!lines || !job_of(c, &j)) return;
-    int64_t h = j.o->h, w = j.o->w;
-#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
-    for (int64_t k = 0; k < boxes * j.channels; k++) {
-        int64_t r = k / j.channels, picture = (int64_t)lb_r(c->in[1])[5 * r];
-        const lb_real *x = lb_r(c->in[0]) + (picture * j.channels + k % j.channels) * j.h * j.w;
-        const range *cells = j.cells + r * (h + w);
-        for (int64_t i = 0; i < h; i++) row_of_cells(x, j.w, cells[i], cells + h, w, lines + omp_get_thread_num() * width, lb_r(c->out[0]) + (k * h + i) * w);
-    }
+    do_groups(c, false);
 }
 
-/* The first element of a cell that is its maximum; -1 for an empty cell. */
-static int64_t place_of(const lb_real *x, int64_t w, range rows, range columns, lb_real most) {
-    for (int64_t a = rows.low; a < rows.high; a++)
-        for (int64_t b = columns.low; b < columns.high; b++)
-            if (x[a * w + b] == most || (most != most && x[a * w + b] != x[a * w + b])) return a * w + b;
-    return -1;
-}
-
-static void back_channel(const job *j, int64_t q) {
-    int64_t h = j->o->h, w = j->o->w;
-    for (int64_t r = 0; r < j->c->in[1]->shape[0]; r++) {
-        int64_t plane = ((int64_t)lb_r(j->c->in[1])[5 * r] * j->channels + q) * j->h * j->w, first = (r * j->channels + q) * h * w;
-        const lb_real *x = lb_r(j->c->in[0]) + plane, *y = lb_r(j->c->out[0]) + first, *g = lb_r(j->c->gout[0]) + first;
-        lb_real *gx = lb_r(j->c->gin[0]) + plane;
-        const range *cells = j->cells + r * (h + w);
-        for (int64_t k = 0; k < h * w; k++) {
-            int64_t at = place_of(x, j->w, cells[k / w], cells[h + k % w], y[k]);
-            if (at >= 0) gx[at] += g[k];
-        }
-    }
-}
-
-/* Every thread does its own channels of all boxes, so that sums are made in one order. */
 static void backward(lb_call *c) {
-    job j;
-    if (!c->gin[0] || !c->gout[0] || !job_of(c, &j)) return;
+    if (!c->gin[0] || !c->gout[0]) return;
     if (c->fresh[0]) lbi_fill(c->gin[0], 0);
-#pragma omp parallel for if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
-    for (int64_t q = 0; q < j.channels; q++) back_channel(&j, q);
+    do_groups(c, true);
 }
 
 /* Values apart from each other; boxes of two pictures, one partly outside. */
@@ -150,6 +161,7 @@ static const options plain = {2, 3, 1}, half = {3, 2, 0.5};
 static const lb_op_case cases[] = {
     {.name = "2x3", .rank = {4, 2}, .shape = {{2, 2, 6, 7}, {3, 5}}, .params = &plain, .fill = boxes_and_values},
     {.name = "half the size", .rank = {4, 2}, .shape = {{2, 3, 5, 5}, {3, 5}}, .params = &half, .fill = boxes_and_values},
+    {.name = "many channels", .rank = {4, 2}, .shape = {{2, 21, 6, 7}, {3, 5}}, .params = &plain, .fill = boxes_and_values},
     {.name = "no boxes", .rank = {4, 2}, .shape = {{2, 1, 8, 6}, {0, 5}}, .params = &plain},
 };
 
