@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the machine can do at best: multiply-adds in registers at each level, and memory read and copied. Other figures are judged by these
- * (docs/performance.md). Threads: one, then all. */
+/* What the machine can do at best: multiply-adds in registers at each level, and memory read and copied; and what a call of an op costs beside its
+ * arithmetic. Other figures are judged by these (docs/performance.md). Threads: one, then all. */
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/cpu.h"
 #include "cli/bench.h"
+#include "tensor/ops.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define LEVEL(arch) __attribute__((target(arch), optimize("O3"), noinline))
@@ -92,6 +93,42 @@ static lb_status read_all(void *ctx) {
     return LB_OK;
 }
 
+enum { CALLS = 2000 };
+
+typedef struct calling {
+    lb_tape *tape;
+    lb_tensor *a, *b;
+} calling;
+
+/* Additions of four numbers to four. */
+static lb_status call(void *ctx) {
+    calling *c = ctx;
+    for (int i = 0; i < CALLS; i++) (void)lb_add(c->tape, c->a, c->b);
+    lb_status st = lb_tape_status(c->tape);
+    lb_tape_reset(c->tape);
+    return st;
+}
+
+static lb_status calls(cli_bench *b) {
+    lb_status st = LB_OK;
+    calling c = {NULL, NULL, NULL};
+    if (!cli_bench_wants(b, "floor-call-recorded")) return LB_OK;
+    LB_TRY(lb_tape_new(&c.tape));
+    LB_TRY(lb_tensor_new(&c.a, LB_REAL, 1, (int64_t[]){4}));
+    LB_TRY(lb_tensor_new(&c.b, LB_REAL, 1, (int64_t[]){4}));
+    for (int recorded = 0; recorded < 2; recorded++) {
+        double seconds = 0;
+        c.a->requires_grad = recorded;
+        LB_TRY(cli_bench_best(b, &seconds, 20, 3, call, &c));
+        LB_TRY(cli_bench_say(b, recorded ? "floor-call-recorded" : "floor-call", "limbeck", 1e3 * seconds / CALLS, "ms"));
+    }
+done:
+    lb_tensor_free(c.a);
+    lb_tensor_free(c.b);
+    lb_tape_free(c.tape);
+    return st;
+}
+
 static lb_status figure(cli_bench *b, const char *what, state *s, lb_status (*once)(void *), double units, const char *unit) {
     char name[64];
     double seconds = 0;
@@ -119,10 +156,11 @@ static lb_status run(cli_bench *b) {
         LB_TRY(figure(b, "memory-read", &s, read_all, 4e-9 * (double)s.n, "GB/s"));
         LB_TRY(figure(b, "memory-copy", &s, copy, 8e-9 * (double)s.n, "GB/s"));
     }
+    LB_TRY(calls(b));
 done:
     lb_tensor_free(from);
     lb_tensor_free(to);
     return st;
 }
 
-LB_BENCH(floors) = {.id = "floors", .title = "what the machine can do at best: multiply-adds and memory", .source = "", .run = run};
+LB_BENCH(floors) = {.id = "floors", .title = "what the machine can do at best: multiply-adds, memory, calls of ops", .source = "", .run = run};

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-#include "tensor/kernels/lanes.h"
+#include "tensor/kernels/groups.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
@@ -340,12 +340,12 @@ static int64_t count_of(const sampler *s, int64_t first) { return s->out - first
 
 /* ---- many places of many channels: 16 channels side by side ---- */
 
-static int64_t groups_of(const sampler *s) { return (s->channels + LBI_LANES16 - 1) / LBI_LANES16; }
-static int lanes_of(const sampler *s, int64_t group) { return s->channels - group * LBI_LANES16 < LBI_LANES16 ? (int)(s->channels - group * LBI_LANES16) : LBI_LANES16; }
-static bool by_lanes(const sampler *s) { return s->channels >= LBI_LANES16 / 2 && s->out >= s->plane / 4; }
+static int64_t groups_of(const sampler *s) { return (s->channels + LBI_GROUP - 1) / LBI_GROUP; }
+static int lanes_of(const sampler *s, int64_t group) { return s->channels - group * LBI_GROUP < LBI_GROUP ? (int)(s->channels - group * LBI_GROUP) : LBI_GROUP; }
+static bool by_lanes(const sampler *s) { return s->channels >= LBI_GROUP / 2 && s->out >= s->plane / 4; }
 static lbi_reads reads_of(const block *b, const lb_real (*w)[PLACES]) { return (lbi_reads){b->taps, PLACES, b->at[0], w[0]}; }
 
-static int64_t lanes_size(const sampler *s) { return s->plane * LBI_LANES16 + LBI_LANES_SLACK; }
+static int64_t lanes_size(const sampler *s) { return s->plane * LBI_GROUP + LBI_GROUP_SLACK; }
 
 /* x as [N,groups,plane,16], each group with room to spare; NULL without memory. */
 static lb_real *turned(lb_call *c, const sampler *s) {
@@ -356,7 +356,7 @@ static lb_real *turned(lb_call *c, const sampler *s) {
 #pragma omp parallel for num_threads(threads) if (all * each > LBI_GRAIN)
     for (int64_t i = 0; i < all; i++) {
         int64_t k = i % groups_of(s);
-        lbi_lanes_of(to + i * each, s->x + (i / groups_of(s) * s->channels + k * LBI_LANES16) * s->plane, s->plane, lanes_of(s, k), s->plane);
+        lbi_group_of(to + i * each, s->x + (i / groups_of(s) * s->channels + k * LBI_GROUP) * s->plane, s->plane, lanes_of(s, k), s->plane);
     }
     return to;
 }
@@ -364,7 +364,7 @@ static lb_real *turned(lb_call *c, const sampler *s) {
 /* Room of a thread: weights, and lanes of a block. */
 typedef struct room {
     block b;
-    lb_real lanes[PLACES * LBI_LANES16 + LBI_LANES_SLACK];
+    lb_real lanes[PLACES * LBI_GROUP + LBI_GROUP_SLACK];
 } room;
 
 static void read_lanes(lb_call *c, const sampler *s, room *work, int threads) {
@@ -377,8 +377,8 @@ static void read_lanes(lb_call *c, const sampler *s, room *work, int threads) {
         fill_block(s, &r->b, n, first, count);
         lbi_reads reads = reads_of(&r->b, (const lb_real(*)[PLACES])r->b.w);
         for (int64_t k = 0; k < groups_of(s); k++) {
-            lbi_lanes_read(&reads, x + (n * groups_of(s) + k) * lanes_size(s), r->lanes, count);
-            lbi_lanes_back(lb_r(c->out[0]) + (n * s->channels + k * LBI_LANES16) * s->out + first, s->out, r->lanes, lanes_of(s, k), count, false);
+            lbi_group_read(&reads, x + (n * groups_of(s) + k) * lanes_size(s), r->lanes, count);
+            lbi_group_back(lb_r(c->out[0]) + (n * s->channels + k * LBI_GROUP) * s->out + first, s->out, r->lanes, lanes_of(s, k), count, false);
         }
     }
 }
@@ -390,7 +390,7 @@ static void image_lanes(lb_call *c, const sampler *s, room *work, int threads) {
     if (!sums) return;
 #pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 4)
     for (int64_t i = 0; i < s->n * groups_of(s); i++) {
-        int64_t n = i / groups_of(s), k = i % groups_of(s), q = n * s->channels + k * LBI_LANES16;
+        int64_t n = i / groups_of(s), k = i % groups_of(s), q = n * s->channels + k * LBI_GROUP;
         room *r = work + omp_get_thread_num();
         lb_real *sum = sums + each * omp_get_thread_num();
         memset(sum, 0, (size_t)each * sizeof *sum);
@@ -398,10 +398,10 @@ static void image_lanes(lb_call *c, const sampler *s, room *work, int threads) {
             int64_t count = count_of(s, first);
             fill_block(s, &r->b, n, first, count);
             lbi_reads reads = reads_of(&r->b, (const lb_real(*)[PLACES])r->b.w);
-            lbi_lanes_of(r->lanes, lb_r(c->gout[0]) + q * s->out + first, s->out, lanes_of(s, k), count);
-            lbi_lanes_add(&reads, sum, r->lanes, count);
+            lbi_group_of(r->lanes, lb_r(c->gout[0]) + q * s->out + first, s->out, lanes_of(s, k), count);
+            lbi_group_add(&reads, sum, r->lanes, count);
         }
-        lbi_lanes_back(lb_r(c->gin[0]) + q * s->plane, s->plane, sum, lanes_of(s, k), s->plane, !c->fresh[0]);
+        lbi_group_back(lb_r(c->gin[0]) + q * s->plane, s->plane, sum, lanes_of(s, k), s->plane, !c->fresh[0]);
     }
 }
 
@@ -421,10 +421,10 @@ static void grid_lanes(lb_call *c, const sampler *s, room *work, int threads) {
         double sum[3][PLACES] = {{0}};
         fill_block(s, &r->b, n, first, count);
         for (int64_t k = 0; k < groups_of(s); k++) {
-            lbi_lanes_of(r->lanes, lb_r(c->gout[0]) + (n * s->channels + k * LBI_LANES16) * s->out + first, s->out, lanes_of(s, k), count);
+            lbi_group_of(r->lanes, lb_r(c->gout[0]) + (n * s->channels + k * LBI_GROUP) * s->out + first, s->out, lanes_of(s, k), count);
             for (int a = 0; a < s->axes; a++) {
                 lbi_reads reads = reads_of(&r->b, (const lb_real(*)[PLACES])r->b.slope[a]);
-                lbi_lanes_dot(&reads, x + (n * groups_of(s) + k) * lanes_size(s), r->lanes, sum[a], count);
+                lbi_group_dot(&reads, x + (n * groups_of(s) + k) * lanes_size(s), r->lanes, sum[a], count);
             }
         }
         put_grid(c, s, n, first, count, sum);

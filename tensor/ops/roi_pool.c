@@ -4,7 +4,7 @@
  * maximum; boxes have no gradient. */
 #include <math.h>
 #include <omp.h>
-#include "tensor/kernels/lanes.h"
+#include "tensor/kernels/groups.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
@@ -72,22 +72,22 @@ LBI_ALWAYS lb_real larger(lb_real a, lb_real most) { return a > most || a != a ?
 
 /* Largest of a cell for 16 channels side by side; 0 where it is empty. */
 LBI_LEVELS static void largest(const lb_real *x, int64_t w, range rows, range columns, lb_real *restrict y) {
-    lb_real most[LBI_LANES16];
+    lb_real most[LBI_GROUP];
     bool empty = rows.high <= rows.low || columns.high <= columns.low;
-    for (int i = 0; i < LBI_LANES16; i++) most[i] = empty ? 0 : -(lb_real)INFINITY;
+    for (int i = 0; i < LBI_GROUP; i++) most[i] = empty ? 0 : -(lb_real)INFINITY;
     for (int64_t a = rows.low; a < rows.high; a++)
         for (int64_t b = columns.low; b < columns.high; b++)
-            for (int i = 0; i < LBI_LANES16; i++) most[i] = larger(x[(a * w + b) * LBI_LANES16 + i], most[i]);
-    for (int i = 0; i < LBI_LANES16; i++) y[i] = most[i];
+            for (int i = 0; i < LBI_GROUP; i++) most[i] = larger(x[(a * w + b) * LBI_GROUP + i], most[i]);
+    for (int i = 0; i < LBI_GROUP; i++) y[i] = most[i];
 }
 
 /* Where each of them first stands in the cell; -1 in an empty one. */
 LBI_LEVELS static void places_of(const lb_real *x, int64_t w, range rows, range columns, const lb_real *restrict most, int32_t *restrict at) {
-    for (int i = 0; i < LBI_LANES16; i++) at[i] = -1;
+    for (int i = 0; i < LBI_GROUP; i++) at[i] = -1;
     for (int64_t a = rows.high - 1; a >= rows.low; a--)
         for (int64_t b = columns.high - 1; b >= columns.low; b--)
-            for (int i = 0; i < LBI_LANES16; i++) {
-                lb_real v = x[(a * w + b) * LBI_LANES16 + i];
+            for (int i = 0; i < LBI_GROUP; i++) {
+                lb_real v = x[(a * w + b) * LBI_GROUP + i];
                 at[i] = v == most[i] || (v != v && most[i] != most[i]) ? (int32_t)(a * w + b) : at[i];
             }
 }
@@ -95,7 +95,7 @@ LBI_LEVELS static void places_of(const lb_real *x, int64_t w, range rows, range 
 /* A group of channels of a picture: its rows that boxes reach are turned, so that channels lie side by side; then all its boxes. */
 static void do_group(const job *j, int64_t picture, int64_t first, lb_real *lanes, bool back) {
     int64_t h = j->o->h, w = j->o->w, cells = h * w, plane = j->h * j->w, low = j->h, high = 0, at = (picture * j->channels + first) * plane;
-    int count = j->channels - first < LBI_LANES16 ? (int)(j->channels - first) : LBI_LANES16;
+    int count = j->channels - first < LBI_GROUP ? (int)(j->channels - first) : LBI_GROUP;
     int64_t boxes = j->c->in[1]->shape[0];
     for (int64_t r = 0; r < boxes; r++)
         for (int64_t i = 0; (int64_t)lb_r(j->c->in[1])[5 * r] == picture && i < h; i++) {
@@ -104,13 +104,13 @@ static void do_group(const job *j, int64_t picture, int64_t first, lb_real *lane
             high = rows.high > high ? rows.high : high;
         }
     if (high <= low) high = low = 0;
-    lbi_lanes_of(lanes + low * j->w * LBI_LANES16, lb_r(j->c->in[0]) + at + low * j->w, plane, count, (high - low) * j->w);
+    lbi_group_of(lanes + low * j->w * LBI_GROUP, lb_r(j->c->in[0]) + at + low * j->w, plane, count, (high - low) * j->w);
     for (int64_t k = 0; k < boxes * cells; k++) {
         int64_t r = k / cells, cell = k % cells, to = (r * j->channels + first) * cells + cell;
         if ((int64_t)lb_r(j->c->in[1])[5 * r] != picture) continue;
         range rows = j->cells[r * (h + w) + cell / w], columns = j->cells[r * (h + w) + h + cell % w];
-        lb_real most[LBI_LANES16] = {0};
-        int32_t place[LBI_LANES16];
+        lb_real most[LBI_GROUP] = {0};
+        int32_t place[LBI_GROUP];
         if (!back) {
             largest(lanes, j->w, rows, columns, most);
             for (int i = 0; i < count; i++) lb_r(j->c->out[0])[to + i * cells] = most[i];
@@ -125,13 +125,13 @@ static void do_group(const job *j, int64_t picture, int64_t first, lb_real *lane
 
 /* Every thread does its own channels, so that sums are made in one order. */
 static void do_groups(lb_call *c, bool back) {
-    int64_t pictures = c->in[0]->shape[0], groups = (c->in[0]->shape[1] + LBI_LANES16 - 1) / LBI_LANES16, each = c->in[0]->shape[2] * c->in[0]->shape[3] * LBI_LANES16 + LBI_LANES_SLACK;
+    int64_t pictures = c->in[0]->shape[0], groups = (c->in[0]->shape[1] + LBI_GROUP - 1) / LBI_GROUP, each = c->in[0]->shape[2] * c->in[0]->shape[3] * LBI_GROUP + LBI_GROUP_SLACK;
     int threads = omp_get_max_threads();
     lb_real *lanes = lb_scratch(c, (size_t)(threads * each) * sizeof *lanes);
     job j;
     if (!lanes || !job_of(c, &j)) return;
 #pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
-    for (int64_t i = 0; i < pictures * groups; i++) do_group(&j, i / groups, i % groups * LBI_LANES16, lanes + omp_get_thread_num() * each, back);
+    for (int64_t i = 0; i < pictures * groups; i++) do_group(&j, i / groups, i % groups * LBI_GROUP, lanes + omp_get_thread_num() * each, back);
 }
 
 static void forward(lb_call *c) {

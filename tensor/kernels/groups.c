@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tensor/kernels/lanes.h"
+#include "tensor/kernels/groups.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/kernels/turn.h"
 
-enum { LANES = LBI_LANES16, BLOCK = 64 };
+enum { LANES = LBI_GROUP, BLOCK = 64 };
 
-void lbi_lanes_of(lb_real *to, const lb_real *from, int64_t ld, int count, int64_t n) { lbi_turn(to, LANES, from, ld, count, n); }
+void lbi_group_of(lb_real *to, const lb_real *from, int64_t ld, int count, int64_t n) { lbi_turn(to, LANES, from, ld, count, n); }
 
-void lbi_lanes_back(lb_real *to, int64_t ld, const lb_real *from, int count, int64_t n, bool add) {
-    lb_real rows[LANES * BLOCK + LBI_LANES_SLACK];
+void lbi_group_back(lb_real *to, int64_t ld, const lb_real *from, int count, int64_t n, bool add) {
+    lb_real rows[LANES * BLOCK + LBI_GROUP_SLACK];
     for (int64_t p = 0; p < n; p += BLOCK) {
         int m = n - p < BLOCK ? (int)(n - p) : BLOCK;
         lbi_turn(rows, m, from + p * LANES, LANES, m, count);
@@ -34,7 +34,7 @@ LBI_ALWAYS void sum_of_reads(const lbi_reads *r, const lb_real *x, int64_t p, lb
     }
 }
 
-LBI_LEVELS_FUSED void lbi_lanes_read(const lbi_reads *r, const lb_real *x, lb_real *restrict y, int64_t places) {
+LBI_LEVELS_FUSED void lbi_group_read(const lbi_reads *r, const lb_real *x, lb_real *restrict y, int64_t places) {
     for (int64_t p = 0; p < places; p++) {
         lb_real sum[LANES];
         sum_of_reads(r, x, p, sum);
@@ -42,7 +42,7 @@ LBI_LEVELS_FUSED void lbi_lanes_read(const lbi_reads *r, const lb_real *x, lb_re
     }
 }
 
-LBI_LEVELS_FUSED void lbi_lanes_add(const lbi_reads *r, lb_real *restrict x, const lb_real *restrict y, int64_t places) {
+LBI_LEVELS_FUSED void lbi_group_add(const lbi_reads *r, lb_real *restrict x, const lb_real *restrict y, int64_t places) {
     for (int64_t p = 0; p < places; p++)
         for (int t = 0; t < r->taps; t++) {
             int64_t at = r->at[t * r->ld + p];
@@ -52,7 +52,7 @@ LBI_LEVELS_FUSED void lbi_lanes_add(const lbi_reads *r, lb_real *restrict x, con
         }
 }
 
-LBI_LEVELS_FUSED void lbi_lanes_dot(const lbi_reads *r, const lb_real *x, const lb_real *restrict y, double *restrict sum, int64_t places) {
+LBI_LEVELS_FUSED void lbi_group_dot(const lbi_reads *r, const lb_real *x, const lb_real *restrict y, double *restrict sum, int64_t places) {
     for (int64_t p = 0; p < places; p++) {
         lb_real v[LANES];
         sum_of_reads(r, x, p, v);
