@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/eval.h"
 #include "cli/fetch.h"
+#include "cli/made.h"
 #include "cli/models.h"
 #include "datasets/augments.h"
 #include "datasets/reader.h"
@@ -22,6 +23,7 @@ const lb_family *const cli_families[] = {
     &lb_benches,
     &lb_decoders,
     &lb_evals,
+    &lb_mades,
     &lb_methods,
     &lb_metrics,
     &lb_onnx_operators,

@@ -80,6 +80,11 @@ static lb_status open_data(cli_recipe *r) {
     char **inputs = NULL;
     int64_t n = 0;
     if (!data) return absent("it", "data");
+    if (lb_get(data, "made")) {
+        LB_TRY(cli_made_open(&r->made, data, r->seed));
+        if (r->made->set->params) lb_map_put((lb_value *)data, "options", lb_params_to_value(r->made->set->params, r->made->cfg));
+        goto done;
+    }
     LB_TRY(lb_value_only(data, "recipe: data", (const char *const[]){"input", "reader", "options", "mask_nonzero", NULL}));
     LB_TRY(texts_of(&inputs, &n, lb_get(data, "input"), "data.input"));
     LB_TRY(lb_items_open(&r->items, n, (const char *const *)inputs, lb_get_text(data, "reader", NULL), lb_get(data, "options")));
@@ -92,7 +97,14 @@ done:
 
 static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+int64_t cli_recipe_label(const cli_recipe *r, int64_t item) {
+    for (int64_t k = 0; r->items->at[item].label && k < r->label_count; k++)
+        if (strcmp(r->labels[k], r->items->at[item].label) == 0) return k;
+    return -1;
+}
+
 static lb_status find_labels(cli_recipe *r) {
+    if (r->made) return LB_OK;
     char **all = lb_calloc((size_t)r->items->count + 1, sizeof *all);
     int64_t n = 0, kept = 0;
     if (!all) return LB_E_NOMEM;
@@ -198,6 +210,13 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
     cli_stream *s = &r->streams[r->nstreams++];
     if (!(s->name = lb_strdup(name))) return LB_E_NOMEM;
     s->batch = lb_get_int(v, "batch", 64);
+    if (r->made) {
+        if (lb_get(v, "fields") || lb_get(v, "split")) return at_line(lb_fail(LB_E_ARG, "recipe: streams.%s: made data have neither fields nor splits", name), line_of(v, lb_get(v, "fields") ? "fields" : "split"));
+        if (r->made->nstreams == (int)LB_COUNT(r->made->streams)) return lb_fail(LB_E_LIMIT, "recipe: at most %d streams of made data", (int)LB_COUNT(r->made->streams));
+        r->made->streams[r->made->nstreams] = s->name;
+        r->made->batch[r->made->nstreams++] = s->batch;
+        return LB_OK;
+    }
     s->augment = lb_get_bool(v, "augment", false);
     s->unpaired = lb_get_bool(v, "unpaired", false);
     LB_TRY(texts_of(&fields, &n, lb_get(v, "fields"), "streams.*.fields"));
@@ -297,12 +316,28 @@ done:
     return st;
 }
 
+/* The student begins with the weights of a model of the same names and shapes. */
+static lb_status begin_from(lb_model *student, const char *path) {
+    lb_status st = LB_OK;
+    cli_model *m = NULL;
+    LB_TRY(cli_model_open(&m, path));
+    for (int64_t i = 0; i < lb_store_count(student->store); i++) {
+        lb_param_tensor *to = lb_store_at(student->store, i), *from = lb_store_find(m->model->store, to->name);
+        if (!from || !lb_same_shape(to->x, from->x)) LB_TRY(lb_fail(LB_E_MISMATCH, "student.from: %s has no '%s' of that shape", path, to->name));
+        lb_convert(to->x->data, LB_REAL, from->x->data, from->x->dtype, lb_numel(to->x));
+    }
+done:
+    cli_model_close(m);
+    return st;
+}
+
 static lb_status open_student(cli_recipe *r) {
     lb_status st = LB_OK;
     const lb_value *v = lb_get(r->value, "student");
     if (!v || !lb_get_text(v, "arch", NULL)) return absent("student", "arch");
-    LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", NULL}));
+    LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", "from", NULL}));
     LB_TRY(make_student(&r->student, v, r->seed));
+    if (lb_get_text(v, "from", NULL)) LB_TRY(begin_from(r->student, lb_get_text(v, "from", "")));
     if (lb_get(v, "preprocess")) {
         LB_TRY(lb_image_spec_from(&r->image, lb_get(v, "preprocess")));
         lb_map_put((lb_value *)v, "preprocess", lb_image_spec_value(&r->image));
@@ -381,7 +416,7 @@ done:
 }
 
 lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list *set) {
-    static const char *const known[] = {"name", "seed", "data", "tokenizer", "features", "teachers", "streams", "student", "students", "objectives", "train", "optimiser", "eval", "augment", NULL};
+    static const char *const known[] = {"name", "seed", "data", "tokenizer", "features", "teachers", "streams", "student", "students", "objectives", "train", "optimiser", "eval", "augment", "federation", NULL};
     lb_status st = LB_OK;
     cli_recipe *r = lb_calloc(1, sizeof *r);
     if (!r) return LB_E_NOMEM;
@@ -409,6 +444,11 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
     LB_TRY(open_others(r));
     LB_TRY(open_objectives(r));
     LB_TRY(open_train(r));
+    LB_TRY(recipe_open_clients(r));
+    if (r->made) {
+        r->made->nteachers = r->nteachers;
+        r->made->teachers = r->teachers;
+    }
     find_fingerprint(r);
     *out = r;
     r = NULL;
@@ -446,6 +486,7 @@ void cli_recipe_close(cli_recipe *r) {
     lb_free(r->tokenizer_path);
     lb_free(r->labels);
     lb_items_free(r->items);
+    cli_made_close(r->made);
     lb_value_free(r->value);
     lb_free(r);
 }

@@ -15,4 +15,7 @@ LB_MUST_USE lb_status recipe_check_input(const lb_component *c, const char *name
 /* "student.<tap>", those of further students, "ema.<tap>" and "<teacher>.<tap>" are taps that are there; other names come with the batch and are found when it is made. */
 LB_MUST_USE lb_status recipe_check_name(const cli_recipe *r, const char *name);
 
+/* Students and shares of items of the clients of a federation; nothing without one. */
+LB_MUST_USE lb_status recipe_open_clients(cli_recipe *r);
+
 #endif

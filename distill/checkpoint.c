@@ -73,7 +73,7 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     char prefix[128];
     lb_value *meta = lb_value_map();
     char *path = lb_path_join(r->spec->folder, name);
-    l.capacity = size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state);
+    l.capacity = size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state) + size_of(r->before);
     for (int i = 0; i < r->nlearners; i++) l.capacity += size_of(r->learners[i].model->store) + size_of(lb_optim_state(r->learners[i].optim)) + size_of(r->learners[i].ema);
     l.names = lb_calloc((size_t)l.capacity + 1, sizeof *l.names);
     l.tensors = lb_calloc((size_t)l.capacity + 1, sizeof *l.tensors);
@@ -89,6 +89,7 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     }
     LB_TRY(list(&l, "", r->projectors));
     LB_TRY(list(&l, "", r->state));
+    LB_TRY(list(&l, "before.", r->before));
     LB_TRY(list(&l, "projector_optim.", lb_optim_state(r->projector_optim)));
     describe(r, meta);
     LB_TRY(checkpoint_io.write(path, l.count, (const char *const *)l.names, l.tensors, meta));
@@ -189,8 +190,9 @@ static lb_status spread(lbi_train *r, lb_store *all, const char *path) {
     for (int i = 0; i < r->nlearners && st == LB_OK; i++) st = spread_learner(r, i, all, path);
     for (int64_t i = 0; i < lb_store_count(all) && st == LB_OK; i++) {
         const lb_param_tensor *p = lb_store_at(all, i);
-        const char *name = behind(p->name, "projector_optim.");
-        if (name) st = copy_into(lb_optim_state(r->projector_optim), name, p, true, path);
+        const char *name = behind(p->name, "projector_optim."), *before = behind(p->name, "before.");
+        if (before && r->before) st = copy_into(r->before, before, p, false, path);
+        else if (name) st = copy_into(lb_optim_state(r->projector_optim), name, p, true, path);
         else if (behind(p->name, "state.")) st = copy_into(r->state, p->name, p, true, path);
         else if (behind(p->name, "proj.")) st = copy_into(r->projectors, p->name, p, true, path);
     }

@@ -109,6 +109,7 @@ static lb_status run(lb_tape *t, const lb_method *m, const lb_component *c, cons
     lb_tensor **in = NULL;
     lb_sig_shape *given = lb_calloc((size_t)nin + 1, sizeof *given);
     if (!given) return LB_E_NOMEM;
+    if (!c->run) LB_TRY(lb_fail(LB_E_UNSUPPORTED, "it runs models, so it is a term of a recipe only"));
     LB_TRY(lb_sig_parse(&sig, c->sig));
     lb_sig_dims_init(&dims);
     for (int i = 0; i < nin; i++) given[i] = (lb_sig_shape){names[i], tensors[i]->rank, tensors[i]->shape, type_of(tensors[i])};

@@ -37,6 +37,8 @@ typedef struct lb_default {
     const char *text;
 } lb_default;
 
+struct lb_play;
+
 typedef struct lb_component {
     const char *name;
     /* Computes the outputs from the inputs on the tape. Value checks (label in range, mask sum) through lb_check_*; ranges of
@@ -47,6 +49,8 @@ typedef struct lb_component {
     const char *values;   /* outputs that are reported only, not differentiated: "dice_loss" */
     const lb_default *defaults; /* ends with {0}; NULL = none */
     const char *text;     /* one line with equation number */
+    /* In place of run, in training alone: the term runs the models itself (distill/play.h). Gives the loss. */
+    lb_tensor *(*play)(struct lb_play *p, const void *cfg);
 } lb_component;
 #define LB_COMPONENT_END {0}
 

@@ -5,7 +5,7 @@
 #include "base/sig.h"
 #include "distill/trainer.h"
 
-enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16, LBI_STUDENTS_MAX = 8 };
+enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16, LBI_STUDENTS_MAX = 33 };
 
 /* What a stream's step holds by name: the batch, the student's and the teachers' taps. */
 typedef struct lbi_env {
@@ -29,6 +29,14 @@ typedef struct lbi_learner {
     lb_store *ema; /* NULL = none */
 } lbi_learner;
 
+/* Whose turn a step of a federation is. */
+typedef struct lbi_seat {
+    int64_t round;
+    bool server;
+    int client;
+    bool first, last; /* of the client's steps; of the round */
+} lbi_seat;
+
 typedef struct lbi_train {
     const lb_train_spec *spec;
     lb_tape *tape;
@@ -42,6 +50,8 @@ typedef struct lbi_train {
     const char *streams[LBI_STREAMS_MAX];
     int nstreams;
     int64_t step, start_step;
+    lbi_seat seat;
+    lb_store *before;       /* of a federation: the client's weights as its turn began */
     lb_rng draws; /* of the terms: the same in all processes */
     double best_score;
     int64_t best_step;
@@ -80,6 +90,19 @@ lb_status lbi_sum_gradients(lbi_train *r);
 lb_status lbi_any(lbi_train *r, bool *flag);
 /** The first process's number. */
 lb_status lbi_from_first(lbi_train *r, double *x);
+
+/* ---- a federation (distill/federation.c); without one they do nothing ---- */
+
+/** Who learns in this step: the student, or a client. */
+lbi_learner *lbi_learning(const lbi_train *r);
+lb_status lbi_federation_begin(lbi_train *r);
+void lbi_take_seat(lbi_train *r);
+void lbi_federation_before(lbi_train *r);
+void lbi_federation_after(lbi_train *r);
+/** "<stream>#<client>". */
+void lbi_client_stream(char *dst, size_t cap, const char *stream, int client);
+lb_status lbi_copy_store(lb_store **out, lb_store *from);
+void lbi_copy_weights(lb_store *to, lb_store *from);
 
 lb_status lbi_checkpoint_save(lbi_train *r, const char *name);
 /** What is learned beside the student, in a file of its own; nothing when there is nothing. */

@@ -49,7 +49,8 @@ static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *st
     e->count = 0;
     e->rows = b->rows;
     for (int i = 0; i < b->count; i++) put(r->tape, e, "", b->at[i].name, b->at[i].x);
-    for (int i = 0; i < r->nlearners; i++) run_model(r, e, b, stream, r->learners[i].name, r->learners[i].model);
+    if (r->spec->federation) run_model(r, e, b, stream, "student", lbi_learning(r)->model);
+    for (int i = 0; i < r->nlearners && !r->spec->federation; i++) run_model(r, e, b, stream, r->learners[i].name, r->learners[i].model);
     if (mode == LB_TAPE_GRAD) lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
     lb_tape_set_training(r->tape, false, NULL);
     for (int i = 0; i < r->spec->nteachers; i++) run_model(r, e, b, stream, r->spec->teachers[i].name, r->spec->teachers[i].model);
@@ -59,6 +60,8 @@ static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *st
     lb_tape_set_mode(r->tape, mode);
     lb_tape_set_training(r->tape, training, rng);
 }
+
+void lbi_client_stream(char *dst, size_t cap, const char *stream, int client) { snprintf(dst, cap, "%s#%d", stream, client); }
 
 double lbi_term_weight(const lb_objective *o, int64_t step) {
     if (step < o->start) return 0;
@@ -72,7 +75,9 @@ lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_ST
     lbi_env env;
     for (int i = 0; i < s->nobjectives; i++) terms[i] = NULL;
     for (int k = 0; k < r->nstreams; k++) {
-        lb_status st = s->source.batch(s->source.ctx, r->streams[k], part, &batches[k]);
+        char share[96];
+        if (s->federation) lbi_client_stream(share, sizeof share, r->streams[k], r->seat.client);
+        lb_status st = s->source.batch(s->source.ctx, s->federation ? share : r->streams[k], part, &batches[k]);
         if (st != LB_OK) return lb_tape_fail_status(r->tape, lb_where(st, "stream %s, step %lld", r->streams[k], (long long)r->step));
         r->rows += batches[k].rows;
         fill_env(r, &env, &batches[k], r->streams[k]);

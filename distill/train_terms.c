@@ -2,6 +2,7 @@
 /* A term of the loss in a step: what it is bound to, the weights that it learns beside the student's, and the numbers that it keeps. */
 #include <stdio.h>
 #include <string.h>
+#include "distill/play.h"
 #include "distill/train_private.h"
 
 static lb_tensor *find(const lbi_env *e, const char *name) {
@@ -194,10 +195,28 @@ done:
     return st;
 }
 
+/* A term that runs models by itself. */
+static lb_tensor *play(lbi_train *r, const lb_objective *o, const lbi_env *e) {
+    lbi_inputs in;
+    lb_sig *sig = NULL;
+    lb_tensor *loss = NULL;
+    lb_play p = {.tape = r->tape, .rng = lb_tape_rng(r->tape), .step = r->step, .steps = r->spec->steps, .round = r->seat.round, .server = r->seat.server, .run = r, .term = o, .env = e, .inputs = &in};
+    lb_status st = bind(o, e, &in);
+    if (st == LB_OK) st = lb_sig_parse(&sig, o->component->sig);
+    if (st == LB_OK && o->method->state) st = find_state(r, o, p.state);
+    if (st == LB_OK) {
+        to_real(r, sig, &in);
+        loss = o->component->play(&p, o->cfg);
+    } else (void)lb_tape_fail_status(r->tape, st);
+    lb_sig_free(sig);
+    return lb_tape_ok(r->tape) ? lb_keep(r->tape, loss) : lb_inert(r->tape);
+}
+
 lb_tensor *lbi_run_term(lbi_train *r, const lb_objective *o, const lbi_env *e) {
     lbi_inputs in;
     lb_outs out = {0};
     if (!lb_tape_ok(r->tape)) return lb_inert(r->tape);
+    if (o->component->play) return play(r, o, e);
     lb_sig *sig = NULL;
     lb_status st = gather(r, o, e, &in, &sig);
     if (st == LB_OK) lb_component_run(r->tape, o->method, o->component, o->cfg, in.count, in.names, in.x, &out);

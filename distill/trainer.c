@@ -13,6 +13,7 @@ static void close_run(lbi_train *r) {
     lb_value_free(r->adapters);
     lb_store_free(r->projectors);
     lb_store_free(r->state);
+    lb_store_free(r->before);
     for (int i = 0; i < r->nlearners; i++) {
         lb_store_free(r->learners[i].ema);
         lb_optim_free(r->learners[i].optim);
@@ -38,7 +39,7 @@ static lb_status find_streams(lbi_train *r) {
     return r->nstreams ? LB_OK : lb_fail(LB_E_ARG, "a run wants at least one objective");
 }
 
-static lb_status copy_store(lb_store **out, lb_store *from) {
+lb_status lbi_copy_store(lb_store **out, lb_store *from) {
     lb_status st = lb_store_new(out);
     for (int64_t i = 0; st == LB_OK && i < lb_store_count(from); i++) {
         lb_param_tensor *a = lb_store_at(from, i), *b = NULL;
@@ -57,7 +58,7 @@ static lb_status add_learner(lbi_train *r, const char *name, lb_model *model, co
     a->model = model;
     LB_TRY(lb_optim_new(&a->optim, optim ? optim : &s->optim, model->store, s->steps));
     lb_optim_scale_gradients(a->optim, 1 / (double)(parts_of(s) * lbi_ranks(r)));
-    if (s->ema > 0) LB_TRY(copy_store(&a->ema, model->store));
+    if (s->ema > 0) LB_TRY(lbi_copy_store(&a->ema, model->store));
 done:
     return st;
 }
@@ -77,6 +78,7 @@ static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
     LB_TRY(lb_store_new(&r->state));
     LB_TRY(add_learner(r, "student", spec->student, NULL));
     for (int i = 0; i < spec->nothers; i++) LB_TRY(add_learner(r, spec->others[i].name, spec->others[i].model, spec->others[i].optim));
+    LB_TRY(lbi_federation_begin(r));
     LB_TRY(lb_optim_new(&r->projector_optim, &spec->optim, r->projectors, spec->steps));
     lb_optim_scale_gradients(r->projector_optim, 1 / (double)(parts_of(spec) * lbi_ranks(r)));
 done:
@@ -161,23 +163,32 @@ done:
     return st;
 }
 
+/* In a federation the client whose turn it is, and nobody in the server's steps. */
+static bool learns(const lbi_train *r, const lbi_learner *a) { return !r->spec->federation || (a == lbi_learning(r) && !r->seat.server); }
+
+/* What the terms learn beside the students is the server's, when it has steps of its own. */
+static bool beside_learns(const lbi_train *r) { return !r->spec->federation || r->spec->federation->server_steps == 0 || r->seat.server; }
+
 static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
     lb_status st = LB_OK;
     int64_t parts = parts_of(r->spec);
     *loss_value = 0;
     for (int i = 0; i < r->spec->nobjectives; i++) r->term[i] = 0;
+    lbi_federation_before(r);
     LB_TRY(lbi_before_step(r));
     for (int64_t k = 0; k < parts; k++) LB_TRY(one_part(r, r->step * parts + k, loss_value));
     LB_TRY(lbi_sum_gradients(r));
     for (int i = 0; i < r->nlearners; i++) {
         lbi_learner *a = &r->learners[i];
-        LB_TRY(lb_optim_step(a->optim, r->step, i == 0 ? norm : NULL));
+        if (!learns(r, a)) continue;
+        LB_TRY(lb_optim_step(a->optim, r->step, i == 0 || r->spec->federation ? norm : NULL));
         lb_store_zero_grad(a->model->store);
         if (a->ema) LB_TRY(lb_store_ema(a->ema, a->model->store, r->spec->ema));
     }
-    if (lb_store_count(r->projectors) > 0) LB_TRY(lb_optim_step(r->projector_optim, r->step, NULL));
+    if (lb_store_count(r->projectors) > 0 && beside_learns(r)) LB_TRY(lb_optim_step(r->projector_optim, r->step, NULL));
     lb_store_zero_grad(r->projectors);
     LB_TRY(lbi_after_step(r));
+    lbi_federation_after(r);
 done:
     return st;
 }

@@ -75,6 +75,15 @@ typedef struct lb_crew {
     lb_status (*sum)(void *ctx, lb_real *x, int64_t n);
 } lb_crew;
 
+/* Students that learn apart, in rounds (distill/federation.c): further student k is client k, the student is their mean. A stream named s is asked
+ * for as "s#k", the share of client k. Momentum is each client's own; steps are counted over all, so SGD goes well with it. */
+typedef struct lb_federation {
+    int64_t clients, local_steps, server_steps;
+    double ratio, dirichlet;
+    const char *share;
+} lb_federation;
+extern LB_API const lb_param lb_federation_params[];
+
 typedef struct lb_train_spec {
     lb_model *student;
     int nothers;               /* further students */
@@ -86,6 +95,7 @@ typedef struct lb_train_spec {
     lb_batch_source source;
     const lb_crew *crew;    /* NULL = this process alone. The first writes and evaluates. Without dropout the result is that of one process with the same
                              * batch; batch norm's statistics are of each process's rows, the running ones the mean over processes */
+    const lb_federation *federation; /* NULL = none */
     lb_optim_config optim;
     int64_t steps, log_every, save_every;
     uint64_t seed;

@@ -60,19 +60,13 @@ static lb_status evaluate_masks(evaluation *e, lb_model *student, lb_value *scor
     return st;
 }
 
-static int64_t label_of(const cli_recipe *r, int64_t item) {
-    for (int64_t k = 0; r->items->at[item].label && k < r->label_count; k++)
-        if (strcmp(r->labels[k], r->items->at[item].label) == 0) return k;
-    return -1;
-}
-
 static lb_status evaluate_classes(evaluation *e, lb_model *student, lb_value *scores, double *key_score) {
     float *logits = NULL;
     int64_t width = 0, right = 0, counted = 0;
     lb_status st = embed_pictures(e, student, e->recipe->eval.class_tap, &logits, &width);
     if (st == LB_OK && width < e->recipe->label_count) st = lb_fail(LB_E_SHAPE, "eval: tap %s has %lld classes, the items have %lld labels", e->recipe->eval.class_tap, (long long)width, (long long)e->recipe->label_count);
     for (int64_t i = 0; st == LB_OK && i < e->count; i++) {
-        int64_t label = label_of(e->recipe, e->items[i]), best = 0;
+        int64_t label = cli_recipe_label(e->recipe, e->items[i]), best = 0;
         for (int64_t k = 1; k < width; k++)
             if (logits[i * width + k] > logits[i * width + best]) best = k;
         counted += label >= 0;
@@ -87,6 +81,34 @@ static lb_status evaluate_classes(evaluation *e, lb_model *student, lb_value *sc
     return st;
 }
 
+/* By the set's own rule; a client's on its own share. */
+static lb_status evaluate_made(const evaluation *e, lb_model *student, lb_value *scores, double *key_score) {
+    const cli_recipe *r = e->recipe;
+    int client = -1;
+    for (int k = 0; k < r->nothers && r->federation.clients; k++)
+        if (r->others[k].model == student) client = k;
+    return r->made->set->score ? r->made->set->score(r->made, student, client, scores, key_score) : LB_OK;
+}
+
+/* Mean, variance and worst tenth of the clients' scores. */
+static void spread_of(lb_value *out, double *x, int n) {
+    double mean = 0, variance = 0, worst = 0;
+    int tenth = n / 10 > 1 ? n / 10 : 1;
+    for (int i = 0; i < n; i++) mean += x[i] / n;
+    for (int i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean) / n;
+    for (int k = 0; k < tenth; k++) {
+        int least = k;
+        for (int i = k; i < n; i++)
+            if (x[i] < x[least]) least = i;
+        double keep = x[k];
+        worst += (x[k] = x[least]) / tenth;
+        x[least] = keep;
+    }
+    lb_map_real(out, "clients_mean", mean);
+    lb_map_real(out, "clients_variance", variance);
+    lb_map_real(out, "clients_worst", worst);
+}
+
 /* The trainer asks for scores: the split's pictures and texts through the student. */
 static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
     (void)step;
@@ -96,6 +118,7 @@ static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *
     float *image = NULL, *text = NULL;
     int64_t width = 0, text_width = 0;
     *key_score = 0;
+    if (e->recipe->made) return evaluate_made(e, student, scores, key_score);
     if (o->segmentation) return evaluate_masks(e, student, scores, key_score);
     if (o->classification) return evaluate_classes(e, student, scores, key_score);
     if (!o->retrieval) return LB_OK;
@@ -162,13 +185,16 @@ static lb_status save_others(const cli_recipe *r, const char *folder) {
 
 static lb_status score_others(evaluation *e, int64_t step, lb_value *scores) {
     lb_status st = LB_OK;
+    double keys[CLI_MAX_STUDENTS];
     lb_value *all = lb_value_map();
     for (int i = 0; i < e->recipe->nothers && st == LB_OK; i++) {
         double key = 0;
         lb_value *own = lb_value_map();
         st = evaluate(e, e->recipe->others[i].model, step, own, &key);
         lb_map_put(all, e->recipe->others[i].name, own);
+        keys[i] = key;
     }
+    if (st == LB_OK && e->recipe->federation.clients) spread_of(scores, keys, e->recipe->nothers);
     if (e->recipe->nothers) lb_map_put(scores, "students", all);
     else lb_value_free(all);
     return st;
@@ -225,8 +251,20 @@ done:
     return st;
 }
 
+/* Whatever the set scored. */
+static lb_status say_made(const lb_value *v, const char *folder) {
+    const lb_value *scores = lb_get(v, "scores");
+    lb_buf text = {0};
+    for (int64_t i = 0; i < scores->count; i++)
+        if (scores->items[i]->kind != LB_V_MAP) lb_buf_format(&text, "%s%s %.4g", text.size ? "  " : "", scores->keys[i], lb_get_real(scores, scores->keys[i], NAN));
+    lb_status st = cli_print("%s: %s; %s", lb_get_text(v, "name", ""), lb_buf_str(&text), folder);
+    lb_buf_free(&text);
+    return st;
+}
+
 static lb_status say_summary(const lb_cli *cli, const lb_value *v, const char *folder) {
     if (cli->json) return cli_json(v);
+    if (lb_get(v, "made")) return say_made(v, folder);
     if (lb_get(v, "scores.dice"))
         return cli_print("%s: Dice %.1f  IoU %.1f  NSD %.1f  HD95 %.2f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.dice", NAN), lb_get_real(v, "scores.iou", NAN),
                          lb_get_real(v, "scores.nsd", NAN), lb_get_real(v, "scores.hd95", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
@@ -266,7 +304,8 @@ static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, cons
     lb_map_int(v, "parameters_without_tokens", lb_store_parameters(r->student->store, NULL) - cli_token_parameters(r->student));
     lb_map_text(v, "arch", r->student->arch->id);
     lb_map_text(v, "trained_from", r->fingerprint);
-    lb_map_text(v, "eval_split", r->eval.split);
+    if (r->made) lb_map_text(v, "made", r->made->set->id);
+    else lb_map_text(v, "eval_split", r->eval.split);
     lb_map_int(v, "eval_items", e->count);
     lb_map_text(v, "program", "limbeck " LB_VERSION);
     lb_map_text(v, "machine", cli_cpu_name(machine, sizeof machine));
@@ -299,8 +338,9 @@ done:
 }
 
 static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder, const lb_crew *crew) {
+    lb_batch_source batches = r->made ? cli_made_batches(r->made) : cli_source_batches(source);
     return (lb_train_spec){.student = r->student, .nothers = r->nothers, .others = r->others, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
-                           .source = cli_source_batches(source), .crew = crew, .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
+                           .source = batches, .crew = crew, .federation = r->federation.clients ? &r->federation : NULL, .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
                            .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .folder = folder, .recipe = r->value,
                            .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
                            .evaluate = evaluate, .eval_ctx = e};
@@ -317,11 +357,12 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     int lock = -1;
     cli_checkpoints();
     LB_TRY(cli_recipe_open(&r, cli->words[0], &o->set));
-    LB_TRY(cli_recipe_source(&source, r, crew));
+    if (!r->made) LB_TRY(cli_recipe_source(&source, r, crew));
+    else if (crew->count > 1) LB_TRY(lb_fail(LB_E_UNSUPPORTED, "made data train in one process"));
     e = (evaluation){.recipe = r, .source = source};
-    LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
+    if (!r->made) LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
     if (r->eval.segmentation) keep_masked(&e);
-    if ((r->eval.retrieval || r->eval.segmentation || r->eval.classification) && e.count == 0) {
+    if ((r->eval.retrieval || r->eval.segmentation || r->eval.classification) && e.count == 0 && !r->made) {
         st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' %s(eval.split names another, eval.retrieval: false scores nothing)", cli->words[0], r->eval.split, r->eval.segmentation ? "with a mask " : "");
         goto done;
     }

@@ -6,13 +6,17 @@
  * teacher's last layer; the best one within a budget is the one whose loss on held-out text is smallest. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
+#include "distill/play.h"
 
 typedef struct options {
     int64_t relation_heads, in_features, out_features, super_hidden, super_heads, hidden, heads, intermediate, layers, vocab, positions, subnets;
     double ln_eps, depth_mult, start_size, stop_size, budget;
     bool use_mask;
+    double search_at;
+    const char *space_layers, *space_heads, *space_hidden, *space_ratio, *fixed;
 } options;
 
 #define COUNT(field, default_, text_) LB_PARAM(options, field, default_, 1, LB_NO_MAX, "1", text_)
@@ -35,6 +39,12 @@ static const lb_param params[] = {
     LB_PARAM(options, stop_size, 1e18, -LB_NO_MAX, LB_NO_MAX, "parameters", "largest"),
     LB_PARAM(options, budget, 1e18, -LB_NO_MAX, LB_NO_MAX, "1", "largest cost of the search"),
     LB_PARAM_FLAG(options, use_mask, false, "padding pairs do not count in the squared form"),
+    LB_PARAM_TEXT(options, space_layers, "2,3,4", NULL, "search: layers to choose from, rising"),
+    LB_PARAM_TEXT(options, space_heads, "2,3,4", NULL, "search: heads"),
+    LB_PARAM_TEXT(options, space_hidden, "32,48,64", NULL, "search: widths"),
+    LB_PARAM_TEXT(options, space_ratio, "2,3,4", NULL, "search: units of the MLP as multiples of the width"),
+    LB_PARAM(options, search_at, 0.8, 0, 1, "1", "search: share of the run after which the best sub-network within the budget is chosen and trained alone"),
+    LB_PARAM_TEXT(options, fixed, "", NULL, "search: layers,heads,width,ratio of one sub-network that is trained alone from the start"),
     LB_PARAM_END};
 
 /* ---- relations ---- */
@@ -282,6 +292,93 @@ static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
     lb_free(pareto);
 }
 
+/* ---- a training step of the super network, the search, and what it chose ---- */
+
+static int numbers_of(const char *text, double *out, int most) {
+    int n = 0;
+    for (char *end; *text && n < most; text = *end ? end + 1 : end) {
+        out[n++] = strtod(text, &end);
+        if (end == text) return -1;
+    }
+    return n;
+}
+
+/* The student's input `subnet`: layers, heads, width, units of the MLP. */
+static lb_tensor *subnet_of(lb_tape *t, const double c[4]) { return lb_part_indices(t, 1, (int64_t[]){4}, (int64_t[]){(int64_t)c[0], (int64_t)c[1], (int64_t)c[2], (int64_t)floor(c[3] * c[2] + 0.5)}); }
+
+static lb_tensor *loss_of(lb_play *p, const options *o, const double config[4], bool gradient) {
+    static const char *const names[] = {"student_query", "student_key", "student_value", "teacher_query", "teacher_key", "teacher_value", "mask"};
+    lb_tensor *in[7];
+    lb_play_run(p, "student", gradient, 1, &(lb_named){"subnet", subnet_of(p->tape, config)}, 3, (const char *const[]){"query", "key", "value"}, in);
+    for (int i = 3; i < 7; i++) in[i] = lb_play_input(p, names[i]);
+    return lb_play_call(p, o, "relation_loss_mse", 7, names, in).at[0];
+}
+
+/* Every sub-network of the space: [n,4] layers, heads, width, ratio, and [n] parameters, rising. */
+static lb_outs space_of(lb_play *p, const options *o) {
+    static const char *const names[] = {"layers", "heads", "hidden", "ratio"};
+    const char *const texts[] = {o->space_layers, o->space_heads, o->space_hidden, o->space_ratio};
+    lb_tensor *in[4];
+    for (int i = 0; i < 4; i++) {
+        double x[32];
+        int64_t whole[32], n = numbers_of(texts[i], x, 32);
+        if (!lb_check(p->tape, n > 0, "space_%s is '%s'; numbers with commas between are wanted", names[i], texts[i])) n = 1;
+        for (int64_t k = 0; k < n; k++) whole[k] = (int64_t)x[k];
+        in[i] = i < 3 ? lb_part_indices(p->tape, 1, &n, whole) : lb_part_constant(p->tape, 1, &n, x);
+    }
+    return lb_play_call(p, o, "subspace_partition", 4, names, in);
+}
+
+static void config_at(const lb_tensor *configs, int64_t i, double out[4]) {
+    for (int k = 0; k < 4; k++) out[k] = lb_get_at(configs, 4 * i + k);
+}
+
+/* On this batch, which nothing has learned from yet. */
+static void choose(lb_play *p, const options *o, const lb_outs *space) {
+    lb_tensor *configs = space->at[1];
+    int64_t n = configs->shape[0];
+    double *loss = lb_calloc((size_t)n, sizeof *loss), best[4];
+    if (!loss) (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
+    for (int64_t i = 0; loss && i < n && lb_tape_ok(p->tape); i++) {
+        config_at(configs, i, best);
+        loss[i] = lb_number(loss_of(p, o, best, false));
+    }
+    lb_tensor *in[] = {space->at[0], loss ? lb_part_constant(p->tape, 1, &n, loss) : lb_inert(p->tape)};
+    lb_outs found = lb_play_call(p, o, "budget_search", 2, (const char *const[]){"cost", "validation_loss"}, in);
+    lb_free(loss);
+    if (!lb_tape_ok(p->tape)) return;
+    config_at(configs, (int64_t)lb_number(found.at[0]), best);
+    for (int k = 0; k < 4; k++) ((lb_real *)p->state[0]->data)[k] = (lb_real)best[k];
+}
+
+static lb_tensor *search(lb_play *p, const void *cfg) {
+    options o = *(const options *)cfg;
+    lb_tape *t = p->tape;
+    double one[4];
+    int64_t drawn[2], picked[4] = {0};
+    if (o.fixed[0]) return lb_check(t, numbers_of(o.fixed, one, 4) == 4, "fixed is '%s'; layers,heads,width,ratio are wanted", o.fixed) ? loss_of(p, &o, one, true) : lb_inert(t);
+    lb_outs space = space_of(p, &o);
+    if (!lb_tape_ok(t) || lb_part_shapes_only(t)) return lb_tape_ok(t) ? loss_of(p, &o, (const double[]){2, 1, 8, 1}, true) : lb_inert(t);
+    const lb_real *chosen = p->state[0]->data;
+    if (p->step >= (int64_t)(o.search_at * (double)p->steps)) {
+        if (chosen[0] == 0) choose(p, &o, &space);
+        for (int k = 0; k < 4; k++) one[k] = (double)chosen[k];
+        return loss_of(p, &o, one, true);
+    }
+    o.subnets = space.at[1]->shape[0];
+    if (!lb_check(t, o.subnets >= 4, "a space of %lld sub-networks; at least 4 are wanted", (long long)o.subnets)) return lb_inert(t);
+    drawn[0] = lb_rng_below(p->rng, o.subnets - 2);
+    drawn[1] = (drawn[0] + 1 + lb_rng_below(p->rng, o.subnets - 3)) % (o.subnets - 2);
+    lb_tensor *draw = lb_part_indices(t, 1, (int64_t[]){2}, drawn), *which = lb_play_call(p, &o, "sandwich_sample", 1, (const char *const[]){"draw"}, &draw).at[0], *sum = NULL;
+    if (!lb_tape_ok(t) || lb_read_i64(which, picked, 4) != LB_OK) return lb_inert(t);
+    for (int i = 0; i < 4; i++) {
+        config_at(space.at[1], picked[i], one);
+        lb_tensor *loss = loss_of(p, &o, one, true);
+        sum = sum ? lb_add(t, sum, loss) : loss;
+    }
+    return sum;
+}
+
 #define VECTORS "student_query[B,N,W] student_key[B,N,W] student_value[B,N,W]"
 #define PAIRS VECTORS " teacher_query[B,N,V] teacher_key[B,N,V] teacher_value[B,N,V] mask[B,N] -> loss[]"
 #define TEACHER "teacher_query teacher_key teacher_value mask"
@@ -290,6 +387,7 @@ static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
 static const lb_component components[] = {
     {.name = "relation_loss_mse", .run = relation_loss_mse, .sig = PAIRS, .constant = TEACHER, .text = "squared difference of the relations, as in the published code"},
     {.name = "relation_loss_kl", .run = relation_loss_kl, .sig = PAIRS, .constant = TEACHER, .text = "KL of the relations' rows, as in the paper"},
+    {.name = "search", .play = search, .sig = "teacher_query[B,N,V] teacher_key[B,N,V] teacher_value[B,N,V] mask[B,N] -> loss[]", .text = "a step: four sub-networks of a super network (input subnet); late in the run the best within the budget is chosen and goes on alone"},
     {.name = "relation_scores", .run = relation_scores, .sig = VECTORS " -> query_relation[B,A,N,N] key_relation[B,A,N,N] value_relation[B,A,N,N]", .text = "scaled products among queries, keys and values"},
     {.name = "sliced_linear", .run = sliced_linear, .sig = "x weight[O,I] bias[O] -> out", .text = "a linear layer by leading slices"},
     {.name = "sub_block", .run = sub_block, .sig = "x[B,N,*] mask[B,N] " PROJECTION("query") PROJECTION("key") PROJECTION("value") PROJECTION("attention_out") NORM("attention_norm") "fc1_weight[M,D] fc1_bias[M] fc2_weight[D,M] fc2_bias[D] " NORM("mlp_norm") "-> out[B,N,*]", .constant = "mask", .text = "a transformer layer of a sub-network"},
@@ -300,4 +398,4 @@ static const lb_component components[] = {
     LB_COMPONENT_END};
 
 LB_METHOD(autodistil) = {.id = "autodistil", .title = "search over a super network that learns its teacher's attention relations", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(options),
-                         .group = "relation search", .needs = "student:qkv teacher:qkv", .components = components, .verified = LB_VERIFIED_CODE};
+                         .group = "relation search", .needs = "student:qkv teacher:qkv", .state = "chosen[4]", .components = components, .verified = LB_VERIFIED_CODE};

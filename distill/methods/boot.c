@@ -10,11 +10,12 @@
 #include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
+#include "distill/play.h"
 
 typedef struct options {
     const char *schedule, *solver, *weighting, *prediction;
-    double beta_min, beta_max, beta, guidance, clip, time_scale;
-    int64_t time_dim, num_blocks;
+    double beta_min, beta_max, beta, guidance, clip, time_scale, t_min, t_max;
+    int64_t time_dim, num_blocks, steps;
 } options;
 
 static const lb_param params[] = {
@@ -29,6 +30,9 @@ static const lb_param params[] = {
     LB_PARAM(options, clip, 0, 0, LB_NO_MAX, "1", "the teacher's x0 is clamped to -clip .. clip; 0: not"),
     LB_PARAM(options, time_scale, 1000, -LB_NO_MAX, LB_NO_MAX, "1", "of the time embedding"),
     LB_PARAM(options, time_dim, 64, 2, LB_NO_MAX, "1", "width of the time embedding"),
+    LB_PARAM(options, t_min, 0.02, 1e-4, 0.5, "1", "train: the last time"),
+    LB_PARAM(options, t_max, 0.98, 0.5, 0.9999, "1", "train: the first time"),
+    LB_PARAM(options, steps, 32, 1, 1e6, "1", "train: steps from the first time to the last"),
     LB_PARAM(options, num_blocks, 3, 0, LB_NO_MAX, "1", "residual blocks of the miniature generator"),
     LB_PARAM_END};
 
@@ -158,18 +162,24 @@ static lb_tensor *target_of(lb_tape *t, const options *o, const step *k) {
     return x;
 }
 
+/* alpha y + sigma eps. */
+static lb_tensor *noised(lb_tape *t, const options *o, const lb_tensor *y, const lb_tensor *noise, const lb_tensor *time) {
+    double *x = room_for(t, y);
+    int64_t n = lb_numel(y), each = y->shape[0] ? n / y->shape[0] : 0;
+    for (int64_t i = 0; x && i < n && !lb_part_shapes_only(t); i++) {
+        point p = at(o, lb_get_at(time, i / each));
+        x[i] = p.alpha * lb_get_at(y, i) + p.sigma * lb_get_at(noise, i);
+    }
+    lb_tensor *out = x ? lb_part_constant(t, y->rank, y->shape, x) : lb_inert(t);
+    lb_free(x);
+    return out;
+}
+
 static void target(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     step k = {a->in[0], a->in[2], a->in[3], a->in[4], a->in[5]};
     if (!check_same(t, k.y, a->in[1], "noise", "y_t") || !check_step(t, o, &k) || !lb_check_finite(t, a->in[1], "noise")) return;
-    double *x = room_for(t, k.y);
-    int64_t n = lb_numel(k.y), each = k.y->shape[0] ? n / k.y->shape[0] : 0;
-    for (int64_t i = 0; x && i < n && !lb_part_shapes_only(t); i++) {
-        point p = at(o, lb_get_at(k.t, i / each));
-        x[i] = p.alpha * lb_get_at(k.y, i) + p.sigma * lb_get_at(a->in[1], i);
-    }
-    if (x) lb_out(out, 0, lb_part_constant(t, k.y->rank, k.y->shape, x));
-    lb_free(x);
+    lb_out(out, 0, noised(t, o, k.y, a->in[1], k.t));
     lb_out(out, 1, target_of(t, o, &k));
 }
 
@@ -243,6 +253,45 @@ static void generator(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *ou
     lb_out(out, 0, layer(t, a, h, "out", -1));
 }
 
+/* ---- a training step: noise alone ---- */
+
+static lb_tensor *student_at(lb_play *p, bool gradient, lb_tensor *noise, lb_tensor *time) {
+    lb_tensor *y;
+    lb_play_run(p, "student", gradient, 2, (lb_named[]){{"noise", noise}, {"t", time}}, 1, (const char *const[]){"signal"}, &y);
+    return y;
+}
+
+/* f(x, t) of the frozen teacher. */
+static lb_tensor *clean(lb_play *p, const options *o, lb_tensor *x, lb_tensor *time) {
+    lb_tensor *prediction;
+    lb_play_run(p, "teacher", false, 2, (lb_named[]){{"noise", x}, {"t", time}}, 1, (const char *const[]){"signal"}, &prediction);
+    return lb_play_call(p, o, "to_x0", 3, (const char *const[]){"x_t", "prediction", "t"}, (lb_tensor *[]){x, prediction, time}).at[0];
+}
+
+static lb_tensor *train(lb_play *p, const void *cfg) {
+    const options *o = cfg;
+    lb_tape *t = p->tape;
+    lb_tensor *noise = lb_play_input(p, "noise");
+    int64_t n = noise->shape[0];
+    double delta = (o->t_max - o->t_min) / (double)o->steps, *time = lb_alloc((size_t)n * 2 + 1, sizeof *time);
+    if (!time) return lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; i < n; i++) {
+        time[i] = o->t_min + delta + (p->rng ? lb_rng_uniform(p->rng) : 0.5) * (o->t_max - o->t_min - delta);
+        time[n + i] = fmax(time[i] - delta, o->t_min);
+    }
+    lb_tensor *from = lb_part_constant(t, 1, &n, time), *to = lb_part_constant(t, 1, &n, time + n), *end = lb_full(t, 1, &n, o->t_max);
+    lb_free(time);
+    lb_tensor *y = student_at(p, false, noise, from), *x = noised(t, o, y, noise, from), *f = clean(p, o, x, from), *f_s = NULL;
+    if (is(o->solver, "heun")) {
+        options euler = *o;
+        euler.solver = "euler";
+        lb_tensor *guess = target_of(t, &euler, &(step){y, f, from, to, NULL});
+        f_s = clean(p, o, noised(t, o, guess, noise, to), to);
+    }
+    lb_tensor *in[] = {student_at(p, true, noise, to), y, f, student_at(p, true, noise, end), clean(p, o, noise, end), from, to, f_s};
+    return lb_play_call(p, o, "loss", f_s ? 8 : 7, (const char *const[]){"y_s", "y_t", "teacher_x0", "y_end", "teacher_x0_end", "t", "s", "teacher_x0_s"}, in).at[0];
+}
+
 #define LINEAR(name, dims, bias) name "_weight" dims " " name "_bias" bias
 static const lb_component components[] = {
     {.name = "loss", .run = loss, .sig = "y_s y_t teacher_x0 y_end teacher_x0_end t[B] s[B] teacher_x0_s? -> loss[] loss_bootstrap[] loss_boundary[]",
@@ -254,6 +303,7 @@ static const lb_component components[] = {
     {.name = "generator", .run = generator,
      .sig = "noise[B,D] t[B] " LINEAR("time", "[H,*]", "[H]") " " LINEAR("in", "[H,D]", "[H]") " film*_weight[2H,H]? film*_bias[2H]? fc1_*_weight[M,H]? fc1_*_bias[M]? fc2_*_weight[H,M]? fc2_*_bias[H]? " LINEAR("out", "[D,H]", "[D]") " -> signal[B,D]",
      .constant = "t", .text = "time-conditioned MLP"},
+    {.name = "train", .play = train, .sig = "noise[B,D] -> loss[]", .text = "a step: the student at two times and at the first, the teacher on what the student reached"},
     LB_COMPONENT_END};
 
 LB_METHOD(boot) = {.id = "boot", .title = "a diffusion model in one step, without data", .source = "arXiv:2306.05544 (reconstructed)", .params = params, .params_size = sizeof(options), .group = "generative", .needs = "student:signal teacher:x0",

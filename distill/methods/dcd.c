@@ -9,11 +9,12 @@
 #include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
+#include "distill/play.h"
 
 typedef struct options {
     int64_t hard_negative;
     double alpha, temperature;
-    const char *mode;
+    const char *mode, *negatives;
 } options;
 
 static const lb_param params[] = {
@@ -21,6 +22,7 @@ static const lb_param params[] = {
     LB_PARAM(options, alpha, 0.2, 0, 1, "1", "share of imitation"),
     LB_PARAM(options, temperature, 1, LB_ABOVE_0, LB_NO_MAX, "1", "T of imitation"),
     LB_PARAM_TEXT(options, mode, "code", "code|paper", "per-sample weights of imitation: they cancel, as in the published code; or as in the paper"),
+    LB_PARAM_TEXT(options, negatives, "hard", "hard|first", "train: the teacher's hardest, or the first columns: random ones"),
     LB_PARAM_END};
 
 /* ---- hard negatives ---- */
@@ -162,9 +164,31 @@ static void wsl_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out
     lb_out(out, 0, lb_add(t, lb_scale(t, kd, o->alpha * o->temperature * o->temperature), lb_part_ce(t, student, labels)));
 }
 
+/* ---- a training step: the teacher scores all candidates, the student those that are kept ---- */
+
+static lb_tensor *train(lb_play *p, const void *cfg) {
+    const options *o = cfg;
+    lb_tape *t = p->tape;
+    static const char *const tap[] = {"score"};
+    lb_tensor *pairs = lb_play_input(p, "pairs"), *all, *student;
+    int64_t rows = pairs->shape[0], k = o->hard_negative + 1, d = pairs->shape[2];
+    if (!lb_check(t, k <= pairs->shape[1], "%lld negatives and the match are wanted of %lld candidates", (long long)k - 1, (long long)pairs->shape[1])) return lb_inert(t);
+    lb_play_run(p, "teacher", false, 1, &(lb_named){"pairs", pairs}, 1, tap, &all);
+    lb_outs kept = {{NULL, lb_slice(t, all, 1, 0, k, 1)}};
+    lb_tensor *chosen = lb_slice(t, pairs, 1, 0, k, 1);
+    if (strcmp(o->negatives, "hard") == 0) {
+        kept = lb_play_call(p, o, "select_hard", 1, (const char *const[]){"teacher_scores"}, &all);
+        lb_tensor *index = lb_contiguous(t, lb_expand(t, lb_reshape(t, kept.at[0], 3, (int64_t[]){rows, k, 1}), 3, (int64_t[]){rows, k, d}));
+        chosen = lb_gather(t, pairs, index, 1);
+    }
+    lb_play_run(p, "student", true, 1, &(lb_named){"pairs", chosen}, 1, tap, &student);
+    return lb_play_call(p, o, "dcd_loss", 2, (const char *const[]){"student_scores", "teacher_scores"}, (lb_tensor *[]){student, kept.at[1]}).at[0];
+}
+
 static const lb_component components[] = {
     {.name = "dcd_loss", .run = dcd_loss, .sig = "student_scores[B,C] teacher_scores[B,C] -> loss[] kd_loss[] nll_loss[] weight_nll[B] weight_kd[B]", .constant = "teacher_scores", .values = "kd_loss nll_loss weight_nll weight_kd", .text = "imitation and the student's own loss, weighted by the teacher's uncertainty"},
     {.name = "select_hard", .run = select_hard, .sig = "teacher_scores[B,F] -> index[B,*]:i64 teacher_selected[B,*]", .constant = "teacher_scores", .values = "teacher_selected", .text = "the match and the teacher's hardest negatives"},
+    {.name = "train", .play = train, .sig = "pairs[B,F,D] -> loss[]", .text = "a step: candidates are scored by the teacher (tap score), the kept ones by the student"},
     {.name = "wsl_weight", .run = wsl_weight, .sig = "student_scores[B,C] teacher_scores[B,C] -> focal_weight[B]", .constant = "student_scores teacher_scores", .values = "focal_weight", .text = "how much worse the student is than the teacher"},
     {.name = "wsl_loss", .run = wsl_loss, .sig = "student_scores[B,C] teacher_scores[B,C] focal_weight[B] -> loss[]", .constant = "teacher_scores focal_weight", .text = "the weighted soft labels form of the published code"},
     LB_COMPONENT_END};

@@ -4,13 +4,18 @@
  * Clients share representations z_a of their own samples with labels and logits, not weights. The server's head of depth a learns from all of
  * them and distils back; as rounds pass, the layer that takes part moves from deep to shallow, so that deep layers become personal. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
+#include "distill/play.h"
 
 typedef struct options {
     int64_t num_layers, drop_every, min_layer;
     double ratio, temperature, weight_ce, weight_kd;
+    int64_t head_width;
+    const char *attach;
 } options;
 
 static const lb_param params[] = {
@@ -21,9 +26,16 @@ static const lb_param params[] = {
     LB_PARAM(options, temperature, 3, LB_ABOVE_0, LB_NO_MAX, "1", "T, both ways"),
     LB_PARAM(options, weight_ce, 1, 0, LB_NO_MAX, "1", "weight of the labels"),
     LB_PARAM(options, weight_kd, 1, 0, LB_NO_MAX, "1", "weight of the other side's logits"),
+    LB_PARAM(options, head_width, 32, 1, LB_NO_MAX, "1", "exchange: hidden units of the server's heads"),
+    LB_PARAM_TEXT(options, attach, "layer", "layer|output", "exchange: where a client learns from the server when the active layer is not the last"),
     LB_PARAM_END};
 
 /* ---- schedule and participation ---- */
+
+static int64_t active_layer(const options *o, int64_t round) {
+    int64_t at = o->num_layers - round / o->drop_every;
+    return at > o->min_layer ? at : o->min_layer;
+}
 
 static void drop_schedule(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
@@ -31,25 +43,16 @@ static void drop_schedule(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
     int64_t n = round->shape[0];
     if (!lb_check(t, o->min_layer <= o->num_layers, "min_layer %lld is above num_layers %lld", (long long)o->min_layer, (long long)o->num_layers) || !lb_check_range(t, round, 0, LB_NO_MAX, "round")) return;
     int64_t *layer = lb_calloc((size_t)n + 1, sizeof *layer);
-    for (int64_t i = 0; layer && i < n && !lb_part_shapes_only(t); i++) {
-        int64_t at = o->num_layers - (int64_t)lb_get_at(round, i) / o->drop_every;
-        layer[i] = at > o->min_layer ? at : o->min_layer;
-    }
+    for (int64_t i = 0; layer && i < n && !lb_part_shapes_only(t); i++) layer[i] = active_layer(o, (int64_t)lb_get_at(round, i));
     if (layer) lb_out(out, 0, lb_part_indices(t, 1, &n, layer));
     else (void)lb_tape_fail_status(t, LB_E_NOMEM);
     lb_free(layer);
 }
 
-static int by_number(const void *a, const void *b) {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void participants(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     const lb_tensor *order = a->in[0];
-    int64_t all = order->shape[0], n = (int64_t)floor(o->ratio * (double)all + 1e-9);
-    if (n < 1) n = 1;
+    int64_t all = order->shape[0], n = 0;
     if (!lb_check(t, all > 0, "order is empty") || !lb_check_index(t, order, all, "order")) return;
     int64_t *client = lb_calloc((size_t)all + 1, sizeof *client);
     bool *seen = lb_calloc((size_t)all, sizeof *seen);
@@ -61,7 +64,7 @@ static void participants(lb_tape *t, const void *cfg, const lb_args *a, lb_outs 
         seen[client[i]] = true;
     }
     if (good) {
-        qsort(client, (size_t)n, sizeof *client, by_number);
+        n = lb_part_participants(client, all, o->ratio);
         lb_out(out, 0, lb_part_indices(t, 1, &n, client));
     }
     lb_free(client);
@@ -158,10 +161,48 @@ static void fairness(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out
     lb_free(x);
 }
 
+/* ---- a step of a round: the server's (its head learns from the client's upload), or the client's ---- */
+
+/* Blocks of the student are its taps block.0 .. block.<L-1>. */
+static lb_tensor *represent(lb_play *p, const char *model, int64_t layer, lb_tensor **logits) {
+    char tap[32];
+    lb_tensor *out[2];
+    snprintf(tap, sizeof tap, "block.%lld", (long long)layer - 1);
+    lb_play_run(p, model, !p->server, 0, NULL, 2, (const char *const[]){tap, "logits"}, out);
+    if (logits) *logits = out[1];
+    return out[0];
+}
+
+static void head_weights(lb_play *p, const options *o, int64_t layer, int64_t width, int64_t classes, lb_tensor *w[4]) {
+    static const char *const names[] = {"fc1_weight", "fc1_bias", "fc2_weight", "fc2_bias"};
+    const int64_t shapes[4][2] = {{o->head_width, width}, {o->head_width, 0}, {classes, o->head_width}, {classes, 0}};
+    for (int i = 0; i < 4; i++) {
+        char name[48];
+        snprintf(name, sizeof name, "head%lld_%s", (long long)layer, names[i]);
+        w[i] = lb_play_learned(p, name, i % 2 ? 1 : 2, shapes[i]);
+        if (!p->server) w[i] = lb_detach(p->tape, w[i]);
+    }
+}
+
+static lb_tensor *exchange(lb_play *p, const void *cfg) {
+    const options *o = cfg;
+    lb_tape *t = p->tape;
+    int64_t layer = active_layer(o, p->round);
+    lb_tensor *labels = lb_play_input(p, "labels"), *w[4], *logits, *z = represent(p, "student", layer, &logits);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    head_weights(p, o, layer, z->shape[1], logits->shape[1], w);
+    if (p->server) return mutual(t, o, run_head(t, lb_detach(t, z), w), lb_detach(t, logits), labels);
+    lb_tensor *given = lb_detach(t, run_head(t, represent(p, "before", layer, NULL), w));
+    if (layer == o->num_layers || strcmp(o->attach, "output") == 0) return mutual(t, o, logits, given, labels);
+    lb_tensor *soft = lb_part_kd(t, run_head(t, z, w), given, o->temperature);
+    return lb_add(t, lb_scale(t, lb_part_ce(t, logits, labels), o->weight_ce), lb_scale(t, soft, o->weight_kd));
+}
+
 #define HEAD "fc1_weight[h,D] fc1_bias[h] fc2_weight[C,h] fc2_bias[C]"
 static const lb_component components[] = {
     {.name = "client_loss", .run = client_loss, .sig = "student_logits[B,C] teacher_logits[B,C] labels[B]:i64 -> loss[]", .constant = "teacher_logits", .text = "labels and the server's logits"},
     {.name = "server_loss", .run = server_loss, .sig = "representation " HEAD " labels[B]:i64 teacher_logits[B,C] -> loss[] logits[B,C]", .constant = "representation teacher_logits", .text = "the head learns from the uploads of all clients"},
+    {.name = "exchange", .play = exchange, .sig = "labels[B]:i64 -> loss[]", .text = "a step of a round (federation of a recipe): the server's head learns from a client, or a client from labels and the head"},
     {.name = "head", .run = head, .sig = "representation " HEAD " -> logits[*,C]", .text = "of the server, per depth"},
     {.name = "drop_schedule", .run = drop_schedule, .sig = "round[n]:i64 -> active_layer[n]:i64", .text = "which layer takes part"},
     {.name = "participants", .run = participants, .sig = "order[K]:i64 -> clients[*]:i64", .text = "clients of a round"},

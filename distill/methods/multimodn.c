@@ -216,11 +216,18 @@ static void metrics(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out)
 
 #define HIDDEN "w1[*,*] b1[*] w2[*,*]? b2[*]? w3[*,*]? b3[*]? w4[*,*]? b4[*]? w_out[S,*] b_out[S]"
 #define FINALS "final_output0[B,*] final_output1[B,*]? final_output2[B,*]? final_output3[B,*]? final_output4[B,*]? final_output5[B,*]? final_output6[B,*]? final_output7[B,*]? final_output8[B,*]? final_output9[B,*]? final_output10[B,*]? final_output11[B,*]?"
+/* The network states its loss (arch multimodn). */
+static void of_network(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    (void)cfg;
+    lb_out(out, 0, lb_scale(t, a->in[0], 1));
+}
+
 static const lb_component components[] = {
     {.name = "sequence_loss", .run = sequence_loss,
      .sig = "init_state[S] labels[B,T]:i64 mask[B,M]:i64 sequence[*]:i64 x*[B,*] enc*_w1[*,*] enc*_b1[*] enc*_w_out[S,*] enc*_b_out[S] dec*_w[*,S] dec*_b[*] -> loss[] err_loss[*,*] state_change[*] final_state[B,S] " FINALS,
      .values = "err_loss state_change final_state final_output0 final_output1 final_output2 final_output3 final_output4 final_output5 final_output6 final_output7 final_output8 final_output9 final_output10 final_output11",
      .text = "predictions after every step, and the state's changes"},
+    {.name = "of_network", .run = of_network, .sig = "network_loss[] -> loss[]", .text = "the loss that the network states (arch multimodn, tap loss)"},
     {.name = "mlp_encoder", .run = mlp_encoder, .sig = "x[B,D] state[B,S] " HIDDEN " -> new_state[B,S]", .text = "the state joins behind the hidden layers"},
     {.name = "early_encoder", .run = early_encoder, .sig = "x[B,D] state[B,S] dropout_mask[B,*] " HIDDEN " -> new_state[B,S]", .constant = "dropout_mask", .text = "the state joins the input, with dropout"},
     {.name = "metrics", .run = metrics, .sig = "scores[B,2] labels[B]:i64 -> tp[]:i64 tn[]:i64 fp[]:i64 fn[]:i64 accuracy[] sensitivity[] specificity[] balanced_accuracy[] auroc[]", .constant = "scores",

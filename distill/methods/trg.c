@@ -73,41 +73,46 @@ static void sample_tokens(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
 
 /* ---- graph ---- */
 
-typedef struct near {
-    double distance;
-    int64_t index;
-} near;
+/* ||a - b||^2 summed from differences: the same from both sides, and exactly 0 for equal tokens. */
+static double distance(const lb_real *a, const lb_real *b, int64_t d) {
+    double sum = 0;
+    for (int64_t i = 0; i < d; i++) sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+    return sum;
+}
 
-static int by_distance(const void *a, const void *b) {
-    const near *x = a, *y = b;
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
+/* Puts i into the k nearest so far, in order; of equal ones the lower index stays before. */
+static int64_t insert(int64_t *index, double *near, int64_t count, int64_t k, int64_t i, double d) {
+    if (count == k && d >= near[k - 1]) return count;
+    int64_t at = count < k ? count : k - 1;
+    for (; at > 0 && near[at - 1] > d; at--) {
+        near[at] = near[at - 1];
+        index[at] = index[at - 1];
+    }
+    near[at] = d;
+    index[at] = i;
+    return count < k ? count + 1 : count;
 }
 
 /* 1 where i (row) is among the k nearest others of j (column). */
-static lb_tensor *neighbours(lb_tape *t, const lb_tensor *d, int64_t k) {
-    int64_t n = d->shape[0], shape[2] = {n, n};
-    double *mask = lb_calloc((size_t)(n * n) + 1, sizeof *mask);
-    near *all = lb_alloc((size_t)n + 1, sizeof *all);
-    if (!mask || !all) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t j = 0; mask && all && j < n && !lb_part_shapes_only(t); j++) {
-        int64_t others = 0;
+static lb_tensor *neighbours(lb_tape *t, lb_tensor *x, int64_t k) {
+    x = lb_contiguous(t, lb_detach(t, x));
+    int64_t n = x->shape[0], d = x->shape[1], shape[2] = {n, n};
+    double *mask = lb_calloc((size_t)(n * n) + 1, sizeof *mask), *near = lb_alloc((size_t)k, sizeof *near);
+    int64_t *index = lb_alloc((size_t)k, sizeof *index);
+    bool good = mask && near && index;
+    if (!good) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t j = 0; good && x->data && j < n && !lb_part_shapes_only(t); j++) {
+        const lb_real *all = x->data;
+        int64_t count = 0;
         for (int64_t i = 0; i < n; i++)
-            if (i != j) all[others++] = (near){lb_get_at(d, i * n + j), i};
-        qsort(all, (size_t)others, sizeof *all, by_distance);
-        for (int64_t i = 0; i < k && i < others; i++) mask[all[i].index * n + j] = 1;
+            if (i != j) count = insert(index, near, count, k, i, distance(all + i * d, all + j * d, d));
+        for (int64_t i = 0; i < count; i++) mask[index[i] * n + j] = 1;
     }
-    lb_tensor *out = mask && all ? lb_part_constant(t, 2, shape, mask) : lb_inert(t);
+    lb_tensor *out = good ? lb_part_constant(t, 2, shape, mask) : lb_inert(t);
     lb_free(mask);
-    lb_free(all);
+    lb_free(near);
+    lb_free(index);
     return out;
-}
-
-/* ||x_i - x_j||^2 summed from differences: symmetric, and exactly 0 for equal tokens. */
-static lb_tensor *squared_distances(lb_tape *t, lb_tensor *x) {
-    int64_t n = x->shape[0], d = x->shape[1];
-    lb_tensor *gap = lb_sub(t, lb_reshape(t, x, 3, (int64_t[]){n, 1, d}), lb_reshape(t, x, 3, (int64_t[]){1, n, d}));
-    return lb_sum(t, lb_square(t, gap), 2, false);
 }
 
 static bool check_feat(lb_tape *t, const options *o, const lb_tensor *x, const char *name) {
@@ -115,8 +120,8 @@ static bool check_feat(lb_tape *t, const options *o, const lb_tensor *x, const c
 }
 
 static lb_tensor *graph(lb_tape *t, const options *o, lb_tensor *x) {
-    lb_tensor *d = squared_distances(t, o->normalize ? lb_normalize(t, x, 1e-12) : x);
-    return lb_mul(t, lb_exp(t, lb_scale(t, d, -0.5 / o->sigma)), neighbours(t, d, o->k));
+    if (o->normalize) x = lb_normalize(t, x, 1e-12);
+    return lb_mul(t, lb_exp(t, lb_scale(t, lb_pairwise(t, x, x, LB_SQUARED, 0), -0.5 / o->sigma)), neighbours(t, x, o->k));
 }
 
 static void knn_graph(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {

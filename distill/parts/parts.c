@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "distill/parts/parts.h"
 #include <math.h>
+#include <stdlib.h>
 #include "distill/method.h"
 
 lb_tensor *lb_part_weighted_mean(lb_tape *t, lb_tensor *x, lb_tensor *w) {
@@ -53,3 +54,17 @@ lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double
 }
 
 lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum) { return sum ? lb_scale(t, lb_mean_all(t, rows), (double)lb_numel(rows)) : lb_mean_all(t, rows); }
+
+/* ---- federations ---- */
+
+static int by_number(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+int64_t lb_part_participants(int64_t *order, int64_t clients, double ratio) {
+    int64_t n = (int64_t)floor(ratio * (double)clients + 1e-9);
+    if (n < 1) n = 1;
+    qsort(order, (size_t)n, sizeof *order, by_number);
+    return n;
+}

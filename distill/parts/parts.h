@@ -32,4 +32,9 @@ lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double
 /** Mean over all, or sum. */
 lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum);
 
+/* ---- federations ---- */
+
+/** Of a permutation of K clients the first max(1, floor(ratio K)) in rising order, in front. @return how many */
+int64_t lb_part_participants(int64_t *order, int64_t clients, double ratio);
+
 #endif
