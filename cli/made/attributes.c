@@ -4,7 +4,7 @@
 #include "cli/made.h"
 #include "cli/source.h"
 
-enum { ATTRIBUTES = 12, NAMED = 3, CANDIDATES = 16, TEST = 64, ROUNDS = 8, WIDTH = 2 * ATTRIBUTES };
+enum { ATTRIBUTES = 12, NAMED = 3, CANDIDATES = 32, TEST = 64, ROUNDS = 8, WIDTH = 2 * ATTRIBUTES };
 
 typedef struct config {
     double noise, near;
@@ -12,7 +12,7 @@ typedef struct config {
 } config;
 static const lb_param params[] = {
     LB_PARAM(config, noise, 0.3, 0, 100, "1", "standard deviation of a picture's noise"),
-    LB_PARAM(config, near, 0.1, 0, 1, "1", "share of the candidates that differ from the match in one attribute"),
+    LB_PARAM(config, near, 0.02, 0, 1, "1", "share of the candidates that differ from the match in one attribute"),
     LB_PARAM(config, rows, 2000, 1, 1e9, "rows", "pictures to train on"),
     LB_PARAM_END};
 
@@ -136,5 +136,5 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return LB_OK;
 }
 
-LB_MADE(attributes) = {.id = "attributes", .title = "pictures of attributes and captions that name them", .source = "", .params = params, .params_size = sizeof(config), .gives = "pairs[N,16,24] label[N]", .table_size = sizeof(table), .open = make_table, .rows = rows,
+LB_MADE(attributes) = {.id = "attributes", .title = "pictures of attributes and captions that name them", .source = "", .params = params, .params_size = sizeof(config), .gives = "pairs[N,32,24] label[N]", .table_size = sizeof(table), .open = make_table, .rows = rows,
                        .row = row, .score = score};

@@ -12,8 +12,8 @@ typedef struct config {
     double noise, turn;
 } config;
 static const lb_param params[] = {
-    LB_PARAM(config, noise, 0.6, 0, 100, "1", "standard deviation of the pixels' noise"),
-    LB_PARAM(config, turn, 60, 0, 180, "degrees", "a client's angle lies between - and + this"),
+    LB_PARAM(config, noise, 0.4, 0, 100, "1", "standard deviation of the pixels' noise"),
+    LB_PARAM(config, turn, 45, 0, 180, "degrees", "a client's angle lies between - and + this"),
     LB_PARAM_END};
 
 typedef struct table {

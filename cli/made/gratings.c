@@ -13,7 +13,7 @@ typedef struct config {
 } config;
 static const lb_param params[] = {
     LB_PARAM(config, tail, 20, 1, 1e6, "1", "largest class over smallest in stream train"),
-    LB_PARAM(config, noise, 0.8, 0, 100, "1", "standard deviation of the pixels' noise"),
+    LB_PARAM(config, noise, 1.5, 0, 100, "1", "standard deviation of the pixels' noise"),
     LB_PARAM(config, rows, 600, 10, 1e9, "rows", "pictures of stream train"),
     LB_PARAM_END};
 
