@@ -254,54 +254,27 @@ static void sandwich_sample(lb_tape *t, const void *cfg, const lb_args *a, lb_ou
     if (lb_check(t, picked[2] != picked[3], "draw holds %lld twice", (long long)picked[2] - 1)) lb_out(out, 0, lb_part_indices(t, 1, &four, picked));
 }
 
-typedef struct candidate {
-    double cost, loss;
-    int64_t index;
-} candidate;
-
-static int by_cost(const void *a, const void *b) {
-    const candidate *x = a, *y = b;
-    if (x->cost != y->cost) return x->cost < y->cost ? -1 : 1;
-    if (x->loss != y->loss) return x->loss < y->loss ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
 static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
-    int64_t n = a->in[0]->shape[0], front = 0;
+    int64_t n = a->in[0]->shape[0], front = 0, best = -1;
     if (!lb_check(t, n > 0, "cost is empty") || !lb_check_finite(t, a->in[0], "cost") || !lb_check_finite(t, a->in[1], "validation_loss")) return;
-    candidate *c = lb_calloc((size_t)n, sizeof *c), best = {0, INFINITY, -1};
-    int64_t *pareto = lb_alloc((size_t)n, sizeof *pareto);
-    double least = INFINITY;
-    if (!c || !pareto) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; c && pareto && i < n && !lb_part_shapes_only(t); i++) c[i] = (candidate){lb_get_at(a->in[0], i), lb_get_at(a->in[1], i), i};
-    if (c && pareto) {
-        qsort(c, (size_t)n, sizeof *c, by_cost);
-        for (int64_t i = 0; i < n; i++) {
-            if (c[i].cost <= o->budget && c[i].loss < best.loss) best = c[i];
-            if (c[i].loss >= least) continue;
-            least = c[i].loss;
-            pareto[front++] = c[i].index;
-        }
-        if (lb_check(t, best.index >= 0 || lb_part_shapes_only(t), "no candidate costs %g or less", o->budget)) {
-            lb_out(out, 0, lb_part_indices(t, 0, NULL, &best.index));
-            lb_out(out, 1, lb_part_indices(t, 1, &front, pareto));
-        }
+    double *numbers = lb_calloc((size_t)n * 2, sizeof *numbers);
+    int64_t *pareto = lb_calloc((size_t)n, sizeof *pareto);
+    if (!numbers || !pareto) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; numbers && i < n && !lb_part_shapes_only(t); i++) {
+        numbers[i] = lb_get_at(a->in[0], i);
+        numbers[n + i] = lb_get_at(a->in[1], i);
     }
-    lb_free(c);
+    if (numbers && pareto && lb_part_budget(numbers, numbers + n, n, o->budget, &best, pareto, &front) != LB_OK) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    if (numbers && pareto && lb_check(t, best >= 0 || lb_part_shapes_only(t), "no candidate costs %g or less", o->budget)) {
+        lb_out(out, 0, lb_part_indices(t, 0, NULL, &best));
+        lb_out(out, 1, lb_part_indices(t, 1, &front, pareto));
+    }
+    lb_free(numbers);
     lb_free(pareto);
 }
 
 /* ---- a training step of the super network, the search, and what it chose ---- */
-
-static int numbers_of(const char *text, double *out, int most) {
-    int n = 0;
-    for (char *end; *text && n < most; text = *end ? end + 1 : end) {
-        out[n++] = strtod(text, &end);
-        if (end == text) return -1;
-    }
-    return n;
-}
 
 /* The student's input `subnet`: layers, heads, width, units of the MLP. */
 static lb_tensor *subnet_of(lb_tape *t, const double c[4]) { return lb_part_indices(t, 1, (int64_t[]){4}, (int64_t[]){(int64_t)c[0], (int64_t)c[1], (int64_t)c[2], (int64_t)floor(c[3] * c[2] + 0.5)}); }
@@ -321,7 +294,7 @@ static lb_outs space_of(lb_play *p, const options *o) {
     lb_tensor *in[4];
     for (int i = 0; i < 4; i++) {
         double x[32];
-        int64_t whole[32], n = numbers_of(texts[i], x, 32);
+        int64_t whole[32], n = lb_part_numbers(texts[i], x, 32);
         if (!lb_check(p->tape, n > 0, "space_%s is '%s'; numbers with commas between are wanted", names[i], texts[i])) n = 1;
         for (int64_t k = 0; k < n; k++) whole[k] = (int64_t)x[k];
         in[i] = i < 3 ? lb_part_indices(p->tape, 1, &n, whole) : lb_part_constant(p->tape, 1, &n, x);
@@ -356,7 +329,7 @@ static lb_tensor *search(lb_play *p, const void *cfg) {
     lb_tape *t = p->tape;
     double one[4];
     int64_t drawn[2], picked[4] = {0};
-    if (o.fixed[0]) return lb_check(t, numbers_of(o.fixed, one, 4) == 4, "fixed is '%s'; layers,heads,width,ratio are wanted", o.fixed) ? loss_of(p, &o, one, true) : lb_inert(t);
+    if (o.fixed[0]) return lb_check(t, lb_part_numbers(o.fixed, one, 4) == 4, "fixed is '%s'; layers,heads,width,ratio are wanted", o.fixed) ? loss_of(p, &o, one, true) : lb_inert(t);
     lb_outs space = space_of(p, &o);
     if (!lb_tape_ok(t) || lb_part_shapes_only(t)) return lb_tape_ok(t) ? loss_of(p, &o, (const double[]){2, 1, 8, 1}, true) : lb_inert(t);
     const lb_real *chosen = p->state[0]->data;

@@ -32,6 +32,14 @@ lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double
 /** Mean over all, or sum. */
 lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum);
 
+/* ---- searches ---- */
+
+/** "2,3,4" as numbers. @return how many, at most `most`; -1 when it is none */
+int lb_part_numbers(const char *text, double *out, int most);
+/** The least loss among costs within the budget (of equal ones the lower cost, then the lower index; -1 = none), and the front: in rising cost those whose loss is below
+ *  every cheaper one's. front holds n. */
+lb_status lb_part_budget(const double *cost, const double *loss, int64_t n, double budget, int64_t *best, int64_t *front, int64_t *nfront);
+
 /* ---- federations ---- */
 
 /** Of a permutation of K clients the first max(1, floor(ratio K)) in rising order, in front. @return how many */
