@@ -76,6 +76,7 @@ static void sample_tokens(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
 /* ||a - b||^2 summed from differences: the same from both sides, and exactly 0 for equal tokens. */
 static double distance(const lb_real *a, const lb_real *b, int64_t d) {
     double sum = 0;
+#pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < d; i++) sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
     return sum;
 }
