@@ -274,6 +274,12 @@ static void other_infos(void) {
     CHECK(m.duration_s > 0.149 && m.duration_s < 0.151);
     CHECK_OK(lb_media_probe(&m, check_data("image/exif-8.tif")));
     CHECK_INT(m.orientation, 8);
+    lb_buf whole = {0};
+    const lb_decoder *d = NULL;
+    CHECK_OK(lb_file_read(&whole, check_data("image/moving.webp"), 0));
+    CHECK_OK(lb_decoder_for(&d, (const uint8_t *)whole.data, 50, "cut.webp"));
+    CHECK_FAILS(d->info(&m, (const uint8_t *)whole.data, 50), LB_E_FORMAT, "no frame"); /* the header and nothing of the first frame */
+    lb_buf_free(&whole);
 }
 
 static void crop_flip_over(void) {

@@ -82,6 +82,7 @@ static lb_status header(WebPBitstreamFeatures *f, WebPDemuxer **demux, int64_t *
     WebPDemuxState state;
     *demux = WebPDemuxPartial(&(WebPData){data, size}, &state);
     *frames = *demux && f->has_animation ? WebPDemuxGetI(*demux, WEBP_FF_FRAME_COUNT) : 1;
+    if (*frames < 1) return lb_fail(LB_E_FORMAT, "WebP animation is truncated: no frame");
     if (*frames > MAX_FRAMES) return lb_fail(LB_E_LIMIT, "WebP animation of %lld frames, the limit is %d", (long long)*frames, MAX_FRAMES);
     return LB_OK;
 }
