@@ -8,7 +8,7 @@
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 
-enum { LANES = 8 }; /* frames at once */
+enum { LANES = LB_FFT_ROWS }; /* frames at once, side by side */
 
 struct lb_mel {
     lb_mel_spec s;
@@ -128,25 +128,74 @@ static int64_t own_frames(const lb_mel *m, int64_t n) {
 
 int64_t lb_mel_frames(const lb_mel *m, int64_t n) { return m->s.frames && own_frames(m, n) > 0 ? m->s.frames : own_frames(m, n); }
 
-/* One frame, ready for the transform. */
-static void load(double *dst, const lb_mel *m, const float *x, int64_t n, int64_t t) {
-    const lb_mel_spec *s = &m->s;
-    int64_t from = t * s->hop - (s->centre ? s->fft / 2 : 0);
-    double mean = 0;
-    for (int i = 0; s->remove_mean && i < s->window; i++) mean += (double)x[from + i] / s->window;
-    for (int i = 0; i < s->window; i++) {
-        int64_t at = from + i;
-        at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
-        dst[i] = (double)x[at] - mean;
-    }
-    for (int i = s->window - 1; s->preemphasis != 0 && i >= 0; i--) dst[i] -= s->preemphasis * dst[i > 0 ? i - 1 : 0];
-    for (int i = 0; i < s->window; i++) dst[i] *= m->window[i];
-    memset(dst + s->window, 0, (size_t)(s->fft - s->window) * sizeof *dst);
+/* ---- LANES frames at once: a number of each, side by side ---- */
+
+/* Where a thread works, each part at a multiple of 64 bytes. */
+typedef struct space {
+    float *grid; /* [hop, rows]: sample j of row r, x[(t + r) hop + j]; frame t + l finds its sample i = a hop + j in row l + a */
+    int64_t rows;
+    double *frames, *powers, *work, *sums; /* [fft, LANES], [bins, LANES], of the transform, [bands, LANES] */
+    float *logs; /* [bands, LANES] */
+} space;
+
+static int64_t rounded(int64_t n) { return (n + 15) / 16 * 16; }
+static int64_t grid_rows(const lb_mel *m) { return rounded(LANES + (m->s.window - 1) / m->s.hop); }
+
+static bool space_new(space *out, const lb_mel *m) {
+    int64_t grid = rounded(m->s.hop * grid_rows(m)), frames = (int64_t)m->s.fft * LANES, powers = (int64_t)m->bins * LANES, work = rounded(lb_fft_powers_work(m->fft)), bands = (int64_t)m->s.bands * LANES;
+    double *p = lb_alloc_aligned((size_t)(frames + powers + work + bands) * sizeof *p + (size_t)(grid + bands) * sizeof *out->grid);
+    if (!p) return false;
+    *out = (space){.rows = grid_rows(m), .frames = p, .powers = p + frames, .work = p + frames + powers, .sums = p + frames + powers + work};
+    out->grid = (float *)(void *)(out->sums + bands);
+    out->logs = out->grid + grid;
+    return true;
 }
 
-/* |y|^2 of one frame into every LANES-th double. */
-static void powers(double *dst, const double *y, int bins) {
-    for (int k = 0; k < bins; k++) dst[k * LANES] = y[2 * k] * y[2 * k] + y[2 * k + 1] * y[2 * k + 1];
+/* Samples from `from` on, n of them in x; beyond its ends it is reflected. */
+static void load_grid(space *w, const lb_mel *m, const float *x, int64_t n, int64_t from) {
+    int64_t hop = m->s.hop, used = LANES + (m->s.window - 1) / hop;
+    for (int64_t r = 0; r < used; r++, from += hop) {
+        float *to = w->grid + r;
+        if (from >= 0 && from + hop <= n) {
+            for (int64_t j = 0; j < hop; j++) to[j * w->rows] = x[from + j];
+            continue;
+        }
+        for (int64_t j = 0; j < hop; j++) {
+            int64_t at = from + j;
+            at = at < 0 ? -at : at >= n ? 2 * (n - 1) - at : at;
+            to[j * w->rows] = at >= 0 && at < n ? x[at] : 0; /* what no frame needs may lie further out */
+        }
+    }
+}
+
+/* dst[i, l] = sample i of frame l, its mean and pre-emphasis taken off, windowed. */
+LBI_LEVELS static void load_frames(double *restrict dst, const lb_mel *m, const space *w) {
+    const lb_mel_spec *s = &m->s;
+    double mean[LANES] = {0}, before[LANES];
+    for (int64_t i = 0, a = 0, j = 0; s->remove_mean && i < s->window; i++) {
+        const float *x = w->grid + j * w->rows + a;
+        for (int l = 0; l < LANES; l++) mean[l] += (double)x[l] / s->window;
+        if (++j == s->hop) j = 0, a++;
+    }
+    for (int l = 0; l < LANES; l++) before[l] = (double)w->grid[l] - mean[l];
+    for (int64_t i = 0, a = 0, j = 0; i < s->window; i++, dst += LANES) {
+        const float *x = w->grid + j * w->rows + a;
+        double window = m->window[i];
+        if (s->remove_mean || s->preemphasis != 0)
+            for (int l = 0; l < LANES; l++) {
+                double own = (double)x[l] - mean[l];
+                dst[l] = (own - s->preemphasis * before[l]) * window;
+                before[l] = own;
+            }
+        else
+            for (int l = 0; l < LANES; l++) dst[l] = (double)x[l] * window;
+        if (++j == s->hop) j = 0, a++;
+    }
+    memset(dst, 0, (size_t)(s->fft - s->window) * LANES * sizeof *dst);
+}
+
+LBI_LEVELS static void roots(double *x, int64_t n) {
+    for (int64_t i = 0; i < n; i++) x[i] = sqrt(x[i]);
 }
 
 LBI_LEVELS static void sum_bands(double *dst, const lb_mel *m, const double *power) {
@@ -164,61 +213,77 @@ LBI_LEVELS static void logs(float *restrict dst, const double *restrict sums, in
 }
 
 static void store(float *dst, const lb_mel *m, const float *y, int64_t t, int64_t count, int64_t frames) {
-    bool first = m->s.bands_first;
-    for (int b = 0; b < m->s.bands; b++)
-        for (int64_t l = 0; l < count; l++) dst[first ? b * frames + t + l : (t + l) * m->s.bands + b] = y[b * LANES + l];
+    for (int64_t b = 0; m->s.bands_first && b < m->s.bands; b++) memcpy(dst + b * frames + t, y + b * LANES, (size_t)count * sizeof *dst);
+    for (int64_t l = 0; !m->s.bands_first && l < count; l++)
+        for (int64_t b = 0; b < m->s.bands; b++) dst[(t + l) * m->s.bands + b] = y[b * LANES + l];
 }
 
-/* Frames t .. t + LANES - 1, two to a transform. */
-static void block(float *dst, const lb_mel *m, const float *x, int64_t n, int64_t t, int64_t own, int64_t frames, double *space) {
+/* Frames t .. t + LANES - 1 of `own`. */
+static void block(float *dst, const lb_mel *m, const float *x, int64_t n, int64_t t, int64_t own, int64_t frames, space *w) {
     int64_t cells = (int64_t)m->s.bands * LANES, count = own - t < LANES ? own - t : LANES;
-    double *in = space, *out = in + 2 * m->s.fft, *power = out + 4 * m->bins, *sums = power + (int64_t)m->bins * LANES, *work = sums + 2 * cells;
-    float *y = (float *)(void *)(sums + cells);
-    for (int64_t l = 0; l < LANES; l += 2) {
-        for (int64_t h = 0; h < 2; h++) load(in + h * m->s.fft, m, x, n, t + l + h < own ? t + l + h : own - 1);
-        lb_fft_real_two(m->fft, in, in + m->s.fft, out, out + 2 * m->bins, work);
-        for (int64_t h = 0; h < 2; h++) powers(power + l + h, out + 2 * h * m->bins, m->bins);
-    }
-    for (int64_t k = 0; m->s.magnitude && k < (int64_t)m->bins * LANES; k++) power[k] = sqrt(power[k]);
-    sum_bands(sums, m, power);
-    logs(y, sums, cells, m->s.floor, m->s.add, m->s.decimal ? 0.43429448190325182765f : 1.0f);
-    store(dst, m, y, t, count, frames);
+    load_grid(w, m, x, n, t * m->s.hop - (m->s.centre ? m->s.fft / 2 : 0));
+    load_frames(w->frames, m, w);
+    lb_fft_powers(m->fft, w->frames, w->powers, w->work);
+    if (m->s.magnitude) roots(w->powers, (int64_t)m->bins * LANES);
+    sum_bands(w->sums, m, w->powers);
+    logs(w->logs, w->sums, cells, m->s.floor, m->s.add, m->s.decimal ? 0.43429448190325182765f : 1.0f);
+    store(dst, m, w->logs, t, count, frames);
 }
 
-static void finish(float *dst, const lb_mel *m, int64_t frames) {
-    const lb_mel_spec *s = &m->s;
-    int64_t n = frames * s->bands;
-    float most = -INFINITY;
-    for (int64_t i = 0; s->range > 0 && i < n; i++) most = dst[i] > most ? dst[i] : most;
+LBI_LEVELS static float largest(const float *x, int64_t n) {
+    float most[LANES];
+    for (int l = 0; l < LANES; l++) most[l] = -INFINITY;
+    for (; n >= LANES; n -= LANES, x += LANES)
+        for (int l = 0; l < LANES; l++) most[l] = x[l] > most[l] ? x[l] : most[l];
+    for (int64_t i = 0; i < n; i++) most[0] = x[i] > most[0] ? x[i] : most[0];
+    for (int l = 1; l < LANES; l++) most[0] = most[l] > most[0] ? most[l] : most[0];
+    return most[0];
+}
+
+LBI_LEVELS static void finish(float *x, int64_t n, double least, double shift, double scale) {
     for (int64_t i = 0; i < n; i++) {
-        double v = dst[i];
-        if (s->range > 0 && v < (double)most - s->range) v = (double)most - s->range;
-        if (s->scale != 0) v = (v + s->shift) / s->scale;
-        dst[i] = (float)v;
+        double v = x[i];
+        v = v < least ? least : v;
+        x[i] = (float)((v + shift) / scale);
     }
+}
+
+/* In parts of a band's (or a few frames') size, shared among the threads of the region around. */
+static void finish_shared(float *x, const lb_mel *m, int64_t n, float *most) {
+    const int64_t part = 4096, parts = (n + part - 1) / part;
+    const lb_mel_spec *s = &m->s;
+    float own = -INFINITY;
+#pragma omp for schedule(static) nowait
+    for (int64_t i = 0; i < (s->range > 0 ? parts : 0); i++) own = fmaxf(own, largest(x + i * part, n - i * part < part ? n - i * part : part));
+#pragma omp critical(lb_mel_most)
+    *most = fmaxf(*most, own);
+#pragma omp barrier
+    double least = s->range > 0 ? (double)*most - s->range : -INFINITY;
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < (s->range > 0 || s->scale != 0 ? parts : 0); i++)
+        finish(x + i * part, n - i * part < part ? n - i * part : part, least, s->scale != 0 ? s->shift : 0, s->scale != 0 ? s->scale : 1);
 }
 
 lb_status lb_mel_run(float *dst, const lb_mel *m, const float *samples, int64_t n) {
     int64_t frames = lb_mel_frames(m, n), own = own_frames(m, n);
     if (frames < 1) return lb_fail(LB_E_ARG, "log-mel of %lld samples: at least %d are needed", (long long)n, m->s.centre ? m->s.fft / 2 + 1 : m->s.window);
     if (own > frames) own = frames;
-    int64_t each = 2 * m->s.fft + m->bins * (4 + LANES) + 2 * (int64_t)m->s.bands * LANES + lb_fft_work(m->fft), blocks = (own + LANES - 1) / LANES;
+    int64_t blocks = (own + LANES - 1) / LANES;
     if (own < frames) memset(dst, 0, (size_t)(frames * m->s.bands) * sizeof *dst);
     bool refused = false;
+    float most = -INFINITY;
 #pragma omp parallel
     {
-        double *space = lb_alloc_aligned((size_t)each * sizeof *space);
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < blocks; i++) {
-            if (space) block(dst, m, samples, n, i * LANES, own, frames, space);
-            else {
+        space w = {0};
+        if (!space_new(&w, m)) {
 #pragma omp atomic write
-                refused = true;
-            }
+            refused = true;
         }
-        lb_free(space);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < blocks; i++)
+            if (w.frames) block(dst, m, samples, n, i * LANES, own, frames, &w);
+        finish_shared(dst, m, frames * m->s.bands, &most);
+        lb_free(w.frames);
     }
-    if (refused) return lb_fail(LB_E_NOMEM, "no memory for the log-mel");
-    finish(dst, m, frames);
-    return LB_OK;
+    return refused ? lb_fail(LB_E_NOMEM, "no memory for the log-mel") : LB_OK;
 }

@@ -158,6 +158,7 @@ lb_status lb_audio_prepare_run(float *dst, const lb_audio_prepare *p, const floa
     }
     /* Kaldi's frames beyond the sound are zeros of the log-mel, not of the wave */
     if (lb_mel_spec_of(p->mel)->frames) return lb_mel_run(dst, p->mel, samples, n < p->window ? n : p->window);
+    if (n >= p->window) return lb_mel_run(dst, p->mel, samples, p->window);
     float *x = lb_alloc((size_t)p->window, sizeof *x);
     if (!x) return LB_E_NOMEM;
     fill(x, p, samples, n);

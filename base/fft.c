@@ -2,22 +2,11 @@
 /* Stockham's form of the mixed-radix transform (Cooley and Tukey 1965; Temperton 1983) needs no reordering: a stage of radix r on length n = r m and stride s
  * takes r inputs m s apart, and puts the r results s apart. Chirps: Bluestein 1970. Cosine transforms by one complex transform of a reordered
  * row (Makhoul 1980). */
-#include "base/fft.h"
 #include <math.h>
 #include <string.h>
+#include "base/fft_private.h"
 
-enum { FACTORS = 32, PRIME = 13 };
 static const double pi = 3.14159265358979323846;
-
-struct lb_fft {
-    int64_t n;
-    int count, factor[FACTORS];
-    double *turn; /* n pairs: exp(-2 pi i k / n) */
-    double *half; /* n pairs: exp(-pi i k / (2 n)), for cosines */
-    /* Bluestein, when count is 0 and n > 1: */
-    lb_fft *inner; /* of a power of two, at least 2 n - 1 */
-    double *chirp, *spectrum; /* n pairs exp(-pi i k^2 / n); transform of their conjugates over the inner length */
-};
 
 static void turns(double *to, int64_t n, double step) {
     for (int64_t k = 0; k < n; k++) {
@@ -93,104 +82,23 @@ void lb_fft_free(lb_fft *p) {
 int64_t lb_fft_length(const lb_fft *p) { return p->n; }
 int64_t lb_fft_work(const lb_fft *p) { return p->inner ? 2 * p->n + 2 * p->inner->n + lb_fft_work(p->inner) : 4 * p->n; }
 
-/* ---- one stage ---- */
-
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), optimize("O3"))) /* without fused products: equal bits at every level */
-#define WITHIN inline __attribute__((always_inline))
+#define LEVELS __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4"), optimize("O3")))
 #else
 #define LEVELS
-#define WITHIN inline
 #endif
-
-typedef struct complex {
-    double re, im;
-} complex;
-
-static inline complex times(complex a, complex b) { return (complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
-static inline complex plus(complex a, complex b) { return (complex){a.re + b.re, a.im + b.im}; }
-static inline complex minus(complex a, complex b) { return (complex){a.re - b.re, a.im - b.im}; }
-static inline complex down(complex a) { return (complex){a.im, -a.re}; } /* times -i */
-
-/* r results of r inputs; w: exp(-2 pi i k / r) from the table of the whole length, `every` apart. */
-static WITHIN void butterfly(int r, complex *b, const complex *a, const double *turn, int64_t every) {
-    if (r == 2) {
-        b[0] = plus(a[0], a[1]);
-        b[1] = minus(a[0], a[1]);
-    } else if (r == 3) {
-        complex s = plus(a[1], a[2]), d = down(minus(a[1], a[2])), m = {a[0].re - 0.5 * s.re, a[0].im - 0.5 * s.im};
-        d = (complex){d.re * 0.86602540378443864676, d.im * 0.86602540378443864676};
-        b[0] = plus(a[0], s);
-        b[1] = plus(m, d);
-        b[2] = minus(m, d);
-    } else if (r == 4) {
-        complex s = plus(a[0], a[2]), d = minus(a[0], a[2]), t = plus(a[1], a[3]), e = down(minus(a[1], a[3]));
-        b[0] = plus(s, t);
-        b[1] = plus(d, e);
-        b[2] = minus(s, t);
-        b[3] = minus(d, e);
-    } else if (r == 5) {
-        const double c1 = 0.30901699437494742410, c2 = -0.80901699437494742410, s1 = 0.95105651629515357212, s2 = 0.58778525229247312917; /* of 72 and 144 degrees */
-        complex t = plus(a[1], a[4]), u = plus(a[2], a[3]), d = minus(a[1], a[4]), e = minus(a[2], a[3]);
-        complex m = {a[0].re + c1 * t.re + c2 * u.re, a[0].im + c1 * t.im + c2 * u.im}, n = {a[0].re + c2 * t.re + c1 * u.re, a[0].im + c2 * t.im + c1 * u.im};
-        complex f = down((complex){s1 * d.re + s2 * e.re, s1 * d.im + s2 * e.im}), g = down((complex){s2 * d.re - s1 * e.re, s2 * d.im - s1 * e.im});
-        b[0] = plus(a[0], plus(t, u));
-        b[1] = plus(m, f);
-        b[2] = plus(n, g);
-        b[3] = minus(n, g);
-        b[4] = minus(m, f);
-    } else {
-        for (int j = 0; j < r; j++) {
-            b[j] = a[0];
-            for (int k = 1; k < r; k++) {
-                const double *w = turn + 2 * every * (j * k % r);
-                b[j] = plus(b[j], times(a[k], (complex){w[0], w[1]}));
-            }
-        }
-    }
-}
-
-static WITHIN void stage(int r, int64_t n, int64_t m, int64_t s, const double *turn, const complex *restrict x, complex *restrict y) {
-    for (int64_t p = 0; p < m; p++) {
-        complex w[PRIME];
-        for (int j = 0; j < r; j++) w[j] = (complex){turn[2 * (p * j * s)], turn[2 * (p * j * s) + 1]}; /* p j s < m r s = n */
-        for (int64_t q = 0; q < s; q++) {
-            complex a[PRIME], b[PRIME];
-            for (int k = 0; k < r; k++) a[k] = x[q + s * (p + m * k)];
-            butterfly(r, b, a, turn, n / r);
-            y[q + s * r * p] = b[0];
-            for (int j = 1; j < r; j++) y[q + s * (r * p + j)] = times(b[j], w[j]);
-        }
-    }
-}
 
 /* Forward transform of x, in place; work 2 n. */
 LEVELS static void mixed(const lb_fft *p, complex *x, complex *work) {
-    complex *from = x, *to = work;
-    int64_t rest = p->n, s = 1;
-    for (int i = 0; i < p->count; i++) {
-        int r = p->factor[i];
-        rest /= r;
-        switch (r) { /* the radix known: its loops are unrolled */
-        case 2: stage(2, p->n, rest, s, p->turn, from, to); break;
-        case 3: stage(3, p->n, rest, s, p->turn, from, to); break;
-        case 4: stage(4, p->n, rest, s, p->turn, from, to); break;
-        case 5: stage(5, p->n, rest, s, p->turn, from, to); break;
-        default: stage(r, p->n, rest, s, p->turn, from, to); break;
-        }
-        s *= r;
-        complex *keep = from;
-        from = to;
-        to = keep;
-    }
-    if (from != x) memcpy(x, from, (size_t)p->n * sizeof *x);
+    complex *y = lbi_fft_stages(p, x, work);
+    if (y != x) memcpy(x, y, (size_t)p->n * sizeof *x);
 }
 
 /* sum_n x_n w^(kn) = chirp_k sum_n (x_n chirp_n) conj(chirp_(k-n)): a convolution. */
 static void bluestein(const lb_fft *p, complex *x, double *work) {
     int64_t m = p->inner->n;
     complex *a = (complex *)work;
-    const complex *chirp = (const complex *)p->chirp, *spectrum = (const complex *)p->spectrum;
+    const turn *chirp = (const turn *)p->chirp, *spectrum = (const turn *)p->spectrum;
     memset(a, 0, (size_t)m * sizeof *a);
     for (int64_t k = 0; k < p->n; k++) a[k] = times(x[k], chirp[k]);
     lb_fft_complex(p->inner, work, false, work + 2 * m);
@@ -257,7 +165,7 @@ void lb_fft_plane(const lb_fft *rows, const lb_fft *columns, double *x, bool inv
 void lb_fft_cosine(const lb_fft *p, const double *x, double *y, bool inverse, double *work) {
     int64_t n = p->n;
     complex *z = (complex *)work;
-    const complex *half = (const complex *)p->half;
+    const turn *half = (const turn *)p->half;
     double first = sqrt(1 / (double)n), others = sqrt(2 / (double)n);
     if (!inverse) {
         for (int64_t i = 0; i < n; i++) z[i] = (complex){x[2 * i < n ? 2 * i : 2 * n - 1 - 2 * i], 0};
@@ -268,7 +176,7 @@ void lb_fft_cosine(const lb_fft *p, const double *x, double *y, bool inverse, do
     /* The spectrum of the reordered row is conj(half_k) (X_k - i X_(n-k)), X unscaled. */
     for (int64_t k = 0; k < n; k++) {
         double a = k ? x[k] / others : x[0] / first, b = k ? -x[n - k] / others : 0;
-        z[k] = times((complex){a, b}, (complex){half[k].re, -half[k].im});
+        z[k] = times((complex){a, b}, (turn){half[k].re, -half[k].im});
     }
     lb_fft_complex(p, work, true, work + 2 * n);
     for (int64_t i = 0; i < n; i++) y[2 * i < n ? 2 * i : 2 * n - 1 - 2 * i] = z[i].re;

@@ -20,6 +20,11 @@ LB_API void lb_fft_complex(const lb_fft *p, double *x, bool inverse, double *wor
 LB_API void lb_fft_real(const lb_fft *p, const double *x, double *y, double *work);
 /** Two rows of real numbers at the price of one: x0 into y0, x1 into y1. */
 LB_API void lb_fft_real_two(const lb_fft *p, const double *x0, const double *x1, double *y0, double *y1, double *work);
+/** Powers of LB_FFT_ROWS rows of real numbers that lie side by side: y[k, row] = |X_k|^2 of the row, k = 0..N/2. x [N,LB_FFT_ROWS] is overwritten;
+ *  work holds lb_fft_powers_work doubles. Equal bits at every kernel level. */
+enum { LB_FFT_ROWS = 16 };
+LB_API void lb_fft_powers(const lb_fft *p, double *x, double *y, double *work);
+LB_API int64_t lb_fft_powers_work(const lb_fft *p);
 /** Back: N real numbers from N/2 + 1 pairs (imaginary parts of the first and, for even N, the last are not read). */
 LB_API void lb_fft_real_inverse(const lb_fft *p, const double *x, double *y, double *work);
 /** Rows by `columns`, then columns by `rows`, of x [rows,columns] pairs, in place. work: lb_fft_work of each plus 2 * rows. */

@@ -90,6 +90,31 @@ static void real_transforms(void) {
     }
 }
 
+/* Sixteen rows at once have the powers of each alone. */
+static void powers(void) {
+    static double rows[LB_FFT_ROWS][MOST], spectrum[MOST + 2];
+    for (size_t l = 0; l < LB_COUNT(lengths); l++) {
+        int64_t n = lengths[l], bins = n / 2 + 1;
+        lb_fft *p = plan_of(n);
+        double *work = scratch(p, 0), *side = lb_alloc_aligned((size_t)(LB_FFT_ROWS * (n + bins) + lb_fft_powers_work(p)) * sizeof *side), *y = side + n * LB_FFT_ROWS;
+        if (!CHECK(side)) exit(2);
+        for (int64_t r = 0; r < LB_FFT_ROWS; r++) {
+            draw(rows[r], n, (uint64_t)(n + 100 * r));
+            for (int64_t i = 0; i < n; i++) side[i * LB_FFT_ROWS + r] = rows[r][i];
+        }
+        lb_fft_powers(p, side, y, y + bins * LB_FFT_ROWS);
+        for (int64_t r = 0; r < LB_FFT_ROWS; r++) {
+            lb_fft_real(p, rows[r], spectrum, work);
+            for (int64_t k = 0; k < bins; k++) {
+                double want = spectrum[2 * k] * spectrum[2 * k] + spectrum[2 * k + 1] * spectrum[2 * k + 1];
+                CHECK_NEAR(y[k * LB_FFT_ROWS + r] / (double)n, want / (double)n, 10 * bound(n)); /* normal numbers: |X|^2 is n times an exponential, seldom above 10 */
+            }
+        }
+        lb_free(side), lb_free(work);
+        lb_fft_free(p);
+    }
+}
+
 static void plane_transforms(void) {
     enum { M = 6, N = 10 };
     double x[2 * M * N], y[2 * M * N];
@@ -195,6 +220,7 @@ int main(int argc, char **argv) {
     return check_main(argc, argv, "numbers", (check_test[]){
         {"complex transforms", complex_transforms},
         {"real transforms", real_transforms},
+        {"powers of many rows", powers},
         {"plane transforms", plane_transforms},
         {"cosine transforms", cosine_transforms},
         {"lengths refused", lengths_refused},
