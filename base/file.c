@@ -204,27 +204,53 @@ lb_status lb_remove_all(const char *path) {
     return LB_OK;
 }
 
-/* size < 0: all from the offset on. */
-static lb_status map_range(lb_mmap *out, const char *path, int64_t offset, int64_t size) {
+enum { READ_MOST = 1 << 20 }; /* faults of a map and its end, which stops other threads, cost more than a copy of less */
+
+static lb_status ends_early(const char *path, int64_t end, int64_t offset, int64_t size) {
+    return lb_fail(LB_E_FORMAT, "%s: ends at byte %lld, %lld bytes from %lld on are asked", path, (long long)end, (long long)size, (long long)offset);
+}
+
+static lb_status read_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     lb_status st = LB_OK;
+    uint8_t *to = lb_alloc_aligned((size_t)size);
+    if (!to) return LB_E_NOMEM;
+    for (int64_t done = 0; done < size;) {
+        ssize_t n = pread(fd, to + done, (size_t)(size - done), offset + done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) LB_TRY(system_error(errno, path));
+        if (n == 0) LB_TRY(ends_early(path, offset + done, offset, size));
+        done += n;
+    }
+    *out = (lb_mmap){.data = to, .size = (size_t)size, .memory = to};
+    to = NULL;
+done:
+    lb_free(to);
+    return st;
+}
+
+static lb_status map_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
+    off_t extra = offset % sysconf(_SC_PAGESIZE); /* a map begins with a page */
+    uint8_t *p = mmap(NULL, (size_t)(size + extra), PROT_READ, MAP_PRIVATE, fd, offset - extra);
+    if (p == MAP_FAILED) return system_error(errno, path);
+    *out = (lb_mmap){.data = p + extra, .size = (size_t)size};
+    return LB_OK;
+}
+
+/* size < 0: all from the offset on. */
+static lb_status open_range(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     struct stat info;
-    lb_mmap m = {0};
+    if (fstat(fd, &info) != 0) return system_error(errno, path);
+    if (!S_ISREG(info.st_mode)) return lb_fail(LB_E_IO, "%s: not a regular file", path);
+    if (size < 0) size = info.st_size - offset;
+    if (offset > info.st_size || size > info.st_size - offset) return ends_early(path, info.st_size, offset, size);
+    if (size == 0) *out = (lb_mmap){0};
+    return size == 0 ? LB_OK : size <= READ_MOST ? read_bytes(out, fd, path, offset, size) : map_bytes(out, fd, path, offset, size);
+}
+
+static lb_status map_range(lb_mmap *out, const char *path, int64_t offset, int64_t size) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return system_error(errno, path);
-    if (fstat(fd, &info) != 0) LB_TRY(system_error(errno, path));
-    if (!S_ISREG(info.st_mode)) LB_TRY(lb_fail(LB_E_IO, "%s: not a regular file", path));
-    if (size < 0) size = info.st_size - offset;
-    if (offset > info.st_size || size > info.st_size - offset)
-        LB_TRY(lb_fail(LB_E_FORMAT, "%s: ends at byte %lld, %lld bytes from %lld on are asked", path, (long long)info.st_size, (long long)size, (long long)offset));
-    m.size = (size_t)size;
-    if (m.size > 0) {
-        off_t extra = offset % sysconf(_SC_PAGESIZE); /* a map begins with a page */
-        char *p = mmap(NULL, m.size + (size_t)extra, PROT_READ, MAP_PRIVATE, fd, offset - extra);
-        if (p == MAP_FAILED) LB_TRY(system_error(errno, path));
-        m.data = (const uint8_t *)p + extra;
-    }
-    *out = m;
-done:
+    lb_status st = open_range(out, fd, path, offset, size);
     close(fd);
     return st;
 }
@@ -236,9 +262,16 @@ lb_status lb_mmap_part(lb_mmap *out, const char *path, int64_t offset, int64_t s
     return map_range(out, path, offset, size);
 }
 
+lb_status lb_mmap_open_part(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
+    if (offset < 0 || size < 0) return lb_fail(LB_E_ARG, "%s: %lld bytes from %lld on", path, (long long)size, (long long)offset);
+    if (size > 0 && size <= READ_MOST) return read_bytes(out, fd, path, offset, size);
+    return open_range(out, fd, path, offset, size);
+}
+
 void lb_mmap_close(lb_mmap *m) {
     if (!m) return;
-    if (m->data) {
+    lb_free(m->memory);
+    if (m->data && !m->memory) {
         uintptr_t extra = (uintptr_t)m->data % (uintptr_t)sysconf(_SC_PAGESIZE);
         munmap((void *)((uintptr_t)m->data - extra), m->size + extra);
     }

@@ -25,12 +25,15 @@ LB_API void lb_unlock(int lock);
 /** Removes what lb_file_write left beside its names in a folder when it was killed. Only under the folder's lock. */
 LB_API LB_MUST_USE lb_status lb_remove_unfinished(const char *folder);
 
-/* A read-only map of a file. */
+/* The bytes of a file, read-only: up to 1 MiB is read, more is mapped. */
 typedef struct lb_mmap {
     const uint8_t *data; /* NULL when size is 0 */
     size_t size;
+    void *memory;        /* private: what was read */
 } lb_mmap;
 LB_API LB_MUST_USE lb_status lb_mmap_open(lb_mmap *out, const char *path);
+/** The same of a file that is open already; path is for messages. LB_E_FORMAT when the file ends before these bytes. */
+LB_API LB_MUST_USE lb_status lb_mmap_open_part(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size);
 /** These bytes of a file. LB_E_FORMAT when the file ends before them. */
 LB_API LB_MUST_USE lb_status lb_mmap_part(lb_mmap *out, const char *path, int64_t offset, int64_t size);
 LB_API void lb_mmap_close(lb_mmap *m);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "io/image.h"
 #include "io/npz.h"
+#include "io/uri_files.h"
 #include "io/volume.h"
 
 enum { SLOTS = 8 };
@@ -84,19 +85,6 @@ bool lb_uri_exists(const char *uri) {
     return there;
 }
 
-static lb_status map(lb_mmap *out, const lb_uri *u) {
-    return u->kind == LB_URI_PART ? lb_mmap_part(out, u->path, u->offset, u->size) : lb_mmap_open(out, u->path);
-}
-
-lb_status lb_uri_map(lb_mmap *out, const char *uri) {
-    lb_uri u = {0};
-    if (!strchr(uri, '#')) return lb_mmap_open(out, uri);
-    lb_status st = lb_uri_parse(&u, uri);
-    if (st == LB_OK) st = map(out, &u);
-    lb_uri_free(&u);
-    return st;
-}
-
 /* ---- what is kept ---- */
 
 /* An array or a volume decoded whole. */
@@ -111,11 +99,43 @@ typedef struct whole {
 } whole;
 
 struct lb_kept {
+    lbi_files *files;
     pthread_mutex_t lock;
     size_t limit;
     uint64_t clock;
     whole *at[SLOTS];
 };
+
+static lb_status map(lb_mmap *out, const lb_uri *u, lb_kept *kept) {
+    if (u->kind == LB_URI_PART && kept) return lbi_files_read(out, kept->files, u->path, strlen(u->path), u->offset, u->size);
+    return u->kind == LB_URI_PART ? lb_mmap_part(out, u->path, u->offset, u->size) : lb_mmap_open(out, u->path);
+}
+
+static bool is_whole(const lb_uri *u) { return u->kind == LB_URI_ARRAY || u->kind == LB_URI_SLICE; }
+
+/* Parses, and gives the bytes of a file or part; none yet of an array or slice. */
+static lb_status take_bytes(lb_mmap *out, lb_uri *u, const char *uri, lb_kept *kept) {
+    const char *hash = kept ? strchr(uri, '#') : NULL;
+    size_t length = hash ? (size_t)(hash - uri) : 0;
+    /* a member of an archive that is open: nobody need ask the system whether a file of the whole name is there */
+    if (hash && parse_part(u, hash + 1) && lbi_files_know(kept->files, uri, length)) return lbi_files_read(out, kept->files, uri, length, u->offset, u->size);
+    *u = (lb_uri){0};
+    lb_status st = lb_uri_parse(u, uri);
+    return st != LB_OK || is_whole(u) ? st : map(out, u, kept);
+}
+
+lb_status lb_uri_bytes(lb_mmap *out, const char *uri, lb_kept *kept) {
+    lb_uri u = {0};
+    lb_mmap m = {0};
+    if (!strchr(uri, '#')) return lb_mmap_open(out, uri);
+    lb_status st = take_bytes(&m, &u, uri, kept);
+    if (st == LB_OK && is_whole(&u)) st = map(&m, &u, NULL);
+    if (st == LB_OK) *out = m;
+    lb_uri_free(&u);
+    return st;
+}
+
+lb_status lb_uri_map(lb_mmap *out, const char *uri) { return lb_uri_bytes(out, uri, NULL); }
 
 static void free_whole(whole *w) {
     if (!w) return;
@@ -130,13 +150,16 @@ lb_status lb_kept_new(lb_kept **out, size_t bytes) {
     if (!k) return LB_E_NOMEM;
     k->limit = bytes;
     pthread_mutex_init(&k->lock, NULL);
-    *out = k;
-    return LB_OK;
+    lb_status st = lbi_files_new(&k->files);
+    if (st == LB_OK) *out = k;
+    else lb_kept_free(k);
+    return st;
 }
 
 void lb_kept_free(lb_kept *k) {
     if (!k) return;
     for (int i = 0; i < SLOTS; i++) free_whole(k->at[i]);
+    lbi_files_free(k->files);
     pthread_mutex_destroy(&k->lock);
     lb_free(k);
 }
@@ -253,21 +276,16 @@ lb_status lb_uri_rgb(lb_image *out, const char *uri, const lb_decode_options *o,
     lb_uri u = {0};
     lb_mmap m = {0};
     lb_image own = {0};
-    lb_status st = LB_OK;
-    LB_TRY(lb_uri_parse(&u, uri));
-    if (u.kind == LB_URI_ARRAY || u.kind == LB_URI_SLICE) {
-        LB_TRY(from_whole(&own, &u, o, kept, false));
-        st = in_channels(out, &own, lb_image_to_rgb);
-        goto done;
+    lb_status st = take_bytes(&m, &u, uri, kept);
+    if (st == LB_OK && !is_whole(&u)) st = lb_image_decode_rgb(out, m.data, m.size, uri, o);
+    else if (st == LB_OK) {
+        st = from_whole(&own, &u, o, kept, false);
+        if (st == LB_OK) st = in_channels(out, &own, lb_image_to_rgb);
+        if (st != LB_OK) st = lb_where(st, "%s", uri);
     }
-    st = map(&m, &u);
-    if (st == LB_OK) st = lb_image_decode_rgb(out, m.data, m.size, uri, o);
     lb_mmap_close(&m);
     lb_uri_free(&u);
     return st;
-done:
-    lb_uri_free(&u);
-    return st == LB_OK ? st : lb_where(st, "%s", uri);
 }
 
 /* Colours whose channels are equal are grey. */
@@ -291,37 +309,33 @@ static lb_status grey_labels(lb_image *out, const lb_image *in) {
     return LB_OK;
 }
 
-static lb_status decode_labels(lb_image *out, const lb_uri *u, const char *uri, const lb_decode_options *o) {
-    lb_mmap m = {0};
+static lb_status decode_labels(lb_image *out, const lb_mmap *m, const char *uri, const lb_decode_options *o) {
     const lb_decoder *d = NULL;
     lb_image own = {0};
     lb_decode_options exact = o ? *o : (lb_decode_options){0};
     exact.keep_depth = exact.keep_palette = true;
-    lb_status st = map(&m, u);
+    lb_status st = lb_decoder_for(&d, m->data, m->size, uri);
     if (st != LB_OK) return st;
-    st = lb_decoder_for(&d, m.data, m.size, uri);
-    if (st == LB_OK && !d->decode) st = lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", uri, d->kind);
+    if (!d->decode) return lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", uri, d->kind);
+    st = d->decode(&own, m->data, m->size, &exact);
+    if (st == LB_OK && own.channels == 1) *out = own;
+    else if (st == LB_OK) st = in_channels(out, &own, grey_labels);
+    return st == LB_OK ? st : lb_where(st, "%s", uri);
+}
+
+lb_status lb_uri_labels(lb_image *out, const char *uri, const lb_decode_options *o, lb_kept *kept) {
+    lb_uri u = {0};
+    lb_mmap m = {0};
+    lb_image own = {0};
+    lb_status st = take_bytes(&m, &u, uri, kept);
+    if (st == LB_OK && !is_whole(&u)) st = decode_labels(out, &m, uri, o);
     else if (st == LB_OK) {
-        st = d->decode(&own, m.data, m.size, &exact);
+        st = from_whole(&own, &u, o, kept, true);
         if (st == LB_OK && own.channels == 1) *out = own;
         else if (st == LB_OK) st = in_channels(out, &own, grey_labels);
         if (st != LB_OK) st = lb_where(st, "%s", uri);
     }
     lb_mmap_close(&m);
-    return st;
-}
-
-lb_status lb_uri_labels(lb_image *out, const char *uri, const lb_decode_options *o, lb_kept *kept) {
-    lb_uri u = {0};
-    lb_image own = {0};
-    lb_status st = lb_uri_parse(&u, uri);
-    if (st != LB_OK) return st;
-    if (u.kind == LB_URI_ARRAY || u.kind == LB_URI_SLICE) {
-        st = from_whole(&own, &u, o, kept, true);
-        if (st == LB_OK && own.channels == 1) *out = own;
-        else if (st == LB_OK) st = in_channels(out, &own, grey_labels);
-        if (st != LB_OK) st = lb_where(st, "%s", uri);
-    } else st = decode_labels(out, &u, uri, o);
     lb_uri_free(&u);
     return st;
 }

@@ -28,11 +28,14 @@ LB_API bool lb_uri_exists(const char *uri); /* is the file there? */
 /** The bytes of a file or of a part; of an array or slice: of their file. Released by lb_mmap_close. */
 LB_API LB_MUST_USE lb_status lb_uri_map(lb_mmap *out, const char *uri);
 
-/* Files that were decoded whole because their slices are asked one after the other; the least used is dropped beyond a limit. Locked
- * inside; slices of one file may be asked by several threads. */
+/* Files that were decoded whole because their slices are asked one after the other, and archives that stay open because their members are; the least used
+ * is dropped beyond a limit. Locked inside; parts of one file may be asked by several threads. */
 typedef struct lb_kept lb_kept;
 LB_API LB_MUST_USE lb_status lb_kept_new(lb_kept **out, size_t bytes);
 LB_API void lb_kept_free(lb_kept *k);
+
+/** As lb_uri_map, an archive staying open; kept NULL: nothing is kept. */
+LB_API LB_MUST_USE lb_status lb_uri_bytes(lb_mmap *out, const char *uri, lb_kept *kept);
 
 /** The picture of a uri as 8-bit RGB (io/decoder.h); grey slices and arrays as Pillow's convert("RGB"). kept NULL: nothing is kept. */
 LB_API LB_MUST_USE lb_status lb_uri_rgb(lb_image *out, const char *uri, const lb_decode_options *o, lb_kept *kept);

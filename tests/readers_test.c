@@ -201,6 +201,29 @@ static void uris(void) {
     CHECK_FAILS(lb_uri_map(&m, "tar/none.tar#0+5"), LB_E_NOTFOUND, "tar/none.tar");
 }
 
+/* Members out of an archive that stays open are those of one that is opened each time. */
+static void members_of_open_archives(void) {
+    static const char *const shards[] = {"tar/shard-000.tar", "tar/shard-001.tar"};
+    lb_kept *kept = NULL;
+    if (!CHECK_OK(lb_kept_new(&kept, 1 << 20))) return;
+    for (int i = 0; i < 12; i++) {
+        lb_mmap a = {0}, b = {0};
+        char uri[64];
+        snprintf(uri, sizeof uri, "%s#%d+%d/x", shards[i % 2], 100 * i, 5 * i);
+        if (CHECK_OK(lb_uri_bytes(&a, uri, kept)) && CHECK_OK(lb_uri_map(&b, uri))) {
+            CHECK_INT(a.size, 5 * i);
+            CHECK(a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0));
+        }
+        lb_mmap_close(&a);
+        lb_mmap_close(&b);
+    }
+    lb_mmap m = {0};
+    CHECK_FAILS(lb_uri_bytes(&m, "tar/shard-001.tar#10000000+5", kept), LB_E_FORMAT, "shard-001.tar: ends at byte");
+    CHECK_FAILS(lb_uri_bytes(&m, "tar/none.tar#0+5", kept), LB_E_NOTFOUND, "tar/none.tar");
+    CHECK_FAILS(lb_uri_bytes(&m, "tar#0+5", kept), LB_E_IO, "tar: ");
+    lb_kept_free(kept);
+}
+
 /* A sound within a shard is the sound. */
 static void sound_in_shard(void) {
     lb_items *items = open_case("tar");
@@ -245,7 +268,7 @@ static void listed_again(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"sound_in_shard", sound_in_shard}, {"listed_again", listed_again}, {0}};
+    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"members of open archives", members_of_open_archives}, {"sound_in_shard", sound_in_shard}, {"listed_again", listed_again}, {0}};
     if (chdir(check_data("readers")) != 0) return 1;
     return check_main(argc, argv, "readers", tests);
 }

@@ -132,7 +132,7 @@ static lb_status read_members(void *ctx) {
     state *s = ctx;
     for (int64_t i = 0; i < s->items->count; i++) {
         lb_mmap m = {0};
-        lb_status st = lb_uri_map(&m, s->items->at[i].image);
+        lb_status st = lb_uri_bytes(&m, s->items->at[i].image, s->items->kept);
         if (st != LB_OK) return st;
         for (size_t at = 0; at < m.size; at += BLOCK) memcpy(s->block, m.data + at, m.size - at < BLOCK ? m.size - at : BLOCK);
         lb_mmap_close(&m);
