@@ -210,10 +210,21 @@ static lb_status ends_early(const char *path, int64_t end, int64_t offset, int64
     return lb_fail(LB_E_FORMAT, "%s: ends at byte %lld, %lld bytes from %lld on are asked", path, (long long)end, (long long)size, (long long)offset);
 }
 
+static lb_status map_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
+    off_t extra = offset % sysconf(_SC_PAGESIZE); /* a map begins with a page */
+    uint8_t *p = mmap(NULL, (size_t)(size + extra), PROT_READ, MAP_PRIVATE, fd, offset - extra);
+    if (p == MAP_FAILED) return system_error(errno, path);
+    *out = (lb_mmap){.data = p + extra, .size = (size_t)size};
+    return LB_OK;
+}
+
 static lb_status read_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     lb_status st = LB_OK;
     uint8_t *to = lb_alloc_aligned((size_t)size);
-    if (!to) return LB_E_NOMEM;
+    if (!to) {
+        lb_error_clear();
+        return map_bytes(out, fd, path, offset, size); /* wants no memory of ours */
+    }
     for (int64_t done = 0; done < size;) {
         ssize_t n = pread(fd, to + done, (size_t)(size - done), offset + done);
         if (n < 0 && errno == EINTR) continue;
@@ -226,14 +237,6 @@ static lb_status read_bytes(lb_mmap *out, int fd, const char *path, int64_t offs
 done:
     lb_free(to);
     return st;
-}
-
-static lb_status map_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
-    off_t extra = offset % sysconf(_SC_PAGESIZE); /* a map begins with a page */
-    uint8_t *p = mmap(NULL, (size_t)(size + extra), PROT_READ, MAP_PRIVATE, fd, offset - extra);
-    if (p == MAP_FAILED) return system_error(errno, path);
-    *out = (lb_mmap){.data = p + extra, .size = (size_t)size};
-    return LB_OK;
 }
 
 /* size < 0: all from the offset on. */

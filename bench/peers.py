@@ -201,6 +201,32 @@ def media():
     say("jpeg-to-tensor-1thread", "pillow+numpy", 1 / best(tensor, 20), "img/s")
 
 
+def video():
+    """$LB_VIDEO names the file. PyAV as it is used for frames by number: seek to the key frame before, decode up to the frame, RGB."""
+    import subprocess
+    import av
+    path = os.environ["LB_VIDEO"]
+    with av.open(path) as c:
+        times = sorted(p.pts for p in c.demux(video=0) if p.pts is not None)
+    ffmpeg = ["ffmpeg", "-nostdin", "-loglevel", "error", "-threads", "1", "-i", path, "-map", "0:v:0"]
+    for name, more in (("decode", []), ("rgb", ["-pix_fmt", "rgb24", "-c:v", "rawvideo"])):
+        say(f"video-{name}-1thread", "ffmpeg", len(times) / best(lambda: subprocess.run([*ffmpeg, *more, "-f", "null", "-"], check=True), 3), "frames/s")
+    places, x = [], 1
+    for _ in range(40):
+        x = x * 16807 % 2147483647
+        places.append(times[x % len(times)])
+
+    def random():
+        with av.open(path) as c:
+            stream = c.streams.video[0]
+            stream.codec_context.thread_count = 1
+            for at in places:
+                c.seek(at, stream=stream)
+                next(f for f in c.decode(stream) if f.pts >= at).to_ndarray(format="rgb24")
+
+    say("video-random-1thread", "pyav", 40 / best(random, 3), "frames/s")
+
+
 def audio():
     import numpy as np
     try:
@@ -277,6 +303,6 @@ def open_files():
 
 
 if __name__ == "__main__":
-    for group in (matmul, vision, train, losses, media, audio, store, eval, open_files):
+    for group in (matmul, vision, train, losses, media, audio, store, eval, open_files, *([video] if "LB_VIDEO" in os.environ else [])):
         if len(sys.argv) < 2 or group.__name__.split("_files")[0] in sys.argv[1:]:
             group()

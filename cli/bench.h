@@ -9,6 +9,7 @@
 typedef struct cli_bench {
     lb_cli *cli;
     const char *only; /* figures whose name holds this; NULL = all */
+    const char *file; /* for groups that measure on a file; NULL = none */
 } cli_bench;
 
 typedef struct lb_bench {

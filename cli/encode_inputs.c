@@ -30,10 +30,11 @@ int64_t encode_held(void *ctx, const void *result) {
 static lb_status prepare_image(const encode_job *j, const lb_item *item, encode_sample *s) {
     lb_image raw = {0}, ready = {0};
     double at = lb_now();
-    lb_status st = lb_item_image(&raw, j->spec->items, item);
+    lb_fit fit;
+    lb_status st = lb_image_spec_fit(&fit, &j->m->image);
+    if (st == LB_OK) st = lb_item_image_fit(&raw, j->spec->items, item, &fit);
     at = encode_lap(j, ENCODE_DECODE, at);
-    if (st == LB_OK) st = lb_image_spec_geometry(&ready, &raw, &j->m->image);
-    lb_image_free(&raw);
+    if (st == LB_OK) st = lb_image_spec_rest(&ready, &raw, &j->m->image);
     if (st == LB_OK && !(s->image = lb_alloc((size_t)ready.width * (size_t)ready.height, 3 * sizeof *s->image))) st = LB_E_NOMEM;
     if (st == LB_OK) {
         lb_image_spec_normalise(s->image, &ready, &j->m->image);

@@ -2,6 +2,7 @@
 #include "cli/encode_options.h"
 #include <stdio.h>
 #include <string.h>
+#include "datasets/augments.h"
 
 /* The words between commas, and one more unless it is there or NULL. */
 static lb_status split_words(char ***out, int *count, const char *text, const char *more) {
@@ -58,6 +59,14 @@ static lb_status choose_taps(cli_encode_run *r, const cli_encode_options *o) {
 static lb_status read_augment(cli_encode_run *r, const cli_encode_options *o) {
     lb_value *words = NULL;
     if (o->augment.count && !o->views) return cli_usage("--augment is of --views");
+    if (o->augment.count == 1 && o->augment.items[0][0] == '[') {
+        const char *text = o->augment.items[0];
+        lb_status st = lb_yaml_parse(&words, text, strlen(text), "--augment");
+        if (st == LB_OK) st = lb_chain_open(&r->spec.chain, words, "--augment");
+        if (st == LB_OK && lb_chain_has_pairs(r->spec.chain)) st = cli_usage("--augment: views are of one picture each, mixup and cutmix of two");
+        lb_value_free(words);
+        return st;
+    }
     lb_status st = cli_key_values(&words, &o->augment);
     if (st == LB_OK) st = lb_params_from_value(lb_augment_params, &r->spec.augment, words);
     lb_value_free(words);
@@ -108,6 +117,7 @@ void cli_encode_close(cli_encode_run *r) {
     lb_free(r->taps);
     lb_free(r->indices);
     lb_items_free(r->items);
+    lb_chain_close(r->spec.chain);
     cli_model_close(r->model);
     *r = (cli_encode_run){0};
 }

@@ -37,7 +37,7 @@ typedef struct cli_encode_options {
      .text = "of taps named logits only so many largest probabilities; 0 = all (export as tinyvit: 100)"},                                                              \
     {.name = "views", .type = LB_T_I64, .offset = offsetof(T, encode.views), .def = 0, .min = 0, .max = 1024, .unit = "pictures",                     \
      .text = "augmented pictures of each item, with what was drawn beside (docs/caching.md); 0 = the picture itself"},                                \
-    CLI_ENCODE_ROW(T, augment, LB_T_LIST, NULL, NULL, "KEY=VALUE", "of the views: crop_min, ratio_max, flip, brightness, contrast, saturation"),      \
+    CLI_ENCODE_ROW(T, augment, LB_T_LIST, NULL, NULL, "LIST", "of the views: a list as `augment` of recipes, [{op: flip}, ...]; or KEY=VALUE of crop_min, ratio_max, flip, brightness, contrast, saturation"),      \
     {.name = "window", .type = LB_T_F64, .offset = offsetof(T, encode.window), .def = 0, .min = 0, .max = 1e6, .unit = "s",                            \
      .text = "cut sound into windows: a row of each tap a window, and the tap times; 0 = the begin, as long as the model hears"},                     \
     {.name = "text_window", .type = LB_T_I64, .offset = offsetof(T, encode.text_window), .def = 0, .min = 0, .max = 1 << 24, .unit = "tokens",         \

@@ -75,6 +75,7 @@ typedef struct cli_encode_spec {
     bool deflate;             /* stored shuffled and deflated */
     int64_t views;            /* augmented pictures of each item: taps are [views, ...], and a tap `augment` holds what was drawn; 0 = the picture itself */
     lb_augment_spec augment;
+    struct lb_chain *chain;   /* in its place: a list of augmentations; borrowed, NULL = none */
     uint64_t seed;            /* of the draws */
     int64_t topk;             /* taps named logits, or ending in .logits, as their largest probabilities; 0 = all */
     int64_t batch;            /* 0 = 16 pictures, 32 texts, 8 windows of sound */

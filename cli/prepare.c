@@ -49,18 +49,19 @@ static lb_status make_mask(prepare_job *j, const lb_item *item, prepared *p) {
 static lb_status make_image(prepare_job *j, const lb_item *item, bool arrays, prepared *p) {
     lb_image raw = {0};
     double at = lb_now();
-    lb_status st = lb_item_image(&raw, j->items, item);
+    lb_fit fit;
+    lb_status st = lb_image_spec_fit(&fit, &j->spec);
+    if (st == LB_OK) st = lb_item_image_fit(&raw, j->items, item, &fit);
     at = lap(j, STAGE_DECODE, at);
     if (st != LB_OK) return st;
-    p->from_width = raw.width, p->from_height = raw.height;
-    st = lb_image_spec_geometry(&p->pixels, &raw, &j->spec);
+    p->from_width = fit.width, p->from_height = fit.height;
+    st = lb_image_spec_rest(&p->pixels, &raw, &j->spec);
     if (st == LB_OK && item->box_count) {
         if ((p->boxes = lb_alloc((size_t)item->box_count, 4 * sizeof *p->boxes))) {
             memcpy(p->boxes, item->boxes, (size_t)item->box_count * 4 * sizeof *p->boxes);
-            lb_image_spec_boxes(&j->spec, raw.width, raw.height, p->boxes, item->box_count);
+            lb_image_spec_boxes(&j->spec, fit.width, fit.height, p->boxes, item->box_count);
         } else st = LB_E_NOMEM;
     }
-    lb_image_free(&raw);
     if (st != LB_OK) return st;
     p->width = p->pixels.width, p->height = p->pixels.height;
     if (arrays && j->has_spec) {

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/threads.h"
 #include "cli/recipe_private.h"
+#include "cli/source_mix.h"
 
 const lb_param cli_train_params[] = {
     LB_PARAM(cli_train_options, steps, 300, 1, 1e9, "steps", "optimiser steps"),
@@ -138,7 +139,7 @@ static void find_views(cli_feature *f) {
     const lb_cache_tap *tap = lb_cache_tap_at(f->cache, f->tap), *draws;
     f->draws = lb_cache_tap_find(f->cache, "augment");
     draws = lb_cache_tap_at(f->cache, f->draws);
-    bool views = draws && f->draws != f->tap && draws->rank == 2 && !draws->ragged && draws->shape[1] == LB_AUGMENT_NUMBERS && tap->rank > 0 && !tap->ragged && tap->shape[0] == draws->shape[0];
+    bool views = draws && f->draws != f->tap && draws->rank == 2 && !draws->ragged && tap->rank > 0 && !tap->ragged && tap->shape[0] == draws->shape[0];
     f->views = views ? draws->shape[0] : 0;
 }
 
@@ -388,16 +389,24 @@ static lb_status open_other_optimisers(cli_recipe *r) {
 /* A map of the simple form, or a list of members of the family. */
 static lb_status open_augment(cli_recipe *r) {
     const lb_value *v = lb_get(r->value, "augment");
+    lb_value *single = NULL, *pairs = NULL;
     lb_status st = LB_OK;
     if (!v || v->kind != LB_V_LIST) {
         LB_TRY(lb_params_from_value(lb_augment_params, &r->augment, v));
         resolve(r->value, "augment", lb_augment_params, &r->augment);
         goto done;
     }
-    LB_TRY(lb_chain_open(&r->chain, v, "augment"));
-    if (lb_chain_has_pairs(r->chain)) LB_TRY(lb_fail(LB_E_UNSUPPORTED, "augment: line %d: mixed items want shares of labels, which streams do not carry yet", v->line));
-    lb_map_put(r->value, "augment", lb_chain_value(r->chain));
+    LB_TRY(cli_mix_part(&single, &pairs, v));
+    LB_TRY(lb_chain_open(&r->chain, single, "augment"));
+    lb_value *all = lb_chain_value(r->chain), *mixing = NULL;
+    if (pairs->count) st = lb_chain_open(&r->pairs, pairs, "augment");
+    if (r->pairs) mixing = lb_chain_value(r->pairs);
+    for (int64_t i = 0; mixing && i < mixing->count; i++) lb_list_put(all, lb_value_copy(mixing->items[i]));
+    lb_value_free(mixing);
+    lb_map_put(r->value, "augment", all);
 done:
+    lb_value_free(single);
+    lb_value_free(pairs);
     return st;
 }
 
@@ -477,6 +486,7 @@ void cli_recipe_close(cli_recipe *r) {
     lb_params_free(lb_optim_params, &r->optim);
     lb_params_free(cli_eval_params, &r->eval);
     lb_chain_close(r->chain);
+    lb_chain_close(r->pairs);
     lb_model_free(r->student);
     for (int i = 0; i < r->nothers; i++) {
         lb_model_free(r->others[i].model);
@@ -502,6 +512,7 @@ lb_status cli_recipe_source(cli_source **out, cli_recipe *r, const lb_crew *crew
                                                    .streams = r->streams,
                                                    .augment = r->augment,
                                                    .chain = r->chain,
+                                                   .pairs = r->pairs,
                                                    .labels = (const char *const *)r->labels,
                                                    .label_count = r->label_count,
                                                    .mask_nonzero = lb_get_bool(r->value, "data.mask_nonzero", false),

@@ -49,6 +49,7 @@ typedef struct cli_recipe {
     int nterms;
     lb_augment_spec augment;
     lb_chain *chain; /* in its place: a list of augmentations; NULL = none */
+    lb_chain *pairs; /* its members that mix two items; NULL = none */
     char **labels;             /* class names in byte order */
     int64_t label_count;
     lb_optim_config optim;

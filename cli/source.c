@@ -6,6 +6,7 @@
 #include "base/rng.h"
 #include "base/threads.h"
 #include "cli/masks.h"
+#include "cli/source_mix.h"
 #include "datasets/sampler.h"
 #include "io/decoder.h"
 #include "io/image.h"
@@ -95,24 +96,42 @@ static int64_t view_of(const cli_source *s, int64_t item, uint64_t epoch) {
     return lb_rng_below(&r, s->spec.features[s->viewed].views);
 }
 
+/* What was drawn for the view that this epoch sees; new, lb_free. */
+static lb_status stored_draw(cli_source *s, int64_t item, uint64_t epoch, int64_t numbers, float **out) {
+    const cli_feature *f = &s->spec.features[s->viewed];
+    int64_t row = s->rows[s->viewed][item], width = lb_cache_tap_at(f->cache, f->draws)->shape[1];
+    if (width != numbers) return lb_fail(LB_E_MISMATCH, "feature '%s': its views were drawn from another list of augmentations than the recipe's", f->name);
+    float *draws = lb_alloc((size_t)(f->views * numbers), sizeof *draws);
+    if (!draws) return LB_E_NOMEM;
+    lb_status st = lb_cache_read(f->cache, f->draws, 1, &row, draws);
+    memmove(draws, draws + view_of(s, item, epoch) * numbers, (size_t)numbers * sizeof *draws);
+    if (st == LB_OK) *out = draws;
+    else lb_free(draws);
+    return st;
+}
+
 /* The augmentation that the teacher saw, or one drawn now. */
 static lb_status draw_of(cli_source *s, int64_t item, uint64_t epoch, int32_t width, int32_t height, lb_augment_draw *out) {
-    lb_status st = LB_OK;
-    float *draws = NULL;
+    float *drawn = NULL;
     const char *key = s->spec.items->at[item].key;
     if (s->viewed < 0) {
         *out = lb_augment_of(&s->spec.augment, width, height, s->spec.seed, epoch, key);
         return LB_OK;
     }
-    const cli_feature *f = &s->spec.features[s->viewed];
-    int64_t row = s->rows[s->viewed][item];
-    if (!(draws = lb_alloc((size_t)f->views * LB_AUGMENT_NUMBERS, sizeof *draws))) return LB_E_NOMEM;
-    LB_TRY(lb_cache_read(f->cache, f->draws, 1, &row, draws));
-    st = lb_augment_unpack(out, draws + view_of(s, item, epoch) * LB_AUGMENT_NUMBERS, width, height);
-    if (st != LB_OK) st = lb_where(st, "item %s, feature '%s'", key, f->name);
-done:
-    lb_free(draws);
-    return st;
+    lb_status st = stored_draw(s, item, epoch, LB_AUGMENT_NUMBERS, &drawn);
+    if (st == LB_OK) st = lb_augment_unpack(out, drawn, width, height);
+    lb_free(drawn);
+    return st == LB_OK ? st : lb_where(st, "item %s, feature '%s'", key, s->spec.features[s->viewed].name);
+}
+
+static lb_status row_of(cli_source *s, int64_t item, uint64_t epoch, int32_t width, int32_t height, lb_value **out) {
+    float *drawn = NULL;
+    const char *key = s->spec.items->at[item].key;
+    if (s->viewed < 0) return lb_chain_draw(out, s->spec.chain, width, height, s->spec.seed, epoch, key);
+    lb_status st = stored_draw(s, item, epoch, lb_chain_numbers(s->spec.chain), &drawn);
+    if (st == LB_OK) st = lb_chain_unpack(out, s->spec.chain, drawn);
+    lb_free(drawn);
+    return st == LB_OK ? st : lb_where(st, "item %s, feature '%s'", key, s->spec.features[s->viewed].name);
 }
 
 static lb_status put_mask(int64_t *dst, const lb_image *ready, const lb_image *picture, const lb_item *item, bool nonzero) {
@@ -134,7 +153,7 @@ static lb_status chained(cli_source *s, int64_t item, const lb_image *raw, uint6
     lb_value *row = NULL;
     lb_status st = LB_OK;
     nearest.filter = "nearest";
-    LB_TRY(lb_chain_draw(&row, s->spec.chain, raw->width, raw->height, s->spec.seed, epoch, it->key));
+    LB_TRY(row_of(s, item, epoch, raw->width, raw->height, &row));
     LB_TRY(lb_image_crop(&scene.image, raw, 0, 0, raw->width, raw->height, NULL)); /* a copy */
     if (mask) LB_TRY(lb_item_mask(&scene.mask, s->spec.items, it));
     LB_TRY(lb_chain_apply(&scene, NULL, true, s->spec.chain, row));
@@ -320,7 +339,7 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
     int64_t kept = 0;
     for (int64_t i = 0; i < stream->count; i++) {
         int64_t item = stream->rows[i];
-        bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids) && !(stream->mask && !s->spec.items->at[item].mask);
+        bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids) && !(stream->mask && !lb_item_has_mask(&s->spec.items->at[item]));
         for (int f = 0; f < s->spec.nfeatures; f++)
             if (feature_of(stream, &s->spec.features[f]) && s->rows[f][item] < 0) ok = false;
         if (ok) stream->rows[kept++] = item;
@@ -343,6 +362,7 @@ static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pi
     for (int f = 0; f < s->spec.nfeatures; f++)
         if (feature_of(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
     if (s->spec.label_count > 0) LB_TRY(add_labels(s, pictures, n, b));
+    if (stream->augment && s->spec.pairs) LB_TRY(cli_mix_batch(b, &(cli_mix_spec){.pairs = s->spec.pairs, .seed = s->spec.seed, .epoch = epoch, .classes = s->spec.label_count, .mask_nonzero = s->spec.mask_nonzero}));
 done:
     return st;
 }
@@ -453,12 +473,25 @@ static void source_release(void *ctx, lb_batch *b) {
 
 lb_batch_source cli_source_batches(cli_source *s) { return (lb_batch_source){.ctx = s, .rows = source_rows, .batch = source_batch, .release = source_release}; }
 
+/* What is known of a picture alone is not true of a mixed one. */
+static lb_status check_pairs(const cli_source *s) {
+    for (int i = 0; s->spec.pairs && i < s->spec.nstreams; i++) {
+        const cli_stream *stream = &s->spec.streams[i];
+        if (!stream->augment) continue;
+        if (!stream->image || stream->text) return lb_fail(LB_E_ARG, "stream %s: mixup and cutmix are of pictures with labels or masks, not with texts", stream->name);
+        for (int f = 0; f < s->spec.nfeatures; f++)
+            if (feature_of(stream, &s->spec.features[f]))
+                return lb_fail(LB_E_ARG, "stream %s: feature '%s' is of pictures that were not mixed; a teacher of the recipe (teachers) sees what the student sees", stream->name, s->spec.features[f].name);
+    }
+    return LB_OK;
+}
+
 /* All features with views have the same, and every stream that uses one augments. */
 static lb_status check_views(cli_source *s) {
     const cli_feature *first = NULL;
     for (int f = 0; f < s->spec.nfeatures; f++) {
         const cli_feature *now = &s->spec.features[f];
-        float a[LB_AUGMENT_NUMBERS], b[LB_AUGMENT_NUMBERS], *draws[2] = {a, b};
+        float *all[2] = {NULL, NULL};
         if (!now->views) continue;
         for (int i = 0; i < s->spec.nstreams; i++)
             if (feature_of(&s->spec.streams[i], now) && !s->spec.streams[i].augment)
@@ -469,17 +502,19 @@ static lb_status check_views(cli_source *s) {
             continue;
         }
         if (now->views != first->views) return lb_fail(LB_E_MISMATCH, "features '%s' and '%s' hold %lld and %lld views", first->name, now->name, (long long)first->views, (long long)now->views);
-        int64_t item = 0;
+        int64_t item = 0, numbers[2] = {lb_cache_tap_at(first->cache, first->draws)->shape[1], lb_cache_tap_at(now->cache, now->draws)->shape[1]};
         while (item < s->spec.items->count && (s->rows[s->viewed][item] < 0 || s->rows[f][item] < 0)) item++;
-        for (int k = 0; k < 2 && item < s->spec.items->count; k++) {
+        lb_status st = LB_OK;
+        for (int k = 0; k < 2 && st == LB_OK && item < s->spec.items->count; k++) {
             const cli_feature *from = k == 0 ? first : now;
-            float *all = lb_alloc((size_t)from->views * LB_AUGMENT_NUMBERS, sizeof *all);
-            lb_status st = all ? lb_cache_read(from->cache, from->draws, 1, &s->rows[k == 0 ? s->viewed : f][item], all) : LB_E_NOMEM;
-            if (st == LB_OK) memcpy(draws[k], all + (from->views - 1) * LB_AUGMENT_NUMBERS, sizeof a);
-            lb_free(all);
-            if (st != LB_OK) return st;
+            all[k] = lb_alloc((size_t)(from->views * numbers[k]), sizeof **all);
+            st = all[k] ? lb_cache_read(from->cache, from->draws, 1, &s->rows[k == 0 ? s->viewed : f][item], all[k]) : LB_E_NOMEM;
         }
-        if (item < s->spec.items->count && memcmp(a, b, sizeof a) != 0) return lb_fail(LB_E_MISMATCH, "features '%s' and '%s' hold views of other draws (--seed, --augment)", first->name, now->name);
+        bool same = numbers[0] == numbers[1] && (!all[1] || memcmp(all[0], all[1], (size_t)(now->views * numbers[1]) * sizeof **all) == 0);
+        lb_free(all[0]);
+        lb_free(all[1]);
+        if (st != LB_OK) return st;
+        if (!same) return lb_fail(LB_E_MISMATCH, "features '%s' and '%s' hold views of other draws (--seed, --augment)", first->name, now->name);
     }
     return LB_OK;
 }
@@ -511,6 +546,7 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
         LB_TRY(prune(s, &spec->streams[i]));
     }
     LB_TRY(check_views(s));
+    LB_TRY(check_pairs(s));
     *out = s;
     s = NULL;
 done:

@@ -43,6 +43,7 @@ typedef struct cli_source_spec {
     cli_stream *streams;               /* borrowed */
     lb_augment_spec augment;
     const lb_chain *chain;             /* in its place; borrowed, NULL = none */
+    const lb_chain *pairs;             /* behind it (cli/source_mix.h); borrowed, NULL = none */
     const char *const *labels;         /* class names in order, for `label`; NULL = none */
     int64_t label_count;
     bool mask_nonzero;                 /* every value of a mask above 0 is 1 */

@@ -2,6 +2,7 @@
 #include "datasets/augments.h"
 #include <stdio.h>
 #include <string.h>
+#include "base/hash.h"
 
 #define AUGMENT(id) extern const lb_augment_member lb_augment_##id;
 #include "datasets/augments.def"
@@ -173,5 +174,78 @@ lb_status lb_chain_apply(lb_scene *v, const lb_scene *other, bool pixels, const 
         if (st == LB_OK) st = l->member->apply(v, other, values, l->cfg);
         if (st != LB_OK) return lb_where(st, "%s", l->member->id);
     }
+    return LB_OK;
+}
+
+/* ---- rows as numbers ---- */
+
+enum { MARKS = 2, OLDER = 8 }; /* rows of 8 numbers are those of datasets/augment.h */
+
+static int64_t count_values(const lb_chain *c) {
+    char word[32];
+    int64_t n = 0;
+    for (int i = 0; i < c->count; i++)
+        for (const char *p = next_name(word, sizeof word, c->at[i].member->values); p; p = next_name(word, sizeof word, p)) n++;
+    return n;
+}
+
+int64_t lb_chain_numbers(const lb_chain *c) {
+    int64_t n = MARKS + count_values(c);
+    return n == OLDER ? n + 1 : n;
+}
+
+/* 48 bits of the list's hash, 24 in each number: a float holds them. */
+static lb_status mark(float out[MARKS], const lb_chain *c) {
+    lb_value *v = lb_chain_value(c);
+    lb_buf text = {0};
+    char hex[65];
+    lb_status st = v ? lb_json_write(&text, v, 0) : LB_E_NOMEM;
+    if (st == LB_OK) {
+        lb_sha256_of(text.data, text.size, hex);
+        for (int k = 0; k < MARKS; k++) {
+            unsigned bits = 0;
+            sscanf(hex + 6 * k, "%6x", &bits);
+            out[k] = (float)bits;
+        }
+    }
+    lb_value_free(v);
+    lb_buf_free(&text);
+    return st;
+}
+
+lb_status lb_chain_pack(float *out, const lb_chain *c, const lb_value *row) {
+    char word[32];
+    int64_t k = MARKS, all = lb_chain_numbers(c);
+    if (row->kind != LB_V_LIST || row->count != c->count) return lb_fail(LB_E_MISMATCH, "a row of %lld augmentations in place of %d", (long long)row->count, c->count);
+    lb_status st = mark(out, c);
+    for (int i = 0; i < c->count && st == LB_OK; i++) {
+        double values[LB_AUGMENT_VALUES] = {0};
+        int n = 0;
+        st = values_of(values, &c->at[i], row->items[i]);
+        for (const char *p = next_name(word, sizeof word, c->at[i].member->values); p && n < LB_AUGMENT_VALUES; p = next_name(word, sizeof word, p)) out[k++] = (float)values[n++];
+    }
+    while (k < all) out[k++] = 0;
+    return st;
+}
+
+lb_status lb_chain_unpack(lb_value **row, const lb_chain *c, const float *in) {
+    char word[32];
+    float own[MARKS];
+    int64_t k = MARKS;
+    lb_status st = mark(own, c);
+    if (st != LB_OK) return st;
+    if (memcmp(own, in, sizeof own) != 0) return lb_fail(LB_E_MISMATCH, "what was drawn is of another list of augmentations");
+    lb_value *list = lb_value_list();
+    for (int i = 0; i < c->count; i++) {
+        lb_value *map = lb_value_map();
+        lb_map_text(map, "op", c->at[i].member->id);
+        for (const char *p = next_name(word, sizeof word, c->at[i].member->values); p; p = next_name(word, sizeof word, p)) lb_map_real(map, word, (double)in[k++]);
+        lb_list_put(list, map);
+    }
+    if (!list || list->failed) {
+        lb_value_free(list);
+        return lb_fail(LB_E_NOMEM, "no memory for a row of augmentations");
+    }
+    *row = list;
     return LB_OK;
 }

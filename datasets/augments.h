@@ -49,6 +49,11 @@ LB_API bool lb_chain_has_pairs(const lb_chain *c);
 
 /** What is drawn for an item of this size, a new list of maps: [{"op": "flip", "horizontal": 1.0, "vertical": 0.0}]. */
 LB_API LB_MUST_USE lb_status lb_chain_draw(lb_value **row, const lb_chain *c, int64_t width, int64_t height, uint64_t seed, uint64_t epoch, const char *key);
+/** A row as numbers of a float's precision, for a tap of features: a mark of the list with its parameters, then what was drawn. Unpacked it is a new row of
+ *  those numbers; LB_E_MISMATCH when they were drawn for another list. */
+LB_API int64_t lb_chain_numbers(const lb_chain *c);
+LB_API LB_MUST_USE lb_status lb_chain_pack(float *out, const lb_chain *c, const lb_value *row);
+LB_API LB_MUST_USE lb_status lb_chain_unpack(lb_value **row, const lb_chain *c, const float *in);
 /** Applies a row. Members on pictures when `pixels`, those on planes and pairs when not: between the two a model's preprocessing makes planes of the picture.
  *  LB_E_MISMATCH when the row is of another chain. */
 LB_API LB_MUST_USE lb_status lb_chain_apply(lb_scene *v, const lb_scene *other, bool pixels, const lb_chain *c, const lb_value *row);

@@ -429,11 +429,19 @@ const char *lb_items_missing(const lb_items *items, int64_t i, char *where, size
     return NULL;
 }
 
-lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item) {
-    if (!item->image && maker(item) && maker(item)->image) return maker(item)->image(out, item);
-    if (!item->image) return lb_fail(LB_E_NOTFOUND, "item %s has no picture", item->key);
-    return lb_uri_rgb(out, item->image, NULL, items->kept);
+lb_status lb_item_image_fit(lb_image *out, const lb_items *items, const lb_item *item, lb_fit *fit) {
+    if (item->image) return lb_uri_rgb(out, item->image, &(lb_decode_options){.fit = fit}, items->kept);
+    if (!maker(item) || !maker(item)->image) return lb_fail(LB_E_NOTFOUND, "item %s has no picture", item->key);
+    if (fit) fit->width = 0;
+    lb_image own = {0};
+    lb_status st = maker(item)->image(&own, item);
+    if (st == LB_OK) st = lb_image_fit(&own, fit);
+    if (st == LB_OK) *out = own;
+    else lb_image_free(&own);
+    return st;
 }
+
+lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item) { return lb_item_image_fit(out, items, item, NULL); }
 
 lb_status lb_item_mask(lb_image *out, const lb_items *items, const lb_item *item) {
     if (!item->mask && maker(item) && maker(item)->mask) return maker(item)->mask(out, item);

@@ -4,7 +4,7 @@
 #define LB_DATASETS_READER_H
 #include "base/registry.h"
 #include "base/value.h"
-#include "io/sample.h"
+#include "io/image.h"
 LB_BEGIN
 
 /* One item. Texts are owned by the list; absent = NULL. Paths are absolute or relative to the working folder, and may name a part of a
@@ -63,6 +63,8 @@ LB_API LB_MUST_USE lb_status lb_items_split(const lb_items *items, const char *s
 LB_API int64_t lb_items_find(const lb_items *items, const char *key); /* index or -1 */
 /** Pixels of an item as RGB u8, from its file or its reader. LB_E_NOTFOUND when it has no picture. Thread-safe. */
 LB_API LB_MUST_USE lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *item);
+/** The same resized, by the decoder where it can (io/image.h). */
+LB_API LB_MUST_USE lb_status lb_item_image_fit(lb_image *out, const lb_items *items, const lb_item *item, lb_fit *fit);
 /** Labels of an item: one channel, 8 bits or 16 where values need them; from its file (lb_uri_labels) or its reader. LB_E_NOTFOUND when it has
  *  none. Thread-safe. */
 LB_API LB_MUST_USE lb_status lb_item_mask(lb_image *out, const lb_items *items, const lb_item *item);

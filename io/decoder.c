@@ -82,15 +82,17 @@ lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, c
     if (!d->decode) return lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", shown, d->kind);
     lb_decode_options eight = o ? *o : (lb_decode_options){0};
     eight.keep_depth = false;
-    lb_image own = {0};
+    if (eight.fit) eight.fit->width = eight.fit->height = 0;
+    lb_image own = {0}, rgb = {0};
     st = d->decode(&own, data, size, &eight);
-    if (st != LB_OK) return lb_where(st, "%s", shown);
-    if (own.channels == 3 && own.bits == 8) {
-        *out = own;
-        return LB_OK;
+    if (st == LB_OK && (own.channels != 3 || own.bits != 8)) {
+        st = lb_image_to_rgb(&rgb, &own);
+        lb_image_free(&own);
+        own = rgb;
     }
-    st = lb_image_to_rgb(out, &own);
-    lb_image_free(&own);
+    if (st == LB_OK) st = lb_image_fit(&own, eight.fit);
+    if (st == LB_OK) *out = own;
+    else lb_image_free(&own);
     return st == LB_OK ? st : lb_where(st, "%s", shown);
 }
 

@@ -3,7 +3,7 @@
 #ifndef LB_IO_DECODER_H
 #define LB_IO_DECODER_H
 #include "base/registry.h"
-#include "io/sample.h"
+#include "io/image.h"
 LB_BEGIN
 
 typedef struct lb_decode_options {
@@ -16,6 +16,7 @@ typedef struct lb_decode_options {
                              stays at least this; pixels differ from decoding whole and shrinking, so the mode belongs into fingerprints */
     int64_t frame;        /* of an animation or a volume, from 0; LB_E_ARG beyond the last */
     int axis;             /* of a volume: slices across k (0), j (1) or i (2) */
+    lb_fit *fit;          /* of the functions that give RGB: resized at once; NULL = not at all. Decoders may leave it to them */
 } lb_decode_options;
 
 typedef struct lb_decoder {

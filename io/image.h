@@ -14,6 +14,16 @@ LB_API LB_MUST_USE lb_status lb_filter_parse(lb_filter *out, const char *name);
  *  more than twice as many pixels as the width), rounded to u8 between; 22-bit fixed-point weights. u8 only (nearest: u16 too), 1 to 4 channels (alpha is
  *  not premultiplied). */
 LB_API LB_MUST_USE lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter);
+/* A resize that a decoder does on the way: rows go through the horizontal pass as they come, so the whole picture is never held. */
+typedef struct lb_fit {
+    void (*size)(const void *ctx, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h); /* of the result, for a picture of w x h pixels, upright */
+    const void *ctx;
+    lb_filter filter;
+    int32_t width, height; /* out: the picture's own size; 0 until it is resized */
+} lb_fit;
+/** Does it where no decoder did; the bytes are the same. */
+LB_API LB_MUST_USE lb_status lb_image_fit(lb_image *img, lb_fit *fit);
+
 /** Cut out [x, x+w) x [y, y+h); parts outside are filled with `fill` (u8 per channel, NULL = 0). */
 LB_API LB_MUST_USE lb_status lb_image_crop(lb_image *out, const lb_image *in, int32_t x, int32_t y, int32_t w, int32_t h, const uint8_t *fill);
 LB_API LB_MUST_USE lb_status lb_image_flip(lb_image *out, const lb_image *in, bool horizontal, bool vertical);

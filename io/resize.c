@@ -147,30 +147,48 @@ static void row_rest(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_
     }
 }
 
-static lb_status across(lb_image *out, const lb_image *in, int32_t width, const struct kernel *k, bool fast) {
-    lbi_taps t = {0};
-    lb_image img = {0};
+lb_status lbi_across_begin(lbi_across *a, int32_t in_width, int32_t height, int channels, int32_t width, lb_filter filter, bool fast) {
     lb_status st = LB_OK;
-    fast = fast && in->channels >= 3;
-    LB_TRY(lb_image_new(&img, width, in->height, in->channels, 8));
-    LB_TRY(taps_make(&t, in->width, width, k));
-    if (fast) LB_TRY(split_weights(&t, width));
-    size_t from = (size_t)in->width * (size_t)in->channels, to = (size_t)width * (size_t)in->channels;
-    const uint8_t *src = in->pixels, *end = src + from * (size_t)in->height;
-    uint8_t *dst = img.pixels;
-    int32_t y = 0;
-    bool widest = fast && lbi_resize_has_avx512();
-    for (; widest && y + 4 <= in->height; y += 4, src += 4 * from, dst += 4 * to) {
-        int32_t done = lbi_rows_across_avx512(dst, to, src, from, end, width, &t, in->channels);
-        for (size_t r = 0; done < width && r < 4; r++) row_rest(dst + r * to, src + r * from, width, &t, in->channels, done);
-    }
-    for (; fast && y + 2 <= in->height; y += 2, src += 2 * from, dst += 2 * to) lbi_rows_across_avx2(dst, dst + to, src, src + from, end, width, &t, in->channels);
-    for (; y < in->height; y++, src += from, dst += to) row_rest(dst, src, width, &t, in->channels, 0);
-    *out = img;
-    img.pixels = NULL;
+    *a = (lbi_across){.in_width = in_width, .fast = fast && channels >= 3 && lbi_resize_has_avx2()};
+    LB_TRY(lb_image_new(&a->out, width, height, channels, 8));
+    LB_TRY(taps_make(&a->taps, in_width, width, &kernels[filter]));
+    if (a->fast) LB_TRY(split_weights(&a->taps, width));
 done:
-    lb_image_free(&img);
-    taps_free(&t);
+    return st;
+}
+
+void lbi_across_rows(lbi_across *a, const uint8_t *src, int32_t count) {
+    const lbi_taps *t = &a->taps;
+    int channels = a->out.channels;
+    int32_t width = a->out.width, y = 0;
+    size_t from = (size_t)a->in_width * (size_t)channels, to = (size_t)width * (size_t)channels;
+    const uint8_t *end = src + from * (size_t)count;
+    uint8_t *dst = (uint8_t *)a->out.pixels + (size_t)a->done * to;
+    bool widest = a->fast && lbi_resize_has_avx512();
+    for (; widest && y + 4 <= count; y += 4, src += 4 * from, dst += 4 * to) {
+        int32_t done = lbi_rows_across_avx512(dst, to, src, from, end, width, t, channels);
+        for (size_t r = 0; done < width && r < 4; r++) row_rest(dst + r * to, src + r * from, width, t, channels, done);
+    }
+    for (; a->fast && y + 2 <= count; y += 2, src += 2 * from, dst += 2 * to) lbi_rows_across_avx2(dst, dst + to, src, src + from, end, width, t, channels);
+    for (; y < count; y++, src += from, dst += to) row_rest(dst, src, width, t, channels, 0);
+    a->done += count;
+}
+
+void lbi_across_free(lbi_across *a) {
+    lb_image_free(&a->out);
+    taps_free(&a->taps);
+    *a = (lbi_across){0};
+}
+
+static lb_status across(lb_image *out, const lb_image *in, int32_t width, lb_filter filter, bool fast) {
+    lbi_across a;
+    lb_status st = lbi_across_begin(&a, in->width, in->height, in->channels, width, filter, fast);
+    if (st == LB_OK) {
+        lbi_across_rows(&a, in->pixels, in->height);
+        *out = a.out;
+        a.out = (lb_image){0};
+    }
+    lbi_across_free(&a);
     return st;
 }
 
@@ -246,18 +264,38 @@ lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int
     const struct kernel *k = &kernels[filter];
     fast = fast && lbi_resize_has_avx2();
     if (!k->at) return nearest(out, in, width, height);
-    if (height == in->height) return across(out, in, width, k, fast);
+    if (height == in->height) return across(out, in, width, filter, fast);
     if (width == in->width) return down(out, in, height, k, fast);
-    /* Pillow 13.0 (PR 9549) takes the vertical pass first when the height shrinks by more than twice as many pixels as the width;
-     * up to 12 the horizontal pass was always first. The order shows in single units of rounding. */
-    bool down_first = height < in->height && (int64_t)in->height - height > 2 * ((int64_t)in->width - width);
+    bool across_first = lbi_resize_is_across_first(in->width, in->height, width, height, filter);
     lb_image middle = {0};
-    lb_status st = down_first ? down(&middle, in, height, k, fast) : across(&middle, in, width, k, fast);
-    if (st == LB_OK) st = down_first ? across(out, &middle, width, k, fast) : down(out, &middle, height, k, fast);
+    lb_status st = across_first ? across(&middle, in, width, filter, fast) : down(&middle, in, height, k, fast);
+    if (st == LB_OK) st = across_first ? down(out, &middle, height, k, fast) : across(out, &middle, width, filter, fast);
     lb_image_free(&middle);
     return st;
 }
 
+/* Pillow 13.0 (PR 9549) takes the vertical pass first when the height shrinks by more than twice as many pixels as the width; up to 12 the
+ * horizontal pass was always first. The order shows in single units of rounding. */
+bool lbi_resize_is_across_first(int32_t in_width, int32_t in_height, int32_t width, int32_t height, lb_filter filter) {
+    bool down_first = height < in_height && (int64_t)in_height - height > 2 * ((int64_t)in_width - width);
+    return kernels[filter].at && width != in_width && !down_first;
+}
+
 lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter) {
     return lbi_image_resize(out, in, width, height, filter, true);
+}
+
+lb_status lb_image_fit(lb_image *img, lb_fit *fit) {
+    int32_t width = img->width, height = img->height;
+    if (!fit || fit->width) return LB_OK;
+    fit->size(fit->ctx, img->width, img->height, &width, &height);
+    fit->width = img->width;
+    fit->height = img->height;
+    if (width == img->width && height == img->height) return LB_OK;
+    lb_image own = {0};
+    lb_status st = lb_image_resize(&own, img, width, height, fit->filter);
+    if (st != LB_OK) return st;
+    lb_image_free(img);
+    *img = own;
+    return LB_OK;
 }

@@ -21,6 +21,20 @@ typedef struct lbi_taps {
 /* The same as lb_image_resize with fast kernels allowed or not. */
 LB_MUST_USE lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter, bool fast);
 
+/* The horizontal pass of a picture whose rows come a few at a time. */
+typedef struct lbi_across {
+    lb_image out;
+    lbi_taps taps;
+    int32_t in_width, done; /* rows */
+    bool fast;
+} lbi_across;
+LB_MUST_USE lb_status lbi_across_begin(lbi_across *a, int32_t in_width, int32_t height, int channels, int32_t width, lb_filter filter, bool fast);
+/* `count` more rows; nothing behind them is read. */
+void lbi_across_rows(lbi_across *a, const uint8_t *src, int32_t count);
+void lbi_across_free(lbi_across *a);
+/* Is this resize a horizontal pass and then a vertical one, or none? */
+bool lbi_resize_is_across_first(int32_t in_width, int32_t in_height, int32_t width, int32_t height, lb_filter filter);
+
 bool lbi_resize_has_avx2(void);
 /* Two rows of 3 or 4 channels; `end` is the first byte that may not be read. */
 void lbi_rows_across_avx2(uint8_t *dst0, uint8_t *dst1, const uint8_t *src0, const uint8_t *src1, const uint8_t *end, int32_t width, const lbi_taps *t, int channels);

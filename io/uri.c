@@ -281,6 +281,10 @@ lb_status lb_uri_rgb(lb_image *out, const char *uri, const lb_decode_options *o,
     else if (st == LB_OK) {
         st = from_whole(&own, &u, o, kept, false);
         if (st == LB_OK) st = in_channels(out, &own, lb_image_to_rgb);
+        if (st == LB_OK && o && o->fit) {
+            o->fit->width = 0;
+            if ((st = lb_image_fit(out, o->fit)) != LB_OK) lb_image_free(out);
+        }
         if (st != LB_OK) st = lb_where(st, "%s", uri);
     }
     lb_mmap_close(&m);

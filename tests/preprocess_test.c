@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "io/decoder.h"
 #include "tests/check.h"
 #include "vision/preprocess.h"
 
@@ -98,6 +99,46 @@ static void refuses(void) {
     CHECK_FAILS(lb_image_spec_parse(&s, "[]"), LB_E_FORMAT, "map");
 }
 
+/* Resized by the decoder: the bytes of decoding whole and resizing behind it. Sizes that grow, stay, shrink one side alone, or begin with the vertical pass. */
+static void fitted(void) {
+    static const char *const files[] = {"rgb-420.jpg", "rgb-444.jpg", "progressive.jpg", "restart.jpg", "exif-1.jpg", "exif-6.jpg", "grey.jpg", "cmyk.jpg", "narrow.jpg", "rgb.png", "rgba.png", "grey-16.png", "lossy.webp"};
+    static const char *const specs[] = {
+        "{\"mode\": \"squash\", \"size_w\": 9, \"size_h\": 11}", "{\"mode\": \"squash\", \"size_w\": 29, \"size_h\": 5}", "{\"mode\": \"squash\", \"size_w\": 7, \"size_h\": 40, \"filter\": \"lanczos\"}",
+        "{\"mode\": \"shortest\", \"size_w\": 50, \"crop_w\": 48, \"crop_h\": 48}", "{\"mode\": \"longest\", \"size_w\": 16, \"pad\": true, \"filter\": \"bilinear\"}", "{\"mode\": \"none\"}",
+        "{\"mode\": \"squash\", \"size_w\": 8, \"size_h\": 8, \"filter\": \"nearest\"}", "{\"mode\": \"squash\", \"size_w\": 27, \"size_h\": 4, \"filter\": \"box\"}"};
+    for (size_t f = 0; f < LB_COUNT(files); f++)
+        for (size_t k = 0; k < LB_COUNT(specs); k++) {
+            lb_image_spec s;
+            lb_fit fit;
+            lb_image whole = {0}, want = {0}, first = {0}, got = {0};
+            char path[64];
+            snprintf(path, sizeof path, "image/%s", files[f]);
+            check_begin("%s %s", files[f], specs[k]);
+            CHECK_OK(lb_image_spec_parse(&s, specs[k]));
+            CHECK_OK(lb_image_spec_fit(&fit, &s));
+            if (CHECK_OK(lb_image_read_rgb(&whole, check_data(path), NULL)) && CHECK_OK(lb_image_spec_geometry(&want, &whole, &s)) &&
+                CHECK_OK(lb_image_read_rgb(&first, check_data(path), &(lb_decode_options){.fit = &fit})) && CHECK_OK(lb_image_spec_rest(&got, &first, &s))) {
+                CHECK_INT(fit.width, whole.width);
+                CHECK_INT(fit.height, whole.height);
+                CHECK_INT(got.width, want.width);
+                CHECK_INT(got.pad_bottom, want.pad_bottom);
+                CHECK(got.height == want.height && memcmp(got.pixels, want.pixels, 3 * (size_t)got.width * (size_t)got.height) == 0);
+            }
+            lb_image_free(&whole), lb_image_free(&want), lb_image_free(&first), lb_image_free(&got);
+            check_end();
+        }
+    lb_image_spec s;
+    lb_fit fit;
+    lb_image none = {0};
+    CHECK_OK(lb_image_spec_parse(&s, specs[0]));
+    CHECK_OK(lb_image_spec_fit(&fit, &s));
+    CHECK_FAILS(lb_image_read_rgb(&none, check_data("image/cut.jpg"), &(lb_decode_options){.fit = &fit}), LB_E_FORMAT, "truncated");
+    fit.width = 0;
+    CHECK_OK(lb_image_read_rgb(&none, check_data("image/cut.jpg"), &(lb_decode_options){.fit = &fit, .partial = true}));
+    CHECK_INT(none.width, 9);
+    lb_image_free(&none);
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "preprocess", (check_test[]){{"recorded", recorded}, {"canonical", canonical}, {"refuses", refuses}, {0}});
+    return check_main(argc, argv, "preprocess", (check_test[]){{"recorded", recorded}, {"canonical", canonical}, {"refuses", refuses}, {"fitted", fitted}, {0}});
 }

@@ -324,40 +324,51 @@ void lb_image_spec_boxes(const lb_image_spec *s, int32_t w, int32_t h, float *bo
     for (int64_t i = 0; i < 4 * count; i++) boxes[i] = (float)fmin(fmax((double)boxes[i] * scale[i % 2] - from[i % 2], 0), most[i % 2]);
 }
 
-lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s) {
-    lb_image a = {0}, b = {0};
-    const lb_image *at = rgb;
-    int32_t w, h;
-    lb_filter filter = LB_FILTER_BICUBIC;
+static void fitted_size(const void *ctx, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h) { resized(ctx, w, h, out_w, out_h); }
+
+lb_status lb_image_spec_fit(lb_fit *out, const lb_image_spec *s) {
+    *out = (lb_fit){.size = fitted_size, .ctx = s};
+    return lb_filter_parse(&out->filter, s->filter);
+}
+
+static void replace(lb_image *at, lb_image *take_by) {
+    lb_image_free(at);
+    *at = *take_by;
+    *take_by = (lb_image){0};
+}
+
+lb_status lb_image_spec_rest(lb_image *out, lb_image *take_fitted, const lb_image_spec *s) {
+    lb_image a = *take_fitted, b = {0};
+    int32_t w = a.width, h = a.height;
     lb_status st = LB_OK;
-    LB_TRY(lb_filter_parse(&filter, s->filter));
-    resized(s, rgb->width, rgb->height, &w, &h);
-    if (w != rgb->width || h != rgb->height) {
-        LB_TRY(lb_image_resize(&a, at, w, h, filter));
-        at = &a;
-    }
+    *take_fitted = (lb_image){0};
     if (s->pad && (w != s->size_w || h != s->size_w)) {
-        LB_TRY(lb_image_crop(&b, at, 0, 0, s->size_w, s->size_w, NULL));
+        LB_TRY(lb_image_crop(&b, &a, 0, 0, s->size_w, s->size_w, NULL));
         b.pad_right = s->size_w - w;
         b.pad_bottom = s->size_w - h;
-        lb_image_free(&a);
-        a = b;
-        b = (lb_image){0};
-        at = &a;
+        replace(&a, &b);
     }
-    if (s->crop_w && (at->width != s->crop_w || at->height != s->crop_h)) {
-        LB_TRY(lb_image_crop(&b, at, crop_start(s, at->width, s->crop_w), crop_start(s, at->height, s->crop_h), s->crop_w, s->crop_h, NULL));
-        lb_image_free(&a);
-        a = b;
-        b = (lb_image){0};
-        at = &a;
+    if (s->crop_w && (a.width != s->crop_w || a.height != s->crop_h)) {
+        LB_TRY(lb_image_crop(&b, &a, crop_start(s, a.width, s->crop_w), crop_start(s, a.height, s->crop_h), s->crop_w, s->crop_h, NULL));
+        replace(&a, &b);
     }
-    if (at == rgb) LB_TRY(lb_image_crop(&a, rgb, 0, 0, rgb->width, rgb->height, NULL));
     *out = a;
     a = (lb_image){0};
 done:
     lb_image_free(&a);
     return st;
+}
+
+lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s) {
+    lb_fit fit;
+    lb_image a = {0};
+    int32_t w, h;
+    lb_status st = lb_image_spec_fit(&fit, s);
+    if (st != LB_OK) return st;
+    resized(s, rgb->width, rgb->height, &w, &h);
+    bool same = w == rgb->width && h == rgb->height;
+    st = same ? lb_image_crop(&a, rgb, 0, 0, w, h, NULL) : lb_image_resize(&a, rgb, w, h, fit.filter);
+    return st == LB_OK ? lb_image_spec_rest(out, &a, s) : st;
 }
 
 void lb_image_spec_normalise(float *dst, const lb_image *rgb, const lb_image_spec *s) {

@@ -28,6 +28,10 @@ LB_API void lb_image_spec_size(const lb_image_spec *s, int32_t w, int32_t h, int
 LB_API void lb_image_spec_boxes(const lb_image_spec *s, int32_t w, int32_t h, float *boxes, int64_t count);
 /** Geometry only: RGB u8; with the filter "nearest" labels of 8 or 16 bits too. */
 LB_API LB_MUST_USE lb_status lb_image_spec_geometry(lb_image *out, const lb_image *rgb, const lb_image_spec *s);
+/** The first step of it, for a decoder to do at once (io/image.h, lb_fit); s must outlive it. The rest takes that step's picture, and gives what
+ *  lb_image_spec_geometry gives of the whole one. */
+LB_API LB_MUST_USE lb_status lb_image_spec_fit(lb_fit *out, const lb_image_spec *s);
+LB_API LB_MUST_USE lb_status lb_image_spec_rest(lb_image *out, lb_image *take_fitted, const lb_image_spec *s);
 /** (u8 * scale - mean) / std in f32, [3,H,W]; dst holds 3*H*W floats. What geometry filled in is 0, as Segment Anything pads behind this. */
 LB_API void lb_image_spec_normalise(float *dst, const lb_image *rgb, const lb_image_spec *s);
 

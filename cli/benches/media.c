@@ -63,10 +63,11 @@ static lb_status resize(void *ctx) {
 
 static lb_status to_tensor(const state *s, float *dst) {
     lb_image img = {0}, ready = {0};
-    lb_status st = lb_image_decode_rgb(&img, (const uint8_t *)s->jpeg.data, s->jpeg.size, "picture", NULL);
-    if (st == LB_OK) st = lb_image_spec_geometry(&ready, &img, &s->spec);
+    lb_fit fit;
+    lb_status st = lb_image_spec_fit(&fit, &s->spec);
+    if (st == LB_OK) st = lb_image_decode_rgb(&img, (const uint8_t *)s->jpeg.data, s->jpeg.size, "picture", &(lb_decode_options){.fit = &fit});
+    if (st == LB_OK) st = lb_image_spec_rest(&ready, &img, &s->spec);
     if (st == LB_OK) lb_image_spec_normalise(dst, &ready, &s->spec);
-    lb_image_free(&img);
     lb_image_free(&ready);
     return st;
 }

@@ -4,14 +4,16 @@
 #include "cli/bench.h"
 
 typedef struct options {
-    const char *only;
+    const char *only, *file;
 } options;
 
-static const lb_param params[] = {LB_PARAM_TEXT(options, only, NULL, NULL, "only figures whose name holds this"), LB_PARAM_END};
+static const lb_param params[] = {LB_PARAM_TEXT(options, only, NULL, NULL, "only figures whose name holds this"),
+                                  LB_PARAM_TEXT(options, file, NULL, NULL, "of the group video: the file to measure on"), LB_PARAM_END};
 
 static lb_status run(lb_cli *cli, void *opts) {
     lb_status st = LB_OK;
-    cli_bench b = {cli, ((const options *)opts)->only};
+    const options *o = opts;
+    cli_bench b = {cli, o->only, o->file};
     for (int i = 0; i < cli->nwords; i++) {
         const lb_head *found = NULL;
         if (lb_family_find(&found, &lb_benches, cli->words[i]) != LB_OK) return cli_usage("%s", lb_error_text());
@@ -27,7 +29,7 @@ done:
 }
 
 LB_VERB(bench) = {.id = "bench", .title = "speed of this machine and program: products, networks, training steps, losses, every op", .source = "", .params = params, .params_size = sizeof(options),
-                  .usage = "bench [GROUP...] [--only TEXT] [--json]", .max_words = -1,
+                  .usage = "bench [GROUP...] [--only TEXT] [--file VIDEO] [--json]", .max_words = -1,
                   .help = "Each figure is the best of several runs after a warm-up, with random weights. bench/run.sh measures other programs under the same names and prints the ratios.\n"
                           "Groups: `limbeck describe benches`. Use --threads 2 to compare with bench/peers.py. LB_CPU=ref|avx2|avx512 holds the kernels to that level.",
                   .run = run};

@@ -7,8 +7,9 @@
 #include "io/decoder_private.h"
 #include "io/exif.h"
 #include "io/image.h"
+#include "io/resize.h"
 
-enum { MAX_SCANS = 500 };
+enum { MAX_SCANS = 500, STRIP = 16 };
 
 /* Everything that must survive a longjmp lives here. */
 typedef struct job {
@@ -22,6 +23,9 @@ typedef struct job {
     bool starved;
     lb_image img;
     uint8_t *line; /* one CMYK row */
+    uint8_t *strip; /* STRIP rows on their way to the resize */
+    lbi_across across;
+    bool upright;
 } job;
 
 static void on_error(j_common_ptr c) {
@@ -81,7 +85,7 @@ static void begin(job *j, const uint8_t *data, size_t size) {
 }
 
 static lb_status truncated(const job *j) {
-    if (j->img.pixels) return lb_fail(LB_E_FORMAT, "JPEG is truncated: data ends in row %u of %u", j->c.output_scanline, j->c.output_height);
+    if (j->img.pixels || j->across.out.pixels) return lb_fail(LB_E_FORMAT, "JPEG is truncated: data ends in row %u of %u", j->c.output_scanline, j->c.output_height);
     return lb_fail(LB_E_FORMAT, "JPEG is truncated: data ends in the header");
 }
 
@@ -122,6 +126,40 @@ static lb_status rows(job *j) {
     return LB_OK;
 }
 
+/* Rows that are resized while the cache holds them. */
+static lb_status rows_across(job *j) {
+    size_t row = (size_t)j->c.output_width * 3;
+    JDIMENSION filled = 0;
+    while (j->c.output_scanline < j->c.output_height) {
+        uint8_t *at = j->strip + filled * row;
+        JSAMPROW to[4] = {at, at + row, at + 2 * row, at + 3 * row};
+        JDIMENSION room = STRIP - filled, got = jpeg_read_scanlines(&j->c, to, room < 4 ? room : 4);
+        if (got == 0) return truncated(j);
+        filled += got;
+        if (filled < STRIP && j->c.output_scanline < j->c.output_height) continue;
+        lbi_across_rows(&j->across, j->strip, (int32_t)filled);
+        filled = 0;
+    }
+    return LB_OK;
+}
+
+/* Decodes straight into a smaller picture where the resize begins with its horizontal pass; *done false: nothing was done. */
+static lb_status fit(job *j, bool *done) {
+    lb_fit *f = j->o.fit;
+    int32_t w = (int32_t)j->c.output_width, h = (int32_t)j->c.output_height, width = w, height = h;
+    if (!f || !j->upright || j->o.partial || j->c.num_components != 3) return LB_OK;
+    f->size(f->ctx, w, h, &width, &height);
+    if (width < 1 || height < 1 || !lbi_resize_is_across_first(w, h, width, height, f->filter)) return LB_OK;
+    *done = true;
+    lb_status st = lbi_across_begin(&j->across, w, h, 3, width, f->filter, true);
+    if (st == LB_OK && !(j->strip = lb_alloc((size_t)w * 3, STRIP))) st = LB_E_NOMEM;
+    if (st == LB_OK && !jpeg_start_decompress(&j->c)) st = truncated(j);
+    if (st == LB_OK) st = rows_across(j);
+    if (st == LB_OK) st = lb_image_resize(&j->img, &j->across.out, width, height, f->filter);
+    if (st == LB_OK) f->width = w, f->height = h;
+    return st;
+}
+
 /* The smallest of 1/1, 1/2, 1/4, 1/8 that keeps the shorter side. */
 static void shrink(job *j) {
     JDIMENSION side = j->c.image_width < j->c.image_height ? j->c.image_width : j->c.image_height;
@@ -137,6 +175,9 @@ static lb_status run(job *j) {
     lb_status st = header(j);
     if (st != LB_OK) return st;
     shrink(j);
+    bool done = false;
+    st = fit(j, &done);
+    if (st != LB_OK || done) return st;
     st = lb_image_new(&j->img, (int32_t)j->c.output_width, (int32_t)j->c.output_height, j->c.num_components == 1 ? 1 : 3, 8);
     if (st != LB_OK) return st;
     if (j->o.partial) memset(j->img.pixels, 0, (size_t)j->img.width * (size_t)j->img.height * (size_t)j->img.channels);
@@ -194,9 +235,13 @@ static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const l
     if (!j) return LB_E_NOMEM;
     if (o) j->o = *o;
     lb_status st = LB_OK;
+    int orientation = j->o.keep_orientation ? 1 : read_segments(data, size).orientation;
+    j->upright = orientation <= 1;
     LB_TRY(guarded(j, run, data, size));
-    LB_TRY(lbi_finish(out, &j->img, j->o.keep_orientation ? 1 : read_segments(data, size).orientation));
+    LB_TRY(lbi_finish(out, &j->img, orientation));
 done:
+    lbi_across_free(&j->across);
+    lb_free(j->strip);
     jpeg_destroy_decompress(&j->c);
     lb_image_free(&j->img);
     lb_free(j->line);

@@ -40,6 +40,12 @@ def student_of_masks():
     done = run("train", "masks.yaml", "--out", "run2", "--set", "data.input=[shapes/list2.jsonl]", "train.steps=2")
     check("items without a mask are left out", done.code == 0 and "lack a text, a mask" in done.err, done)
     fails("labels beyond the classes", run("train", "masks.yaml", "--out", "run3", "--set", "data.mask_nonzero=false", "train.steps=4"), "mask holds the label")
+    cut = ["--set", "augment=[{op: flip}, {op: cutmix}]", "train.steps=4"]
+    works("cutmix of masks", run("train", "masks.yaml", "--out", "cutmix", *cut))
+    check("it is kept with its defaults", "alpha: 1" in read("cutmix/recipe.yaml").decode(), read("cutmix/recipe.yaml"))
+    write("soft.yaml", RECIPE.replace("inputs: {student_logits: student.logits, mask: true_mask}", "component: soft_mask, inputs: {student_logits: student.logits, teacher_mask: true_mask_share}")
+          .replace("{crop_min: 0.6, flip: 0.5}", "[{op: random_resized_crop, scale_min: 0.6}, {op: mixup}]"))
+    works("mixup of masks", run("train", "soft.yaml", "--out", "mixup", "--set", "train.steps=4"))
     write("shapes/broken.png", b"no picture")
     write("mixed.jsonl", json.dumps({"key": "good", "image": "shapes/" + json.loads(read("shapes/list.jsonl").decode().splitlines()[0])["image"]}) + "\n" + json.dumps({"key": "bad", "image": "shapes/broken.png"}) + "\n")
     done = run("predict", "--model", "masks-run", "--input", "mixed.jsonl", "--out", "mixed", "--json", "--quiet")

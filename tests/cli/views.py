@@ -58,6 +58,16 @@ def views():
     works("train", run("train", "views.yaml", "--out", "run"))
     terms = [json.loads(l)["terms"] for l in read("run/log.jsonl").decode().splitlines() if "terms" in json.loads(l)]
     check("and learned from", terms and all(t["pull"] > 1e-6 for t in terms), terms)
+    listed = "[{op: random_resized_crop, scale_min: 0.3}, {op: color_jitter, brightness: 0.4}, {op: flip}]"
+    works("views of a list", encode("seen.jsonl", "listed.h5", "--views", "3", "--augment", listed))
+    numbers = rows("listed.h5", "augment")[whole].reshape(-1, rows("listed.h5", "augment").shape[2])
+    check("marked, and each drawn anew", len(set(map(tuple, numbers[:, :2]))) == 1 and len(set(map(tuple, numbers))) == 3 * len(whole), numbers[:2])
+    write("listed.yaml", f"augment: {listed}\n" + RECIPE % ("listed.h5", "true"))
+    fails("what the teacher saw of a list is seen again", run("train", "listed.yaml", "--out", "never2"), "term replay was exactly 0")
+    fails("another list is refused", run("train", "listed.yaml", "--out", "never3", "--set", "augment=" + listed.replace("0.4", "0.5")), "another list of augmentations")
+    fails("and the older form", run("train", "listed.yaml", "--out", "never4", "--set", "augment={flip: 0.5}"), "another list of augmentations")
+    done = encode("seen.jsonl", "no.h5", "--views", "2", "--augment", "[{op: cutmix}]")
+    check("views of two pictures", done.code == 2 and "of one picture each" in done.err, done)
     write("plain.yaml", RECIPE % ("drawn", "false"))
     fails("views want augmentation", run("train", "plain.yaml", "--out", "not"), "augment: true", "cached")
     done = run("encode", "--model", "teacher-0", "--taps", "text_embed", "--input", "few.jsonl", "--out", "no.h5", "--views", "2")
