@@ -221,10 +221,7 @@ static lb_status map_bytes(lb_mmap *out, int fd, const char *path, int64_t offse
 static lb_status read_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     lb_status st = LB_OK;
     uint8_t *to = lb_alloc_aligned((size_t)size);
-    if (!to) {
-        lb_error_clear();
-        return map_bytes(out, fd, path, offset, size); /* wants no memory of ours */
-    }
+    if (!to) return LB_E_NOMEM;
     for (int64_t done = 0; done < size;) {
         ssize_t n = pread(fd, to + done, (size_t)(size - done), offset + done);
         if (n < 0 && errno == EINTR) continue;
@@ -239,36 +236,36 @@ done:
     return st;
 }
 
-/* size < 0: all from the offset on. */
-static lb_status open_range(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
+/* size < 0: all from the offset on. small: what is small is read. */
+static lb_status open_range(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size, bool small) {
     struct stat info;
     if (fstat(fd, &info) != 0) return system_error(errno, path);
     if (!S_ISREG(info.st_mode)) return lb_fail(LB_E_IO, "%s: not a regular file", path);
     if (size < 0) size = info.st_size - offset;
     if (offset > info.st_size || size > info.st_size - offset) return ends_early(path, info.st_size, offset, size);
     if (size == 0) *out = (lb_mmap){0};
-    return size == 0 ? LB_OK : size <= READ_MOST ? read_bytes(out, fd, path, offset, size) : map_bytes(out, fd, path, offset, size);
+    return size == 0 ? LB_OK : small && size <= READ_MOST ? read_bytes(out, fd, path, offset, size) : map_bytes(out, fd, path, offset, size);
 }
 
-static lb_status map_range(lb_mmap *out, const char *path, int64_t offset, int64_t size) {
+static lb_status map_range(lb_mmap *out, const char *path, int64_t offset, int64_t size, bool small) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return system_error(errno, path);
-    lb_status st = open_range(out, fd, path, offset, size);
+    lb_status st = open_range(out, fd, path, offset, size, small);
     close(fd);
     return st;
 }
 
-lb_status lb_mmap_open(lb_mmap *out, const char *path) { return map_range(out, path, 0, -1); }
+lb_status lb_mmap_open(lb_mmap *out, const char *path) { return map_range(out, path, 0, -1, false); }
 
 lb_status lb_mmap_part(lb_mmap *out, const char *path, int64_t offset, int64_t size) {
     if (offset < 0 || size < 0) return lb_fail(LB_E_ARG, "%s: %lld bytes from %lld on", path, (long long)size, (long long)offset);
-    return map_range(out, path, offset, size);
+    return map_range(out, path, offset, size, true);
 }
 
 lb_status lb_mmap_open_part(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     if (offset < 0 || size < 0) return lb_fail(LB_E_ARG, "%s: %lld bytes from %lld on", path, (long long)size, (long long)offset);
     if (size > 0 && size <= READ_MOST) return read_bytes(out, fd, path, offset, size);
-    return open_range(out, fd, path, offset, size);
+    return open_range(out, fd, path, offset, size, true);
 }
 
 void lb_mmap_close(lb_mmap *m) {

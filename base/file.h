@@ -25,7 +25,7 @@ LB_API void lb_unlock(int lock);
 /** Removes what lb_file_write left beside its names in a folder when it was killed. Only under the folder's lock. */
 LB_API LB_MUST_USE lb_status lb_remove_unfinished(const char *folder);
 
-/* The bytes of a file, read-only: up to 1 MiB is read, more is mapped. */
+/* The bytes of a file, mapped read-only; of a part up to 1 MiB, read. */
 typedef struct lb_mmap {
     const uint8_t *data; /* NULL when size is 0 */
     size_t size;
