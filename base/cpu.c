@@ -117,12 +117,17 @@ static bool has_tiles(void) {
     return syscall(SYS_arch_prctl, ASK_FOR, TILE_DATA) == 0;
 }
 
+/* Two bf16 products a cycle and lane, as many as of floats, and the packing besides. */
+static bool is_intel(void) { return __builtin_cpu_is("intel"); }
+
 static lbi_cpu_level best(void) {
     unsigned a = 0, b, c, d;
+    const char *asked = getenv("LB_CPU");
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return LBI_CPU_BLAS;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl")) return LBI_CPU_AVX2;
     if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 5 & 1)) return LBI_CPU_AVX512;
-    return has_tiles() ? LBI_CPU_AMX : LBI_CPU_BF16;
+    if (has_tiles()) return LBI_CPU_AMX;
+    return is_intel() && !(asked && strcmp(asked, level_names[LBI_CPU_BF16]) == 0) ? LBI_CPU_AVX512 : LBI_CPU_BF16;
 }
 #else
 static lbi_cpu_level best(void) { return LBI_CPU_BLAS; }

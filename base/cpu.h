@@ -21,8 +21,9 @@ typedef enum lbi_cpu_level {
     LBI_CPU_BF16,    /* AVX-512 with bf16 products */
     LBI_CPU_AMX,     /* bf16 tiles, allowed by the system */
 } lbi_cpu_level;
-/* The best that processor and system have, not above the environment's LB_CPU=ref|blas|avx2|avx512|bf16|amx (read once; functions made for several
- * levels by the compiler keep to it too: base/cpu_clones.c). */
+/* The best that processor and system have (bf16 products without tiles only where they are faster: those of Intel are not, unless LB_CPU asks for
+ * them), not above the environment's LB_CPU=ref|blas|avx2|avx512|bf16|amx (read once; functions made for several levels by the compiler keep to it
+ * too: base/cpu_clones.c). */
 lbi_cpu_level lbi_cpu(void);
 const char *lbi_cpu_name(lbi_cpu_level level);
 

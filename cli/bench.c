@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/bench.h"
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
-#include "base/cpu.h"
 #include "base/rng.h"
 #include "cli/models.h"
 #include "tensor/precision.h"
@@ -110,6 +111,30 @@ static lb_status forward_inputs(cli_bench *b, forward *f, const cli_bench_net *n
     return st;
 }
 
+/* Of all numbers of the tap, between f32 and p. */
+static lb_status forward_cosine(forward *f, lb_precision p, double *cosine) {
+    lb_status st = LB_OK;
+    lb_tensor *out = NULL, *kept[2] = {0};
+    double dot = 0, square[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        lb_tape_set_precision(f->tape, i ? p : LB_PRECISION_F32);
+        lb_model_run(f->model, f->tape, f->nin, f->in, 1, &f->tap, &out);
+        LB_TRY(lb_tape_status(f->tape));
+        LB_TRY(lb_tensor_copy(&kept[i], out, LB_F32));
+        lb_tape_reset(f->tape);
+    }
+    const float *a = kept[0]->data, *c = kept[1]->data;
+    for (int64_t i = 0; i < lb_numel(kept[0]); i++) {
+        dot += (double)a[i] * (double)c[i];
+        square[0] += (double)a[i] * (double)a[i];
+        square[1] += (double)c[i] * (double)c[i];
+    }
+    *cosine = dot / sqrt(square[0] * square[1]);
+done:
+    for (int i = 0; i < 2; i++) lb_tensor_free(kept[i]);
+    return st;
+}
+
 lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net) {
     lb_status st = LB_OK;
     forward f = {.tap = net->tap};
@@ -120,12 +145,18 @@ lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net) {
     LB_TRY(lb_tape_new(&f.tape));
     lb_tape_set_mode(f.tape, LB_TAPE_NO_GRAD);
     LB_TRY(forward_inputs(b, &f, net));
-    LB_TRY(cli_bench_best(b, &seconds, net->runs, 2, forward_once, &f));
-    LB_TRY(cli_bench_say(b, net->name, "limbeck", (double)net->shape[0] / seconds, net->unit));
-    if (lbi_cpu() < LBI_CPU_BF16) goto done;
-    lb_tape_set_bf16(f.tape, true);
-    LB_TRY(cli_bench_best(b, &seconds, net->runs, 1, forward_once, &f));
-    LB_TRY(cli_bench_say(b, net->name, "limbeck-bf16", (double)net->shape[0] / seconds, net->unit));
+    for (lb_precision p = LB_PRECISION_F32; p <= LB_PRECISION_INT8; p++) {
+        char peer[32], name[96];
+        if (lb_precision_here(p) != p || (p == LB_PRECISION_INT8 && !net->linears)) continue;
+        lb_tape_set_precision(f.tape, p);
+        LB_TRY(cli_bench_best(b, &seconds, net->runs, 2, forward_once, &f));
+        snprintf(peer, sizeof peer, p ? "limbeck-%s" : "limbeck", lb_precision_name(p));
+        LB_TRY(cli_bench_say(b, net->name, peer, (double)net->shape[0] / seconds, net->unit));
+        if (p == LB_PRECISION_F32) continue;
+        snprintf(name, sizeof name, "%s-%s-cosine", net->name, lb_precision_name(p));
+        LB_TRY(forward_cosine(&f, p, &seconds));
+        LB_TRY(cli_bench_say(b, name, "limbeck", seconds, "1"));
+    }
 done:
     for (int i = 0; i < 2; i++) lb_tensor_free(f.in[i].x);
     lb_tape_free(f.tape);

@@ -39,6 +39,7 @@ typedef struct cli_bench_net {
     int64_t shape[4];
     const char *unit;                 /* items (the first size) a second: "img/s" */
     int runs;
+    bool linears;                     /* most of it is linear layers: also in int8 */
 } cli_bench_net;
 /** Measures and says it, where it is asked for. */
 LB_MUST_USE lb_status cli_bench_forward(cli_bench *b, const cli_bench_net *net);

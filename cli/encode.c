@@ -25,6 +25,7 @@ typedef struct runner {
     lb_flow *flow;
     int64_t done;     /* rows in the file */
     bool trial;       /* nothing is written */
+    bool compared;    /* see encode_job */
     cli_stages stages;
     double flushed;   /* when last */
 } runner;
@@ -67,6 +68,7 @@ static lb_status find_print(runner *r) {
         lb_buf_format(&taps, "%s%s", i ? "," : "", s->taps[i]);
         if (r->job.taps[i].topk) lb_buf_format(&taps, " (%lld largest)", (long long)r->job.taps[i].topk);
     }
+    if (s->precision != LB_PRECISION_F32) lb_buf_format(&taps, " computed in %s", lb_precision_name(s->precision));
     if (s->window_s > 0) lb_buf_format(&taps, " in windows of %g s", s->window_s);
     if (s->text_window > 0) lb_buf_format(&taps, ", mean over windows of %lld tokens", (long long)s->text_window);
     if (r->job.text_tap >= 0 || r->job.needs.prompt) add_writing(&taps, &s->writing);
@@ -157,7 +159,7 @@ static lb_status run_network(runner *r, encode_batch *b, lb_tensor **out) {
     int count = 0;
     for (int t = 0; t < s->ntaps; t++)
         if (t != r->job.text_tap) taps[count++] = s->taps[t];
-    if (count > 0) lb_model_run(r->job.m->model, r->tape, b->count, b->in, count, taps, given);
+    if (count > 0) encode_network(&r->job, r->tape, b->count, b->in, count, taps, given);
     for (int t = 0, k = 0; t < s->ntaps; t++)
         if (t != r->job.text_tap) out[t] = given[k++];
     return lb_tape_status(r->tape);
@@ -383,8 +385,7 @@ static lb_status write_file(runner *r, const char *path) {
     lb_progress_begin(s->progress, s->what ? s->what : "encode", r->job.needs.image ? "pictures" : "items", r->done, r->job.n);
     cli_stages_begin(&r->stages, stages, ENCODE_STAGES, 2, r->job.needs.image || r->job.needs.audio ? lb_threads() : 1);
     r->job.stages = &r->stages;
-    if (!r->tape) LB_TRY(lb_tape_new(&r->tape));
-    lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
+    if (!r->tape) LB_TRY(encode_tape(&r->tape, &r->job));
     damaged = lb_format_dup("%s.damaged", path);
     if (!damaged) {
         st = LB_E_NOMEM;
@@ -441,7 +442,7 @@ done:
 }
 
 static lb_status begin(runner *r, cli_model *m, const cli_encode_spec *spec) {
-    r->job = (encode_job){.m = m, .spec = spec};
+    r->job = (encode_job){.m = m, .spec = spec, .compared = &r->compared};
     lb_status st = find_keys(&r->job);
     if (st == LB_OK) st = encode_plan(&r->job);
     return st == LB_OK ? find_print(r) : st;
@@ -475,10 +476,9 @@ lb_status cli_encode_try(cli_model *m, const cli_encode_spec *spec, double secon
     lb_status st = begin(&r, m, spec);
     double start = lb_now();
     *out = (cli_encode_trial){0};
-    if (st == LB_OK) st = lb_tape_new(&r.tape);
+    if (st == LB_OK) st = encode_tape(&r.tape, &r.job);
     if (st == LB_OK && !(b.samples = lb_calloc((size_t)r.job.batch, sizeof *b.samples))) st = LB_E_NOMEM;
     if (st != LB_OK) goto done;
-    lb_tape_set_mode(r.tape, LB_TAPE_NO_GRAD);
     LB_TRY(open_flow(&r, 0));
     for (int64_t first = 0; first < r.job.n && (first == 0 || lb_now() - start < seconds); first += b.n, free_samples(&b)) {
         LB_TRY(fill_batch(&r, &b, first));

@@ -126,7 +126,7 @@ static lb_status run_taps(audio_run *r) {
     bool memory = j->text_tap >= 0 && !r->memory;
     if (memory) taps[count] = j->m->model->arch->decoder->memory;
     if (count == 0 && !memory) return LB_OK;
-    lb_model_run(j->m->model, r->t, r->ids ? 2 : 1, (lb_named[]){{"audio", r->audio}, {"ids", r->ids}}, count + memory, taps, out);
+    encode_network(j, r->t, r->ids ? 2 : 1, (lb_named[]){{"audio", r->audio}, {"ids", r->ids}}, count + memory, taps, out);
     LB_TRY(lb_tape_status(r->t));
     for (int i = 0; i < count; i++) LB_TRY(take(r, at[i], out[i]));
     if (memory) LB_TRY(lb_tensor_copy(&r->memory, out[count], LB_F32));

@@ -29,9 +29,14 @@ static lb_status split_words(char ***out, int *count, const char *text, const ch
     return LB_OK;
 }
 
-static lb_status only_f32(const char *precision) {
-    if (strcmp(precision, "f32") == 0) return LB_OK;
-    return lb_fail(LB_E_UNSUPPORTED, "--precision %s: this build computes in f32 alone", precision);
+/* What features are computed in, and what their fingerprint says. */
+static lb_status read_precision(lb_precision *out, const char *name) {
+    lb_precision asked;
+    lb_status st = lb_precision_parse(&asked, name);
+    if (st != LB_OK) return st;
+    *out = lb_precision_here(asked);
+    if (*out != asked) lb_say(LB_LOG_WARN, "encode", "--precision %s: this processor multiplies no faster so; computed in %s", name, lb_precision_name(*out));
+    return LB_OK;
 }
 
 /* Without --taps: the tap that says what the model is published to give. */
@@ -77,7 +82,6 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     lb_status st = LB_OK;
     *r = (cli_encode_run){0};
     if (!o->model) return cli_usage("--model is missing");
-    LB_TRY(only_f32(o->precision));
     if (o->features.count > CLI_ENCODE_FEATURES) return cli_usage("at most %d --features", CLI_ENCODE_FEATURES);
     for (int64_t i = 0; i < o->features.count; i++, r->spec.nfeatures++) LB_TRY(cli_feature_open(&r->features[i], o->features.items[i]));
     LB_TRY(cli_model_open(&r->model, o->model));
@@ -89,6 +93,7 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     if (items->input.count || r->spec.nfeatures == 0) LB_TRY(cli_items_open(&r->items, &r->indices, &r->count, items, 5));
     else r->count = lb_cache_rows(r->features[0].cache);
     LB_TRY(lb_dtype_parse(&r->spec.dtype, o->dtype));
+    LB_TRY(read_precision(&r->spec.precision, o->precision));
     r->spec.items = r->items;
     r->spec.indices = r->indices;
     r->spec.count = r->count;

@@ -27,7 +27,7 @@ typedef struct cli_encode_options {
     CLI_ENCODE_ROW(T, features, LB_T_LIST, NULL, NULL, "INPUT=FILE:TAP", "a feature file or cache folder as that input of the model, joined by key"), \
     CLI_ENCODE_ROW(T, taps, LB_T_TEXT, NULL, NULL, "A,B|list", "which taps; list tells them with shapes"),                                            \
     CLI_ENCODE_ROW(T, dtype, LB_T_TEXT, "f32", "f32|f16|bf16|i8", "TYPE", "as which numbers features are stored"),                                    \
-    CLI_ENCODE_ROW(T, precision, LB_T_TEXT, "f32", "f32|bf16|int8", "TYPE", "arithmetic of the model"),                                              \
+    CLI_ENCODE_ROW(T, precision, LB_T_TEXT, "f32", "f32|bf16|int8", "TYPE", "arithmetic of the model: bf16 where the processor multiplies it faster, int8 of its linear layers; the cosine to f32 is told (docs/caching.md)"),                                              \
     CLI_ENCODE_ROW(T, out, LB_T_TEXT, NULL, NULL, "PATH", "where features go"),                                                                       \
     {.name = "batch", .type = LB_T_I64, .offset = offsetof(T, encode.batch), .def = 0, .min = 0, .max = 65536, .unit = "items",                       \
      .text = "items that run together; 0 = 16 pictures, 32 texts, 8 windows of sound"},                                                                                   \

@@ -43,6 +43,7 @@ typedef struct encode_job {
     double window_s;
     encode_flight *flight;
     cli_stages *stages;           /* NULL: not timed */
+    bool *compared;               /* has the precision been held against f32? */
 } encode_job;
 
 /* Where the time goes; the first two are the workers'. */
@@ -106,6 +107,12 @@ typedef struct encode_row {
 encode_row *encode_rows(const encode_batch *b, int64_t *n);
 /* ids and mask [n,L] of n rows of tokens, L the longest, or what the network always takes. Both are new. */
 LB_MUST_USE lb_status encode_text_tensors(const encode_job *j, int64_t n, const int64_t *const *rows, const int64_t *counts, lb_tensor **ids, lb_tensor **mask);
+
+/* ---- encode_precision.c ---- */
+/* A tape for the network's runs: no gradient, the spec's precision. */
+LB_MUST_USE lb_status encode_tape(lb_tape **out, const encode_job *j);
+/* lb_model_run of the job's network. The first time in another precision than f32 it is also run in f32, and the cosine of each tap is said. */
+void encode_network(const encode_job *j, lb_tape *t, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out);
 
 const lb_item *encode_item(const encode_job *j, int64_t i); /* NULL when items come from a feature file */
 /* Which inputs the taps need, the size of pictures, and the taps' shapes. */

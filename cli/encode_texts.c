@@ -5,7 +5,9 @@
 #include <string.h>
 #include "cli/encode_private.h"
 
-enum { BATCHES = 8, TOKENS = 8192 }; /* batches that are sorted together; tokens, padding included, that run at once (a longer text runs alone) */
+enum { BATCHES = 8, TOKENS = 8192, FEW = 2048 };
+/* BATCHES: that are sorted together; TOKENS: padding included, that run at once (a longer text runs alone); FEW: short texts run together until there are so
+ * many, however many texts that is, unless --batch says how many */
 
 int64_t encode_texts_batch(const encode_job *j, int64_t batch) {
     const encode_needs *n = &j->needs;
@@ -33,7 +35,7 @@ static lb_status run_part(const encode_job *j, lb_tape *t, encode_batch *b, int6
     lb_status st = LB_OK;
     lb_tensor *out[ENCODE_TAPS] = {0};
     LB_TRY(encode_inputs(j, b, from, to));
-    lb_model_run(j->m->model, t, b->count, b->in, j->spec->ntaps, j->spec->taps, out);
+    encode_network(j, t, b->count, b->in, j->spec->ntaps, j->spec->taps, out);
     LB_TRY(lb_tape_status(t));
     for (int k = 0; k < j->spec->ntaps; k++) {
         lb_tensor *own = NULL;
@@ -46,6 +48,12 @@ done:
     encode_inputs_free(b);
     lb_tape_reset(t);
     return st;
+}
+
+/* Does a text of that length run with `count` shorter ones? */
+static bool joins(const encode_job *j, int64_t count, int64_t length) {
+    int64_t tokens = (count + 1) * length;
+    return count < j->batch ? tokens <= TOKENS : j->spec->batch == 0 && tokens <= FEW;
 }
 
 lb_status encode_texts_run(const encode_job *j, lb_tape *t, encode_batch *b) {
@@ -62,7 +70,7 @@ lb_status encode_texts_run(const encode_job *j, lb_tape *t, encode_batch *b) {
     for (int64_t i = 0; i < n; i++) sorted.samples[i] = b->samples[order[i]];
     sorted.n = n;
     for (int64_t from = 0, to; from < n; from = to) {
-        for (to = from + 1; to < n && to - from < j->batch && (to - from + 1) * sorted.samples[to]->count <= TOKENS; to++) {}
+        for (to = from + 1; to < n && joins(j, to - from, sorted.samples[to]->count);) to++;
         LB_TRY(run_part(j, t, &sorted, from, to));
     }
 done:

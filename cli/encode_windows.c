@@ -74,7 +74,7 @@ static lb_status run_rows(const encode_job *j, lb_tape *t, const encode_row *row
         counts[i] = rows[i].s->text_windows[rows[i].window].count;
     }
     LB_TRY(encode_text_tensors(j, n, at, counts, &ids, &mask));
-    lb_model_run(j->m->model, t, 2, (lb_named[]){{"ids", ids}, {"mask", mask}}, j->spec->ntaps, j->spec->taps, out);
+    encode_network(j, t, 2, (lb_named[]){{"ids", ids}, {"mask", mask}}, j->spec->ntaps, j->spec->taps, out);
     LB_TRY(lb_tape_status(t));
     for (int k = 0; k < j->spec->ntaps; k++) LB_TRY(take(rows, n, k, out[k]));
 done:

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/hash_memo.h"
 #include "cli/models.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -260,6 +261,7 @@ static lb_status hash_value(char out[65], lb_value *take_v) {
 /* The hash of the weights, found beside while the network is made: it reads every byte. */
 typedef struct hashing {
     const lb_weights *w;
+    const char *file; /* whose hash it is, and may be known already; NULL: that of several */
     char sha256[65];
     lb_status st;
     pthread_t thread;
@@ -268,12 +270,15 @@ typedef struct hashing {
 
 static void *hash_weights(void *ctx) {
     hashing *h = ctx;
+    if (h->file && cli_hash_recall(h->sha256, h->file)) return NULL;
     h->st = lb_weights_sha256(h->w, h->sha256);
+    if (h->st == LB_OK && h->file) cli_hash_keep(h->file, h->sha256);
     return NULL;
 }
 
-static void hash_begin(hashing *h, const lb_weights *w) {
+static void hash_begin(hashing *h, const lb_weights *w, const char *file) {
     h->w = w;
+    h->file = lb_weights_files(w) == 1 ? file : NULL;
     h->beside = pthread_create(&h->thread, NULL, hash_weights, h) == 0;
 }
 
@@ -337,7 +342,7 @@ static lb_status open_network(cli_model *m, const char *folder, lb_value *config
     hashing hash = {0};
     LB_TRY(cli_open_weights(&w, &file, m->path));
     if (folder) LB_TRY(cli_sentence_weights(w, config, folder));
-    hash_begin(&hash, w);
+    hash_begin(&hash, w, file);
     const lb_value *own = lb_get(config, "limbeck");
     LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
     LB_TRY(cli_load_weights(m->model, w, file));

@@ -12,6 +12,7 @@
 #include "io/weights.h"
 #include "nn/model.h"
 #include "onnx/onnx.h"
+#include "tensor/precision.h"
 #include "text/tokenizer.h"
 #include "vision/preprocess.h"
 
@@ -72,6 +73,7 @@ typedef struct cli_encode_spec {
     int ntaps;
     const char *const *taps;
     lb_dtype dtype;
+    lb_precision precision;   /* of the network's products */
     bool deflate;             /* stored shuffled and deflated */
     int64_t views;            /* augmented pictures of each item: taps are [views, ...], and a tap `augment` holds what was drawn; 0 = the picture itself */
     lb_augment_spec augment;

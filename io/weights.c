@@ -343,6 +343,11 @@ static int by_hash(const void *a, const void *b) {
     return strcmp(a, b);
 }
 
+int64_t lb_weights_files(const lb_weights *w) {
+    const holder *h = w->owner;
+    return h->map_count + (h->sharded ? 1 : 0);
+}
+
 lb_status lb_weights_sha256(const lb_weights *w, char out[65]) {
     const holder *h = w->owner;
     lb_sha256 sum;

@@ -47,6 +47,8 @@ LB_API LB_MUST_USE lb_status lb_weights_open(lb_weights **out, const char *path)
 LB_API LB_MUST_USE lb_status lb_weights_join(lb_weights *w, const char *path, const char *prefix);
 LB_API void lb_weights_close(lb_weights *w);
 LB_API const lb_weight *lb_weights_find(const lb_weights *w, const char *name);
+/** How many files they are read from; an index is one more. */
+LB_API int64_t lb_weights_files(const lb_weights *w);
 /** SHA-256 of the file's bytes; of the sorted list of shard hashes for several files. Read whole each time: some 0.5 s a GB. Thread: pure. */
 LB_API LB_MUST_USE lb_status lb_weights_sha256(const lb_weights *w, char out[65]);
 /** Memory owned by the weights until close (for readers that convert). */

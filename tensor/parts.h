@@ -2,6 +2,7 @@
 /* What tensor.c, pool.c, tape.c, apply.c and backward.c share. Private to tensor/. */
 #ifndef LB_TENSOR_PARTS_H
 #define LB_TENSOR_PARTS_H
+#include "tensor/precision.h"
 #include "tensor/op.h"
 LB_BEGIN
 
@@ -119,7 +120,8 @@ enum { LBI_INERT = -1 }; /* id of the inert tensor; 0 = of no tape; > 0 = of a t
 
 struct lb_tape {
     lb_tape_mode mode;
-    bool training, check_nan, trace, bf16;
+    bool training, check_nan, trace;
+    lb_precision precision;
     lb_rng *rng;
     lb_status code;
     char message[600];

@@ -64,10 +64,6 @@ void lb_tape_set_training(lb_tape *t, bool training, lb_rng *rng) {
     t->rng = rng;
 }
 
-void lb_tape_set_bf16(lb_tape *t, bool on) { t->bf16 = on; }
-
-bool lb_tape_bf16(const lb_tape *t) { return t->bf16; }
-
 bool lb_tape_training(const lb_tape *t) {
     return t->training;
 }

@@ -11,11 +11,13 @@
 #include "check.h"
 #include "tensor/kernels/conv_depth.h"
 #include "tensor/kernels/gemm_bf16.h"
+#include "tensor/kernels/gemm_int8.h"
 #include "tensor/kernels/conv_lanes.h"
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/winograd.h"
+#include "tensor/precision.h"
 
 static float *draw(lb_rng *r, int64_t n) {
     float *x = lb_alloc_aligned((size_t)(n + 1) * sizeof *x);
@@ -134,6 +136,100 @@ static void bf16_products(void) {
         check_begin("bf16 %d: %lldx%lldx%lld", round, (long long)s.m, (long long)s.n, (long long)s.k);
         for (int t = 0; t < 4; t++) one_bf16(&r, s, t & 1, t & 2, round);
         check_end();
+    }
+}
+
+/* Every kernel that this processor has against the plain loops. Sums are exact, so what differs is the rounding of at most four float operations. */
+static void one_int8(lb_rng *r, shape s, int how) {
+    float *a = draw(r, s.m * s.k), *w = draw(r, s.n * s.k), *c = draw(r, s.m * (s.n + s.gap)), *want = draw(r, s.m * (s.n + s.gap)), *col = draw(r, s.n), *add = draw(r, s.m * s.n);
+    if (!CHECK(a && w && c && want && col && add)) return;
+    if (how & 8) memset(a, 0, (size_t)s.k * sizeof *a);
+    const lbi_gemm_end end = {.col_bias = how & 1 ? col : NULL, .add = how & 2 ? add : NULL, .ld_add = s.n, .act = how & 4 ? LB_ACT_SILU : LB_ACT_RELU};
+    for (int i = 0; i < LBI_INT8_KERNELS; i++) {
+        const lbi_int8_kernel *g = lbi_int8_kernels[i];
+        if (!g || !g->usable()) continue;
+        void *packed = lb_alloc_aligned(lbi_int8_packed_size(g, s.n, s.k));
+        memcpy(want, c, (size_t)(s.m * (s.n + s.gap)) * sizeof *c);
+        if (CHECK(packed && lbi_int8_pack(g, packed, w, s.n, s.k)) && CHECK(lbi_int8_product(g, s.m, s.n, s.k, a, packed, &end, c, s.n + s.gap))) {
+            lbi_int8_ref(s.m, s.n, s.k, a, w, &end, want, s.n + s.gap);
+            same(c, want, s.m, s.n, s.n + s.gap, 4 * (double)FLT_EPSILON * (double)(s.k + 2));
+        }
+        lb_free(packed);
+    }
+    float *all[] = {a, w, c, want, col, add};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
+}
+
+static void int8_products(void) {
+    static const shape fixed[] = {{1, 1, 1, 0}, {1, 33, 7, 1}, {14, 32, 64, 0}, {15, 16, 9, 0}, {300, 40, 70, 2}, {40, 530, 300, 0}};
+    lb_rng r = lb_rng_of(10, 0, "int8");
+    for (int round = 0; round < 60; round++) {
+        shape s = round < (int)LB_COUNT(fixed) ? fixed[round] : (shape){1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 90), lb_rng_below(&r, 5)};
+        check_begin("int8 %d: %lldx%lldx%lld", round, (long long)s.m, (long long)s.n, (long long)s.k);
+        one_int8(&r, s, round);
+        check_end();
+    }
+    check_begin("int8: rounding, extremes, what is not finite");
+    /* By hand: steps of 3 / 254 and 1 / 127, so 169.3, -84.7, 0.4 of the first and 127, 63.5, -63.5 of the second; half goes to the even number. The second row
+     * holds a NaN. */
+    static const float a[] = {2, -1, 0.005f, 1, NAN, 1}, w[] = {1, 0.5f, -0.5f};
+    float y[2];
+    lbi_int8_ref(2, 1, 3, a, w, &(lbi_gemm_end){0}, y, 1);
+    CHECK_NEAR((double)y[0], (169 * 127 - 85 * 64) * (3.0 / 254) * (1.0 / 127), 1e-6);
+    CHECK(isnan(y[1]));
+    for (int i = 0; i < LBI_INT8_KERNELS; i++) { /* 255 times 127 twice is more than 16 bits hold */
+        enum { K = 1000 };
+        const lbi_int8_kernel *g = lbi_int8_kernels[i];
+        if (!g || !g->usable()) continue;
+        float ones[K], got[2] = {0};
+        for (int k = 0; k < K; k++) ones[k] = 1;
+        void *packed = lb_alloc_aligned(lbi_int8_packed_size(g, 1, K));
+        if (CHECK(packed && lbi_int8_pack(g, packed, ones, 1, K))) CHECK(lbi_int8_product(g, 1, 1, K, ones, packed, &(lbi_gemm_end){0}, got, 1));
+        CHECK_NEAR((double)got[0], K, 1e-3);
+        lb_free(packed);
+    }
+    check_end();
+}
+
+/* A layer whose weights are fixed gives the bits of one whose weights may change; int8 keeps its direction. */
+static void frozen(void) {
+    lb_rng r = lb_rng_of(11, 0, "frozen");
+    static const int64_t rows[] = {5, 200};
+    for (int i = 0; i < 2; i++) {
+        enum { N = 70, K = 90 };
+        lb_tensor *x = NULL, *w = NULL;
+        if (!CHECK_OK(lb_tensor_new(&x, LB_F32, 2, (int64_t[]){rows[i], K})) || !CHECK_OK(lb_tensor_new(&w, LB_F32, 2, (int64_t[]){N, K}))) return;
+        for (int64_t k = 0; k < rows[i] * K; k++) ((float *)x->data)[k] = (float)lb_rng_normal(&r);
+        for (int64_t k = 0; k < N * K; k++) ((float *)w->data)[k] = (float)lb_rng_normal(&r);
+        float *plain = draw(&r, rows[i] * N), *kept = draw(&r, rows[i] * N), *f32 = draw(&r, rows[i] * N);
+        for (lb_precision p = LB_PRECISION_F32; p <= LB_PRECISION_INT8; p++) {
+            check_begin("frozen weights, %s, %lld rows", lb_precision_name(p), (long long)rows[i]);
+            for (int turn = 0; turn < 2; turn++) {
+                lb_tape *t = NULL;
+                CHECK_OK(lb_tape_new(&t));
+                lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+                lb_tape_set_precision(t, p);
+                lb_tensor_fix(w, turn > 0);
+                for (int again = 0; again <= turn; again++) {
+                    lb_tensor *y = lb_linear(t, x, w, NULL, LB_ACT_NONE);
+                    CHECK_OK(lb_tape_status(t));
+                    memcpy(turn ? kept : plain, y->data, (size_t)(rows[i] * N) * sizeof(float));
+                    lb_tape_reset(t);
+                }
+                lb_tape_free(t);
+            }
+            if (p == LB_PRECISION_F32) memcpy(f32, plain, (size_t)(rows[i] * N) * sizeof(float));
+            double dot = 0, a = 0, b = 0;
+            for (int64_t k = 0; k < rows[i] * N; k++) dot += (double)f32[k] * (double)plain[k], a += (double)f32[k] * (double)f32[k], b += (double)plain[k] * (double)plain[k];
+            CHECK(memcmp(plain, kept, (size_t)(rows[i] * N) * sizeof(float)) == 0);
+            CHECK(dot / sqrt(a * b) > (p == LB_PRECISION_INT8 ? 0.999 : 0.9995)); /* 8 bits: an error of 0.3 steps, the rms some 40 of them */
+            check_end();
+        }
+        lb_free(plain);
+        lb_free(kept);
+        lb_free(f32);
+        lb_tensor_free(x);
+        lb_tensor_free(w);
     }
 }
 
@@ -483,5 +579,5 @@ static void depthwise(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "kernels", (check_test[]){{"clones_keep_to_the_level", clones_keep_to_the_level},
-        {"products", products}, {"bf16", bf16_products}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
+        {"products", products}, {"bf16", bf16_products}, {"int8", int8_products}, {"frozen", frozen}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
 }

@@ -4,7 +4,7 @@
 
 static lb_status run(cli_bench *b) {
     static const cli_bench_net minilm = {.name = "minilm-l6-forward-b32-t128", .arch = "bert", .params = "{\"hidden_size\": 384, \"num_hidden_layers\": 6, \"num_attention_heads\": 12, \"intermediate_size\": 1536}", .input = "ids",
-                                         .tap = "tokens", .rank = 2, .shape = {32, 128}, .unit = "seq/s", .runs = 5};
+                                         .tap = "tokens", .rank = 2, .shape = {32, 128}, .unit = "seq/s", .runs = 5, .linears = true};
     return cli_bench_forward(b, &minilm);
 }
 

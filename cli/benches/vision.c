@@ -3,7 +3,7 @@
 #include "cli/bench.h"
 
 #define PICTURES(name_, arch_, params_, images_, runs_) \
-    {.name = name_, .arch = arch_, .params = params_, .input = "image", .tap = "logits", .rank = 4, .shape = {images_, 3, 224, 224}, .unit = "img/s", .runs = runs_}
+    {.name = name_, .arch = arch_, .params = params_, .input = "image", .tap = "logits", .rank = 4, .shape = {images_, 3, 224, 224}, .unit = "img/s", .runs = runs_, .linears = sizeof(arch_) == sizeof "vit"}
 
 static const cli_bench_net nets[] = {
     PICTURES("vit-b16-forward", "vit", "{\"size\": 224, \"patch\": 16, \"width\": 768, \"depth\": 12, \"heads\": 12, \"mlp\": 3072, \"embed\": 0, \"classes\": 1000}", 8, 3),

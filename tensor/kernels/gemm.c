@@ -63,12 +63,13 @@ typedef struct run {
     lbi_tile_end end;
     lb_act after;
     float *shared;      /* [k blocks][panels][KC][width] */
+    const float *ready; /* the same of op(B) when it is packed already, else NULL */
     int64_t lines;      /* of the shared operand */
     int64_t step;       /* rows or columns of C a task makes */
     bool by_rows;
 } run;
 
-static int64_t k_step(int64_t k0, int64_t k) { return k - k0 < LBI_KC ? k - k0 : LBI_KC; }
+static int64_t k_step(int64_t k0, int64_t k) { return k - k0 <= LBI_KC_MOST ? k - k0 : LBI_KC; }
 
 static lbi_tile_end at(const lbi_tile_end *end, int64_t i, int64_t j) {
     lbi_tile_end e = *end;
@@ -86,9 +87,9 @@ static void pack_shared(const run *r, int64_t panel) {
     int width = r->by_rows ? r->g->nr : r->g->mr;
     int64_t first = panel * width, count = r->lines - first < width ? r->lines - first : width, padded = lbi_panels(r->lines, width) * width;
     bool across = r->by_rows ? p->trans_b : !p->trans_a, apart = width % 8 != 0;
-    for (int64_t k0 = 0; k0 < p->k; k0 += LBI_KC) {
-        int64_t kc = k_step(k0, p->k);
-        float *to = r->shared + padded * k0 + first * kc, spill[LBI_KC * LBI_NR_MAX + 16];
+    for (int64_t k0 = 0, kc; k0 < p->k; k0 += kc) {
+        kc = k_step(k0, p->k);
+        float *to = r->shared + padded * k0 + first * kc, spill[LBI_KC_MOST * LBI_NR_MAX + 16];
         lbi_pack(r->g, apart ? spill : to, width, r->by_rows ? p->b : p->a, r->by_rows ? p->ldb : p->lda, across, first, count, k0, kc);
         if (apart) memcpy(to, spill, (size_t)(width * kc) * sizeof *to);
     }
@@ -102,48 +103,60 @@ static void task(const run *r, int64_t number, float *own) {
     int64_t rows = r->by_rows ? count : p->m, cols = r->by_rows ? p->n : count;
     lbi_tile_end end = at(&r->end, i, j);
     float *c = p->c + i * p->ldc + j;
-    for (int64_t k0 = 0; k0 < p->k; k0 += LBI_KC) {
-        int64_t kc = k_step(k0, p->k);
-        const float *shared = r->shared + padded * k0;
+    for (int64_t k0 = 0, kc; k0 < p->k; k0 += kc) {
+        kc = k_step(k0, p->k);
+        const float *shared = (r->by_rows && r->ready ? r->ready : r->shared) + padded * k0;
         bool begin = k0 == 0, done = k0 + kc == p->k;
         if (r->by_rows) {
             lbi_pack(r->g, own, r->g->mr, p->a, p->lda, !p->trans_a, first, count, k0, kc);
             lbi_gemm_block(r->g, rows, cols, kc, own, shared, c, p->ldc, &end, begin, done);
             continue;
         }
-        lbi_pack(r->g, own, r->g->nr, p->b, p->ldb, p->trans_b, first, count, k0, kc);
+        const float *panels = own;
+        if (r->ready) panels = r->ready + lbi_panels(p->n, r->g->nr) * r->g->nr * k0 + first * kc;
+        else lbi_pack(r->g, own, r->g->nr, p->b, p->ldb, p->trans_b, first, count, k0, kc);
         int64_t mc = LBI_MC / r->g->mr * r->g->mr;
         for (int64_t q = 0; q < rows; q += mc) {
             lbi_tile_end e = at(&end, q, 0);
-            lbi_gemm_block(r->g, rows - q < mc ? rows - q : mc, cols, kc, shared + q * kc, own, c + q * p->ldc, p->ldc, &e, begin, done);
+            lbi_gemm_block(r->g, rows - q < mc ? rows - q : mc, cols, kc, shared + q * kc, panels, c + q * p->ldc, p->ldc, &e, begin, done);
         }
     }
     for (int64_t q = 0; r->after != LB_ACT_NONE && q < rows; q++) lbi_act_plane(r->after, c + q * p->ldc, cols, 0);
 }
 
-/* Tasks of whole tiles: about four a thread, so that a slow thread does not hold up the others, none larger than the caches like. */
+/* Tasks of whole tiles, none larger than the caches like: of the sizes that leave each thread some four tasks, so that a slow thread does not hold up the
+ * others, the one for which the busiest has least to do. */
 static int64_t task_size(int64_t total, int tile, int64_t most, int threads) {
-    int64_t tiles = lbi_panels(total, tile), wanted = threads > 1 ? lbi_panels(tiles, 4 * threads) : tiles, limit = most / tile;
-    if (wanted > limit) wanted = limit;
-    return wanted * tile;
+    int64_t tiles = lbi_panels(total, tile), limit = most / tile, best = limit < tiles ? limit : tiles, least = INT64_MAX;
+    if (threads == 1) return best * tile;
+    if (lbi_panels(tiles, 4 * threads) < best) best = lbi_panels(tiles, 4 * threads);
+    for (int64_t size = best, first = best; size > 0 && 2 * size >= first; size--) {
+        int64_t full = tiles / size, rest = tiles % size, busiest = full % threads ? (full / threads + 1) * size : full / threads * size + rest;
+        if (busiest >= least) continue;
+        least = busiest;
+        best = size;
+    }
+    return best * tile;
 }
 
 static bool packed(const product *p, const lbi_gemm_end *end) {
-    run r = {.g = lbi_gemm_kernel_now(), .p = p, .by_rows = p->m >= p->n};
+    run r = {.g = lbi_gemm_kernel_now(), .p = p, .by_rows = p->m >= p->n, .ready = end->packed};
     int threads = omp_in_parallel() || p->m * p->n * p->k < PARALLEL ? 1 : omp_get_max_threads();
     if (!r.g) return false;
+    if (r.ready) r.by_rows = p->m >= 4 * threads * r.g->mr; /* then A is packed by tasks, and nothing before */
     r.end = lbi_tile_end_of(end, &r.after);
     r.lines = r.by_rows ? p->n : p->m;
     r.step = r.by_rows ? task_size(p->m, r.g->mr, LBI_MC, threads) : task_size(p->n, r.g->nr, LBI_NC, threads);
     int width = r.by_rows ? r.g->nr : r.g->mr;
     int64_t tasks = lbi_panels(r.by_rows ? p->m : p->n, (int)r.step), panels = lbi_panels(r.lines, width);
-    size_t shared = (size_t)lbi_packed_size(r.lines, p->k, width), own = (size_t)lbi_packed_size(r.step, LBI_KC, r.by_rows ? r.g->mr : r.g->nr);
+    size_t shared = r.by_rows && r.ready ? 0 : (size_t)lbi_packed_size(r.lines, p->k, width), own = (size_t)lbi_packed_size(r.step, LBI_KC_MOST, r.by_rows ? r.g->mr : r.g->nr);
     own = (own + 15) / 16 * 16;
     shared = (shared + 15) / 16 * 16;
     if (tasks < threads) threads = (int)tasks;
     float *work = lbi_work_take((shared + own * (size_t)threads) * sizeof *work);
     if (!work) return false;
     r.shared = work;
+    if (shared == 0) panels = 0;
     if (threads == 1) {
         for (int64_t i = 0; i < panels; i++) pack_shared(&r, i);
         for (int64_t i = 0; i < tasks; i++) task(&r, i, work + shared);
@@ -159,7 +172,21 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     lbi_work_give(work);
     return true;
 }
+
+size_t lbi_gemm_packed_size(int64_t n, int64_t k) {
+    const lbi_gemm_kernel *g = lbi_gemm_kernel_now();
+    return g ? (size_t)lbi_packed_size(n, k, g->nr) * sizeof(float) : 0;
+}
+
+void lbi_gemm_pack(void *to, const float *w, int64_t n, int64_t k) {
+    const product p = {.trans_b = true, .n = n, .k = k, .b = w, .ldb = k};
+    const run r = {.g = lbi_gemm_kernel_now(), .p = &p, .shared = to, .lines = n, .by_rows = true};
+#pragma omp parallel for schedule(static) if (n * k > PARALLEL)
+    for (int64_t i = 0; i < lbi_panels(n, r.g->nr); i++) pack_shared(&r, i);
+}
 #else
+size_t lbi_gemm_packed_size(int64_t n, int64_t k) { return 0; }
+void lbi_gemm_pack(void *to, const lb_real *w, int64_t n, int64_t k) {}
 static bool packed(const product *p, const lbi_gemm_end *end) { return false; }
 #endif
 
@@ -169,9 +196,14 @@ void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
     if (!end) end = &plain;
     if (m == 0 || n == 0) return;
 #ifndef LB_DOUBLE
+    lbi_gemm_end unpacked = *end;
     if (end->bf16 && lbi_gemm_bf16(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc)) return;
+    if (end->bf16 && lbi_cpu() >= LBI_CPU_BF16) { /* no memory for it; what is packed, is in bf16 */
+        unpacked.packed = NULL;
+        end = &unpacked;
+    }
 #endif
-    if (k > 0 && !blas_is_best(&p) && packed(&p, end)) return;
+    if (k > 0 && (end->packed || !blas_is_best(&p)) && packed(&p, end)) return;
     if (k == 0 || lbi_cpu() == LBI_CPU_REF) lbi_gemm_ref(trans_a, trans_b, m, n, k, a, lda, b, ldb, end->beta, c, ldc);
     else blas(&p, end->beta);
     finish(&p, end);

@@ -17,6 +17,7 @@ typedef struct lbi_gemm_end {
     lb_act act;
     const lb_real *row_scale;           /* [m]; NULL = 1 */
     bool bf16;                          /* factors may be rounded to bf16 where the CPU multiplies those faster (lb_tape_bf16) */
+    const void *packed;                 /* op(B) as lbi_gemm_pack, or with bf16 lbi_bf16_pack, made it; NULL = not made */
 } lbi_gemm_end;
 
 /** C [m,n] = op(A) op(B) + beta * C, row-major, rows lda, ldb, ldc apart. k = 0 scales C alone. Thread-safe; inside an OpenMP region one
@@ -24,6 +25,10 @@ typedef struct lbi_gemm_end {
 void lbi_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc);
 /** The same with everything that can follow in one pass. end may be NULL. */
 void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc);
+/** Bytes of W [n,k] packed as op(B) = W^T; 0: no kernel takes it so. */
+size_t lbi_gemm_packed_size(int64_t n, int64_t k);
+/** to: 64-byte aligned. On several threads. */
+void lbi_gemm_pack(void *to, const lb_real *w, int64_t n, int64_t k);
 void lbi_gemm_ref(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc);
 
 LB_END

@@ -98,7 +98,7 @@ static void pack_panel(const operand *o, int64_t panel, int64_t steps) {
 
 /* ---- 32 x 32 numbers ---- */
 
-enum { BLOCK = 2 * SIDE };
+enum { BLOCK = 2 * SIDE, CLOSE = 16 }; /* CLOSE: steps for which two panels of B, 32 KB, stay in L1 */
 
 /* Eight tiles of 16 lines of 64 bytes, as the instruction wants it told. Not on the stack: compilers believe that the instruction reads 8 bytes. */
 typedef struct config {
@@ -112,14 +112,21 @@ TILES static void tiles_begin(void) { _tile_loadconfig(&eight); }
 
 TILES static void tiles_end(void) { _tile_release(); }
 
-/* to [32][32] from two panels of A and two of B. */
-TILES static void block_tiles(int64_t steps, const uint32_t *a, const uint32_t *b, float *to) {
-    const uint32_t *a1 = a + steps * PIECE, *b1 = b + steps * PIECE;
+/* to [32][32] = or += `steps` steps of two panels of A and two of B, the second of each `apart` steps behind the first. */
+TILES static void block_tiles(int64_t steps, int64_t apart, const uint32_t *a, const uint32_t *b, float *to, bool add) {
+    const uint32_t *a1 = a + apart * PIECE, *b1 = b + apart * PIECE;
     enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    if (add) {
+        _tile_loadd(0, to, OUT);
+        _tile_loadd(1, to + SIDE, OUT);
+        _tile_loadd(2, to + SIDE * BLOCK, OUT);
+        _tile_loadd(3, to + SIDE * BLOCK + SIDE, OUT);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
     for (int64_t s = 0; s < steps; s++) {
         _tile_loadd(4, a + s * PIECE, LINE);
         _tile_loadd(6, b + s * PIECE, LINE);
@@ -180,28 +187,44 @@ WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
         }
 }
 
+/* 32 columns of a task's rows, all of k in pieces for which B stays in L1. */
+static void columns(const run *r, int64_t first, int64_t last, int64_t j, float *blocks) {
+    const uint32_t *b = r->b.to + j / SIDE * r->steps * PIECE;
+    for (int64_t s = 0; s < r->steps; s += CLOSE)
+        for (int64_t i = first; i < last; i += BLOCK) {
+            const uint32_t *a = r->a.to + i / SIDE * r->steps * PIECE;
+            float *to = blocks + (i - first) * BLOCK;
+            if (r->tiles) block_tiles(least(CLOSE, r->steps - s), r->steps, a + s * PIECE, b + s * PIECE, to, s > 0);
+            else if (s == 0) block_wide(r->steps, a, b, to);
+            if (s + CLOSE >= r->steps) put(r, to, i, j);
+        }
+}
+
 static void task(const run *r, int64_t first) {
     int64_t last = least(first + r->rows, r->m);
-    float block[BLOCK * BLOCK] __attribute__((aligned(64)));
-    for (int64_t j = 0; j < r->n; j += BLOCK)
-        for (int64_t i = first; i < last; i += BLOCK) {
-            const uint32_t *a = r->a.to + i / SIDE * r->steps * PIECE, *b = r->b.to + j / SIDE * r->steps * PIECE;
-            if (r->tiles) block_tiles(r->steps, a, b, block);
-            else block_wide(r->steps, a, b, block);
-            put(r, block, i, j);
-        }
+    float blocks[ROWS * BLOCK] __attribute__((aligned(64)));
+    for (int64_t j = 0; j < r->n; j += BLOCK) columns(r, first, last, j, blocks);
     for (int64_t i = first; r->end->act != LB_ACT_NONE && i < last; i++) lbi_act_plane(r->end->act, r->c + i * r->ldc, r->n, 0);
+}
+
+size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return lbi_cpu() < LBI_CPU_BF16 ? 0 : (size_t)(2 * parts(n, BLOCK) * parts(k, DEPTH) * PIECE) * sizeof(uint32_t); }
+
+void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {
+    const operand b = {w, k, n, k, true, false, to};
+#pragma omp parallel for schedule(static) if (n * k > FEW)
+    for (int64_t i = 0; i < 2 * parts(n, BLOCK); i++) pack_panel(&b, i, parts(k, DEPTH));
 }
 
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
     if (lbi_cpu() < LBI_CPU_BF16 || m < 1 || n < 1 || k < 1) return false;
     int threads = omp_in_parallel() || m * n * k < FEW ? 1 : omp_get_max_threads();
     run r = {.a = {a, lda, m, k, !trans_a, true, NULL}, .b = {b, ldb, n, k, trans_b, false, NULL}, .m = m, .n = n, .steps = parts(k, DEPTH), .end = end, .c = c, .ldc = ldc, .tiles = lbi_cpu() >= LBI_CPU_AMX};
-    int64_t panels_a = 2 * parts(m, BLOCK), panels_b = 2 * parts(n, BLOCK); /* pairs of panels: the second may be all zeros */
+    int64_t panels_a = 2 * parts(m, BLOCK), panels_b = end->packed ? 0 : 2 * parts(n, BLOCK); /* pairs of panels: the second may be all zeros */
     uint32_t *work = lbi_work_take((size_t)((panels_a + panels_b) * r.steps * PIECE) * sizeof *work);
     if (!work) return false;
+    union { const void *in; uint32_t *out; } ready = {.in = end->packed};
     r.a.to = work;
-    r.b.to = work + panels_a * r.steps * PIECE;
+    r.b.to = ready.in ? ready.out : work + panels_a * r.steps * PIECE;
     r.rows = least(ROWS, parts(parts(m, BLOCK), 2 * threads) * BLOCK);
 #pragma omp parallel num_threads(threads)
     {
@@ -218,6 +241,8 @@ bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, 
     return true;
 }
 #else
+size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return 0; }
+void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {}
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
 #endif
 #endif

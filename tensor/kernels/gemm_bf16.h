@@ -8,6 +8,10 @@
 
 /** As lbi_gemm_to. @return false, and nothing is done: the processor has neither, or no memory. */
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc);
+/** Bytes of W [n,k] packed as op(B) = W^T for lbi_gemm_end.packed; 0: the processor has neither. */
+size_t lbi_bf16_packed_size(int64_t n, int64_t k);
+/** to: 64-byte aligned. On several threads. */
+void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k);
 
 #endif
 #endif

@@ -8,7 +8,7 @@
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/gemm_kernel.h"
 
-enum { LBI_KC = 384, LBI_MC = 168, LBI_NC = 512 };
+enum { LBI_KC = 384, LBI_MC = 168, LBI_NC = 512, LBI_KC_MOST = 576 }; /* KC_MOST: the last steps of k, which would be few alone */
 
 /** The kernel of this CPU and LB_CPU; NULL = none (OpenBLAS or the plain loops do the work). */
 const lbi_gemm_kernel *lbi_gemm_kernel_now(void);

@@ -31,7 +31,7 @@ typedef struct lbi_gemm_kernel {
     /* Panel of `width` from count <= width lines of k numbers each, lines ld apart: to[p * width + j] = from[j * ld + p]. Lanes
      * from count on become 0. May write up to 7 numbers beyond to[k * width]. */
     void (*across)(float *to, int width, const float *from, int64_t ld, int count, int64_t k);
-    /* The same from k rows that lie ld apart: to[p * width + j] = from[p * ld + j]. */
+    /* The same from k rows that lie ld apart: to[p * width + j] = from[p * ld + j]. Writes nothing beyond. */
     void (*along)(float *to, int width, const float *from, int64_t ld, int count, int64_t k);
 } lbi_gemm_kernel;
 

@@ -63,8 +63,9 @@ TARGET void lbi_along_avx2(float *to, int width, const float *from, int64_t ld, 
         }
         return;
     }
-    for (int64_t p = 0; p < k; p++, from += ld, to += width)
+    for (int64_t p = 0; p + 1 < k; p++, from += ld, to += width) /* what is beyond the row, the next one overwrites */
         for (int j = 0; j < width; j += 8) _mm256_storeu_ps(to + j, _mm256_maskload_ps(from + j, first_8(count - j)));
+    for (int j = 0; k > 0 && j < width; j += 8) _mm256_maskstore_ps(to + j, first_8(width - j), _mm256_maskload_ps(from + j, first_8(count - j)));
 }
 
 /* ---- AVX-512 ---- */

@@ -3,18 +3,45 @@
  * An activation whose slope needs its input (GELU, SiLU) is fused only when no gradient is recorded. */
 #include "tensor/calls.h"
 #include "tensor/kernels/act.h"
-#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/gemm_int8.h"
 #include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
-#include "tensor/precision.h"
+#include "tensor/packed.h"
 
 typedef lb_act_params options;
+
+#ifdef LB_DOUBLE
+static bool in_int8(lb_call *c, int64_t n, int64_t m, int64_t k, const lbi_gemm_end *end) { return false; }
+#else
+/* With weights packed once, or now for this call. */
+static bool in_int8(lb_call *c, int64_t n, int64_t m, int64_t k, const lbi_gemm_end *end) {
+    const lbi_int8_kernel *g = lbi_int8_kernel_now();
+    const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
+    if (n < 1 || m < 1 || k < 1) return false;
+    if (!g) {
+        lbi_int8_ref(n, m, k, x, w, end, lb_r(c->out[0]), m);
+        return true;
+    }
+    const void *packed = lbi_packed(c->in[1], m, k, LB_PRECISION_INT8);
+    size_t bytes = packed ? 0 : lbi_int8_packed_size(g, m, k);
+    if (bytes > 0) {
+        void *now = lb_scratch(c, bytes);
+        if (!now) return true; /* the tape has failed */
+        if (lbi_int8_pack(g, now, w, m, k)) packed = now;
+    }
+    return packed && lbi_int8_product(g, n, m, k, x, packed, end, lb_r(c->out[0]), m);
+}
+#endif
 
 static void forward(lb_call *c) {
     const options *o = c->params;
     int64_t m = c->in[1]->shape[0], k = c->in[1]->shape[1], n = m ? lb_numel(c->out[0]) / m : 0;
-    lbi_gemm_to(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, &(lbi_gemm_end){.col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act, .bf16 = lb_tape_bf16(c->tape)}, lb_r(c->out[0]), m);
+    bool inference = lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD, int8 = lb_tape_precision(c->tape) == LB_PRECISION_INT8 && inference;
+    lbi_gemm_end end = {.col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act, .bf16 = lb_tape_bf16(c->tape)};
+    if (int8 && in_int8(c, n, m, k, &end)) return;
+    if (inference) end.packed = lbi_packed(c->in[1], m, k, lb_precision_here(end.bf16 ? LB_PRECISION_BF16 : LB_PRECISION_F32));
+    lbi_gemm_to(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, &end, lb_r(c->out[0]), m);
 }
 
 static void backward(lb_call *c) {
