@@ -153,3 +153,17 @@ double cli_made_top1(const double *logits, const lb_tensor *labels, int64_t n, i
     }
     return 100 * (double)right / (double)n;
 }
+
+lb_status cli_made_score_top1(const cli_made *m, lb_model *student, const char *stream, int64_t n, lb_value *scores, double *key) {
+    lb_status st = LB_OK;
+    lb_batch b = {0};
+    double *logits = NULL;
+    int64_t count = 0;
+    LB_TRY(cli_made_batch(m, stream, 0, n, &b));
+    LB_TRY(cli_made_run(student, &b, 0, NULL, "logits", &logits, &count));
+    lb_map_real(scores, "top1", *key = cli_made_top1(logits, cli_batch_find(&b, "label"), n, count / n));
+done:
+    cli_batch_release(&b);
+    lb_free(logits);
+    return st;
+}

@@ -2,7 +2,6 @@
 /* Ten signs of 8 x 8 pixels, seen by clients in their own ways: each turns the picture by an angle of its own, and has its own shares of the signs
  * (Dirichlet). Score: top-1 on a client's own test rows, drawn as its training rows are. */
 #include "cli/made.h"
-#include "cli/source.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -67,19 +66,9 @@ static void row(cli_row *r) {
 }
 
 static lb_status score(const cli_made *m, lb_model *student, int client, lb_value *scores, double *key) {
-    lb_status st = LB_OK;
-    lb_batch b = {0};
-    double *logits = NULL;
-    int64_t n = 0;
     char stream[32] = "test";
     if (client >= 0) snprintf(stream, sizeof stream, "test#%d", client);
-    LB_TRY(cli_made_batch(m, stream, 0, TEST, &b));
-    LB_TRY(cli_made_run(student, &b, 0, NULL, "logits", &logits, &n));
-    lb_map_real(scores, "top1", *key = cli_made_top1(logits, cli_batch_find(&b, "label"), TEST, SIGNS));
-done:
-    cli_batch_release(&b);
-    lb_free(logits);
-    return st;
+    return cli_made_score_top1(m, student, stream, TEST, scores, key);
 }
 
 LB_MADE(digits) = {.id = "digits", .title = "signs of 8 x 8 pixels, seen by clients in their own ways", .source = "", .params = params, .params_size = sizeof(config), .gives = "x[N,64] label[N]", .table_size = sizeof(table),

@@ -2,7 +2,6 @@
 /* Pictures of 16 x 16 pixels whose class is the direction and width of their stripes, under noise. In stream `train` class sizes fall exponentially
  * (largest / smallest = tail); stream `even` and the test have equal classes. */
 #include "cli/made.h"
-#include "cli/source.h"
 #include <string.h>
 
 enum { SIDE = 16, CLASSES = 10, TEST = 500 };
@@ -37,18 +36,8 @@ static void row(cli_row *r) {
 }
 
 static lb_status score(const cli_made *m, lb_model *student, int client, lb_value *scores, double *key) {
-    lb_status st = LB_OK;
-    lb_batch b = {0};
-    double *logits = NULL;
-    int64_t n = 0;
     (void)client;
-    LB_TRY(cli_made_batch(m, "test", 0, TEST, &b));
-    LB_TRY(cli_made_run(student, &b, 0, NULL, "logits", &logits, &n));
-    lb_map_real(scores, "top1", *key = cli_made_top1(logits, cli_batch_find(&b, "label"), TEST, CLASSES));
-done:
-    cli_batch_release(&b);
-    lb_free(logits);
-    return st;
+    return cli_made_score_top1(m, student, "test", TEST, scores, key);
 }
 
 LB_MADE(gratings) = {.id = "gratings", .title = "pictures of stripes, ten classes with a long tail", .source = "", .params = params, .params_size = sizeof(config), .gives = "image[N,3,16,16] label[N]", .rows = rows, .row = row, .score = score};

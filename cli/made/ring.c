@@ -77,6 +77,23 @@ static double mean_distance(const double *a, const double *b) {
 
 static double energy(const double *a, const double *b) { return 2 * mean_distance(a, b) - mean_distance(a, a) - mean_distance(b, b); }
 
+/* Mean square between student and teacher at the first time, over the points' variance. */
+static lb_status boundary(const cli_made *m, lb_model *student, const double *noise, const double *truth, lb_value *scores) {
+    lb_status st = LB_OK;
+    double *y = NULL, *f = NULL, error = 0, variance = 0;
+    LB_TRY(run_at(student, noise, first, &y));
+    LB_TRY(run_at(m->teachers[0].model, noise, first, &f));
+    for (int i = 0; i < 2 * TEST; i++) {
+        error += (y[i] - f[i]) * (y[i] - f[i]);
+        variance += truth[i] * truth[i]; /* the ring's mean is 0 */
+    }
+    lb_map_real(scores, "boundary", error / variance);
+done:
+    lb_free(y);
+    lb_free(f);
+    return st;
+}
+
 static lb_status score(const cli_made *m, lb_model *student, int client, lb_value *scores, double *key) {
     static const char *const names[] = {"teacher_1", "teacher_2", "teacher_4"};
     lb_status st = LB_OK;
@@ -91,6 +108,7 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     } else {
         LB_TRY(run_at(student, noise, last, &y));
         lb_map_real(scores, "distance", energy(y, truth));
+        LB_TRY(boundary(m, student, noise, truth, scores));
     }
     *key = -energy(y, truth);
     for (int k = 0; k < 3 && m->nteachers > 0; k++) {

@@ -168,10 +168,10 @@ static void sub_block(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *ou
 
 /* ---- the space of sub-networks ---- */
 
-/* floor(k L / l), k = 0 .. l - 1, l = round(m L). */
+/* floor(k L / l), k = 0 .. l - 1, l = round(m L), halves to even. */
 static void kept_layers(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
-    int64_t kept = (int64_t)floor(o->depth_mult * (double)o->layers + 0.5);
+    int64_t kept = (int64_t)rint(o->depth_mult * (double)o->layers);
     (void)a;
     if (!lb_check(t, kept >= 1, "depth_mult %g keeps none of %lld layers", o->depth_mult, (long long)o->layers)) return;
     int64_t *index = lb_alloc((size_t)kept, sizeof *index);

@@ -24,7 +24,7 @@ static const lb_param params[] = {
     LB_PARAM(options, n_tasks, 1, 1, TASKS, "1", "T decoders"),
     LB_PARAM(options, err_penalty, 1, 0, LB_NO_MAX, "1", "weight of the prediction error"),
     LB_PARAM(options, state_change_penalty, 0, 0, LB_NO_MAX, "1", "weight of the state's changes, times 0.01"),
-    LB_PARAM(options, dropout, 0.2, 0, 0.99999999999999989, "1", "of the early encoder's input"),
+    LB_PARAM(options, dropout, 0.2, 0, 1, "1", "of the early encoder's input"),
     LB_PARAM_FLAG(options, sigmoid_outputs, true, "decoders end in a sigmoid, whose values are taken as logits, as published"),
     LB_PARAM_FLAG(options, skip_batch, false, "one absent sample makes its modality absent for the whole batch"),
     LB_PARAM_END};
@@ -58,7 +58,7 @@ static void early_encoder(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
     const options *o = cfg;
     lb_tensor *x = a->in[0], *state = a->in[1], *keep = a->in[2];
     if (!check_encoder(t, x, state) || !lb_check_range(t, keep, 0, 1, "dropout_mask")) return;
-    lb_tensor *h = lb_scale(t, lb_mul(t, joined(t, x, state), lb_detach(t, keep)), 1 / (1 - o->dropout));
+    lb_tensor *h = lb_scale(t, lb_mul(t, joined(t, x, state), lb_detach(t, keep)), o->dropout < 1 ? 1 / (1 - o->dropout) : 0);
     lb_out(out, 0, lb_linear(t, hidden_layers(t, a, h), lb_arg(a, "w_out"), lb_arg(a, "b_out"), LB_ACT_RELU));
 }
 
