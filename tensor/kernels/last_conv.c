@@ -17,7 +17,7 @@
 
 /* Bytes of a part of a panel and of a block's picture; tiles of a block at least; blocks for each thread. */
 enum { PANEL = 32 * 1024, NEAR = 192 * 1024, TILES = 4, SHARES = 4, SLACK = 16 };
-enum { SMALL = 256 * 1024 }; /* bytes of a group's weights that stay in L2 */
+enum { SMALL = 256 * 1024, HEAVY = 1024 * 1024 }; /* bytes of a group's weights that stay in L2; from which blocks are larger, since each reads them all */
 
 static const lbi_last_kernel *chosen;
 static void choose(void) {
@@ -90,9 +90,9 @@ static void plan(run *r, const lbi_last_place *place, int threads) {
     r->direct = !r->planes && inside(p);
     r->ld = p->c;
     r->panels = over(r->o, r->k->cols);
-    int64_t bytes = p->c * (int64_t)sizeof(float), shares = (int64_t)threads * SHARES;
+    int64_t bytes = p->c * (int64_t)sizeof(float), shares = (int64_t)threads * SHARES, weights = r->o * r->deep * (int64_t)sizeof(float), near = weights > HEAVY ? 4 * NEAR : NEAR;
     if (p->y == 1) { /* pieces of a row */
-        int64_t want = most(NEAR / (bytes * p->sw), (int64_t)TILES * r->k->rows);
+        int64_t want = most(near / (bytes * p->sw), (int64_t)TILES * r->k->rows);
         r->rows = r->down = 1;
         r->across = over(p->x, want);
         if (r->across * r->images < shares) r->across = most(1, least(over(shares, r->images), p->x / (TILES * r->k->rows)));
@@ -100,7 +100,7 @@ static void plan(run *r, const lbi_last_place *place, int threads) {
         if (r->across > 1) r->cols = over(r->cols, r->k->rows) * r->k->rows;
         r->across = over(p->x, r->cols);
     } else {
-        int64_t want = most(NEAR / (bytes * p->w * p->sh), 1);
+        int64_t want = most(near / (bytes * p->w * p->sh), over((int64_t)TILES * r->k->rows, p->x));
         r->cols = p->x;
         r->across = 1;
         r->down = over(p->y, want);
