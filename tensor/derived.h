@@ -38,8 +38,8 @@ LB_API lb_tensor *lb_median(lb_tape *t, lb_tensor *x, int axis, bool keep);
 /** Linear between neighbours at q (n - 1), 0 <= q <= 1 (torch.quantile); NaN where there is one. */
 LB_API lb_tensor *lb_quantile(lb_tape *t, lb_tensor *x, double q, int axis, bool keep);
 
-/** Sum of products by letters: "bij,bjk->bik", one to three operands of numbers. A letter is an axis; those missing on the right are summed
- *  over; one that stands twice in an operand takes its diagonal. Contracted two by two, cheaper pairs first, by matmul. LB_E_ARG for a text
+/** Sum of products by letters: "bij,bjk->bik", one to eight operands of numbers. A letter is an axis; those missing on the right are summed
+ *  over; one that stands twice in an operand takes its diagonal; "..." stands for the axes that are left, which broadcast. Contracted two by two, cheaper pairs first, by matmul. LB_E_ARG for a text
  *  that cannot be read, LB_E_SHAPE where sizes of a letter differ. */
 LB_API lb_tensor *lb_einsum(lb_tape *t, const char *text, int n, lb_tensor *const *x);
 

@@ -3,7 +3,7 @@
 #include "tensor/arrange.h"
 #include "tensor/derived.h"
 
-enum { MOST = 3, LETTERS = 52 };
+enum { MOST = 8, DOTS = 52, LETTERS = DOTS + LB_MAX_RANK }; /* the axes of "..." have the last numbers */
 
 /* An operand with a letter for each axis; no letter twice. */
 typedef struct labelled {
@@ -15,7 +15,7 @@ typedef struct labelled {
 typedef struct sum {
     lb_tape *t;
     int64_t size[LETTERS]; /* -1 = not seen */
-    int out[LB_MAX_RANK], out_count;
+    int out[LB_MAX_RANK], out_count, dots; /* dots: most axes that "..." stands for */
 } sum;
 
 static int number_of(char c) {
@@ -28,29 +28,48 @@ static int place_of(int count, const int *letters, int letter) {
     return -1;
 }
 
-/* Letters of one part of the text; blanks do not count. @return how many, -1 on anything else */
-static int read_letters(const char **at, int *letters) {
+/* Letters of one part of the text; blanks do not count. *dots: before which of them "..." stands, -1 = nowhere. @return how many, -1 on anything else */
+static int read_letters(const char **at, int *letters, int *dots) {
     int n = 0;
+    *dots = -1;
     for (; **at && **at != ',' && strncmp(*at, "->", 2) != 0; ++*at) {
         if (**at == ' ') continue;
+        if (*dots < 0 && strncmp(*at, "...", 3) == 0) {
+            *dots = n;
+            *at += 2;
+            continue;
+        }
         if (n == LB_MAX_RANK || number_of(**at) < 0) return -1;
         letters[n++] = number_of(**at);
     }
     return n;
 }
 
+/* Puts the numbers of `extra` axes, the last ones there are, in for "...". @return how many letters there are now */
+static int put_dots(int *letters, int n, int dots, int extra) {
+    if (dots < 0 || extra <= 0 || n + extra > LB_MAX_RANK) return n;
+    memmove(letters + dots + extra, letters + dots, sizeof *letters * (size_t)(n - dots));
+    for (int i = 0; i < extra; i++) letters[dots + i] = LETTERS - extra + i;
+    return n + extra;
+}
+
 static bool read_text(sum *s, const char *text, int n, lb_tensor *const *x, labelled *part) {
     const char *at = text;
+    int dots;
     bool fine = n >= 1 && n <= MOST;
     for (int i = 0; fine && i < n; i++) {
         part[i].x = x[i];
-        part[i].count = read_letters(&at, part[i].letter);
+        part[i].count = read_letters(&at, part[i].letter, &dots);
         fine = part[i].count >= 0 && (i == n - 1 || *at++ == ',');
+        int extra = fine && dots >= 0 && x[i] ? x[i]->rank - part[i].count : 0;
+        if (extra > s->dots) s->dots = extra;
+        part[i].count = put_dots(part[i].letter, part[i].count, dots, extra);
     }
     fine = fine && strncmp(at, "->", 2) == 0;
     if (fine) at += 2;
-    s->out_count = fine ? read_letters(&at, s->out) : 0;
+    s->out_count = fine ? read_letters(&at, s->out, &dots) : 0;
     fine = fine && s->out_count >= 0 && *at == 0;
+    if (fine) s->out_count = put_dots(s->out, s->out_count, dots, s->dots);
     for (int i = 0; fine && i < s->out_count; i++) fine = place_of(i, s->out, s->out[i]) < 0;
     if (!fine) lb_tape_fail(s->t, LB_E_ARG, "einsum: cannot read '%s' for %d operands, expected a form like 'bij,bjk->bik'", text, n);
     return fine;
@@ -61,15 +80,27 @@ static bool check_sizes(sum *s, const char *text, int n, const labelled *part) {
     for (int i = 0; i < n; i++) {
         bool fits = part[i].x && part[i].x->rank == part[i].count;
         for (int k = 0; fits && k < part[i].count; k++) {
-            int64_t *size = &s->size[part[i].letter[k]];
-            if (*size < 0) *size = part[i].x->shape[k];
-            fits = *size == part[i].x->shape[k];
+            int64_t *size = &s->size[part[i].letter[k]], here = part[i].x->shape[k];
+            bool repeats = part[i].letter[k] >= DOTS;
+            if (*size < 0 || (repeats && *size == 1)) *size = here;
+            fits = *size == here || (repeats && here == 1);
         }
         if (!fits) lb_tape_fail(s->t, LB_E_SHAPE, "einsum: the shape of operand %d does not fit '%s'", i + 1, text);
     }
     for (int i = 0; lb_tape_ok(s->t) && i < s->out_count; i++)
         if (s->size[s->out[i]] < 0) lb_tape_fail(s->t, LB_E_ARG, "einsum: a letter of the result of '%s' stands in no operand", text);
     return lb_tape_ok(s->t);
+}
+
+/* Axes of "..." that are repeated, of size 1, go: products repeat them. */
+static labelled spread(sum *s, labelled p) {
+    for (int i = p.count - 1; i >= 0; i--) {
+        if (p.letter[i] < DOTS || p.x->shape[i] != 1 || s->size[p.letter[i]] == 1) continue;
+        p.x = lb_squeeze(s->t, p.x, i);
+        memmove(p.letter + i, p.letter + i + 1, sizeof(int) * (size_t)(p.count - i - 1));
+        p.count--;
+    }
+    return p;
 }
 
 /* Axes in the order of `letters`, all of which p has. */
@@ -195,7 +226,7 @@ lb_tensor *lb_einsum(lb_tape *t, const char *text, int n, lb_tensor *const *x) {
     labelled part[MOST];
     sum s = {.t = t};
     if (!lb_tape_ok(t) || !read_text(&s, text, n, x, part) || !check_sizes(&s, text, n, part)) return lb_inert(t);
-    for (int i = 0; i < n; i++) part[i] = diagonals(&s, part[i]);
+    for (int i = 0; i < n; i++) part[i] = diagonals(&s, spread(&s, part[i]));
     uint64_t result = set_of(s.out_count, s.out);
     while (n > 1) {
         int first = 0, second = 1;

@@ -10,7 +10,7 @@
 #include "tensor/derived.h"
 #include "tensor/op.h"
 
-enum { INPUTS = 3, OUTPUTS = 12 };
+enum { INPUTS = 5, OUTPUTS = 12 };
 
 typedef void (*function)(lb_tape *t, lb_tensor **x, lb_tensor **y);
 

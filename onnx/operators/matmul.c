@@ -219,7 +219,7 @@ static void det(onnx_call *c) {
 
 static const onnx_operator operators[] = {
     {"Det", det},
-    {"Einsum", einsum, ONNX_FLOAT_ONLY, "more than three operands"},
+    {"Einsum", einsum, ONNX_FLOAT_ONLY, "more than eight operands"},
     {"Gemm", gemm, ONNX_FLOAT_ONLY | ONNX_FUSES},
     {"LimbeckAttention", attention, ONNX_FLOAT_ONLY, "made by fusing"},
     {"LimbeckLinear", linear, ONNX_FUSES, "made by fusing"},
