@@ -48,6 +48,7 @@ typedef struct places {
     int64_t outer, inner_x, inner_y;          /* leading axes that are left as they are; elements of the rest */
     int64_t shape[LB_MAX_RANK];               /* of y */
     const int64_t *from[LB_MAX_RANK];         /* where in x, in elements, for each place along an axis of y */
+    int64_t first, last;                      /* places of the last axis that are x's own, side by side */
     const lb_real *source;
     lb_real *to;
     bool add; /* back: to[x] += source[y] */
@@ -78,10 +79,30 @@ static bool make_places(lb_call *c, const lb_tensor *x, const lb_tensor *y, plac
         m->inner_x *= x->shape[i];
         m->inner_y *= y->shape[i];
     }
+    int end = x->rank - 1;
+    m->first = p->before[end] > 0 ? p->before[end] : 0;
+    m->last = y->shape[end] - (p->after[end] > 0 ? p->after[end] : 0);
+    if (m->last < m->first) m->first = m->last = 0;
     m->rank = x->rank - lead;
     memmove(m->shape, m->shape + lead, sizeof(int64_t) * (size_t)m->rank);
     memmove(m->from, m->from + lead, sizeof m->from[0] * (size_t)m->rank);
     return true;
+}
+
+/* A row of y at y, of x at x: what lies around first, then x's own. */
+static void pass_row(const places *m, int64_t x, int64_t y, const int64_t *from, int64_t width) {
+    int64_t own = m->first < m->last ? x + from[m->first] - m->first : 0;
+    for (int side = 0; side < 2; side++) {
+        int64_t k = side ? m->last : 0, end = side ? width : m->first;
+        if (m->add)
+            for (; k < end; k++) m->to[x + from[k]] += m->source[y + k];
+        else
+            for (; k < end; k++) m->to[y + k] = m->source[x + from[k]];
+    }
+    if (!m->add && m->first < m->last) memcpy(m->to + y + m->first, m->source + own + m->first, (size_t)(m->last - m->first) * sizeof *m->to);
+    lb_real *restrict to = m->to + own;
+    const lb_real *source = m->source + y;
+    for (int64_t k = m->first; m->add && k < m->last; k++) to[k] += source[k];
 }
 
 static void run(const void *ctx, int64_t first, int64_t last) {
@@ -95,10 +116,7 @@ static void run(const void *ctx, int64_t first, int64_t last) {
                 x += m->from[i][rest % m->shape[i]];
                 rest /= m->shape[i];
             }
-            if (m->add)
-                for (int64_t k = 0; k < width; k++) m->to[x + from[k]] += m->source[y + k];
-            else
-                for (int64_t k = 0; k < width; k++) m->to[y + k] = m->source[x + from[k]];
+            pass_row(m, x, y, from, width);
         }
 }
 
