@@ -20,6 +20,7 @@ const lb_param cli_train_params[] = {
     LB_PARAM(cli_train_options, accumulate, 1, 1, 1e6, "batches", "batches whose gradients make one step"),
     LB_PARAM(cli_train_options, patience, 0, 0, 1e9, "evaluations", "ends after so many evaluations (eval_every) without a better score; 0 = never"),
     LB_PARAM(cli_train_options, workers, 1, 0, 64, "threads", "threads that make batches ahead"),
+    LB_PARAM_TEXT(cli_train_options, order, "items", "items|chunks", "of an epoch: any item after any other, or shuffled within few chunks of the features at a time"),
     LB_PARAM_END};
 
 const lb_param cli_eval_params[] = {
@@ -485,6 +486,7 @@ void cli_recipe_close(cli_recipe *r) {
     for (int i = 0; i < r->nteachers; i++) cli_model_close(r->teacher_models[i]);
     lb_params_free(lb_optim_params, &r->optim);
     lb_params_free(cli_eval_params, &r->eval);
+    lb_params_free(cli_train_params, &r->train);
     lb_chain_close(r->chain);
     lb_chain_close(r->pairs);
     lb_model_free(r->student);
@@ -519,6 +521,7 @@ lb_status cli_recipe_source(cli_source **out, cli_recipe *r, const lb_crew *crew
                                                    .seed = r->seed,
                                                    .memory = r->train.memory_mib << 20,
                                                    .workers = r->train.workers,
+                                                   .by_chunks = strcmp(r->train.order, "chunks") == 0,
                                                    .part = crew->rank,
                                                    .parts = crew->count});
 }

@@ -11,6 +11,7 @@ typedef struct cli_train_options {
     int64_t steps, log_every, save_every, eval_every, max_tokens, memory_mib, accumulate, patience;
     double ema;
     int workers;
+    const char *order;
 } cli_train_options;
 extern const lb_param cli_train_params[];
 

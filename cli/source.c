@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "cli/masks.h"
 #include "cli/source_mix.h"
+#include "cli/source_order.h"
 #include "datasets/sampler.h"
 #include "io/decoder.h"
 #include "io/image.h"
@@ -18,10 +19,17 @@ typedef struct tokens {
     int64_t count;
 } tokens;
 
+/* An order of a stream's items. */
+typedef struct sampling {
+    cli_chunk_order *chunks; /* NULL = all items alike */
+    lb_sampler *sampler;
+} sampling;
+
 /* One stream's batches, made ahead by a worker. */
 typedef struct ahead {
     cli_source *source;
     const cli_stream *stream;
+    sampling order, texts; /* texts: when unpaired */
     lb_flow *flow;
     int64_t next;
 } ahead;
@@ -351,6 +359,33 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
     return LB_OK;
 }
 
+/* By the chunks of the first feature that follows these items, when there is one and it is asked for. */
+static lb_status open_order(cli_source *s, const cli_stream *stream, bool texts, sampling *out) {
+    lb_status st = LB_OK;
+    char name[96];
+    int64_t *rows = NULL;
+    int f = 0;
+    snprintf(name, sizeof name, "%s%s", stream->name, texts ? ".text" : "");
+    lb_sampler_spec spec = {.seed = s->spec.seed, .stream = name, .count = stream->count};
+    while (f < s->spec.nfeatures && !(feature_of(stream, &s->spec.features[f]) && (!stream->unpaired || s->spec.features[f].of_text == texts))) f++;
+    if (s->spec.by_chunks && f < s->spec.nfeatures) {
+        if (!(rows = lb_alloc((size_t)stream->count, sizeof *rows))) return LB_E_NOMEM;
+        for (int64_t i = 0; i < stream->count; i++) rows[i] = s->rows[f][stream->rows[i]];
+        LB_TRY(cli_chunk_order_open(&out->chunks, s->spec.features[f].cache, s->spec.features[f].tap, name, rows, stream->count));
+        spec.order = cli_chunk_order_make;
+        spec.ctx = out->chunks;
+    }
+    st = lb_sampler_open(&out->sampler, &spec);
+done:
+    lb_free(rows);
+    return st;
+}
+
+static void close_order(sampling *o) {
+    lb_sampler_close(o->sampler);
+    cli_chunk_order_close(o->chunks);
+}
+
 static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pictures, const int64_t *texts, int64_t n, uint64_t epoch, lb_batch *b) {
     lb_status st = LB_OK;
     b->rows = n;
@@ -400,13 +435,9 @@ static lb_status make_step(void *ctx, int64_t step, void **result) {
         st = LB_E_NOMEM;
         goto done;
     }
-    LB_TRY(lb_sampler_batch(rows, &epoch, s->spec.seed, stream->name, stream->count, all, step));
+    LB_TRY(lb_sampler_batch(a->order.sampler, rows, &epoch, all, step));
     memcpy(rows + all, rows, (size_t)all * sizeof *rows);
-    if (stream->unpaired) {
-        char name[96];
-        snprintf(name, sizeof name, "%s.text", stream->name);
-        LB_TRY(lb_sampler_batch(rows + all, &epoch, s->spec.seed, name, stream->count, all, step));
-    }
+    if (stream->unpaired) LB_TRY(lb_sampler_batch(a->texts.sampler, rows + all, &epoch, all, step));
     for (int half = 0; half < 2; half++) memmove(rows + half * n, rows + half * all + s->spec.part * n, (size_t)n * sizeof *rows);
     for (int64_t i = 0; i < 2 * n; i++) items[i] = -1;
     lb_status made = LB_E_NOTFOUND;
@@ -544,6 +575,8 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
         if (spec->streams[i].batch % s->spec.parts != 0)
             LB_TRY(lb_fail(LB_E_ARG, "stream %s: a batch of %lld cannot be shared evenly by %d processes", spec->streams[i].name, (long long)spec->streams[i].batch, s->spec.parts));
         LB_TRY(prune(s, &spec->streams[i]));
+        LB_TRY(open_order(s, &spec->streams[i], false, &s->ahead[i].order));
+        if (spec->streams[i].unpaired) LB_TRY(open_order(s, &spec->streams[i], true, &s->ahead[i].texts));
     }
     LB_TRY(check_views(s));
     LB_TRY(check_pairs(s));
@@ -556,7 +589,11 @@ done:
 
 void cli_source_close(cli_source *s) {
     if (!s) return;
-    for (int i = 0; s->ahead && i < s->spec.nstreams; i++) lb_flow_close(s->ahead[i].flow);
+    for (int i = 0; s->ahead && i < s->spec.nstreams; i++) {
+        lb_flow_close(s->ahead[i].flow);
+        close_order(&s->ahead[i].order);
+        close_order(&s->ahead[i].texts);
+    }
     for (int64_t i = 0; i < s->spec.items->count; i++) {
         if (s->tokens) lb_free(s->tokens[i].ids);
         if (s->kept) lb_image_free(&s->kept[i]);

@@ -50,6 +50,7 @@ typedef struct cli_source_spec {
     uint64_t seed;
     int64_t memory;                    /* bytes of decoded pictures to keep; beyond that they are decoded again */
     int workers;
+    bool by_chunks;                    /* items in the order of the chunks of their features, shuffled (lb_cache_order); else all alike */
     int part, parts;                   /* of several processes each makes its rows of a batch; parts 0 = 1 */
 } cli_source_spec;
 

@@ -41,6 +41,8 @@ def zeroshot_of_features():
     encode("text_embed", "zs-labels.h5", "zs-labels.jsonl")
     write("head.yaml", HEAD)
     works("train a head over features", run("train", "head.yaml", "--out", "zs-head"))
+    works("in the order of chunks", run("train", "head.yaml", "--out", "zs-chunks", "--set", "train.order=chunks"))
+    fails("no such order", run("train", "head.yaml", "--out", "zs-none", "--set", "train.order=rows"), "order", "items|chunks")
     score = lambda *words: run("eval", "zeroshot", "--input", "zs/list.jsonl", "--split", "test", "--json", *words)
     done = score("--model", "zs-head", "--features", "image_features=zs-pictures.h5:image_embed", "text_features=zs-labels.h5:text_embed")
     works("eval zeroshot over features", done)
