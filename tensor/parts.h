@@ -8,15 +8,18 @@ LB_BEGIN
 
 /* ---- storage: a header of 64 bytes, the data right behind it ---- */
 
-enum { LBI_HEADER = 64, LBI_BINS = 8 + 8 * 55 };
+enum { LBI_HEADER = 64, LBI_BINS = 8 + 8 * 8, LBI_ON_HEAP = -1, LBI_OF_SLAB = -2 };
 
 struct lb_storage {
     lb_storage *next, *prev;
     size_t bytes; /* asked for */
     int64_t step; /* when it was last given back to the pool */
     int32_t refs;
-    int32_t bin; /* -1 = on the heap, of no tape */
+    int32_t bin;                /* LBI_ON_HEAP: of no tape */
+    size_t room;                /* of a slab's part: its bytes with this header; 0 refs = free */
+    lb_storage *before, *after; /* its neighbours in the slab */
 };
+_Static_assert(sizeof(lb_storage) <= LBI_HEADER, "data begin behind the header");
 
 static inline void *lbi_storage_data(lb_storage *s) { return (char *)s + LBI_HEADER; }
 
@@ -29,12 +32,14 @@ LB_MUST_USE lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank,
 /* Copies the elements of x in logical order to dst, same type. */
 void lbi_gather_strided(void *dst, const lb_tensor *x);
 
-/* ---- pool: blocks by size, given back to the system when two steps did not want them ---- */
+/* ---- pool: small blocks by size; large ones are parts of slabs, the smallest free part that fits, joined again with free neighbours. What two steps
+ * did not want goes back to the system. ---- */
 
 typedef struct lbi_pool {
     lb_storage *free[LBI_BINS];
-    lb_storage live; /* ring of blocks in use */
+    lb_storage live, idle; /* rings: blocks in use; free parts of slabs */
     int64_t bytes, peak, step;
+    int64_t slabs;         /* bytes of all slabs, of which the system backs what was once in use */
 } lbi_pool;
 
 void lbi_pool_init(lbi_pool *p);

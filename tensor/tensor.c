@@ -141,7 +141,7 @@ lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64
     if (bytes > 0) {
         x->store = lb_alloc_aligned(LBI_HEADER + bytes);
         if (!x->store) LB_TRY(LB_E_NOMEM);
-        *x->store = (lb_storage){.bytes = bytes, .refs = 1, .bin = -1};
+        *x->store = (lb_storage){.bytes = bytes, .refs = 1, .bin = LBI_ON_HEAP};
         x->data = lbi_storage_data(x->store);
         if (zero) lbi_zero_bytes(x->data, bytes);
     }
