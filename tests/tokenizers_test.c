@@ -123,6 +123,14 @@ static void xlmr(void) { agrees("xlmr", "", false); }
 static void unibytes(void) { agrees("unibytes", "", false); }
 static void siglip(void) { agrees("siglip", "", false); }
 static void albert(void) { agrees("albert", "", false); }
+static void o200k(void) { agrees("o200k", "", false); }
+static void tekken(void) { agrees("tekken", "", false); }
+static void qwen35(void) { agrees("qwen35", "", false); }
+static void kimi(void) { agrees("kimi", "", false); }
+static void deepseek(void) { agrees("deepseek", "", false); }
+static void deepseek_coder(void) { agrees("deepseek_coder", "", false); }
+static void bloom(void) { agrees("bloom", "", false); }
+static void odd(void) { agrees("odd", "", false); }
 
 /* A build without libsentencepiece says so. */
 static bool has_sentencepiece(void) {
@@ -270,6 +278,6 @@ int main(int argc, char **argv) {
     return check_main(argc, argv, "tokenizers",
                       (check_test[]){{"gpt2", gpt2}, {"roberta", roberta}, {"llama3", llama3}, {"qwen2", qwen2}, {"whisper", whisper}, {"clip", clip}, {"open_clip", open_clip}, {"llama2", llama2},
                                      {"first", first}, {"gemma", gemma}, {"mixture", mixture}, {"subword", subword}, {"bert", bert}, {"t5", t5}, {"xlmr", xlmr}, {"unibytes", unibytes},
-                                     {"siglip", siglip}, {"albert", albert}, {"spm", spm}, {"spm_bytes", spm_bytes}, {"numbers", numbers}, {"windows", windows}, {"many", many}, {"refuses", refuses},
+                                     {"siglip", siglip}, {"albert", albert}, {"o200k", o200k}, {"tekken", tekken}, {"qwen35", qwen35}, {"kimi", kimi}, {"deepseek", deepseek}, {"deepseek_coder", deepseek_coder}, {"bloom", bloom}, {"odd", odd}, {"spm", spm}, {"spm_bytes", spm_bytes}, {"numbers", numbers}, {"windows", windows}, {"many", many}, {"refuses", refuses},
                                      {"memory", refused_memory}, {0}});
 }

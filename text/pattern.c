@@ -114,111 +114,7 @@ static const struct {
     {"'(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]++[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+", llama3}, /* cl100k */
 };
 
-/* ---- one class of characters ---- */
-
-static bool item_has(const lbi_char_item *i, uint32_t c) {
-    switch (i->kind) {
-    case LBI_CHAR_RANGE: return (c >= i->first && c <= i->last) != i->negated;
-    case LBI_CHAR_SPACE: return lbi_is_space(c) != i->negated;
-    case LBI_CHAR_LETTER: return lbi_is_letter(c) != i->negated;
-    case LBI_CHAR_NUMBER: return lbi_is_number(c) != i->negated;
-    case LBI_CHAR_WORD: return lbi_is_word(c) != i->negated;
-    }
-    return false;
-}
-
-static bool has(const lbi_pattern *p, uint32_t c) {
-    for (int i = 0; i < p->count; i++)
-        if (item_has(&p->items[i], c)) return !p->negated;
-    return p->negated;
-}
-
-/* An expression being read. */
-typedef struct reader {
-    const uint8_t *at, *end;
-} reader;
-
-static bool take(reader *r, const char *text) {
-    size_t n = strlen(text);
-    if ((size_t)(r->end - r->at) < n || memcmp(r->at, text, n) != 0) return false;
-    r->at += n;
-    return true;
-}
-
-static bool read_character(reader *r, uint32_t *c) {
-    size_t used = 0;
-    if (r->at >= r->end) return false;
-    *c = lbi_utf8_next(r->at, (size_t)(r->end - r->at), &used);
-    r->at += used;
-    return true;
-}
-
-/* One character or class; `open` inside brackets. */
-static bool read_item(reader *r, lbi_char_item *out, bool inside) {
-    static const struct {
-        const char *text;
-        lbi_char_kind kind;
-        bool negated;
-    } classes[] = {{"\\s", LBI_CHAR_SPACE, false}, {"\\S", LBI_CHAR_SPACE, true}, {"\\p{L}", LBI_CHAR_LETTER, false}, {"\\p{N}", LBI_CHAR_NUMBER, false}, {"\\w", LBI_CHAR_WORD, false}};
-    for (size_t i = 0; i < LB_COUNT(classes); i++)
-        if (take(r, classes[i].text)) {
-            *out = (lbi_char_item){.kind = classes[i].kind, .negated = classes[i].negated};
-            return true;
-        }
-    uint32_t c = 0;
-    if (!read_character(r, &c)) return false;
-    if (c == '\\') {
-        if (!read_character(r, &c)) return false;
-        if (c == 'n') c = '\n';
-        else if (c == 'r') c = '\r';
-        else if (c == 't') c = '\t';
-        else if (c < 0x80 && lbi_is_word(c)) return false;
-    } else if (strchr(inside ? "[]" : "[](){}.*+?|^$", (int)c) && c < 0x80 && c) {
-        return false;
-    }
-    *out = (lbi_char_item){.first = c, .last = c};
-    return true;
-}
-
-static bool read_class(reader *r, lbi_pattern *p) {
-    if (!take(r, "[")) {
-        p->count = 1;
-        return read_item(r, &p->items[0], false);
-    }
-    p->negated = take(r, "^");
-    while (!take(r, "]")) {
-        if (p->count == LBI_PATTERN_ITEMS || !read_item(r, &p->items[p->count], true)) return false;
-        lbi_char_item *i = &p->items[p->count++], last = {0};
-        if (i->kind == LBI_CHAR_RANGE && r->end - r->at > 1 && r->at[0] == '-' && r->at[1] != ']') {
-            r->at++;
-            if (!read_item(r, &last, true) || last.kind != LBI_CHAR_RANGE || last.first < i->first) return false;
-            i->last = last.first;
-        }
-    }
-    return p->count > 0;
-}
-
-static bool read_number(reader *r, int64_t *out) {
-    const uint8_t *from = r->at;
-    for (*out = 0; r->at < r->end && *r->at >= '0' && *r->at <= '9' && *out < 1000; r->at++) *out = *out * 10 + (*r->at - '0');
-    return r->at > from;
-}
-
-static bool read_count(reader *r, lbi_pattern *p) {
-    p->least = p->most = 1;
-    if (take(r, "+")) {
-        p->most = INT64_MAX;
-    } else if (take(r, "{")) {
-        if (!read_number(r, &p->least)) return false;
-        p->most = p->least;
-        if (take(r, ",")) {
-            p->most = INT64_MAX;
-            if (r->at < r->end && *r->at != '}' && !read_number(r, &p->most)) return false;
-        }
-        if (!take(r, "}")) return false;
-    }
-    return p->least > 0 && p->most >= p->least;
-}
+/* ---- all ---- */
 
 static lb_status set_text(lbi_pattern *p, const char *text, size_t size) {
     if (size == 0) return lb_fail(LB_E_UNSUPPORTED, "an empty pattern is not handled");
@@ -237,18 +133,12 @@ lb_status lbi_pattern_read(lbi_pattern *out, const lb_value *json) {
             out->known = known[i].match;
             return LB_OK;
         }
-    reader r = {(const uint8_t *)expression->text, (const uint8_t *)expression->text + expression->text_size};
-    if (read_class(&r, out) && read_count(&r, out) && r.at == r.end) return LB_OK;
-    return lb_fail(LB_E_UNSUPPORTED, "the regular expression '%s' is not handled: only those of GPT-2, CLIP, Llama 3, Qwen2 and cl100k, and one class of characters with a count", expression->text);
+    return lbi_regex_compile(&out->regex, expression->text, expression->text_size);
 }
 
-void lbi_pattern_free(lbi_pattern *p) { lb_free(p->text); }
-
-static size_t class_match(const lbi_pattern *p, const uint8_t *text, size_t n) {
-    size_t at = 0, used = 0;
-    int64_t count = 0;
-    for (; at < n && count < p->most && has(p, lbi_utf8_next(text + at, n - at, &used)); at += used) count++;
-    return count >= p->least ? at : 0;
+void lbi_pattern_free(lbi_pattern *p) {
+    lb_free(p->text);
+    lbi_regex_free(p->regex);
 }
 
 bool lbi_pattern_next(const lbi_pattern *p, const uint8_t *text, size_t size, size_t at, size_t *begin, size_t *end) {
@@ -259,8 +149,9 @@ bool lbi_pattern_next(const lbi_pattern *p, const uint8_t *text, size_t size, si
         *end = *begin + p->text_size;
         return true;
     }
+    if (p->regex) return lbi_regex_next(p->regex, text, size, at, begin, end);
     for (size_t used = 0; at < size; at += used) {
-        size_t n = p->known ? p->known(text + at, size - at) : class_match(p, text + at, size - at);
+        size_t n = p->known(text + at, size - at);
         if (n) {
             *begin = at;
             *end = at + n;

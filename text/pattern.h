@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The patterns that tokenizers split and replace by: a text, one class of characters with a count, and the well-known ones of GPT-2, CLIP,
- * Llama 3, Qwen2 and cl100k, each by hand. Other regular expressions are refused by name. Private to text. */
+/* The patterns that tokenizers split and replace by: a text, the well-known expressions of GPT-2, CLIP, Llama 3, Qwen2 and cl100k, each by hand, and
+ * others through regex.h. Private to text. */
 #ifndef LB_TEXT_PATTERN_H
 #define LB_TEXT_PATTERN_H
 #include "base/value.h"
+#include "text/regex.h"
 LB_BEGIN
-
-enum { LBI_PATTERN_ITEMS = 64 };
-
-typedef enum lbi_char_kind { LBI_CHAR_RANGE = 0, LBI_CHAR_SPACE, LBI_CHAR_LETTER, LBI_CHAR_NUMBER, LBI_CHAR_WORD } lbi_char_kind;
-typedef struct lbi_char_item {
-    lbi_char_kind kind;
-    bool negated;
-    uint32_t first, last;
-} lbi_char_item;
 
 /* Bytes of the match that begins at p[0], n > 0; 0 = none. */
 typedef size_t lbi_match(const uint8_t *p, size_t n);
@@ -22,10 +14,7 @@ typedef struct lbi_pattern {
     lbi_match *known;
     char *text; /* a text to look for */
     size_t text_size;
-    lbi_char_item items[LBI_PATTERN_ITEMS]; /* a class of characters, `least` to `most` times */
-    int count;
-    bool negated;
-    int64_t least, most;
+    lbi_regex *regex;
 } lbi_pattern;
 
 /** {"String": text} or {"Regex": expression}. LB_E_UNSUPPORTED names an expression that is not known here. */

@@ -46,15 +46,45 @@ static lb_tensor *pool(lb_tape *t, lb_tensor *x, lb_tensor *mask, const char *ho
     return n == 1 ? part[0] : lb_concat(t, n, part, 1);
 }
 
+static lb_tensor *dense(lb_nn *m, lb_tensor *x, const char *name, int64_t width, const char *act_name, bool bias) {
+    lb_act act = strcmp(act_name, "none") == 0 ? LB_ACT_NONE : lb_act_named(act_name);
+    return bias ? lb_nn_linear(m, x, name, width, act) : lb_nn_linear_no_bias(m, x, name, width, act);
+}
+
+/* One step of `head`; its maps are dense, dense.1, dense.2, ... */
+static lb_tensor *step(lb_nn *m, lb_tensor *x, const char *word, int *maps) {
+    char act[16] = "", more[16] = "", name[32] = "dense.linear";
+    long long width = 0;
+    int parts = sscanf(word, "dense:%lld:%15[a-z]:%15s", &width, act, more);
+    if (strcmp(word, "normalize") == 0) return lb_normalize(lb_nn_tape(m), x, 1e-12);
+    if (parts < 2 || width < 1 || (parts == 3 && strcmp(more, "no-bias") != 0)) return lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "head: '%s', normalize or dense:WIDTH:ACTIVATION[:no-bias] wanted", word);
+    if (*maps > 0) snprintf(name, sizeof name, "dense.%d.linear", *maps);
+    ++*maps;
+    return dense(m, x, name, width, act, parts < 3);
+}
+
+static lb_tensor *steps(lb_nn *m, lb_tensor *x, const char *head) {
+    char word[64];
+    int maps = 0;
+    for (const char *p = head; *p;) {
+        size_t size = strcspn(p, "+");
+        snprintf(word, sizeof word, "%.*s", (int)size, p);
+        x = step(m, x, word, &maps);
+        p += size + (p[size] == '+');
+    }
+    return x;
+}
+
 void lb_sentence_head(lb_nn *m, lb_tensor *tokens, lb_tensor *mask, const lb_sentence *s) {
     lb_tape *t = lb_nn_tape(m);
     if (strcmp(s->pooling, "none") == 0) return;
     lb_tensor *x = pool(t, tokens, mask, s->pooling);
     lb_nn_tap(m, x, "pooled");
-    if (s->dense) {
-        lb_act act = strcmp(s->dense_act, "none") == 0 ? LB_ACT_NONE : lb_act_named(s->dense_act);
-        x = s->dense_bias ? lb_nn_linear(m, x, "dense.linear", s->dense, act) : lb_nn_linear_no_bias(m, x, "dense.linear", s->dense, act);
+    if (*s->head) {
+        lb_nn_tap(m, steps(m, x, s->head), "embedding");
+        return;
     }
+    if (s->dense) x = dense(m, x, "dense.linear", s->dense, s->dense_act, s->dense_bias);
     lb_nn_tap(m, s->normalize ? lb_normalize(t, x, 1e-12) : x, "embedding");
 }
 

@@ -87,6 +87,34 @@ bool lbi_is_word(uint32_t c) {
     if (c < 0x80) return (c | 32) - 'a' < 26 || c - '0' < 10 || c == '_';
     return WITHIN(words, c);
 }
+int lbi_category(uint32_t c) {
+    size_t lo = 0, hi = LB_COUNT(categories);
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (c < categories[mid].first) hi = mid;
+        else if (c > categories[mid].last) lo = mid + 1;
+        else return categories[mid].number;
+    }
+    return (int)utf8proc_category((utf8proc_int32_t)c);
+}
+
+bool lbi_is_pattern_word(uint32_t c) { return WITHIN(pattern_words, c); }
+
+#define SCRIPT(name_, table_) {#name_, table_, LB_COUNT(table_)},
+static const struct {
+    const char *name;
+    const lbi_range *at;
+    size_t count;
+} scripts[] = {LBI_SCRIPTS(SCRIPT)};
+
+int lbi_script_find(const char *name, size_t size) {
+    for (size_t i = 0; i < LB_COUNT(scripts); i++)
+        if (strlen(scripts[i].name) == size && memcmp(scripts[i].name, name, size) == 0) return (int)i;
+    return -1;
+}
+
+bool lbi_is_script(uint32_t c, int script) { return within(scripts[script].at, scripts[script].count, c); }
+
 bool lbi_is_letter(uint32_t c) {
     if (c < 0x80) return (c | 32) - 'a' < 26;
     return WITHIN(letters, c);

@@ -30,6 +30,14 @@ bool lbi_is_nonspacing(uint32_t c); /* a mark to the BERT normaliser */
 bool lbi_is_combining(uint32_t c);  /* a mark to StripAccents */
 bool lbi_is_chinese(uint32_t c);    /* the BERT normaliser's "Chinese" characters */
 
+/* The general category as Oniguruma has it, numbered as in utf8proc: 0 none, 1 Lu, Ll, Lt, Lm, Lo, 6 Mn, Mc, Me, 9 Nd, Nl, No, 12 Pc, Pd, Ps, Pe, Pi, Pf, Po,
+ * 19 Sm, Sc, Sk, So, 23 Zs, Zl, Zp, 26 Cc, Cf, Cs, Co. */
+int lbi_category(uint32_t c);
+bool lbi_is_pattern_word(uint32_t c); /* \w of patterns */
+/* The number of a script of \p{Han} and the like, -1 = not known here. */
+int lbi_script_find(const char *name, size_t size);
+bool lbi_is_script(uint32_t c, int script);
+
 /* Lower case of c: one or two code points. @return how many */
 int lbi_lower(uint32_t out[2], uint32_t c);
 /* Full canonical (or compatibility) decomposition, not reordered. @return how many, at least 1 */

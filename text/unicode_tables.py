@@ -107,6 +107,26 @@ def clusters():
     table("between", "InCB=Extend and Linker", [c for c in joining if ka(KA + VIRAMA + chr(c) + KA + M).endswith("z" + M)])
 
 
+SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Devanagari", "Thai"]
+CATEGORIES = "Cn Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Cs Co".split()
+
+
+def categories():
+    of = {c: i for i, name in enumerate(CATEGORIES) if name != "Cs" for c in matched(r"\p{%s}" % name)}
+    assert len(of) == len(POINTS)
+    other = [c for c in POINTS if utf8proc.utf8proc_get_property(c).contents.category != of[c]]
+    print("\n/* General categories that utf8proc has not. */\nstatic const lbi_run categories[] = {")
+    runs = []
+    for c in other:
+        if runs and runs[-1][1] == c - 1 and runs[-1][2] == of[c]:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c, of[c]])
+    for at in range(0, len(runs), 5):
+        print("   " + "".join(" {0x%x, 0x%x, %d}," % tuple(r) for r in runs[at:at + 5]))
+    print("};")
+
+
 def main():
     clean = normalizers.BertNormalizer(True, False, False, False).normalize_str
     strip = normalizers.BertNormalizer(False, False, True, False).normalize_str
@@ -119,7 +139,7 @@ def main():
     pieces = {c: len(pre("a" + chr(c) + "b")) for c in POINTS}
     print("/* SPDX-License-Identifier: Apache-2.0 */\n/* Written by text/unicode_tables.py from the behaviour of Hugging Face tokenizers 0.23.3. */\n"
           "#ifndef LB_TEXT_UNICODE_TABLES_H\n#define LB_TEXT_UNICODE_TABLES_H\n#include <stdint.h>\n\ntypedef struct lbi_range {\n    uint32_t first, last;\n} lbi_range;\n\n"
-          "/* first, last, step, what is added */\ntypedef struct lbi_step {\n    uint32_t first, last, step;\n    int32_t add;\n} lbi_step;")
+          "/* first, last, step, what is added */\ntypedef struct lbi_step {\n    uint32_t first, last, step;\n    int32_t add;\n} lbi_step;\n\n/* first, last, a number */\ntypedef struct lbi_run {\n    uint32_t first, last;\n    int32_t number;\n} lbi_run;")
     table("removed", "clean_text drops these", [c for c in POINTS if clean(chr(c)) == ""])
     table("blank", "clean_text makes these a space", [c for c in POINTS if clean(chr(c)) == " "])
     table("nonspacing", "marks that the BERT normaliser's strip_accents drops", [c for c in POINTS if strip(chr(c)) == ""])
@@ -130,6 +150,11 @@ def main():
     table("spaces", "between words; \\s of patterns", spaces)
     table("letters", "\\p{L} of patterns", matched(r"\p{L}"))
     table("numbers", "\\p{N} of patterns", matched(r"\p{N}"))
+    table("pattern_words", "\\w of patterns", matched(r"\w"))
+    for script in SCRIPTS:
+        table("script_" + script.lower(), "\\p{%s} of patterns" % script, matched(r"\p{%s}" % script))
+    print("\n#define LBI_SCRIPTS(X)%s" % "".join(" X(%s, script_%s)" % (s, s.lower()) for s in SCRIPTS))
+    categories()
     table("numerals", "what Digits splits off", [c for c in POINTS if len(digit("a" + chr(c))) == 2])
     table("words", "\\w", [c for c in POINTS if len(word("a" + chr(c) + "b")) == 1])
     table("whole", "utf8proc decomposes these, tokenizers does not", [c for c in POINTS if nfd(chr(c)) == chr(c) != decomposed(c, CANONICAL)])

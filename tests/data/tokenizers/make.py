@@ -17,6 +17,16 @@ TEXTS, BLOCK, FULL = 20000, 100, 50
 MASK = (1 << 64) - 1
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 CLIP = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+UPPER, LOWER, TAILS = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]", r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+REST = r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+O200K = r"[^\r\n\p{L}\p{N}]?" + UPPER + "*" + LOWER + "+" + TAILS + r"|[^\r\n\p{L}\p{N}]?" + UPPER + "+" + LOWER + "*" + TAILS + r"|\p{N}{1,3}|" + REST
+TEKKEN = O200K.replace(TAILS, "").replace("{1,3}", "")
+QWEN35 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+KIMI = "[\\p{Han}]+|" + O200K.replace("\\p{M}]", "\\p{M}&&[^\\p{Han}]]")
+DEEPSEEK = [r"\p{N}{1,3}", "[一-龥぀-ゟ゠-ヿ]+",
+            r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""]
+DEEPSEEK_CODER = ["[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", r"\s+$"]
+BLOOM = r" ?[^(\s|[.,!?…。，、।۔،])]+"
 SIGLIP = r'[!"\#\$%\&\'\(\)\*\+,\-\.:;=\?@\[\\\]\^_`\{\|\}\~]'
 BYTES = ["<0x%02X>" % i for i in range(256)]
 BITS = open(os.path.join(HERE, "bits.txt"), encoding="utf8").read().split("\n")
@@ -125,6 +135,48 @@ def llama3():
 
 def qwen2():
     return byte_bpe(modern(LLAMA3.replace("{1,3}", "")), ["<|endoftext|>"], norm=N.NFC())
+
+
+def split_by(patterns, last=()):
+    """A model in which every byte shows whether it begins a word: what is tested is where a text is split."""
+    letters = sorted(P.ByteLevel.alphabet())
+    t = Tokenizer(models.BPE(vocab={s: i for i, s in enumerate(letters + ["##" + c for c in letters])}, merges=[], continuing_subword_prefix="##"))
+    t.pre_tokenizer = P.Sequence([P.Split(Regex(p), "isolated") for p in patterns] + list(last) + [P.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.decoder = D.ByteLevel()
+    return t
+
+
+def o200k():
+    return split_by([O200K])
+
+
+def tekken():
+    return split_by([TEKKEN])
+
+
+def qwen35():
+    return split_by([QWEN35])
+
+
+def kimi():
+    return split_by([KIMI])
+
+
+def deepseek():
+    return split_by(DEEPSEEK)
+
+
+def deepseek_coder():
+    return split_by(DEEPSEEK_CODER, [P.Digits(True)])
+
+
+def bloom():
+    return split_by([BLOOM])
+
+
+def odd():
+    """Parts of expressions that the published ones have not."""
+    return split_by([r"(?>a|ab)c|(?<=e)(?:s|t)\b|(?<![ao])n\B|\A\w{2,3}(?=\W)|^[^\W\d_]++$|\x{1F3FB}|[\u0e00-\u0e7f&&[^\u0e01]]+|\D?\d(?!\d)|(?i:ka|[x-z])?\P{L}\z|.\n"])
 
 
 def whisper():
@@ -430,7 +482,7 @@ def main():
     model = spm("unigram", 700)
     charsmap = fields(fields(model, 3)[0], 2)[0]
     only = sys.argv[1:]
-    for make in (gpt2, llama3, qwen2, whisper, clip, llama2, first, gemma, mixture, subword, bert):
+    for make in (gpt2, llama3, qwen2, whisper, clip, llama2, first, gemma, mixture, subword, bert, o200k, tekken, qwen35, kimi, deepseek, deepseek_coder, bloom, odd):
         if not only or make.__name__ in only:
             t = make()
             save(make.__name__, t)
