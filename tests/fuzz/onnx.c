@@ -3,8 +3,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "onnx/onnx.h"
+#include "tests/fuzz/bound.h"
 #include "tests/fuzz/target.h"
 
+/* Opening: values folded at opening may be four times the file and 16 MB; a node takes some hundred bytes, its text at least six. */
+enum { TIMES = 128, MORE = 24 << 20 };
 enum { VALUE_BYTES = 1 << 16, NODES = 500, INPUTS = 16, SIDE = 3 };
 
 static lb_status ones(lb_tensor **out, const lb_onnx_value *v) {
@@ -49,7 +52,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     close(fd);
     for (int plain = 0; plain < 2 && written; plain++) {
         lb_onnx *m = NULL;
-        if (lb_onnx_open(&m, path, &(lb_onnx_options){plain, VALUE_BYTES, NODES}) == LB_OK) run(m);
+        fuzz_bound_begin();
+        bool opened = lb_onnx_open(&m, path, &(lb_onnx_options){.plain = plain, .limit_nodes = NODES}) == LB_OK;
+        fuzz_bound_end(size, TIMES, MORE);
+        lb_onnx_close(m);
+        m = NULL;
+        if (opened && lb_onnx_open(&m, path, &(lb_onnx_options){plain, VALUE_BYTES, NODES}) == LB_OK) run(m);
         lb_onnx_close(m);
     }
     unlink(path);
