@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "cli/fetch.h"
 #include "cli/models.h"
+#include "onnx/frames.h"
 
 lb_status cli_graph_find(char **out, const char *path) {
     static const char *const usual[] = {"model.onnx", "onnx/model.onnx"};
@@ -20,7 +21,7 @@ lb_status cli_graph_find(char **out, const char *path) {
     return LB_OK;
 }
 
-lb_status cli_graph_open(cli_model *m, const char *file, char sha256[65], lb_value **config) {
+lb_status cli_graph_open(cli_model *m, const char *file, lb_value **config) {
     lb_status st = LB_OK;
     lb_value *beside = NULL;
     char *json = lb_format_dup("%.*s.json", (int)(strlen(file) - strlen(".onnx")), file);
@@ -31,9 +32,7 @@ lb_status cli_graph_open(cli_model *m, const char *file, char sha256[65], lb_val
         *config = beside;
     }
     LB_TRY(lb_onnx_open(&m->graph, file, NULL));
-    LB_TRY(lb_onnx_model(&m->model, m->graph));
-    lb_onnx_sha256(m->graph, sha256);
-    LB_TRY(cli_check_pinned(m->path, file, sha256));
+    LB_TRY(lb_onnx_hears_frames(m->graph) ? lb_onnx_frames_model(&m->model, m->graph) : lb_onnx_model(&m->model, m->graph));
 done:
     lb_free(json);
     return st;

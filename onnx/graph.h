@@ -78,6 +78,11 @@ struct lb_onnx {
     onnx_graph *plain, *fused;
     int nnamed, *named; /* values that the main graph's nodes make */
     int64_t parameters;
+    int nkinds;         /* operators of the file, by name */
+    struct onnx_kind_count {
+        const char *op;
+        int count;
+    } *kinds;
 };
 
 /* ---- parse.c ---- */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
 #include "onnx/graph.h"
@@ -36,6 +37,40 @@ static lb_status list_values(lb_onnx *m) {
     return LB_OK;
 }
 
+/* ---- operators of a file ---- */
+
+static int nodes_of(const onnx_graph *g) {
+    int n = g->nnodes;
+    for (int i = 0; i < g->nnodes; i++)
+        for (int a = 0; a < g->nodes[i].nattr; a++)
+            if (g->nodes[i].attr[a].graph) n += nodes_of(g->nodes[i].attr[a].graph);
+    return n;
+}
+
+static int gather(struct onnx_kind_count *to, int n, const onnx_graph *g) {
+    for (int i = 0; i < g->nnodes; i++) {
+        to[n++] = (struct onnx_kind_count){g->nodes[i].op, 1};
+        for (int a = 0; a < g->nodes[i].nattr; a++)
+            if (g->nodes[i].attr[a].graph) n = gather(to, n, g->nodes[i].attr[a].graph);
+    }
+    return n;
+}
+
+static int by_op(const void *a, const void *b) { return strcmp(((const struct onnx_kind_count *)a)->op, ((const struct onnx_kind_count *)b)->op); }
+
+static lb_status count_kinds(lb_onnx *m) {
+    int all = nodes_of(m->plain), n = 0;
+    if (!(m->kinds = onnx_take(m, (size_t)all + 1, sizeof *m->kinds))) return LB_E_NOMEM;
+    gather(m->kinds, 0, m->plain);
+    qsort(m->kinds, (size_t)all, sizeof *m->kinds, by_op);
+    for (int i = 0; i < all; i++) {
+        if (n > 0 && strcmp(m->kinds[n - 1].op, m->kinds[i].op) == 0) m->kinds[n - 1].count++;
+        else m->kinds[n++] = m->kinds[i];
+    }
+    m->nkinds = n;
+    return LB_OK;
+}
+
 lb_status lb_onnx_open(lb_onnx **out, const char *path, const lb_onnx_options *options) {
     lb_status st = LB_OK;
     lb_onnx *m = lb_calloc(1, sizeof *m);
@@ -47,6 +82,7 @@ lb_status lb_onnx_open(lb_onnx **out, const char *path, const lb_onnx_options *o
     LB_TRY(lb_mmap_open(&m->map, path));
     st = onnx_parse(m);
     if (st == LB_OK) st = list_values(m);
+    if (st == LB_OK) st = count_kinds(m);
     if (st == LB_OK && !m->options.plain) st = onnx_make_fast(m);
     for (int v = 0; st == LB_OK && v < m->nvalues; v++)
         if (m->values[v].constant) lb_tensor_fix(m->values[v].constant, true);
@@ -72,6 +108,13 @@ int lb_onnx_nodes(const lb_onnx *m) {
     int n = 0;
     for (int i = 0; i < g->nnodes; i++) n += !g->nodes[i].gone;
     return n;
+}
+
+int lb_onnx_nodes_in_file(const lb_onnx *m) { return nodes_of(m->plain); }
+int lb_onnx_operator_kinds(const lb_onnx *m) { return m->nkinds; }
+const char *lb_onnx_operator_kind(const lb_onnx *m, int i, int *count) {
+    *count = m->kinds[i].count;
+    return m->kinds[i].op;
 }
 
 void lb_onnx_sha256(const lb_onnx *m, char out[65]) {

@@ -7,7 +7,7 @@
 #include "onnx/onnx.h"
 #include "tensor/hold.h"
 
-enum { INPUTS = 16, NAME = 120, WANTED = 96, SIDE = 224, LENGTH = 8 };
+enum { INPUTS = 16, NAME = LB_ONNX_TAP_NAME, WANTED = 96, SIDE = 224, LENGTH = 8 };
 
 typedef struct input {
     char name[NAME]; /* as verbs say it */

@@ -37,6 +37,10 @@ LB_API int lb_onnx_values(const lb_onnx *m);
 LB_API const char *lb_onnx_value_name(const lb_onnx *m, int i);
 LB_API int64_t lb_onnx_parameters(const lb_onnx *m); /* numbers in initialisers */
 LB_API int lb_onnx_nodes(const lb_onnx *m);          /* as run: after folding and fusing */
+LB_API int lb_onnx_nodes_in_file(const lb_onnx *m);
+/** The operators of the graph as it stands in the file, those of graphs inside it too, by name; *count: nodes of kind i. */
+LB_API int lb_onnx_operator_kinds(const lb_onnx *m);
+LB_API const char *lb_onnx_operator_kind(const lb_onnx *m, int i, int *count);
 LB_API void lb_onnx_sha256(const lb_onnx *m, char out[65]); /* of the file and its external data, read whole: slow */
 LB_API int64_t lb_onnx_opset(const lb_onnx *m);
 
@@ -50,6 +54,7 @@ LB_API void lb_onnx_run(const lb_onnx *m, lb_tape *t, int nin, const lb_named *i
  *  every output and inner value has its own name as lb_onnx_tap_name writes it; all are given as f32. A graph that states how many items it
  *  takes at once is run in such parts. */
 LB_API LB_MUST_USE lb_status lb_onnx_model(lb_model **out, const lb_onnx *graph);
+enum { LB_ONNX_TAP_NAME = 120 }; /* bytes of a tap's name with its end */
 /** "/encoder/Add_output_0" -> "encoder.Add_output_0". @return dst */
 LB_API const char *lb_onnx_tap_name(char *dst, size_t cap, const char *name);
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "onnx/onnx.h"
+#include "onnx/frames.h"
 #include "tests/check.h"
 
 enum { MOST = 64 };
@@ -189,6 +189,42 @@ static void as_model(void) {
     lb_tensor_free(x);
 }
 
+/* ---- frames of sound ---- */
+
+static void alike(const lb_tensor *got, const lb_tensor *want) {
+    CHECK_INT(got->rank, want->rank);
+    CHECK_INT(lb_numel(got), lb_numel(want));
+    for (int64_t i = 0; i < lb_numel(want) && lb_numel(got) == lb_numel(want); i++) CHECK_NEAR(lb_get_at(got, i), lb_get_at(want, i), 1e-6);
+}
+
+static void frames(void) {
+    lb_onnx *m = NULL;
+    lb_model *model = NULL;
+    lb_tape *t = NULL;
+    lb_tensor *sound = NULL, *want[2] = {NULL}, *out[2] = {NULL};
+    static const char *const taps[] = {"output", "stateN"};
+    CHECK_OK(lb_onnx_tensor_read(&sound, check_data("onnx/frames/sound.pb")));
+    CHECK_OK(lb_onnx_tensor_read(&want[0], check_data("onnx/frames/output.pb")));
+    CHECK_OK(lb_onnx_tensor_read(&want[1], check_data("onnx/frames/state.pb")));
+    if (CHECK_OK(lb_onnx_open(&m, check_data("onnx/frames/model.onnx"), NULL)) && CHECK(lb_onnx_hears_frames(m)) && CHECK_OK(lb_onnx_frames_model(&model, m)) && CHECK_OK(lb_tape_new(&t))) {
+        lb_tape_set_mode(t, LB_TAPE_SHAPES);
+        lb_model_run(model, t, 1, (lb_named[]){{"audio", sound}}, 2, taps, out);
+        CHECK_OK(lb_tape_status(t));
+        CHECK_INT(out[0]->shape[1], 2);
+        CHECK_INT(out[1]->shape[0], 2);
+        lb_tape_reset(t);
+        lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+        lb_model_run(model, t, 1, (lb_named[]){{"audio", sound}}, 2, taps, out);
+        if (CHECK_OK(lb_tape_status(t))) alike(out[0], want[0]), alike(out[1], want[1]);
+    }
+    lb_tape_free(t);
+    lb_model_free(model);
+    lb_onnx_close(m);
+    lb_tensor_free(sound);
+    lb_tensor_free(want[0]);
+    lb_tensor_free(want[1]);
+}
+
 /* ---- damaged files: what is said ---- */
 
 static void replace(lb_buf *b, const char *from, const char *to, size_t n) {
@@ -261,6 +297,6 @@ static void documented(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused}, {"as_model", as_model}, {"damaged", damaged}, {"documented", documented}, {0}};
+    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused}, {"as_model", as_model}, {"frames", frames}, {"damaged", damaged}, {"documented", documented}, {0}};
     return check_main(argc, argv, "onnx", tests);
 }

@@ -102,13 +102,21 @@ static bool is_path(const char *word) {
     return strpbrk(word, "/.") || lb_file_exists(word) || lb_is_folder(word);
 }
 
+static lb_status describe_file(const lb_cli *cli, const char *path) {
+    char *graph = NULL;
+    lb_status st = cli_graph_find(&graph, path);
+    if (st == LB_OK) st = graph ? cli_describe_graph(cli, graph) : cli_describe_weights(cli, path);
+    lb_free(graph);
+    return st;
+}
+
 static lb_status run(lb_cli *cli, void *options) {
     (void)options;
     lb_status st = LB_OK;
     const lb_family *f = NULL;
     const lb_head *m = NULL;
     if (cli->nwords == 0) return list_families(cli);
-    if (cli->nwords == 1 && is_path(cli->words[0])) return cli_describe_weights(cli, cli->words[0]);
+    if (cli->nwords == 1 && is_path(cli->words[0])) return describe_file(cli, cli->words[0]);
     LB_TRY(find_family(&f, cli->words[0]));
     if (cli->nwords == 1) st = list_members(cli, f);
     else {
@@ -121,4 +129,4 @@ done:
 
 LB_VERB(describe) = {.id = "describe", .title = "documentation of a family or a member, from its table; what a weight file holds", .source = "", .usage = "describe [FAMILY [NAME] | WEIGHTS] [--json]", .max_words = 2,
                      .help = "Families: methods, archs, readers, decoders, ops, verbs, ... Without words: the families. A weight file, or a folder with one: its format, metadata, and\n"
-                             "each tensor's name, type and shape.", .run = run};
+                             "each tensor's name, type and shape; of an ONNX graph inputs, outputs, operators and taps.", .run = run};

@@ -81,3 +81,30 @@ body = h.make_graph([n("Greater", "carry w0", "big"), h.make_node("If", ["big"],
                     [h.make_tensor_value_info("goes", T.BOOL, []), h.make_tensor_value_info("next", T.FLOAT, []), h.make_tensor_value_info("seen", T.FLOAT, [])])
 case("external", [n("MatMul", "x w", "p"), n("ReduceMax", "p", "w0", keepdims=0), n("ReduceMin", "p", "start", keepdims=0), h.make_node("Loop", ["trips", "", "start"], ["last", "all"], body=body), n("Add", "p last", "y"), n("Identity", "all", "z")],
      {"x": f32(2, 6)}, ["y", "z"], {"w": f32(6, 4), "step": np.float32(0.75), "trips": np.int64(9)}, 6, external=True)
+
+
+# frames/: a graph over frames of sound with a state, as Silero writes voice activity down, run frame by frame: two sounds of 1300 samples are two frames of 512
+def frames():
+    r, folder = np.random.default_rng(11), os.path.join(HERE, "frames")
+    os.makedirs(folder, exist_ok=True)
+    w = {"k": r.standard_normal((4, 1, 64)) * 0.3, "u": r.standard_normal((4, 4)) * 0.5, "v": r.standard_normal((4, 1)), "half": np.array(0.5)}
+    weights = [nh.from_array(v.astype(np.float32), k) for k, v in w.items()] + [nh.from_array(np.array(v), k) for k, v in {"one": [1], "zero": [0], "rate": 16000, "i0": 0, "i1": 1}.items()]
+    yes = h.make_graph([n("Sigmoid", "logit", "then")], "yes", [], [h.make_tensor_value_info("then", T.FLOAT, None)])
+    no = h.make_graph([n("Neg", "logit", "else")], "no", [], [h.make_tensor_value_info("else", T.FLOAT, None)])
+    nodes = [n("Unsqueeze", "input one", "x"), n("Conv", "x k", "c", strides=[32]), n("ReduceMean", "c", "m", axes=[-1], keepdims=0), n("Gather", "state i0", "h", axis=0), n("Gather", "state i1", "g", axis=0),
+             n("MatMul", "h u", "hu"), n("Add", "m hu", "a"), n("Tanh", "a", "nh"), n("Mul", "g half", "gh"), n("Add", "nh gh", "ng"), n("MatMul", "ng v", "logit"), n("Equal", "sr rate", "is16"),
+             h.make_node("If", ["is16"], ["output"], then_branch=yes, else_branch=no), n("Unsqueeze", "nh zero", "nh0"), n("Unsqueeze", "ng zero", "ng0"), n("Concat", "nh0 ng0", "stateN", axis=0)]
+    g = h.make_graph(nodes, "frames", [h.make_tensor_value_info("input", T.FLOAT, ["b", "s"]), h.make_tensor_value_info("state", T.FLOAT, [2, "b", 4]), h.make_tensor_value_info("sr", T.INT64, [])],
+                     [h.make_tensor_value_info("output", T.FLOAT, None), h.make_tensor_value_info("stateN", T.FLOAT, None)], weights)
+    onnx.save(h.make_model(g, opset_imports=[h.make_opsetid("", 16)], ir_version=8), os.path.join(folder, "model.onnx"))
+    s = ort.InferenceSession(os.path.join(folder, "model.onnx"))
+    sound, state, out = r.standard_normal((2, 1300)).astype(np.float32), np.zeros((2, 2, 4), np.float32), []
+    padded = np.pad(sound, ((0, 0), (64, 0)))
+    for i in range(2):
+        y, state = s.run(None, {"input": padded[:, 512 * i:512 * i + 576], "state": state, "sr": np.array(16000)})
+        out.append(y)
+    for name, v in {"sound": sound, "output": np.stack(out, 1), "state": state.transpose(1, 0, 2)}.items():
+        open(os.path.join(folder, name + ".pb"), "wb").write(nh.from_array(np.ascontiguousarray(v)).SerializeToString())
+
+
+frames()
