@@ -32,24 +32,44 @@ static lb_status read_pooling(lb_value *config, const lb_value *v) {
     return st;
 }
 
-static lb_status read_dense(lb_value *config, const lb_value *v, const char *inner) {
+/* What follows the pooling. */
+typedef struct head {
+    lb_buf steps;        /* as the parameter `head` writes them */
+    int maps, norms;
+    bool usual;          /* at most a map, then at most a norm: what `dense` and `normalize` say */
+} head;
+
+static lb_status read_dense(lb_value *config, head *h, const lb_value *v, const char *inner) {
     static const struct {
         const char *theirs, *ours;
     } acts[] = {{"Tanh", "tanh"}, {"Identity", "none"}, {"GELU", "gelu"}, {"ReLU", "relu"}, {"SiLU", "silu"}, {"Sigmoid", "sigmoid"}};
     const char *act = lb_get_text(v, "activation_function", "torch.nn.modules.activation.Tanh"), *last = strrchr(act, '.');
-    if (lb_get(config, "dense_folder")) return lb_fail(LB_E_UNSUPPORTED, "modules.json: two Dense modules, at most one wanted");
+    int64_t width = lb_get_int(v, "out_features", 0);
+    bool bias = lb_get_bool(v, "bias", true);
+    char key[32];
+    h->usual = h->usual && h->maps == 0 && h->norms == 0;
     for (size_t i = 0; i < LB_COUNT(acts); i++) {
         if (strcmp(last ? last + 1 : act, acts[i].theirs) != 0) continue;
+        lb_buf_format(&h->steps, "%sdense:%lld:%s%s", h->steps.size ? "+" : "", (long long)width, acts[i].ours, bias ? "" : ":no-bias");
+        snprintf(key, sizeof key, "dense_folder_%d", h->maps);
+        lb_map_text(config, key, inner);
+        if (h->maps++ > 0) return LB_OK;
         lb_map_text(config, "dense_act", acts[i].ours);
-        lb_map_int(config, "dense", lb_get_int(v, "out_features", 0));
-        lb_map_bool(config, "dense_bias", lb_get_bool(v, "bias", true));
-        lb_map_text(config, "dense_folder", inner);
+        lb_map_int(config, "dense", width);
+        lb_map_bool(config, "dense_bias", bias);
         return LB_OK;
     }
     return lb_fail(LB_E_UNSUPPORTED, "modules.json: activation '%s' of a Dense module", act);
 }
 
-static lb_status read_module(lb_value *config, const lb_value *module, const char *folder) {
+static void read_normalize(lb_value *config, head *h) {
+    h->usual = h->usual && h->norms == 0;
+    h->norms++;
+    lb_buf_format(&h->steps, "%snormalize", h->steps.size ? "+" : "");
+    lb_map_bool(config, "normalize", true);
+}
+
+static lb_status read_module(lb_value *config, head *h, const lb_value *module, const char *folder) {
     const char *type = lb_get_text(module, "type", ""), *inner = lb_get_text(module, "path", "");
     lb_value *own = NULL;
     lb_status st = LB_OK;
@@ -58,9 +78,9 @@ static lb_status read_module(lb_value *config, const lb_value *module, const cha
     bool pooling = lb_ends_with(type, ".Pooling"), dense = lb_ends_with(type, ".Dense");
     if (pooling || dense) st = read_json(&own, path, "config.json");
     if (st == LB_OK && pooling) st = read_pooling(config, own);
-    else if (st == LB_OK && dense) st = read_dense(config, own, inner);
-    else if (st == LB_OK && lb_ends_with(type, ".Normalize")) lb_map_bool(config, "normalize", true);
-    else if (st == LB_OK && !lb_ends_with(type, ".Transformer")) st = lb_fail(LB_E_UNSUPPORTED, "modules.json: module '%s': Transformer, Pooling, Dense and Normalize are known", type);
+    else if (st == LB_OK && dense) st = read_dense(config, h, own, inner);
+    else if (st == LB_OK && lb_ends_with(type, ".Normalize")) read_normalize(config, h);
+    else if (st == LB_OK && !lb_ends_with(type, ".Transformer") && !lb_ends_with(type, ".Dropout")) st = lb_fail(LB_E_UNSUPPORTED, "modules.json: module '%s': Transformer, Pooling, Dense and Normalize are known", type);
     lb_value_free(own);
     lb_free(path);
     return st;
@@ -68,25 +88,42 @@ static lb_status read_module(lb_value *config, const lb_value *module, const cha
 
 lb_status cli_sentence_config(lb_value *config, const char *folder) {
     lb_value *modules = NULL;
+    head h = {.usual = true};
     lb_status st = read_json(&modules, folder, "modules.json");
-    for (int64_t i = 0; st == LB_OK && modules && modules->kind == LB_V_LIST && i < modules->count; i++) st = read_module(config, modules->items[i], folder);
+    for (int64_t i = 0; st == LB_OK && modules && modules->kind == LB_V_LIST && i < modules->count; i++) st = read_module(config, &h, modules->items[i], folder);
+    if (st == LB_OK) st = lb_buf_status(&h.steps);
+    if (st == LB_OK && !h.usual) lb_map_text(config, "head", lb_buf_str(&h.steps));
+    lb_buf_free(&h.steps);
     lb_value_free(modules);
     return st == LB_OK ? st : lb_where(st, "%s", folder);
 }
 
-lb_status cli_sentence_weights(lb_weights *w, const lb_value *config, const char *folder) {
+/* Map number `number`, from its module's folder. */
+static lb_status join_dense(lb_weights *w, const char *folder, int number) {
     static const char *const files[] = {"model.safetensors", "pytorch_model.bin"};
-    const char *inner = lb_get_text(config, "dense_folder", "");
-    char *path = inner[0] ? lb_path_join(folder, inner) : NULL;
-    lb_status st = inner[0] && !path ? LB_E_NOMEM : LB_OK;
+    char prefix[24] = "dense.";
     bool found = false;
-    for (size_t i = 0; st == LB_OK && path && !found && i < LB_COUNT(files); i++) {
-        char *file = lb_path_join(path, files[i]);
+    lb_status st = LB_OK;
+    if (number > 0) snprintf(prefix, sizeof prefix, "dense.%d.", number);
+    for (size_t i = 0; st == LB_OK && !found && i < LB_COUNT(files); i++) {
+        char *file = lb_path_join(folder, files[i]);
         if (!file) st = LB_E_NOMEM;
-        else if ((found = lb_file_exists(file))) st = lb_weights_join(w, file, "dense.");
+        else if ((found = lb_file_exists(file))) st = lb_weights_join(w, file, prefix);
         lb_free(file);
     }
-    if (st == LB_OK && path && !found) st = lb_fail(LB_E_NOTFOUND, "%s: no model.safetensors or pytorch_model.bin of the Dense module", path);
-    lb_free(path);
+    return st == LB_OK && !found ? lb_fail(LB_E_NOTFOUND, "%s: no model.safetensors or pytorch_model.bin of the Dense module", folder) : st;
+}
+
+lb_status cli_sentence_weights(lb_weights *w, const lb_value *config, const char *folder) {
+    lb_status st = LB_OK;
+    char key[32];
+    for (int i = 0; st == LB_OK; i++) {
+        snprintf(key, sizeof key, "dense_folder_%d", i);
+        const char *inner = lb_get_text(config, key, NULL);
+        if (!inner) break;
+        char *path = lb_path_join(folder, inner);
+        st = path ? join_dense(w, path, i) : LB_E_NOMEM;
+        lb_free(path);
+    }
     return st;
 }

@@ -365,7 +365,7 @@ static void all_groups(void) {
     lb_names_free(names, count);
 }
 
-/* ---- a folder of sentence-transformers: the head of the case bert-dense said by its modules ---- */
+/* ---- a folder of sentence-transformers: heads of the cases bert-dense and bert-head said by their modules ---- */
 
 static void write_text_file(const char *folder, const char *name, const char *text) {
     char path[1024];
@@ -373,8 +373,8 @@ static void write_text_file(const char *folder, const char *name, const char *te
     CHECK_OK(lb_file_write(path, text, strlen(text)));
 }
 
-/* Tensors whose names begin with `prefix` (else: those that do not), as <folder>/model.safetensors without it. */
-static void write_part(const char *folder, const lb_value *shapes, const char *prefix, bool with) {
+/* Tensors whose names begin with `prefix` (else: those that do not), as <folder>/model.safetensors without the first `drop` bytes of their names. */
+static void write_part(const char *folder, const lb_value *shapes, const char *prefix, size_t drop, bool with) {
     lb_tensor *x[64];
     const char *names[64];
     char path[1024];
@@ -384,7 +384,7 @@ static void write_part(const char *folder, const lb_value *shapes, const char *p
         if (begins != with) continue;
         x[n] = tensor_of(shapes->items[i]);
         by_rule(x[n], shapes->keys[i]);
-        names[n++] = shapes->keys[i] + (with ? strlen(prefix) : 0);
+        names[n++] = shapes->keys[i] + drop;
     }
     snprintf(path, sizeof path, "%s/model.safetensors", folder);
     CHECK_OK(lb_make_folders(folder));
@@ -392,9 +392,30 @@ static void write_part(const char *folder, const lb_value *shapes, const char *p
     for (int64_t i = 0; i < n; i++) lb_tensor_free(x[i]);
 }
 
-static void write_sentence_folder(const char *folder, const lb_value *one) {
-    static const char *const head[] = {"pooling", "dense", "dense_act", "dense_bias", "normalize"};
+/* What follows the encoder, module by module. */
+typedef struct sentence_module {
+    const char *kind, *path, *config, *weights; /* weights: the beginning of their names in the case, NULL = none */
+    size_t drop;
+} sentence_module;
+
+static void write_modules(const char *folder, const lb_value *one, const sentence_module *modules) {
     char part[1024];
+    lb_buf list = {0};
+    lb_buf_text(&list, "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}");
+    for (const sentence_module *m = modules; m->kind; m++) {
+        lb_buf_format(&list, ", {\"idx\": %d, \"path\": \"%s\", \"type\": \"sentence_transformers.models.%s\"}", (int)(m - modules) + 1, m->path, m->kind);
+        snprintf(part, sizeof part, "%s/%s", folder, m->path);
+        CHECK_OK(lb_make_folders(part));
+        if (m->weights) write_part(part, lb_get(one, "tensors"), m->weights, m->drop, true);
+        if (m->config) write_text_file(part, "config.json", m->config);
+    }
+    lb_buf_text(&list, "]");
+    write_text_file(folder, "modules.json", lb_buf_str(&list));
+    lb_buf_free(&list);
+}
+
+static void write_sentence_folder(const char *folder, const lb_value *one, const sentence_module *modules) {
+    static const char *const head[] = {"pooling", "dense", "dense_act", "dense_bias", "normalize", "head"};
     lb_value *config = lb_value_map();
     const lb_value *all = lb_get(one, "config");
     for (int64_t i = 0; i < all->count; i++) {
@@ -402,18 +423,24 @@ static void write_sentence_folder(const char *folder, const lb_value *one) {
         for (size_t k = 0; k < LB_COUNT(head); k++) own |= strcmp(all->keys[i], head[k]) == 0;
         if (!own) lb_map_put(config, all->keys[i], lb_value_copy(all->items[i]));
     }
-    write_part(folder, lb_get(one, "tensors"), "dense.", false);
+    write_part(folder, lb_get(one, "tensors"), "dense.", 0, false);
     CHECK_OK(write_json(folder, "config.json", config));
     lb_value_free(config);
-    write_text_file(folder, "modules.json", "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.Transformer\"}, {\"idx\": 1, \"path\": \"1_Pooling\", \"type\": \"sentence_transformers.models.Pooling\"},"
-                                            "{\"idx\": 2, \"path\": \"2_Dense\", \"type\": \"sentence_transformers.models.Dense\"}, {\"idx\": 3, \"path\": \"3_Normalize\", \"type\": \"sentence_transformers.models.Normalize\"}]");
-    snprintf(part, sizeof part, "%s/2_Dense", folder);
-    write_part(part, lb_get(one, "tensors"), "dense.", true);
-    write_text_file(part, "config.json", "{\"in_features\": 48, \"out_features\": 10, \"bias\": true, \"activation_function\": \"torch.nn.modules.activation.Tanh\"}");
-    snprintf(part, sizeof part, "%s/1_Pooling", folder);
-    CHECK_OK(lb_make_folders(part));
-    write_text_file(part, "config.json", "{\"word_embedding_dimension\": 24, \"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": true, \"pooling_mode_max_tokens\": true}");
+    write_modules(folder, one, modules);
 }
+
+static const sentence_module usual_modules[] = {
+    {"Pooling", "1_Pooling", "{\"word_embedding_dimension\": 24, \"pooling_mode_cls_token\": false, \"pooling_mode_mean_tokens\": true, \"pooling_mode_max_tokens\": true}", NULL, 0},
+    {"Dense", "2_Dense", "{\"in_features\": 48, \"out_features\": 10, \"bias\": true, \"activation_function\": \"torch.nn.modules.activation.Tanh\"}", "dense.", 6},
+    {"Normalize", "3_Normalize", NULL, NULL, 0},
+    {0}};
+static const sentence_module many_modules[] = {
+    {"Pooling", "1_Pooling", "{\"word_embedding_dimension\": 24, \"pooling_mode_mean_tokens\": true}", NULL, 0},
+    {"Dense", "2_Dense", "{\"in_features\": 24, \"out_features\": 10, \"bias\": true, \"activation_function\": \"torch.nn.modules.activation.Tanh\"}", "dense.linear.", 6},
+    {"Normalize", "3_Normalize", NULL, NULL, 0},
+    {"Dense", "4_Dense", "{\"in_features\": 10, \"out_features\": 6, \"bias\": false, \"activation_function\": \"torch.nn.modules.linear.Identity\"}", "dense.1.", 8},
+    {"Normalize", "5_Normalize", NULL, NULL, 0},
+    {0}};
 
 static void sentence_folder(void) {
     const char *folder = check_tmp("sentence");
@@ -424,9 +451,14 @@ static void sentence_folder(void) {
     snprintf(json, sizeof json, "%s", check_data("archs/outside/text.json"));
     snprintf(h5, sizeof h5, "%s", check_data("archs/outside/text.h5"));
     if (!CHECK_OK(lb_json_read(&cases, json)) || !CHECK_OK(lb_h5_open(&f, h5)) || !CHECK_OK(lb_make_folders(folder))) goto done;
-    const lb_value *one = lb_get(cases, "bert-dense");
-    write_sentence_folder(folder, one);
-    if (CHECK_OK(cli_model_open(&m, folder))) run(m, f, "bert-dense", one);
+    write_sentence_folder(folder, lb_get(cases, "bert-head"), many_modules);
+    if (CHECK_OK(cli_model_open(&m, folder))) run(m, f, "bert-head", lb_get(cases, "bert-head"));
+    cli_model_close(m);
+    m = NULL;
+    CHECK_OK(lb_remove_all(folder));
+    CHECK_OK(lb_make_folders(folder));
+    write_sentence_folder(folder, lb_get(cases, "bert-dense"), usual_modules);
+    if (CHECK_OK(cli_model_open(&m, folder))) run(m, f, "bert-dense", lb_get(cases, "bert-dense"));
     write_text_file(folder, "modules.json", "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.CNN\"}]");
     CHECK_FAILS(cli_model_open(&other, folder), LB_E_UNSUPPORTED, "models.CNN");
 done:

@@ -61,6 +61,15 @@ def record(r, name, make, head=None, ids=IDS, mask=MASK, edit=None, ways=()):
             tensors |= {"dense.linear.weight": [head["dense"], x.shape[1]]} | ({"dense.linear.bias": [head["dense"]]} if head["dense_bias"] else {})
             x = F.linear(x, values("dense.linear.weight", (head["dense"], x.shape[1])), values("dense.linear.bias", (head["dense"],)) if head["dense_bias"] else None)
             x = torch.tanh(x) if head["dense_act"] == "tanh" else x
+        for step in head["head"].split("+") if "head" in head else []:
+            if step == "normalize":
+                x = F.normalize(x, dim=-1)
+                continue
+            width, act, *no_bias = step.split(":")[1:]
+            name = "dense.linear" if "dense.linear.weight" not in tensors else "dense.1.linear"
+            tensors |= {name + ".weight": [int(width), x.shape[1]]} | ({} if no_bias else {name + ".bias": [int(width)]})
+            x = F.linear(x, values(name + ".weight", (int(width), x.shape[1])), None if no_bias else values(name + ".bias", (int(width),)))
+            x = torch.tanh(x) if act == "tanh" else x
         out["embedding"] = F.normalize(x, dim=-1) if head.get("normalize") else x
     for key, value in (edit or {}).items():
         config.pop(key) if value is None else config.update({key: value})
@@ -85,6 +94,7 @@ def main():
     record(r, "bert", bert("Bert", hidden_act="gelu_new", layer_norm_eps=1e-6), dict(pooling="cls", normalize=True))
     record(r, "bert-mean", lambda: tr.BertModel(tr.BertConfig(**SMALL, max_position_embeddings=9, type_vocab_size=1, hidden_act="relu"), **plain), dict(pooling="mean"))
     record(r, "bert-dense", bert("Bert"), dict(pooling="max+mean", dense=10, dense_bias=True, dense_act="tanh", normalize=True))
+    record(r, "bert-head", bert("Bert"), dict(pooling="mean", head="dense:10:tanh+normalize+dense:6:none:no-bias+normalize"))
     record(r, "roberta", bert("Roberta", type_vocab_size=1), dict(pooling="weightedmean"))
     record(r, "roberta-padding", bert("Roberta", pad_token_id=3, hidden_act="silu"), dict(pooling="mean_sqrt_len"), ids=IDS.where(IDS != 1, 3), mask=(IDS != 1).long())
     record(r, "xlm-roberta", bert("XLMRoberta"), dict(pooling="cls"))
