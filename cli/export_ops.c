@@ -256,9 +256,17 @@ static const char *rule(cli_graph *g, const lb_attend_params *p, int64_t l, int6
     return name;
 }
 
-/* Biases and masks of one sample for each in the batch, or one for all: what ONNX spreads as well. */
-static bool spreads(const cli_value *b, const cli_value *scores_of) {
-    return b->rank < 4 || b->times[0] == scores_of->times[0] || (b->shape[0] == 1 && !b->times[0]);
+/* How many samples in turn a bias or mask has one for each of (windows of a picture); 0 = as ONNX spreads it: one for all, or for each of the batch. */
+static int64_t turns(const cli_value *b, const cli_value *scores_of) {
+    return b->rank < 4 || b->times[0] == scores_of->times[0] || (b->shape[0] == 1 && !b->times[0]) ? 0 : b->shape[0];
+}
+
+/* Scores [N,H,L,S] as [N / turns, turns, H, L, S], which a bias or mask [turns, H or 1, L, S] spreads over; and back. */
+static const char *in_turns(cli_graph *g, const char *s, const cli_value *q, const cli_value *k, int64_t n) {
+    return n ? cli_graph_node(g, "Reshape", NULL, 2, s, cli_graph_ints(g, 5, (int64_t[]){-1, n, q->shape[1], q->shape[2], k->shape[2]})) : s;
+}
+static const char *in_line(cli_graph *g, const char *s, const cli_value *q, const cli_value *k, int64_t n) {
+    return n ? cli_graph_node(g, "Reshape", NULL, 2, s, cli_graph_ints(g, 4, (int64_t[]){-1, q->shape[1], q->shape[2], k->shape[2]})) : s;
 }
 
 static void attention(cli_graph *g, const cli_traced *c) {
@@ -267,7 +275,7 @@ static void attention(cli_graph *g, const cli_traced *c) {
     const char *bias = in(g, c, 3), *mask = in(g, c, 4);
     if (q->shape[1] != k->shape[1]) refuse(g, c, "grouped heads");
     if (c->nin > 5 && c->in[5] >= 0) refuse(g, c, "relative places");
-    if ((bias && !spreads(value(g, c->in[3]), q)) || (mask && !spreads(value(g, c->in[4]), q))) refuse(g, c, "biases of windows");
+    int64_t biases = bias ? turns(value(g, c->in[3]), q) : 0, masks = mask ? turns(value(g, c->in[4]), q) : 0;
     if (g->st != LB_OK) return;
     const char *s = cli_graph_node(g, "Mul", NULL, 2, in(g, c, 0), cli_graph_real(g, p->scale));
     s = cli_graph_node(g, "MatMul", NULL, 2, s, turned(g, in(g, c, 1), 4));
@@ -275,8 +283,8 @@ static void attention(cli_graph *g, const cli_traced *c) {
         s = cli_graph_node(g, "Tanh", NULL, 1, cli_graph_node(g, "Div", NULL, 2, s, cli_graph_real(g, p->softcap)));
         s = cli_graph_node(g, "Mul", NULL, 2, s, cli_graph_real(g, p->softcap));
     }
-    if (bias) s = cli_graph_node(g, "Add", NULL, 2, s, bias);
-    if (mask) s = cli_graph_node(g, "Where", NULL, 3, cast(g, mask, NULL, ONNX_BOOL), s, cli_graph_real(g, HIDDEN));
+    if (bias) s = in_line(g, cli_graph_node(g, "Add", NULL, 2, in_turns(g, s, q, k, biases), bias), q, k, biases);
+    if (mask) s = in_line(g, cli_graph_node(g, "Where", NULL, 3, cast(g, mask, NULL, ONNX_BOOL), in_turns(g, s, q, k, masks), cli_graph_real(g, HIDDEN)), q, k, masks);
     const char *seen = rule(g, p, q->shape[2], k->shape[2]);
     if (seen) s = cli_graph_node(g, "Add", NULL, 2, s, seen);
     s = cli_graph_node(g, "Softmax", NULL, 1, s);
@@ -365,6 +373,25 @@ static void over(cli_graph *g, const cli_traced *c) {
     lb_onnx_file_int(g->onnx, "keepdims", p->keep);
 }
 
+static void norm(cli_graph *g, const cli_traced *c) {
+    const lb_norm_params *p = c->params;
+    int64_t axes[LB_MAX_RANK];
+    int n = rank(g, c), first = p->over.count ? from_front(p->over.first, n) : 0, count = p->over.count ? p->over.count : n;
+    if (p->p != 1 && p->p != 2) refuse(g, c, "a power that is not 1 or 2");
+    for (int i = 0; i < count; i++) axes[i] = first + i;
+    cli_graph_node(g, p->p == 1 ? "ReduceL1" : "ReduceL2", out(g, c), 1, in(g, c, 0));
+    lb_onnx_file_ints(g->onnx, "axes", count, axes);
+    lb_onnx_file_int(g->onnx, "keepdims", p->over.keep);
+}
+
+static void argmax(cli_graph *g, const cli_traced *c) {
+    const lb_over_params *p = c->params;
+    if (p->count != 1) refuse(g, c, "several axes");
+    cli_graph_node(g, "ArgMax", out(g, c), 1, in(g, c, 0));
+    lb_onnx_file_int(g->onnx, "axis", from_front(p->first, rank(g, c)));
+    lb_onnx_file_int(g->onnx, "keepdims", p->keep);
+}
+
 static void with_number(cli_graph *g, const cli_traced *c) {
     const lb_number_params *p = c->params;
     cli_graph_node(g, strcmp(c->op->id, "scale") == 0 ? "Mul" : "Add", out(g, c), 2, in(g, c, 0), cli_graph_real(g, (double)p->s));
@@ -400,12 +427,12 @@ static const struct {
     int inputs; /* that are written; a call with more is refused */
     void (*write)(cli_graph *g, const cli_traced *c);
 } ops[] = {
-    {"adaptive_avg_pool", 1, adaptive_avg_pool}, {"add_scalar", 1, with_number}, {"amax", 1, over}, {"amin", 1, over}, {"attention", 6, attention},
+    {"adaptive_avg_pool", 1, adaptive_avg_pool}, {"add_scalar", 1, with_number}, {"amax", 1, over}, {"amin", 1, over}, {"argmax", 1, argmax}, {"attention", 6, attention},
     {"channel_affine", 3, channel_affine}, {"channel_norm", 3, channel_norm}, {"clamp", 1, clamp}, {"concat", 10, concat}, {"conv2d", 5, conv2d},
     {"embedding", 2, embedding}, {"eq", 2, compare}, {"expand", 1, expand}, {"gather", 2, pick}, {"ge", 2, compare}, {"gt", 2, compare},
     {"index_select", 2, pick}, {"layer_norm", 3, layer_norm}, {"le", 2, compare}, {"linear", 3, linear}, {"log_softmax", 1, softmax},
     {"lt", 2, compare}, {"masked_fill", 2, masked_fill}, {"matmul", 2, matmul}, {"max_pool", 1, max_pool}, {"mean", 1, over}, {"ne", 2, compare},
-    {"normalize", 1, normalize}, {"pad", 1, pad}, {"permute", 1, permute}, {"reshape", 1, reshape}, {"rms_norm", 2, rms_norm}, {"rsqrt", 1, rsqrt},
+    {"norm", 1, norm}, {"normalize", 1, normalize}, {"pad", 1, pad}, {"permute", 1, permute}, {"reshape", 1, reshape}, {"rms_norm", 2, rms_norm}, {"rsqrt", 1, rsqrt},
     {"scale", 1, with_number}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"square", 1, square}, {"sum", 1, over},
     {"to_real", 1, to_real}, {"transpose", 1, swap}, {"view", 1, reshape},
 };

@@ -26,11 +26,16 @@ typedef struct lb_conv_params {
     bool exact; /* lb_conv2d_exact */
 } lb_conv_params;
 
-/* mean, sum, ... begin with it: axes first, first + 1, ...; first < 0 counts from the end; count 0 = all axes. */
+/* mean, sum, norm, argmax, ... begin with it: axes first, first + 1, ...; first < 0 counts from the end; count 0 = all axes. */
 typedef struct lb_over_params {
     int first, count;
     bool keep; /* they stay, with size 1 */
 } lb_over_params;
+
+typedef struct lb_norm_params {
+    lb_over_params over;
+    double p;
+} lb_norm_params;
 
 /* attention: those of lb_attention_spec, with the scale filled in and the key of the dropout drawn. */
 typedef struct lb_attend_params {

@@ -3,13 +3,8 @@
  * dx = g sign(x) |x|^(p-1) / y^(p-1), 0 where x or y is 0; p = 0: none; p = +-inf: g sign(x), shared among those with |x_i| = y. */
 #include "tensor/ops/fold.h"
 
-struct norm {
-    lbi_over over;
-    double p;
-};
-
 static double power(const void *params) {
-    return ((const struct norm *)params)->p;
+    return ((const lb_norm_params *)params)->p;
 }
 
 LBI_INLINE double step_1(double so_far, double x, const void *params) {
@@ -62,7 +57,7 @@ static void backward(lb_call *c) {
     lbi_fold_backward(c, c->gout[0], c->out[0], p == 1 ? back_1 : p == 2 ? back_2 : back_p);
 }
 
-static const struct norm last = {LBI_REDUCE_LAST, 2}, first = {LBI_REDUCE_FIRST, 1}, middle = {LBI_REDUCE_MIDDLE, 3},
+static const lb_norm_params last = {LBI_REDUCE_LAST, 2}, first = {LBI_REDUCE_FIRST, 1}, middle = {LBI_REDUCE_MIDDLE, 3},
                          pair = {LBI_REDUCE_PAIR, 2}, all = {LBI_REDUCE_ALL, 2}, half = {LBI_REDUCE_FIRST, 0.5};
 static const lb_op_case cases[] = {
     LBI_REDUCE_CASES(&last, &first, &middle, &pair, &all),
@@ -71,12 +66,12 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(norm) = {.id = "norm", .title = "p-norm over axes", .source = "torch.linalg.vector_norm", .sig = "x -> y",
-               .math = "y = (sum_i |x_i|^p)^(1/p)", .params_size = sizeof(struct norm), .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
+               .math = "y = (sum_i |x_i|^p)^(1/p)", .params_size = sizeof(lb_norm_params), .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
                .reads = LB_READS_IN(0) | LB_READS_OUT(0), .shape = lbi_reduce_shape, .forward = forward, .backward = backward,
                .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_norm(lb_tape *t, lb_tensor *x, double p, lb_axes axes, bool keep) {
-    struct norm n = {{.keep = keep}, p};
+    lb_norm_params n = {{.keep = keep}, p};
     if (p == 0) return lb_count_nonzero(t, x, axes, keep);
     if (p == INFINITY) return lb_amax(t, lb_abs(t, x), axes, keep);
     if (p == -INFINITY) return lb_amin(t, lb_abs(t, x), axes, keep);
