@@ -268,6 +268,17 @@ lb_status lb_mmap_open_part(lb_mmap *out, int fd, const char *path, int64_t offs
     return open_range(out, fd, path, offset, size, true);
 }
 
+lb_status lb_mmap_own(lb_mmap *out, const char *path) {
+    lb_status st = lb_mmap_open(out, path);
+    if (st != LB_OK || !out->data || out->memory) return st;
+    uintptr_t extra = (uintptr_t)out->data % (uintptr_t)sysconf(_SC_PAGESIZE);
+    if (mprotect((void *)((uintptr_t)out->data - extra), out->size + extra, PROT_READ | PROT_WRITE) != 0) {
+        st = system_error(errno, path);
+        lb_mmap_close(out);
+    }
+    return st;
+}
+
 void lb_mmap_close(lb_mmap *m) {
     if (!m) return;
     lb_free(m->memory);

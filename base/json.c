@@ -51,6 +51,11 @@ lb_status lb_json_parse(lb_value **out, const char *text, size_t size, const cha
         text += 3;
         size -= 3;
     }
+    lb_value *fast = size > 0 ? lbi_json_fast(text, size) : NULL;
+    if (fast) {
+        *out = fast;
+        return LB_OK;
+    }
     json_t *j = json_loadb(text ? text : "", size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
     if (!j) {
         if (json_error_code(&e) == json_error_out_of_memory) return lb_fail(LB_E_NOMEM, "%s: out of memory", name);

@@ -42,6 +42,8 @@ static lb_status find_print(runner *r) {
     lb_buf taps = {0};
     char hex[65];
     lb_sha256 sum;
+    lb_status st = cli_model_print(r->job.m);
+    if (st != LB_OK) return st;
     *f = r->job.m->print;
     if (!r->job.needs.text && r->job.text_tap < 0) snprintf(f->tokenizer, sizeof f->tokenizer, "none");
     if (r->job.needs.features) {
@@ -79,7 +81,7 @@ static lb_status find_print(runner *r) {
     }
     snprintf(f->list, sizeof f->list, "%s", s->items ? s->items->sha256 : lb_cache_fingerprint(s->features[0].cache)->list);
     snprintf(f->program, sizeof f->program, "limbeck %s", LB_VERSION);
-    lb_status st = lb_buf_status(&taps);
+    st = lb_buf_status(&taps);
     lb_buf_free(&taps);
     return st;
 }

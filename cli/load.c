@@ -130,8 +130,15 @@ static lb_status take_transposed(lb_tensor *x, const lb_weight *w) {
     return st;
 }
 
+/* Is the tensor of the file what x is to be, number for number? */
+static bool is_it(const lb_tensor *x, const term *terms, int n) { return n == 1 && !terms[0].transposed && terms[0].w->dtype == x->dtype && (uintptr_t)terms[0].w->data % lb_dtype_size(x->dtype) == 0; }
+
 static lb_status take_terms(lb_tensor *x, const term *terms, int n) {
     lb_status st = LB_OK;
+    if (is_it(x, terms, n)) {
+        lb_tensor_lend(x, (void *)(uintptr_t)terms[0].w->data);
+        return LB_OK;
+    }
     int64_t at = 0, each = 1;
     if (terms[0].transposed) return take_transposed(x, terms[0].w);
     for (int d = 1; d < x->rank; d++) each *= x->shape[d];

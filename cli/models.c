@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/hash_memo.h"
 #include "cli/models.h"
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,40 +257,7 @@ static lb_status hash_value(char out[65], lb_value *take_v) {
     return st;
 }
 
-/* The hash of the weights, found beside while the network is made: it reads every byte. */
-typedef struct hashing {
-    const lb_weights *w;
-    const char *file; /* whose hash it is, and may be known already; NULL: that of several */
-    char sha256[65];
-    lb_status st;
-    pthread_t thread;
-    bool beside;
-} hashing;
-
-static void *hash_weights(void *ctx) {
-    hashing *h = ctx;
-    if (h->file && cli_hash_recall(h->sha256, h->file)) return NULL;
-    h->st = lb_weights_sha256(h->w, h->sha256);
-    if (h->st == LB_OK && h->file) cli_hash_keep(h->file, h->sha256);
-    return NULL;
-}
-
-static void hash_begin(hashing *h, const lb_weights *w, const char *file) {
-    h->w = w;
-    h->file = lb_weights_files(w) == 1 ? file : NULL;
-    h->beside = pthread_create(&h->thread, NULL, hash_weights, h) == 0;
-}
-
-/* Waits for it; without a thread it is done here. */
-static lb_status hash_end(hashing *h) {
-    if (h->beside) (void)pthread_join(h->thread, NULL);
-    else if (h->w) (void)hash_weights(h);
-    h->beside = false;
-    h->w = NULL;
-    return h->st;
-}
-
-static lb_status find_print(cli_model *m, const char *sha256) {
+static lb_status fill_print(cli_model *m, const char *sha256) {
     char hex[65];
     lb_value *v = lb_value_map(), *about = lb_value_map();
     lb_map_text(about, "arch", m->model->arch->id);
@@ -306,6 +272,28 @@ static lb_status find_print(cli_model *m, const char *sha256) {
     else lb_value_free(v);
     snprintf(m->print.preprocessing, sizeof m->print.preprocessing, "%s", hex);
     snprintf(m->print.tokenizer, sizeof m->print.tokenizer, "%s", m->tokenizer ? m->tokenizer->sha256 : "none");
+    return st;
+}
+
+/* Of one file it may be known already. */
+static lb_status hash_weights(const cli_model *m, char sha256[65]) {
+    bool one = lb_weights_files(m->weights) == 1;
+    if (one && cli_hash_recall(sha256, m->file)) return LB_OK;
+    lb_status st = lb_weights_sha256(m->weights, sha256);
+    if (st == LB_OK && one) cli_hash_keep(m->file, sha256);
+    return st;
+}
+
+lb_status cli_model_print(cli_model *m) {
+    char sha256[65];
+    lb_status st = LB_OK;
+    if (m->printed || !m->file) return LB_OK; /* one that was put together by hand has what it has */
+    if (m->graph) lb_onnx_sha256(m->graph, sha256);
+    else LB_TRY(hash_weights(m, sha256));
+    LB_TRY(cli_check_pinned(m->path, m->file, sha256));
+    LB_TRY(fill_print(m, sha256));
+    m->printed = true;
+done:
     return st;
 }
 
@@ -335,31 +323,21 @@ static lb_status folder_of(char **out, const char *path) {
 }
 
 /* A network of ours with its weights. */
-static lb_status open_network(cli_model *m, const char *folder, lb_value *config, char sha256[65]) {
+static lb_status open_network(cli_model *m, const char *folder, lb_value *config) {
     lb_status st = LB_OK;
-    lb_weights *w = NULL;
-    char *file = NULL;
-    hashing hash = {0};
-    LB_TRY(cli_open_weights(&w, &file, m->path));
-    if (folder) LB_TRY(cli_sentence_weights(w, config, folder));
-    hash_begin(&hash, w, file);
+    LB_TRY(cli_open_weights(&m->weights, &m->file, m->path));
+    if (folder) LB_TRY(cli_sentence_weights(m->weights, config, folder));
     const lb_value *own = lb_get(config, "limbeck");
-    LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, w, m->path));
-    LB_TRY(cli_load_weights(m->model, w, file));
-    LB_TRY(hash_end(&hash));
-    LB_TRY(cli_check_pinned(m->path, file, hash.sha256));
-    memcpy(sha256, hash.sha256, sizeof hash.sha256);
+    LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, m->weights, m->path));
+    LB_TRY(cli_load_weights(m->model, m->weights, m->file));
 done:
-    if (hash.beside) (void)pthread_join(hash.thread, NULL);
-    lb_weights_close(w);
-    lb_free(file);
     return st;
 }
 
 lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     lb_status st = LB_OK;
     lb_value *config = NULL;
-    char *graph = NULL, *folder = NULL, sha256[65];
+    char *graph = NULL, *folder = NULL;
     cli_model *m = lb_calloc(1, sizeof *m);
     if (!m) return LB_E_NOMEM;
     LB_TRY(locate(&m->path, name_or_path));
@@ -370,12 +348,12 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(folder_of(&folder, m->path));
     LB_TRY(read_config(&config, folder));
     LB_TRY(cli_graph_find(&graph, m->path));
-    LB_TRY(graph ? cli_graph_open(m, graph, sha256, &config) : open_network(m, folder, config, sha256));
+    LB_TRY(graph ? cli_graph_open(m, graph, &config) : open_network(m, folder, config));
+    if (graph) m->file = graph, graph = NULL;
     LB_TRY(open_image(m, folder, config));
     LB_TRY(open_audio(m, folder));
     LB_TRY(open_text(m, folder, config));
     LB_TRY(open_writer(m, folder, config));
-    LB_TRY(find_print(m, sha256));
     lb_store_fix(m->model->store, true); /* it is run, not trained */
     *out = m;
     m = NULL;
@@ -390,7 +368,9 @@ done:
 void cli_model_close(cli_model *m) {
     if (!m) return;
     lb_model_free(m->model);
+    lb_weights_close(m->weights);
     lb_onnx_close(m->graph);
+    lb_free(m->file);
     lb_tokenizer_close(m->tokenizer);
     lb_free(m->why_no_image);
     lb_free(m->why_no_text);

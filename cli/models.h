@@ -30,18 +30,24 @@ typedef struct cli_model {
     lb_audio_prepare audio;  /* when it takes sound */
     cli_writer *writer;      /* when it writes text; NULL otherwise */
     char *why_no_image, *why_no_text, *why_no_audio, *why_no_writer; /* it takes or gives them, but something is missing: what */
-    lb_fingerprint print;    /* weights, preprocessing, tokenizer filled */
+    lb_weights *weights;     /* that its parameters are lent by; NULL of a graph */
+    char *file;              /* of the weights or the graph */
+    bool printed;
+    lb_fingerprint print;    /* weights, preprocessing, tokenizer, once cli_model_print has filled them */
 } cli_model;
 
 LB_MUST_USE lb_status cli_model_open(cli_model **out, const char *name_or_path);
 void cli_model_close(cli_model *m);
+/** Fills m->print, which reads every byte of the weights, and holds a fetched model's file against its pinned hash. Once; then nothing. */
+LB_MUST_USE lb_status cli_model_print(cli_model *m);
 /** The tokenizer of a model by itself: name, folder, or a tokenizer's file. */
 LB_MUST_USE lb_status cli_open_tokenizer(lb_tokenizer **out, const char *name_or_path);
 /** The ONNX file that a path is, or that its folder has as its model (model.onnx without model.safetensors), as a new string; NULL when there is none. */
 LB_MUST_USE lb_status cli_graph_find(char **out, const char *path);
-/** Fills m->graph and m->model from it; X.json beside X.onnx takes the place of *config. sha256: of the file and its external data. */
-LB_MUST_USE lb_status cli_graph_open(cli_model *m, const char *file, char sha256[65], lb_value **config);
-/** Copies weights into a model's store by name (arch->outside_name spellings tried). Missing, extra and mis-shaped tensors are
+/** Fills m->graph and m->model from it; X.json beside X.onnx takes the place of *config. */
+LB_MUST_USE lb_status cli_graph_open(cli_model *m, const char *file, lb_value **config);
+/** Weights into a model's store by name (arch->outside_name spellings tried): what has the store's type is lent by w, which must outlive the model and be its
+ *  alone; all else is converted. Missing, extra and mis-shaped tensors are
  *  listed in one message, up to 24 names each and how many more there are. */
 LB_MUST_USE lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file);
 /** Writes config.json (arch, params; the keys of `extra` beside them: preprocess, max_tokens, ...) + model.safetensors: a folder that
@@ -54,6 +60,8 @@ LB_MUST_USE lb_status cli_open_weights(lb_weights **w, char **path, const char *
 /** Prints what is in a weight file, or in the one of a folder: format, metadata, each tensor's name, type and shape; with --json an object for the file,
  *  then one for each tensor. */
 LB_MUST_USE lb_status cli_describe_weights(const lb_cli *cli, const char *file_or_folder);
+/** The same of an ONNX file: inputs, outputs, operators, parameters, names of taps. */
+LB_MUST_USE lb_status cli_describe_graph(const lb_cli *cli, const char *file);
 
 /* Rows of a feature file as a model input, joined by key. */
 typedef struct cli_feature_input {

@@ -183,6 +183,7 @@ static lb_status open_teachers(cli_recipe *r) {
         if (r->nteachers == CLI_MAX_TEACHERS) return lb_fail(LB_E_LIMIT, "recipe: at most %d teachers", CLI_MAX_TEACHERS);
         cli_model **m = &r->teacher_models[r->nteachers];
         LB_TRY(cli_model_open(m, path));
+        LB_TRY(cli_model_print(*m));
         r->teachers[r->nteachers++] = (lb_teacher){.name = all->keys[i], .model = (*m)->model};
     }
 done:

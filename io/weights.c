@@ -191,7 +191,7 @@ static lb_status format_of(const lb_weight_format **out, const uint8_t *data, si
 static lb_status add_file(lb_weights *w, const char *path) {
     holder *h = w->owner;
     lb_mmap *m = &h->maps[h->map_count];
-    lb_status st = lb_mmap_open(m, path);
+    lb_status st = lb_mmap_own(m, path);
     if (st != LB_OK) return st;
     h->map_count++;
     const lb_weight_format *f = NULL;

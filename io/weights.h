@@ -9,7 +9,8 @@
 #include "tensor/tensor.h"
 LB_BEGIN
 
-/* One tensor of a file: a view of mapped or owned memory, contiguous, little-endian, aligned to its elements. */
+/* One tensor of a file: a view of mapped or owned memory, contiguous, little-endian, aligned to its elements. Whoever has the lb_weights to himself may
+ * write there: the file stays as it is. */
 typedef struct lb_weight {
     char *name;
     lb_dtype dtype;

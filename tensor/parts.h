@@ -19,7 +19,6 @@ struct lb_storage {
     size_t room;                /* of a slab's part: its bytes with this header; 0 refs = free */
     lb_storage *before, *after; /* its neighbours in the slab */
 };
-_Static_assert(sizeof(lb_storage) <= LBI_HEADER, "data begin behind the header");
 
 static inline void *lbi_storage_data(lb_storage *s) { return (char *)s + LBI_HEADER; }
 

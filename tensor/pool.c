@@ -2,6 +2,8 @@
 #include <string.h>
 #include "tensor/parts.h"
 
+_Static_assert(sizeof(lb_storage) <= LBI_HEADER, "data begin behind the header");
+
 /* ---- rings ---- */
 
 static void unlink_block(lb_storage *s) {

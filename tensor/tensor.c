@@ -126,6 +126,26 @@ bool lbi_view_strides(lb_tensor *y, const lb_tensor *x) {
     return true;
 }
 
+/* Memory of a tensor of no tape. Large zeros come from the system, which has them ready: `prev` is then what is to be freed. */
+static lb_storage *heap(size_t bytes, bool zero) {
+    enum { LARGE = 1 << 20, LINE = 64 };
+    if (!zero || bytes < LARGE) {
+        lb_storage *s = lb_alloc_aligned(LBI_HEADER + bytes);
+        if (s) *s = (lb_storage){.bytes = bytes, .refs = 1, .bin = LBI_ON_HEAP};
+        if (s && zero) lbi_zero_bytes(lbi_storage_data(s), bytes);
+        return s;
+    }
+    char *whole = bytes <= PTRDIFF_MAX ? lb_calloc(1, LBI_HEADER + LINE + bytes) : NULL;
+    if (!whole) return NULL;
+    lb_storage *s = (lb_storage *)(void *)(whole + (LINE - (uintptr_t)whole % LINE) % LINE);
+    *s = (lb_storage){.prev = (lb_storage *)(void *)whole, .bytes = bytes, .refs = 1, .bin = LBI_ON_HEAP};
+    return s;
+}
+
+static void heap_free(lb_storage *s) {
+    if (s && --s->refs == 0) lb_free(s->prev ? s->prev : s);
+}
+
 lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape, bool zero) {
     lb_status st = LB_OK;
     lb_tensor *x = NULL;
@@ -139,11 +159,9 @@ lb_status lbi_tensor_make(lb_tensor **out, lb_dtype dtype, int rank, const int64
     LB_TRY(lbi_layout(x));
     size_t bytes = (size_t)lb_numel(x) * lb_dtype_size(dtype);
     if (bytes > 0) {
-        x->store = lb_alloc_aligned(LBI_HEADER + bytes);
+        x->store = heap(bytes, zero);
         if (!x->store) LB_TRY(LB_E_NOMEM);
-        *x->store = (lb_storage){.bytes = bytes, .refs = 1, .bin = LBI_ON_HEAP};
         x->data = lbi_storage_data(x->store);
-        if (zero) lbi_zero_bytes(x->data, bytes);
     }
     *out = x;
     x = NULL;
@@ -175,11 +193,18 @@ done:
     return st;
 }
 
+void lb_tensor_lend(lb_tensor *x, void *data) {
+    if (x->forms) lb_tensor_fix(x, false);
+    heap_free(x->store);
+    x->store = NULL;
+    x->data = lb_numel(x) > 0 ? data : NULL;
+}
+
 void lb_tensor_free(lb_tensor *x) {
     if (!x) return;
     lb_tensor_free(x->grad);
     if (x->forms) lb_tensor_fix(x, false);
-    if (x->store && --x->store->refs == 0) lb_free(x->store);
+    heap_free(x->store);
     lb_free(x);
 }
 

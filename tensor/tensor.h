@@ -74,6 +74,9 @@ LB_API LB_MUST_USE lb_status lb_dtype_parse(lb_dtype *out, const char *name);
 /** A tensor of its own (parameter, input, result), contiguous and zeroed. LB_E_SHAPE for a negative size, rank beyond
  *  LB_MAX_RANK, or too many bytes. Release with lb_tensor_free. */
 LB_API LB_MUST_USE lb_status lb_tensor_new(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape);
+/** x's own memory is given back; `data`, of the same type and shape, contiguous, takes its place. It must outlive x, and is written when x is. Not for a view, nor for
+ *  a tensor of a tape. */
+LB_API void lb_tensor_lend(lb_tensor *x, void *data);
 /** Over the caller's memory, which must outlive it; nothing is copied. */
 LB_API LB_MUST_USE lb_status lb_tensor_borrow(lb_tensor **out, lb_dtype dtype, int rank, const int64_t *shape, const void *data);
 /** Releases the tensor, its gradient, and its share of the storage. NULL is fine. Not for tensors a tape owns. */

@@ -407,6 +407,8 @@ static void saved_models_open(void) {
     CHECK_INT(a->max_tokens, 12);
     CHECK(a->has_image && a->image.size_w == 64 && a->tokenizer);
     CHECK_OK(cli_model_open(&b, folder));
+    CHECK_OK(cli_model_print(a));
+    CHECK_OK(cli_model_print(b));
     CHECK_OK(lb_fingerprint_match(&a->print, &b->print, true, "same"));
     if (make_list(list, "dual-items", NULL, 0) && open_list(&items, list)) { /* each tap with the inputs it needs, from one model */
         cli_encode_spec spec = {.items = items, .ntaps = 1, .taps = (const char *[]){"image_embed"}};

@@ -88,7 +88,9 @@ done:
 
 /* ---- a graph ---- */
 
-static lb_status metadata_of(lb_value **out, const cli_model *m) {
+static lb_status metadata_of(lb_value **out, cli_model *m) {
+    lb_status printed = cli_model_print(m);
+    if (printed != LB_OK) return printed;
     lb_value *v = lb_value_map(), *preprocess = m->has_image ? lb_image_spec_value(&m->image) : NULL;
     lb_buf text = {0};
     lb_status st = preprocess ? lb_json_write(&text, preprocess, 0) : LB_OK;
@@ -102,7 +104,7 @@ static lb_status metadata_of(lb_value **out, const cli_model *m) {
     return st;
 }
 
-static lb_status to_graph(const cli_model *m, const options *o, const names *taps) {
+static lb_status to_graph(cli_model *m, const options *o, const names *taps) {
     names inputs = {.count = 0};
     lb_value *metadata = NULL;
     split(&inputs, &o->inputs);
