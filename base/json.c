@@ -51,7 +51,9 @@ lb_status lb_json_parse(lb_value **out, const char *text, size_t size, const cha
         text += 3;
         size -= 3;
     }
-    lb_value *fast = size > 0 ? lbi_json_fast(text, size) : NULL;
+    bool refused = false;
+    lb_value *fast = size > 0 ? lbi_json_fast(text, size, &refused) : NULL;
+    if (refused) return lb_fail(LB_E_NOMEM, "%s: out of memory", name);
     if (fast) {
         *out = fast;
         return LB_OK;

@@ -12,7 +12,14 @@ typedef struct reader {
     char *text; /* what an escaped string is gathered in */
     size_t room;
     int depth;
+    bool refused; /* memory was */
 } reader;
+
+/* What memory was asked for: NULL is not the text's fault. */
+static void *got(reader *r, void *p) {
+    r->refused = r->refused || !p;
+    return p;
+}
 
 static void skip(reader *r) {
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t')) r->at++;
@@ -86,7 +93,7 @@ static bool make_room(reader *r, size_t n) {
     if (n <= r->room) return true;
     size_t room = r->room ? r->room : 256;
     while (room < n) room *= 2;
-    char *text = lb_realloc(r->text, room, 1);
+    char *text = got(r, lb_realloc(r->text, room, 1));
     if (!text) return false;
     r->text = text;
     r->room = room;
@@ -159,7 +166,7 @@ static lb_value *number(reader *r) {
     memcpy(text, from, n);
     text[n] = 0;
     double x = real ? strtod(text, NULL) : 0;
-    lb_value *v = isfinite(x) ? lbi_value_new(real ? LB_V_REAL : LB_V_INT) : NULL;
+    lb_value *v = isfinite(x) ? got(r, lbi_value_new(real ? LB_V_REAL : LB_V_INT)) : NULL;
     if (v && real) v->real = x;
     else if (v) v->integer = strtoll(text, NULL, 10);
     return v;
@@ -174,7 +181,7 @@ static uint64_t hash(const char *s) {
 }
 
 /* Are two keys of a map the same? Then, and without memory, jansson decides. */
-static bool distinct(const lb_value *v) {
+static bool distinct(reader *r, const lb_value *v) {
     if (v->count <= FEW) {
         for (int64_t i = 1; i < v->count; i++)
             for (int64_t k = 0; k < i; k++)
@@ -183,7 +190,7 @@ static bool distinct(const lb_value *v) {
     }
     size_t slots = 16;
     while (slots < 2 * (size_t)v->count) slots *= 2;
-    const char **table = lb_calloc(slots, sizeof *table);
+    const char **table = got(r, lb_calloc(slots, sizeof *table));
     bool fine = table != NULL;
     for (int64_t i = 0; i < v->count && fine; i++) {
         size_t at = (size_t)hash(v->keys[i]) & (slots - 1);
@@ -202,13 +209,15 @@ static bool member(reader *r, lb_value *v) {
     if (v->kind == LB_V_LIST) {
         lb_value *x = value(r);
         if (x) lbi_value_append(v, NULL, 0, x);
+        r->refused = r->refused || v->failed;
         return x && !v->failed;
     }
     if (!take(r, '"') || !string(r, &text, &size) || memchr(text, 0, size)) return false;
-    char *key = lb_strndup(text, size);
+    char *key = got(r, lb_strndup(text, size));
     lb_value *x = key && take(r, ':') ? value(r) : NULL;
     if (x) lbi_value_append(v, key, 0, x);
     lb_free(key);
+    r->refused = r->refused || v->failed;
     return x && !v->failed;
 }
 
@@ -220,7 +229,7 @@ static lb_value *members(reader *r, lb_value *v, char close) {
         if (!more && fine) fine = take(r, close);
     }
     r->depth--;
-    if (fine && (v->kind == LB_V_LIST || distinct(v))) return v;
+    if (fine && (v->kind == LB_V_LIST || distinct(r, v))) return v;
     lb_value_free(v);
     return NULL;
 }
@@ -229,7 +238,7 @@ static lb_value *word(reader *r, const char *text, lb_value_kind kind, bool yes)
     size_t n = strlen(text);
     if ((size_t)(r->end - r->at) < n || memcmp(r->at, text, n) != 0) return NULL;
     r->at += n;
-    lb_value *v = lbi_value_new(kind);
+    lb_value *v = got(r, lbi_value_new(kind));
     if (v) v->boolean = yes;
     return v;
 }
@@ -240,9 +249,9 @@ static lb_value *value(reader *r) {
     skip(r);
     if (r->at >= r->end) return NULL;
     switch (*r->at) {
-    case '{': r->at++; return members(r, lb_value_map(), '}');
-    case '[': r->at++; return members(r, lb_value_list(), ']');
-    case '"': r->at++; return string(r, &text, &size) ? lbi_value_text(text, size) : NULL;
+    case '{': r->at++; return members(r, got(r, lb_value_map()), '}');
+    case '[': r->at++; return members(r, got(r, lb_value_list()), ']');
+    case '"': r->at++; return string(r, &text, &size) ? got(r, lbi_value_text(text, size)) : NULL;
     case 't': return word(r, "true", LB_V_BOOL, true);
     case 'f': return word(r, "false", LB_V_BOOL, false);
     case 'n': return word(r, "null", LB_V_NULL, false);
@@ -250,7 +259,7 @@ static lb_value *value(reader *r) {
     }
 }
 
-lb_value *lbi_json_fast(const char *text, size_t size) {
+lb_value *lbi_json_fast(const char *text, size_t size, bool *refused) {
     reader r = {.at = text, .end = text + size};
     lb_value *v = value(&r);
     skip(&r);
@@ -259,5 +268,6 @@ lb_value *lbi_json_fast(const char *text, size_t size) {
         v = NULL;
     }
     lb_free(r.text);
+    *refused = r.refused;
     return v;
 }

@@ -15,8 +15,8 @@ void lbi_value_append(lb_value *container, const char *key, int key_line, lb_val
 /* Does a part of the tree remember a failed addition? NULL counts as failed. */
 bool lbi_value_broken(const lb_value *v);
 
-/* Well-formed JSON; NULL for all else, and for what only jansson is sure of. */
-lb_value *lbi_json_fast(const char *text, size_t size);
+/* Well-formed JSON; NULL for all else, for what only jansson is sure of, and when memory was refused. */
+lb_value *lbi_json_fast(const char *text, size_t size, bool *refused);
 
 /* A plain scalar by the core schema of YAML 1.2.2, section 10.3.2. NULL when memory is refused. */
 lb_value *lbi_yaml_plain(const char *text, size_t size);
