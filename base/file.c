@@ -279,6 +279,11 @@ lb_status lb_mmap_own(lb_mmap *out, const char *path) {
     return st;
 }
 
+void lb_mmap_rest(const lb_mmap *m) {
+    uintptr_t extra = (uintptr_t)m->data % (uintptr_t)sysconf(_SC_PAGESIZE);
+    if (m->data && !m->memory) (void)madvise((void *)((uintptr_t)m->data - extra), m->size + extra, MADV_DONTNEED);
+}
+
 void lb_mmap_close(lb_mmap *m) {
     if (!m) return;
     lb_free(m->memory);

@@ -34,6 +34,8 @@ typedef struct lb_mmap {
 LB_API LB_MUST_USE lb_status lb_mmap_open(lb_mmap *out, const char *path);
 /** The same, but its pages may be written: they become this process's own then, the file stays as it is. */
 LB_API LB_MUST_USE lb_status lb_mmap_own(lb_mmap *out, const char *path);
+/** Its pages leave this process until they are read again. */
+LB_API void lb_mmap_rest(const lb_mmap *m);
 /** The same of a file that is open already; path is for messages. LB_E_FORMAT when the file ends before these bytes. */
 LB_API LB_MUST_USE lb_status lb_mmap_open_part(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size);
 /** These bytes of a file. LB_E_FORMAT when the file ends before them. */

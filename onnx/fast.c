@@ -48,6 +48,7 @@ bool onnx_is_number(const onnx_fast *f, int v, double *out) {
 int onnx_new_constant(onnx_fast *f, int rank, const int64_t *shape, lb_tensor **x) {
     if (f->st == LB_OK) f->st = lb_tensor_new(x, LB_F32, rank, shape);
     if (f->st == LB_OK) f->st = onnx_own(f->m, *x);
+    if (f->st == LB_OK) f->m->made += lb_numel(*x) * (int64_t)sizeof(float);
     int v = f->st == LB_OK ? onnx_value_new(f->m, f->m->plain, "") : -1;
     if (v < 0 && f->st == LB_OK) f->st = LB_E_NOMEM;
     if (v >= 0) f->m->values[v].constant = *x;

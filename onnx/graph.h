@@ -78,6 +78,7 @@ struct lb_onnx {
     onnx_graph *plain, *fused;
     int nnamed, *named; /* values that the main graph's nodes make */
     int64_t parameters;
+    int64_t made;       /* bytes of constants that fusing made in place of the file's */
     int nkinds;         /* operators of the file, by name */
     struct onnx_kind_count {
         const char *op;
