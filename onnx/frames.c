@@ -62,20 +62,20 @@ typedef struct wanted {
     lb_tensor *all[WANTED];        /* [N,F,...] */
 } wanted;
 
-/* Row `number` of every wanted output's frames. The first one says how large they are. */
+/* Row `number` of every wanted output's frames. */
 static void take(lb_tape *t, wanted *w, lb_tensor *const *out, int64_t number, int64_t count) {
     for (int k = 0; k < w->count && lb_tape_ok(t); k++) {
-        lb_tensor *y = lb_is_contiguous(out[k]) ? out[k] : lb_contiguous(t, out[k]), *all = w->all[k];
-        if (!lb_tape_ok(t) || number < 0) return;
-        int64_t n = all->shape[0], each = n > 0 ? lb_numel(y) / n : 0;
-        if (y->dtype != LB_F32 || lb_numel(all) != n * count * each) {
-            lb_tape_fail(t, LB_E_SHAPE, "output '%s' of a frame has another size than that of the first", w->names[k]);
+        lb_tensor *all = w->all[k];
+        int64_t n = all->shape[0], each = n > 0 ? lb_numel(out[k]) / n : 0;
+        if (out[k]->dtype != LB_F32 || lb_numel(all) != n * count * each || !lb_is_contiguous(out[k])) {
+            lb_tape_fail(t, LB_E_SHAPE, "output '%s' of a frame has another size or type than that of the first", w->names[k]);
             return;
         }
-        for (int64_t i = 0; i < n; i++) memcpy((float *)all->data + (i * count + number) * each, (const float *)y->data + i * each, (size_t)each * sizeof(float));
+        for (int64_t i = 0; i < n; i++) memcpy((float *)all->data + (i * count + number) * each, (const float *)out[k]->data + i * each, (size_t)each * sizeof(float));
     }
 }
 
+/* Room for all frames: the first one says how large they are. */
 static void open_all(lb_tape *t, wanted *w, lb_tensor *const *out, int64_t n, int64_t count) {
     for (int k = 0; k < w->count && lb_tape_ok(t); k++) {
         int64_t shape[LB_MAX_RANK] = {n, count};
@@ -88,23 +88,39 @@ static void open_all(lb_tape *t, wanted *w, lb_tensor *const *out, int64_t n, in
     }
 }
 
-/* All frames; at most `most` are run. @return the last state */
+/* Frame i on a tape of its own, so that an hour of sound takes no more memory than a second. `carried` lies over the data of `state`. */
+static lb_status run_frame(const frames *f, lb_tape *own, lb_tape *t, const lb_tensor *sound, wanted *w, int64_t i, int64_t count, lb_tensor *carried) {
+    int64_t rate = RATE;
+    lb_tensor *out[WANTED + 1];
+    lb_named in[] = {{f->sound->name, frame_of(own, sound, i)}, {f->state->name, carried}, {f->rate->name, lb_input(own, LB_I64, 0, NULL, &rate, LB_I64)}};
+    lb_onnx_run(f->graph, own, LB_COUNT(in), in, w->count + 1, w->names, out);
+    for (int k = 0; k <= w->count && lb_tape_ok(own); k++) out[k] = lb_is_contiguous(out[k]) ? out[k] : lb_contiguous(own, out[k]);
+    lb_status st = lb_tape_status(own);
+    if (st != LB_OK) return st;
+    const lb_tensor *next = out[w->count];
+    if (next->dtype != LB_F32 || lb_numel(next) != lb_numel(carried)) return lb_fail(LB_E_SHAPE, "output '%s' has another size than the state", f->next);
+    if (i == 0) open_all(t, w, out, sound->shape[0], count);
+    take(t, w, out, i, count);
+    memcpy(carried->data, next->data, (size_t)lb_numel(next) * sizeof(float));
+    return LB_OK;
+}
+
+/* All frames; at most `most` are run. @return the last state, of tape t */
 static lb_tensor *run_frames(const frames *f, lb_tape *t, const lb_tensor *sound, wanted *w, int64_t most) {
-    int64_t n = sound->shape[0], count = sound->shape[1] < FRAME ? 1 : sound->shape[1] / FRAME, rate = RATE;
-    lb_tensor *state = zeros(t, 3, (int64_t[]){f->state->shape[0], n, f->state->shape[2]}), *sr = lb_input(t, LB_I64, 0, NULL, &rate, LB_I64);
+    int64_t n = sound->shape[0], count = sound->shape[1] < FRAME ? 1 : sound->shape[1] / FRAME;
+    lb_tensor *state = zeros(t, 3, (int64_t[]){f->state->shape[0], n, f->state->shape[2]}), *carried = NULL;
+    lb_tape *own = NULL;
+    lb_status st = lb_tape_new(&own);
+    if (st == LB_OK && lb_tape_ok(t)) st = lb_tensor_borrow(&carried, LB_F32, 3, state->shape, state->data);
     w->names[w->count] = f->next;
-    for (int64_t i = 0; i < count && i < most && lb_tape_ok(t); i++) {
-        lb_tensor *out[WANTED + 1];
-        lb_scope s = lb_scope_begin(t);
-        lb_named in[] = {{f->sound->name, frame_of(t, sound, i)}, {f->state->name, state}, {f->rate->name, sr}};
-        lb_onnx_run(f->graph, t, LB_COUNT(in), in, w->count + 1, w->names, out);
-        lb_scope_end_n(t, s, w->count + 1, out);
-        if (i == 0) open_all(t, w, out, n, count);
-        take(t, w, out, i, count);
-        for (int k = 0; k < w->count; k++) lb_release(t, out[k]);
-        lb_release(t, state);
-        state = out[w->count];
+    for (int64_t i = 0; i < count && i < most && st == LB_OK && lb_tape_ok(t); i++) {
+        lb_tape_set_mode(own, LB_TAPE_NO_GRAD);
+        st = run_frame(f, own, t, sound, w, i, count, carried);
+        lb_tape_reset(own);
     }
+    if (st != LB_OK) lb_tape_fail_status(t, st);
+    lb_tensor_free(carried);
+    lb_tape_free(own);
     return state;
 }
 
