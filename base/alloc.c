@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include "base/pages.h"
 
 static atomic_llong calls, live, fail_at;
 
@@ -86,6 +87,28 @@ void *lb_alloc_aligned(size_t bytes) {
     if (!p) return refused(bytes, 1);
     atomic_fetch_add(&live, 1);
     return p;
+}
+
+/* Mapped one huge page longer than asked; what lies before the first whole one and behind the end is given back. */
+void *lb_pages_take(size_t bytes) {
+    const size_t huge = (size_t)2 << 20, page = 4096;
+    size_t size = (bytes + page - 1) / page * page;
+    if (!allowed() || bytes > PTRDIFF_MAX / 2) return refused(bytes, 1);
+    char *p = mmap(NULL, size + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return refused(bytes, 1);
+    size_t before = (huge - (uintptr_t)p % huge) % huge;
+    if (before) munmap(p, before);
+    munmap(p + before + size, huge - before);
+    (void)madvise(p + before, size, MADV_HUGEPAGE);
+    atomic_fetch_add(&live, 1);
+    return p + before;
+}
+
+void lb_pages_give(void *p, size_t bytes) {
+    const size_t page = 4096;
+    if (!p) return;
+    atomic_fetch_sub(&live, 1);
+    munmap(p, (bytes + page - 1) / page * page);
 }
 
 void lb_free(void *p) {

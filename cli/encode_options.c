@@ -85,6 +85,7 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     if (o->features.count > CLI_ENCODE_FEATURES) return cli_usage("at most %d --features", CLI_ENCODE_FEATURES);
     for (int64_t i = 0; i < o->features.count; i++, r->spec.nfeatures++) LB_TRY(cli_feature_open(&r->features[i], o->features.items[i]));
     LB_TRY(cli_model_open(&r->model, o->model));
+    LB_TRY(cli_model_print(r->model)); /* a file that changed is told before what else is wrong */
     LB_TRY(choose_taps(r, o));
     if (r->spec.ntaps < 1 || r->spec.ntaps > CLI_ENCODE_TAPS) {
         st = cli_usage("--taps names 1 to %d taps", CLI_ENCODE_TAPS);

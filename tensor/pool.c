@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
+#include "base/pages.h"
 #include "tensor/parts.h"
 
 _Static_assert(sizeof(lb_storage) <= LBI_HEADER, "data begin behind the header");
@@ -67,6 +68,12 @@ enum { WHOLE = true };
 enum { WHOLE = false };
 #endif
 
+static lb_storage *take_slab(size_t size) { return WHOLE ? lb_alloc_aligned(size) : lb_pages_take(size); }
+static void give_slab(lb_storage *s) {
+    if (WHOLE) lb_free(s);
+    else lb_pages_give(s, s->room);
+}
+
 /* Frees slabs of which no part is in use: those not used since `step`. */
 static void trim_slabs(lbi_pool *p, int64_t step) {
     for (lb_storage *s = p->idle.next, *next; s != &p->idle; s = next) {
@@ -74,7 +81,7 @@ static void trim_slabs(lbi_pool *p, int64_t step) {
         if (s->before || s->after || s->step >= step) continue;
         unlink_block(s);
         p->slabs -= (int64_t)s->room;
-        lb_free(s);
+        give_slab(s);
     }
 }
 
@@ -83,8 +90,8 @@ static void trim_slabs(lbi_pool *p, int64_t step) {
 static lb_storage *new_slab(lbi_pool *p, size_t need) {
     size_t size = need > SLAB_MOST / 16 ? SLAB_MOST : need < SLAB_LEAST / 16 ? SLAB_LEAST : 16 * need;
     if (size < need || WHOLE) size = need;
-    lb_storage *s = lb_alloc_aligned(size);
-    if (!s && size > need) s = lb_alloc_aligned(size = need);
+    lb_storage *s = take_slab(size);
+    if (!s && size > need) s = take_slab(size = need);
     if (!s) return NULL;
     *s = (lb_storage){.step = p->step, .bin = LBI_OF_SLAB, .room = size};
     link_block(&p->idle, s);

@@ -66,9 +66,9 @@ def record(r, name, make, head=None, ids=IDS, mask=MASK, edit=None, ways=()):
                 x = F.normalize(x, dim=-1)
                 continue
             width, act, *no_bias = step.split(":")[1:]
-            name = "dense.linear" if "dense.linear.weight" not in tensors else "dense.1.linear"
-            tensors |= {name + ".weight": [int(width), x.shape[1]]} | ({} if no_bias else {name + ".bias": [int(width)]})
-            x = F.linear(x, values(name + ".weight", (int(width), x.shape[1])), None if no_bias else values(name + ".bias", (int(width),)))
+            part = "dense.linear" if "dense.linear.weight" not in tensors else "dense.1.linear"
+            tensors |= {part + ".weight": [int(width), x.shape[1]]} | ({} if no_bias else {part + ".bias": [int(width)]})
+            x = F.linear(x, values(part + ".weight", (int(width), x.shape[1])), None if no_bias else values(part + ".bias", (int(width),)))
             x = torch.tanh(x) if act == "tanh" else x
         out["embedding"] = F.normalize(x, dim=-1) if head.get("normalize") else x
     for key, value in (edit or {}).items():
