@@ -488,6 +488,12 @@ static void convolutions(void) {
     check_begin("convolution of one large picture");
     one_convolution(&r, &large, 1, 3);
     check_end();
+    /* More numbers than are padded at once, when there are several threads. */
+    lbi_conv banded = {96, 220, 220, 1, 220, 220, 3, 3, 1, 1, 1, 1, 1, 1, 1}, halved = {96, 300, 300, 1, 150, 150, 3, 3, 2, 2, 1, 1, 1, 1, 1};
+    check_begin("convolutions of pictures in bands");
+    one_convolution(&r, &banded, 1, 2);
+    one_convolution(&r, &halved, 1, 1);
+    check_end();
 }
 
 /* The gradients' definition: the plain loops of kernels/conv.h, which the op's test holds against central differences. */

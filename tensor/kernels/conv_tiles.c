@@ -31,6 +31,7 @@ typedef struct run {
     lbi_pad pad;
     int64_t space;            /* numbers of a padded image, with slack */
     int64_t block_rows, blocks;
+    int64_t band_rows;        /* output rows that are padded together: all, or as many as fit BAND */
     int64_t wide;             /* numbers of a block's buffer */
     bool packs;               /* panels of patches are copied: there are enough output channels to read them often */
     int32_t *at;              /* [k] */
@@ -63,6 +64,18 @@ static void plan(run *r) {
     r->space = p->c * r->pad.channel + r->pad.slack;
     r->block_rows = rows_of_block(r);
     r->blocks = (p->y + r->block_rows - 1) / r->block_rows;
+    r->band_rows = p->y;
+}
+
+/* One large picture for all threads: padded band by band, so that the copy stays small beside the picture. */
+static void make_bands(run *r) {
+    enum { BAND = 4 << 20 }; /* numbers */
+    lbi_conv band = *r->p;
+    if (r->pad.direct || r->p->pt < 1 || r->space <= BAND) return;
+    int64_t row = r->p->c * r->pad.pitch * r->p->sh * r->p->sw, rows = BAND / row / r->block_rows * r->block_rows;
+    r->band_rows = band.y = rows < 8 * r->block_rows ? 8 * r->block_rows : rows;
+    r->pad = lbi_pad_of(&band);
+    r->space = r->p->c * r->pad.channel + r->pad.slack;
 }
 
 static void fill_table(const run *r) {
@@ -72,8 +85,11 @@ static void fill_table(const run *r) {
             for (int64_t v = 0; v < r->p->kw; v++) r->at[n++] = (int32_t)(c * r->pad.channel + lbi_pad_at(r->p, &r->pad, u, v));
 }
 
-static void pad_channel(const run *r, const float *image, int64_t c, float *padded) {
-    lbi_pad_channel(r->p, &r->pad, image + c * r->p->h * r->p->w, padded + c * r->pad.channel);
+/* Of output rows `first` on. */
+static void pad_channel(const run *r, const float *image, int64_t c, int64_t first, float *padded) {
+    lbi_conv band = *r->p;
+    band.pt -= first * band.sh;
+    lbi_pad_channel(&band, &r->pad, image + c * r->p->h * r->p->w, padded + c * r->pad.channel);
     if (c == r->p->c - 1) memset(padded + r->p->c * r->pad.channel, 0, (size_t)r->pad.slack * sizeof *padded);
 }
 
@@ -99,8 +115,8 @@ static void pack_panel(const run *r, const float *b, const int32_t *at, int64_t 
     }
 }
 
-/* Output rows first..first+rows-1 of group `group`; b: the group's (padded) picture. */
-static void make_block(const run *r, int64_t image, int64_t group, int64_t first, const float *b, float *wide) {
+/* Output rows first..first+rows-1 of group `group`; b: the group's (padded) picture, of output rows `from` on. */
+static void make_block(const run *r, int64_t image, int64_t group, int64_t first, int64_t from, const float *b, float *wide) {
     const lbi_conv *p = r->p;
     int64_t rows = least(r->block_rows, p->y - first), flat = (rows - 1) * r->pad.pitch + p->x, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * p->x;
     int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pad.pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
@@ -109,7 +125,7 @@ static void make_block(const run *r, int64_t image, int64_t group, int64_t first
     if (end.row_scale) end.row_scale += group * r->o;
     if (end.row_bias) end.row_bias += group * r->o;
     if (end.add) end.add += place;
-    b += first * r->pad.pitch;
+    b += (first - from) * r->pad.pitch;
     for (int64_t k0 = 0; k0 < r->k; k0 += KC) {
         int64_t kc = least(KC, r->k - k0);
         const float *a = r->weights + group * r->weights_each + padded * k0;
@@ -145,14 +161,14 @@ static void pack_weights(const run *r, const float *w, int64_t number) {
     }
 }
 
-/* Work memory: table, weights, then for each thread a padded picture and a wide block. */
-static float *memory(run *r, int threads, size_t *pads, size_t *wide) {
+/* Work memory: table, weights, then for each thread a padded picture and a wide block; or one picture for all. */
+static float *memory(run *r, int threads, bool by_image, size_t *pads, size_t *wide) {
     int64_t table = (r->k + 63) / 64 * 64, groups = r->p->groups;
     r->weights_each = (lbi_packed_size(r->o, r->k, r->g->mr) + 15) / 16 * 16;
     *pads = r->pad.direct ? 0 : (size_t)((r->space + 15) / 16 * 16);
     r->wide = r->compact ? 0 : r->o * (lbi_panels(r->block_rows * r->pad.pitch, 16) * 16) + 64;
     *wide = (size_t)(r->wide + (r->packs ? KC * LBI_NR_MAX : 0));
-    float *work = lbi_work_take(((size_t)(table + groups * r->weights_each) + (*pads + *wide) * (size_t)threads) * sizeof *work);
+    float *work = lbi_work_take(((size_t)(table + groups * r->weights_each) + *pads * (size_t)(by_image ? threads : 1) + *wide * (size_t)threads) * sizeof *work);
     if (!work) return NULL;
     r->at = (int32_t *)(void *)work;
     r->weights = work + table;
@@ -162,10 +178,10 @@ static float *memory(run *r, int threads, size_t *pads, size_t *wide) {
 static void one_image(const run *r, int64_t image, float *pad, float *wide) {
     const lbi_conv *p = r->p;
     const float *x = r->x + image * p->c * p->h * p->w;
-    for (int64_t c = 0; !r->pad.direct && c < p->c; c++) pad_channel(r, x, c, pad);
+    for (int64_t c = 0; !r->pad.direct && c < p->c; c++) pad_channel(r, x, c, 0, pad);
     int64_t each = r->c * r->pad.channel;
     for (int64_t group = 0; group < p->groups; group++)
-        for (int64_t b = 0; b < r->blocks; b++) make_block(r, image, group, b * r->block_rows, (r->pad.direct ? x : pad) + group * each, wide);
+        for (int64_t b = 0; b < r->blocks; b++) make_block(r, image, group, b * r->block_rows, 0, (r->pad.direct ? x : pad) + group * each, wide);
 }
 
 bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
@@ -180,28 +196,31 @@ bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const flo
     bool small = (double)images * (double)(p->o * p->y * p->x) * (double)r.k < 1e6;
     int threads = small || omp_in_parallel() ? 1 : omp_get_max_threads();
     bool by_image = images >= threads;
+    if (!by_image) make_bands(&r);
+    int64_t bands = (p->y + r.band_rows - 1) / r.band_rows;
     size_t pads, wide;
-    float *own = memory(&r, threads, &pads, &wide);
+    float *own = memory(&r, threads, by_image, &pads, &wide);
     if (!own) return false;
     fill_table(&r);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
-        float *mine = own + (pads + wide) * (size_t)omp_get_thread_num();
+        float *mine = own + (by_image ? pads + wide : wide) * (size_t)omp_get_thread_num();
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < panels; i++) pack_weights(&r, w, i);
         if (by_image) {
 #pragma omp for schedule(dynamic)
             for (int64_t i = 0; i < images; i++) one_image(&r, i, mine, mine + pads);
         } else {
-            for (int64_t i = 0; i < images; i++) {
-                const float *image = x + i * p->c * p->h * p->w;
+            for (int64_t i = 0; i < images * bands; i++) {
+                const float *image = x + i / bands * p->c * p->h * p->w;
+                int64_t from = i % bands * r.band_rows, blocks = (least(r.band_rows, p->y - from) + r.block_rows - 1) / r.block_rows;
                 if (!r.pad.direct) {
 #pragma omp for schedule(static)
-                    for (int64_t c = 0; c < p->c; c++) pad_channel(&r, image, c, own);
+                    for (int64_t c = 0; c < p->c; c++) pad_channel(&r, image, c, from, own);
                 }
                 int64_t each = r.c * r.pad.channel;
 #pragma omp for schedule(dynamic)
-                for (int64_t b = 0; b < r.blocks * p->groups; b++) make_block(&r, i, b / r.blocks, b % r.blocks * r.block_rows, (r.pad.direct ? image : own) + b / r.blocks * each, mine + pads);
+                for (int64_t b = 0; b < blocks * p->groups; b++) make_block(&r, i / bands, b / blocks, from + b % blocks * r.block_rows, from, (r.pad.direct ? image : own) + b / blocks * each, mine + pads);
             }
         }
     }
