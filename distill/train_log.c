@@ -10,6 +10,7 @@ static lb_status add_line(lbi_train *r, const lb_value *v) {
     LB_TRY(lb_json_write(&r->log, v, 0));
     lb_buf_text(&r->log, "\n");
     LB_TRY(lb_buf_status(&r->log));
+    if (r->spec->logged && lbi_rank(r) == 0) LB_TRY(r->spec->logged(r->spec->logged_ctx, v));
     if (!r->spec->folder || lbi_rank(r) > 0) goto done;
     if (!(path = lb_path_join(r->spec->folder, "log.jsonl"))) return LB_E_NOMEM;
     LB_TRY(lb_file_write(path, r->log.data, r->log.size));

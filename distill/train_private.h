@@ -4,6 +4,7 @@
 #define LB_DISTILL_TRAIN_PRIVATE_H
 #include "base/sig.h"
 #include "distill/trainer.h"
+#include "tensor/op.h"
 
 enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16, LBI_STUDENTS_MAX = 33 };
 
@@ -59,6 +60,8 @@ typedef struct lbi_train {
     double *term_sum;       /* sum of |value| since the start, for the zero check */
     int64_t *term_epoch;    /* steps of an epoch of its stream */
     int64_t rows;           /* items seen by this process */
+    void (*watch)(void *ctx, const lb_call *call); /* of the students' calls and the terms' (lb_tape_watch); NULL = nobody */
+    void *watch_ctx;
     lb_buf log;             /* lines of log.jsonl */
 } lbi_train;
 
@@ -77,6 +80,14 @@ lb_status lbi_after_step(lbi_train *r);
 void lbi_release(lbi_train *r, lb_batch batches[LBI_STREAMS_MAX]);
 /** Weight of a term at a step, with start and warm-up. */
 double lbi_term_weight(const lb_objective *o, int64_t step);
+
+/** What a run holds beside its spec; closed after a failure too. */
+lb_status lbi_train_open(lbi_train *r, const lb_train_spec *spec);
+void lbi_train_close(lbi_train *r);
+/** Step number r->step: batches, terms, gradients, optimisers, hooks. */
+lb_status lbi_train_step(lbi_train *r, double *loss_value, double *norm);
+/** LB_E_NOMEM when weights, gradients, optimiser and so many bytes of activations do not fit into memory. */
+lb_status lbi_train_fits(const lbi_train *r, int64_t activations);
 
 /* ---- several processes (distill/ranks.c); alone they do nothing ---- */
 

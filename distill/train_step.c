@@ -53,10 +53,12 @@ static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *st
     for (int i = 0; i < r->nlearners && !r->spec->federation; i++) run_model(r, e, b, stream, r->learners[i].name, r->learners[i].model);
     if (mode == LB_TAPE_GRAD) lb_tape_set_mode(r->tape, LB_TAPE_NO_GRAD);
     lb_tape_set_training(r->tape, false, NULL);
+    if (r->watch) lb_tape_watch(r->tape, NULL, NULL);
     for (int i = 0; i < r->spec->nteachers; i++) run_model(r, e, b, stream, r->spec->teachers[i].name, r->spec->teachers[i].model);
     lb_model average = *r->spec->student;
     average.store = r->learners[0].ema;
     if (average.store) run_model(r, e, b, stream, "ema", &average);
+    if (r->watch) lb_tape_watch(r->tape, r->watch, r->watch_ctx);
     lb_tape_set_mode(r->tape, mode);
     lb_tape_set_training(r->tape, training, rng);
 }

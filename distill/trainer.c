@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/memory.h"
 #include "distill/train_private.h"
 
 /* Batches that a step takes of each stream. */
 static int64_t parts_of(const lb_train_spec *s) { return s->accumulate > 1 ? s->accumulate : 1; }
 
-static void close_run(lbi_train *r) {
+void lbi_train_close(lbi_train *r) {
     lb_value_free(r->adapters);
     lb_store_free(r->projectors);
     lb_store_free(r->state);
@@ -63,7 +64,7 @@ done:
     return st;
 }
 
-static lb_status open_run(lbi_train *r, const lb_train_spec *spec) {
+lb_status lbi_train_open(lbi_train *r, const lb_train_spec *spec) {
     lb_status st = LB_OK;
     r->spec = spec;
     r->best_step = -1;
@@ -169,7 +170,7 @@ static bool learns(const lbi_train *r, const lbi_learner *a) { return !r->spec->
 /* What the terms learn beside the students is the server's, when it has steps of its own. */
 static bool beside_learns(const lbi_train *r) { return !r->spec->federation || r->spec->federation->server_steps == 0 || r->seat.server; }
 
-static lb_status one_step(lbi_train *r, double *loss_value, double *norm) {
+lb_status lbi_train_step(lbi_train *r, double *loss_value, double *norm) {
     lb_status st = LB_OK;
     int64_t parts = parts_of(r->spec);
     *loss_value = 0;
@@ -235,18 +236,18 @@ static lb_status evaluate(lbi_train *r) {
 static lb_status loop(lbi_train *r, lb_train_result *out) {
     const lb_train_spec *s = r->spec;
     lb_status st = LB_OK;
-    char note[128];
+    char note[128] = "";
     double loss = 0, norm = 0, start = lb_now();
     lb_progress_begin(s->progress, "train", "steps", r->step, s->steps);
     while (r->step < s->steps && !out_of_patience(r)) {
-        LB_TRY(one_step(r, &loss, &norm));
+        LB_TRY(lbi_train_step(r, &loss, &norm));
         if (r->step % s->log_every == 0 || r->step + 1 == s->steps) LB_TRY(lbi_log_step(r, loss, norm, lb_now() - start));
         LB_TRY(zero_check(r));
         r->step++;
         if (s->evaluate && s->eval_every > 0 && r->step % s->eval_every == 0 && r->step < s->steps) LB_TRY(evaluate(r));
         bool last = r->step == s->steps || out_of_patience(r);
         if (last || r->step % s->save_every == 0) LB_TRY(lbi_checkpoint_save(r, "last.safetensors"));
-        snprintf(note, sizeof note, "loss %.4f", loss);
+        snprintf(note, sizeof note, "loss %.4f, %.0f MB", loss, (double)lb_memory_held(NULL) / 1e6);
         bool stop = lb_progress_at(s->progress, r->step, note) == LB_E_CANCELLED;
         LB_TRY(lbi_any(r, &stop));
         if (stop && !last) {
@@ -255,7 +256,7 @@ static lb_status loop(lbi_train *r, lb_train_result *out) {
             goto done;
         }
     }
-    lb_progress_end(s->progress, NULL);
+    lb_progress_end(s->progress, note[0] ? note : NULL);
     out->seconds = lb_now() - start;
     out->last_loss = loss;
 done:
@@ -274,8 +275,9 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     lbi_train r = {0};
     bool found = false;
     if (spec->nobjectives > 64) return lb_fail(LB_E_LIMIT, "at most 64 objectives");
-    LB_TRY(open_run(&r, spec));
+    LB_TRY(lbi_train_open(&r, spec));
     if (spec->resume) LB_TRY(lbi_checkpoint_load(&r, &found));
+    LB_TRY(lbi_train_fits(&r, 0));
     if (found) LB_TRY(lbi_log_resume(&r, r.step));
     say_plan(spec);
     if (found) lb_say(LB_LOG_INFO, "train", "going on after step %lld", (long long)r.step);
@@ -289,63 +291,6 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     out->best_step = r.best_step;
     out->peak_bytes = lb_tape_get_stats(r.tape).peak_bytes;
 done:
-    close_run(&r);
-    return st;
-}
-
-/* ---- the plan ---- */
-
-static lb_value *plan_terms(const lb_train_spec *s) {
-    lb_value *all = lb_value_list();
-    for (int i = 0; i < s->nobjectives; i++) {
-        const lb_objective *o = &s->objectives[i];
-        lb_value *v = lb_value_map(), *bound = lb_value_map();
-        lb_map_text(v, "name", o->name);
-        lb_map_text(v, "component", o->component->name);
-        lb_map_text(v, "method", o->method->id);
-        lb_map_text(v, "stream", o->stream);
-        lb_map_real(v, "weight", o->weight);
-        for (int k = 0; k < o->nbind; k++) lb_map_text(bound, o->inputs[k], o->names[k]);
-        lb_map_put(v, "inputs", bound);
-        lb_list_put(all, v);
-    }
-    return all;
-}
-
-/* A step on shapes alone: finds unknown names and widths that do not go together, and counts. */
-lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
-    lb_status st = LB_OK;
-    lbi_train r = {0};
-    lb_batch batches[LBI_STREAMS_MAX] = {0};
-    lb_tensor *terms[64] = {0};
-    lb_value *v = lb_value_map(), *streams = lb_value_map();
-    LB_TRY(open_run(&r, spec));
-    lb_tape_set_mode(r.tape, LB_TAPE_SHAPES);
-    lb_tape_set_training(r.tape, true, NULL);
-    (void)lbi_train_forward(&r, 0, batches, terms);
-    LB_TRY(lb_tape_status(r.tape));
-    lb_map_put(v, "terms", plan_terms(spec));
-    for (int k = 0; k < r.nstreams; k++) {
-        lb_value *s = lb_value_map();
-        lb_map_int(s, "items", spec->source.rows(spec->source.ctx, r.streams[k]));
-        lb_map_int(s, "batch", batches[k].rows * lbi_ranks(&r));
-        lb_map_put(streams, r.streams[k], s);
-    }
-    lb_map_put(v, "streams", streams);
-    streams = NULL;
-    lb_map_put(v, "adapters", lb_value_copy(r.adapters));
-    int64_t parameters = lb_store_parameters(r.projectors, NULL);
-    for (int i = 0; i < r.nlearners; i++) parameters += lb_store_parameters(r.learners[i].model->store, NULL);
-    lb_map_int(v, "parameters", parameters);
-    lb_map_real(v, "gflops_per_step", 3 * lb_tape_get_stats(r.tape).flops / 1e9);
-    lb_map_int(v, "weight_and_optimiser_bytes", parameters * 4 * 4);
-    lb_map_int(v, "steps", spec->steps);
-    *out = v;
-    v = NULL;
-done:
-    lbi_release(&r, batches);
-    close_run(&r);
-    lb_value_free(streams);
-    lb_value_free(v);
+    lbi_train_close(&r);
     return st;
 }

@@ -111,6 +111,9 @@ typedef struct lb_train_spec {
     int64_t eval_every;
     lb_status (*evaluate)(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score);
     void *eval_ctx;
+    /* Told of each line of log.jsonl as it is written. NULL = nobody. */
+    lb_status (*logged)(void *ctx, const lb_value *line);
+    void *logged_ctx;
 } lb_train_spec;
 
 typedef struct lb_train_result {
@@ -125,7 +128,8 @@ typedef struct lb_train_result {
  *  after writing a checkpoint, resumable to the same result. */
 LB_API LB_MUST_USE lb_status lb_train(lb_train_result *out, const lb_train_spec *spec);
 
-/** What a run would do, as a value (terms, parameters, FLOPs, memory). */
+/** What a run would do, as a value: terms, streams, what joins student and teacher, parameters, FLOPs and memory from a step on shapes alone; and where
+ *  that memory is there, time and memory of the run from a few real steps, whose weights are thrown away (the students' are changed). */
 LB_API LB_MUST_USE lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec);
 
 /* Checkpoints are handed to a writer so that distill touches no files of its own format: named tensors and a map. */

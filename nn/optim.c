@@ -45,6 +45,7 @@ typedef struct group {
     double lr; /* factor */
     double decay; /* own weight decay; below 0 = that of the config */
     bool frozen;
+    double from, until; /* steps in between which it is trained; until 0 = for ever */
 } group;
 
 struct lb_optim {
@@ -94,7 +95,7 @@ static const char *skip_space(const char *s, const char *end) {
     return s;
 }
 
-/* One word and, for lr and decay, its number. @return behind it, NULL when it is neither */
+/* One word and, but for frozen, its number. @return behind it, NULL when it is neither */
 static const char *read_setting(group *g, const char *s, const char *end) {
     char word[16] = "", *after = NULL;
     size_t n = 0;
@@ -106,7 +107,7 @@ static const char *read_setting(group *g, const char *s, const char *end) {
         g->frozen = true;
         return s;
     }
-    double *to = strcmp(word, "lr") == 0 ? &g->lr : strcmp(word, "decay") == 0 ? &g->decay : NULL;
+    double *to = strcmp(word, "lr") == 0 ? &g->lr : strcmp(word, "decay") == 0 ? &g->decay : strcmp(word, "from") == 0 ? &g->from : strcmp(word, "until") == 0 ? &g->until : NULL;
     if (!to) return NULL;
     *to = strtod(s, &after);
     return after > s && after <= end && *to >= 0 && isfinite(*to) ? after : NULL;
@@ -119,7 +120,7 @@ static lb_status read_group(lb_optim *o, const char *s, const char *end) {
     *g = (group){.lr = 1, .decay = -1};
     size_t n = colon ? (size_t)(colon - s) : 0;
     while (n > 0 && isspace((unsigned char)s[n - 1])) n--;
-    if (n == 0 || n >= sizeof g->pattern) return lb_fail(LB_E_ARG, "optimiser groups: '%.*s' is no \"pattern: lr NUMBER, decay NUMBER, frozen\"", (int)(end - s), s);
+    if (n == 0 || n >= sizeof g->pattern) return lb_fail(LB_E_ARG, "optimiser groups: '%.*s' is no \"pattern: lr NUMBER, decay NUMBER, from STEP, until STEP, frozen\"", (int)(end - s), s);
     if (++o->group_count > GROUPS - 1) return lb_fail(LB_E_ARG, "optimiser groups: at most %d", GROUPS - 1);
     memcpy(g->pattern, s, n);
     for (const char *at = skip_space(colon + 1, end); at < end; at = skip_space(at, end)) {
@@ -128,7 +129,7 @@ static lb_status read_group(lb_optim *o, const char *s, const char *end) {
             continue;
         }
         const char *next = read_setting(g, at, end);
-        if (!next) return lb_fail(LB_E_ARG, "optimiser groups: '%.*s': lr NUMBER, decay NUMBER or frozen wanted", (int)(end - at), at);
+        if (!next) return lb_fail(LB_E_ARG, "optimiser groups: '%.*s': lr NUMBER, decay NUMBER, from STEP, until STEP or frozen wanted", (int)(end - at), at);
         at = next;
     }
     return LB_OK;
@@ -197,11 +198,11 @@ double lb_swa_decay(int64_t averaged) { return (double)averaged / ((double)avera
 
 /* ---- a step ---- */
 
-static bool trained(const lb_optim *o, const lb_param_tensor *p) {
+static bool trained(const lb_optim *o, const lb_param_tensor *p, int64_t step) {
     if (p->buffer || !p->x->requires_grad || !p->x->grad || !p->x->grad->data) return false;
     if (o->config.only && *o->config.only && !fits(o->config.only, p->name)) return false;
     const group *g = group_of(o, p->name);
-    return !g || !g->frozen;
+    return !g || !(g->frozen || (double)step < g->from || (g->until > 0 && (double)step >= g->until));
 }
 
 /* Sum of squares after scale and clip_value; not finite when a gradient is not. */
@@ -263,7 +264,7 @@ lb_status lb_optim_step(lb_optim *o, int64_t step, double *norm) {
     double total = 0;
     for (int64_t i = 0; i < lb_store_count(o->store); i++) {
         const lb_param_tensor *p = lb_store_at(o->store, i);
-        if (!trained(o, p)) continue;
+        if (!trained(o, p, step)) continue;
         double sum = squares(o, p);
         if (!isfinite(sum)) return lb_fail(LB_E_NUMERIC, "the gradient of parameter '%s' is not finite at step %lld", p->name, (long long)step);
         total += sum;
@@ -272,6 +273,6 @@ lb_status lb_optim_step(lb_optim *o, int64_t step, double *norm) {
     if (norm) *norm = total;
     double clip = o->config.clip_norm > 0 && total > o->config.clip_norm ? o->config.clip_norm / (total + 1e-6) : 1;
     for (int64_t i = 0; i < lb_store_count(o->store) && st == LB_OK; i++)
-        if (trained(o, lb_store_at(o->store, i))) st = step_one(o, lb_store_at(o->store, i), lb_optim_lr(o, step), clip);
+        if (trained(o, lb_store_at(o->store, i), step)) st = step_one(o, lb_store_at(o->store, i), lb_optim_lr(o, step), clip);
     return st;
 }

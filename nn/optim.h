@@ -29,7 +29,7 @@ typedef struct lb_optim_config {
     int64_t lookahead;     /* steps between looks (Zhang et al., arXiv:1907.08610); 0 = none */
     double lookahead_rate; /* how far the slow weights follow */
     const char *only;      /* patterns of the parameters that are trained; empty = all */
-    const char *groups;    /* "head.*: lr 10; *.bias: decay 0; stem.*: frozen"; the first pattern that fits a name counts */
+    const char *groups;    /* "head.*: lr 10; *.bias: decay 0; stem.*: frozen; body.*: from 100, until 900"; the first pattern that fits a name counts */
 } lb_optim_config;
 extern LB_API const lb_param lb_optim_params[];
 

@@ -2,13 +2,14 @@
 #include <math.h>
 #include <string.h>
 #include "base/hash.h"
+#include "base/memory.h"
 #include "base/rng.h"
 #include "nn/nn.h"
 #include "nn/parts.h"
 
 struct lb_store {
     lb_param_tensor **at;
-    int64_t count, capacity;
+    int64_t count, capacity, bytes;
     int64_t *slots; /* open addressing: index + 1 by name, 0 = empty; a power of two, at most half full */
     int64_t slot_count;
 };
@@ -72,6 +73,21 @@ static bool same(const lb_tensor *x, int rank, const int64_t *shape) {
     return true;
 }
 
+enum { LOOK_EVERY = 64 << 20 };
+
+/* A model that is larger than memory is said to be so, rather than ended by the system. Looked at now and then as it grows. */
+static lb_status room_for(lb_store *s, const char *name, int rank, const int64_t *shape) {
+    int64_t more = (int64_t)sizeof(lb_real);
+    for (int i = 0; i < rank; i++)
+        if (shape[i] < 0 || __builtin_mul_overflow(more, shape[i], &more)) return LB_OK; /* said by whoever makes the tensor */
+    int64_t before = s->bytes / LOOK_EVERY;
+    s->bytes += more;
+    if (s->bytes / LOOK_EVERY == before) return LB_OK;
+    int64_t left = lb_memory_available();
+    if (left < 0 || left > more) return LB_OK;
+    return lb_fail(LB_E_NOMEM, "a model larger than memory: its weights take %.2f GiB up to '%s', and %.2f GiB are left", (double)s->bytes / (1 << 30), name, (double)left / (1 << 30));
+}
+
 lb_status lb_store_add(lb_param_tensor **out, lb_store *s, const char *name, int rank, const int64_t *shape, lb_init init, double arg) {
     lb_param_tensor *p = lb_store_find(s, name);
     if (p) {
@@ -81,14 +97,13 @@ lb_status lb_store_add(lb_param_tensor **out, lb_store *s, const char *name, int
         if (out) *out = p;
         return LB_OK;
     }
-    if (s->count == s->capacity) {
-        lb_status st = grow(s);
-        if (st != LB_OK) return st;
-    }
+    lb_status st = room_for(s, name, rank, shape);
+    if (st == LB_OK && s->count == s->capacity) st = grow(s);
+    if (st != LB_OK) return st;
     p = lb_calloc(1, sizeof *p);
     if (!p) return LB_E_NOMEM;
     p->name = lb_strdup(name);
-    lb_status st = p->name ? lb_tensor_new(&p->x, LB_REAL, rank, shape) : LB_E_NOMEM;
+    st = p->name ? lb_tensor_new(&p->x, LB_REAL, rank, shape) : LB_E_NOMEM;
     if (st != LB_OK) {
         free_param(p);
         return st;

@@ -3,25 +3,28 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include "base/file.h"
 #include "cli/crew.h"
 #include "cli/machine.h"
 #include "cli/masks.h"
 #include "cli/recipe.h"
 #include "cli/scores.h"
+#include "io/events.h"
 #include "lb_version.h"
 
 typedef struct options {
     lb_text_list set;
     const char *out;
-    bool dry_run, resume, restart;
+    bool dry_run, resume, restart, tensorboard;
 } options;
 
 static const lb_param params[] = {
     LB_PARAM_LIST(options, set, "KEY=VALUE", "overrides a key of the recipe: train.steps=100"),
     LB_PARAM_WORD(options, out, "FOLDER", "run folder; default runs/<name>"),
-    LB_PARAM_FLAG(options, dry_run, 0, "prints the plan and stops"),
+    LB_PARAM_FLAG(options, dry_run, 0, "prints the plan, tries a few steps for time and memory, and stops"),
     LB_PARAM_FLAG(options, resume, 0, "goes on from the folder's last checkpoint, as it does without this word"),
+    LB_PARAM_FLAG(options, tensorboard, 0, "writes event files of TensorBoard into the folder's tensorboard/ too"),
     LB_PARAM_FLAG(options, restart, 0, "throws the folder's checkpoints away and begins anew"),
     LB_PARAM_END};
 
@@ -29,6 +32,7 @@ typedef struct evaluation {
     cli_recipe *recipe;
     cli_source *source;
     int64_t *items, count;
+    bool finished; /* the run is over: scores of the summary */
 } evaluation;
 
 /* Items whose picture turns out to be broken are left out; eval_items counts the others. */
@@ -60,24 +64,43 @@ static lb_status evaluate_masks(evaluation *e, lb_model *student, lb_value *scor
     return st;
 }
 
-static lb_status evaluate_classes(evaluation *e, lb_model *student, lb_value *scores, double *key_score) {
+/* Of a run on its way only these; at the end all, with the confusion of the named classes. */
+static void keep_scores(lb_value *scores, lb_value *all, bool every, const cli_recipe *r) {
+    static const char *const few[] = {"top1", "top1_95", "balanced_accuracy"};
+    for (int64_t i = 0; i < all->count; i++) {
+        bool wanted = every;
+        for (size_t k = 0; k < LB_COUNT(few); k++) wanted = wanted || strcmp(all->keys[i], few[k]) == 0;
+        if (wanted) lb_map_put(scores, all->keys[i], lb_value_copy(all->items[i]));
+    }
+    if (!every || !lb_get(all, "confusion")) return;
+    lb_value *names = lb_value_list();
+    for (int64_t k = 0; k < r->label_count; k++) lb_list_text(names, r->labels[k]);
+    lb_map_put(scores, "names", names);
+}
+
+static lb_status evaluate_classes(evaluation *e, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
+    const cli_recipe *r = e->recipe;
     float *logits = NULL;
-    int64_t width = 0, right = 0, counted = 0;
-    lb_status st = embed_pictures(e, student, e->recipe->eval.class_tap, &logits, &width);
-    if (st == LB_OK && width < e->recipe->label_count) st = lb_fail(LB_E_SHAPE, "eval: tap %s has %lld classes, the items have %lld labels", e->recipe->eval.class_tap, (long long)width, (long long)e->recipe->label_count);
-    for (int64_t i = 0; st == LB_OK && i < e->count; i++) {
-        int64_t label = cli_recipe_label(e->recipe, e->items[i]), best = 0;
-        for (int64_t k = 1; k < width; k++)
-            if (logits[i * width + k] > logits[i * width + best]) best = k;
-        counted += label >= 0;
-        right += label >= 0 && best == label;
+    int64_t width = 0, n = 0, *label = NULL;
+    lb_value *all = lb_value_map();
+    lb_status st = LB_OK;
+    LB_TRY(embed_pictures(e, student, r->eval.class_tap, &logits, &width));
+    if (width < r->label_count) LB_TRY(lb_fail(LB_E_SHAPE, "eval: tap %s has %lld classes, the items have %lld labels", r->eval.class_tap, (long long)width, (long long)r->label_count));
+    if (!(label = lb_alloc((size_t)e->count + 1, sizeof *label))) LB_TRY(LB_E_NOMEM);
+    for (int64_t i = 0; i < e->count; i++) {
+        if ((label[n] = cli_recipe_label(r, e->items[i])) < 0) continue;
+        memmove(logits + n * width, logits + i * width, (size_t)width * sizeof *logits);
+        n++;
     }
-    if (st == LB_OK && counted == 0) st = lb_fail(LB_E_ARG, "eval: no item of split '%s' has a label", e->recipe->eval.split);
-    if (st == LB_OK) {
-        lb_map_real(scores, "top1", *key_score = 100 * (double)right / (double)counted);
-        lb_map_int(scores, "labelled", counted);
-    }
+    if (n == 0) LB_TRY(lb_fail(LB_E_ARG, "eval: no item of split '%s' has a label", r->eval.split));
+    LB_TRY(cli_score_classes(all, logits, n, width, label, r->seed));
+    keep_scores(scores, all, step >= r->train.steps || e->finished, r);
+    *key_score = lb_get_real(all, strcmp(r->eval.score, "r5") == 0 ? "top1" : r->eval.score, 0);
+    lb_map_int(scores, "labelled", n);
+done:
+    lb_value_free(all);
     lb_free(logits);
+    lb_free(label);
     return st;
 }
 
@@ -111,7 +134,6 @@ static void spread_of(lb_value *out, double *x, int n) {
 
 /* The trainer asks for scores: the split's pictures and texts through the student. */
 static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *scores, double *key_score) {
-    (void)step;
     evaluation *e = ctx;
     const cli_eval_options *o = &e->recipe->eval;
     lb_status st = LB_OK;
@@ -120,7 +142,7 @@ static lb_status evaluate(void *ctx, lb_model *student, int64_t step, lb_value *
     *key_score = 0;
     if (e->recipe->made) return evaluate_made(e, student, scores, key_score);
     if (o->segmentation) return evaluate_masks(e, student, scores, key_score);
-    if (o->classification) return evaluate_classes(e, student, scores, key_score);
+    if (o->classification) return evaluate_classes(e, student, step, scores, key_score);
     if (!o->retrieval) return LB_OK;
     LB_TRY(embed_pictures(e, student, o->image_tap, &image, &width));
     LB_TRY(cli_source_embed(e->source, student, e->items, e->count, false, true, o->text_tap, &text, &text_width));
@@ -166,6 +188,7 @@ static lb_status save_model(const cli_recipe *r, const lb_model *student, const 
     if (r->tokenizer) lb_map_int(extra, "max_tokens", r->train.max_tokens);
     LB_TRY(cli_model_save(path, student, extra));
     if (r->tokenizer) LB_TRY(cli_copy_tokenizer(path, r->tokenizer_path));
+    if (lb_get(r->value, "student.sound")) LB_TRY(write_json(path, "preprocessor_config.json", lb_get(r->value, "student.sound")));
 done:
     lb_value_free(extra);
     lb_free(path);
@@ -239,7 +262,7 @@ static lb_status check_same_run(const cli_recipe *r, const char *folder) {
 
 /* Under its lock from here on. */
 static lb_status enter_folder(int *lock, const cli_recipe *r, const char *folder, bool restart) {
-    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model", "models"};
+    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model", "models", "tensorboard"};
     lb_status st = LB_OK;
     LB_TRY(lb_make_folders(folder));
     LB_TRY(lb_lock_folder(lock, folder));
@@ -289,6 +312,7 @@ static lb_status summarise(const lb_cli *cli, cli_recipe *r, evaluation *e, cons
     double key = 0;
     char machine[128];
     lb_value *v = lb_value_map(), *scores = lb_value_map();
+    e->finished = true;
     LB_TRY(save_model(r, r->student, folder, "model")); /* whatever scoring meets, the students are there */
     LB_TRY(save_others(r, folder));
     LB_TRY(evaluate(e, r->student, result->steps, scores, &key));
@@ -337,6 +361,53 @@ done:
     return st;
 }
 
+/* ---- TensorBoard ---- */
+
+typedef struct board {
+    lb_events *events;
+    char tags[64][128];
+    double values[64];
+    int count;
+} board;
+
+/* The numbers of a line by their path in it. */
+static void collect(board *b, const char *prefix, const lb_value *v) {
+    for (int64_t i = 0; i < v->count; i++) {
+        const lb_value *x = v->items[i];
+        char path[128];
+        snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "/" : "", v->keys[i]);
+        if (x->kind == LB_V_MAP) collect(b, path, x);
+        if ((x->kind != LB_V_REAL && x->kind != LB_V_INT) || strcmp(path, "step") == 0 || b->count == (int)LB_COUNT(b->values)) continue;
+        memcpy(b->tags[b->count], path, sizeof path);
+        b->values[b->count++] = x->kind == LB_V_REAL ? x->real : (double)x->integer;
+    }
+}
+
+static double wall_time(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static lb_status to_board(void *ctx, const lb_value *line) {
+    board *b = ctx;
+    const char *tags[LB_COUNT(b->tags)];
+    b->count = 0;
+    collect(b, "", line);
+    for (int i = 0; i < b->count; i++) tags[i] = b->tags[i];
+    return lb_events_write(b->events, wall_time(), lb_get_int(line, "step", 0), b->count, tags, b->values);
+}
+
+static lb_status open_board(board **out, const char *folder) {
+    char *path = lb_path_join(folder, "tensorboard");
+    board *b = lb_calloc(1, sizeof *b);
+    lb_status st = path && b ? lb_events_open(&b->events, path, wall_time()) : LB_E_NOMEM;
+    if (st == LB_OK) *out = b;
+    else lb_free(b);
+    lb_free(path);
+    return st;
+}
+
 static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder, const lb_crew *crew) {
     lb_batch_source batches = r->made ? cli_made_batches(r->made) : cli_source_batches(source);
     return (lb_train_spec){.student = r->student, .nothers = r->nothers, .others = r->others, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
@@ -354,6 +425,7 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     evaluation e = {0};
     lb_train_result result = {0};
     char *folder = NULL;
+    board *b = NULL;
     int lock = -1;
     cli_checkpoints();
     LB_TRY(cli_recipe_open(&r, cli->words[0], &o->set));
@@ -378,12 +450,19 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     }
     if (crew->rank == 0) LB_TRY(enter_folder(&lock, r, folder, o->restart));
     LB_TRY(cli_crew_wait(crew));
+    if (o->tensorboard && crew->rank == 0) LB_TRY(open_board(&b, folder));
+    if (b) {
+        spec.logged = to_board;
+        spec.logged_ctx = b;
+    }
     LB_TRY(lb_train(&result, &spec));
     if (crew->rank > 0) goto done;
     if (result.start_step == result.steps && has_inside(folder, "summary.json")) LB_TRY(say_finished(cli, folder));
     else LB_TRY(summarise(cli, r, &e, &result, folder, crew->count));
 done:
     lb_unlock(lock);
+    if (b) lb_events_close(b->events);
+    lb_free(b);
     lb_free(folder);
     lb_free(e.items);
     cli_source_close(source);
@@ -402,6 +481,6 @@ static lb_status run(lb_cli *cli, void *opts) {
 }
 
 LB_VERB(train) = {.id = "train", .title = "trains a student by a recipe", .source = "", .params = params, .params_size = sizeof(options),
-                  .usage = "train RECIPE.yaml [--set KEY=VALUE ...] [--out FOLDER] [--dry-run] [--restart]", .min_words = 1, .max_words = 1,
+                  .usage = "train RECIPE.yaml [--set KEY=VALUE ...] [--out FOLDER] [--dry-run] [--restart] [--tensorboard]", .min_words = 1, .max_words = 1,
                   .help = "Writes a run folder: recipe.yaml (resolved), log.jsonl, last.safetensors, summary.json, and model/, a folder that every verb\n"
                           "takes as a model. Stopped by Ctrl-C or killed: the same command goes on to the same result; finished: there is nothing to do.", .run = run};
