@@ -11,6 +11,7 @@
 #include "datasets/synth.h"
 #include "distill/method.h"
 #include "eval/metric.h"
+#include "fusion/block.h"
 #include "io/decoder.h"
 #include "io/weights.h"
 #include "onnx/onnx.h"
@@ -21,6 +22,7 @@ const lb_family *const cli_families[] = {
     &lb_archs,
     &lb_augments,
     &lb_benches,
+    &lb_blocks,
     &lb_decoders,
     &lb_evals,
     &lb_mades,

@@ -220,6 +220,7 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
         r->made->batch[r->made->nstreams++] = s->batch;
         return LB_OK;
     }
+    s->frames = lb_get_int(v, "frames", 8);
     s->augment = lb_get_bool(v, "augment", false);
     s->unpaired = lb_get_bool(v, "unpaired", false);
     LB_TRY(texts_of(&fields, &n, lb_get(v, "fields"), "streams.*.fields"));
@@ -227,8 +228,10 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
         if (strcmp(fields[i], "image") == 0) s->image = true;
         else if (strcmp(fields[i], "text") == 0) s->text = true;
         else if (strcmp(fields[i], "mask") == 0) s->mask = true;
+        else if (strcmp(fields[i], "audio") == 0) s->audio = true;
+        else if (strcmp(fields[i], "video") == 0) s->video = true;
         else {
-            st = at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image, text nor mask", name, fields[i]), line_of(v, "fields"));
+            st = at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image, text, mask, audio nor video", name, fields[i]), line_of(v, "fields"));
             goto done;
         }
     }
@@ -294,6 +297,10 @@ static lb_status open_objective(cli_recipe *r, const lb_value *v) {
     o->allow_zero = lb_get_bool(v, "allow_zero", false);
     o->adapt = lb_get_text(v, "adapt", "auto");
     LB_TRY(bind(r, o, lb_get(v, "inputs")));
+    if (!r->made) LB_TRY(recipe_check_classes(r, o));
+    for (int i = 0; i < o->nbind; i++)
+        for (int k = 0; k < r->nstreams; k++)
+            if (strcmp(o->names[i], "label") == 0 && strcmp(r->streams[k].name, stream) == 0) r->streams[k].labelled = true;
 done:
     return st == LB_OK ? st : lb_where(st, "recipe: the objective of line %d", v->line);
 }
@@ -334,13 +341,27 @@ done:
     return st;
 }
 
+/* How sound is prepared, when a stream has it: student.sound, keys of a preprocessor_config.json; else as the student's arch usually has it. */
+static lb_status open_sound(cli_recipe *r, const lb_value *sound) {
+    lb_status st = LB_OK;
+    bool wanted = false;
+    for (int i = 0; i < r->nstreams; i++) wanted = wanted || r->streams[i].audio;
+    if (!wanted) return LB_OK;
+    if (!sound && !r->student->arch->preprocess) return absent("student", "sound");
+    st = sound ? lb_audio_prepare_from(&r->audio, sound) : lb_audio_prepare_parse(&r->audio, r->student->arch->preprocess);
+    if (st != LB_OK) return lb_where(st, "recipe: student.sound");
+    r->has_audio = true;
+    return r->audio.window > 0 ? LB_OK : lb_fail(LB_E_ARG, "recipe: student.sound: training wants windows of one length");
+}
+
 static lb_status open_student(cli_recipe *r) {
     lb_status st = LB_OK;
     const lb_value *v = lb_get(r->value, "student");
     if (!v || !lb_get_text(v, "arch", NULL)) return absent("student", "arch");
-    LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", "from", NULL}));
+    LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", "from", "sound", NULL}));
     LB_TRY(make_student(&r->student, v, r->seed));
     if (lb_get_text(v, "from", NULL)) LB_TRY(begin_from(r->student, lb_get_text(v, "from", "")));
+    LB_TRY(open_sound(r, lb_get(v, "sound")));
     if (lb_get(v, "preprocess")) {
         LB_TRY(lb_image_spec_from(&r->image, lb_get(v, "preprocess")));
         lb_map_put((lb_value *)v, "preprocess", lb_image_spec_value(&r->image));
@@ -496,6 +517,7 @@ void cli_recipe_close(cli_recipe *r) {
         lb_params_free(lb_optim_params, &r->other_optims[i]);
     }
     lb_tokenizer_close(r->tokenizer);
+    lb_audio_prepare_free(&r->audio);
     lb_free(r->tokenizer_path);
     lb_free(r->labels);
     lb_items_free(r->items);
@@ -507,6 +529,7 @@ void cli_recipe_close(cli_recipe *r) {
 lb_status cli_recipe_source(cli_source **out, cli_recipe *r, const lb_crew *crew) {
     return cli_source_open(out, &(cli_source_spec){.items = r->items,
                                                    .image = r->has_image ? &r->image : NULL,
+                                                   .audio = r->has_audio ? &r->audio : NULL,
                                                    .tokenizer = r->tokenizer,
                                                    .max_tokens = r->train.max_tokens,
                                                    .nfeatures = r->nfeatures,

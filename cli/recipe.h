@@ -33,6 +33,8 @@ typedef struct cli_recipe {
     char *tokenizer_path;
     bool has_image;
     lb_image_spec image;
+    bool has_audio;
+    lb_audio_prepare audio;
     lb_model *student;
     lb_student others[CLI_MAX_STUDENTS]; /* further ones */
     lb_optim_config other_optims[CLI_MAX_STUDENTS];

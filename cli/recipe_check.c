@@ -41,14 +41,15 @@ static const lb_param feature_params[] = {
 typedef struct stream_options {
     const char *split;
     lb_text_list fields;
-    int64_t batch;
+    int64_t batch, frames;
     bool augment, unpaired;
 } stream_options;
 
 static const lb_param stream_params[] = {
     LB_PARAM_TEXT(stream_options, split, NULL, NULL, "only items of this split"),
-    LB_PARAM_LIST(stream_options, fields, "NAME", "image, text, mask"),
+    LB_PARAM_LIST(stream_options, fields, "NAME", "image, text, mask, audio, video"),
     LB_PARAM(stream_options, batch, 64, 1, 1e6, "items", "items of one step"),
+    LB_PARAM(stream_options, frames, 8, 1, 100000, "frames", "frames of a video, evenly spread"),
     LB_PARAM_FLAG(stream_options, augment, 0, "pictures are augmented"),
     LB_PARAM_FLAG(stream_options, unpaired, 0, "pictures and texts are drawn apart"),
     LB_PARAM_END};
@@ -127,6 +128,41 @@ lb_status recipe_check_name(const cli_recipe *r, const char *name) {
     for (int i = 0; i < r->nteachers; i++)
         if ((tap = tap_of(name, r->teachers[i].name))) return check_tap(r->teachers[i].model, tap);
     return LB_OK;
+}
+
+/* ---- classes ---- */
+
+typedef struct width_of_tap {
+    const char *tap;
+    int64_t width; /* of [N,K]; -1 = not seen, or of another form */
+} width_of_tap;
+
+static void take_width(void *ctx, const char *tap, int rank, const int64_t *shape) {
+    width_of_tap *w = ctx;
+    if (strcmp(tap, w->tap) == 0 && rank == 2) w->width = shape[1];
+}
+
+static lb_status enough_classes(const cli_recipe *r, lb_model *m, const char *name, const char *tap) {
+    width_of_tap w = {tap, -1};
+    lb_status st = lb_model_taps(m, take_width, &w);
+    if (st != LB_OK || w.width < 0 || w.width >= r->label_count) return st;
+    return lb_fail(LB_E_SHAPE, "the items have %lld labels (%s to %s), %s %lld classes", (long long)r->label_count, r->labels[0], r->labels[r->label_count - 1], name, (long long)w.width);
+}
+
+lb_status recipe_check_classes(const cli_recipe *r, const lb_objective *o) {
+    lb_status st = LB_OK;
+    bool labels = false;
+    for (int i = 0; i < o->nbind; i++) labels = labels || strcmp(o->names[i], "label") == 0;
+    if (labels && r->label_count == 0) return lb_fail(LB_E_ARG, "it wants labels, and no item has one");
+    for (int i = 0; labels && i < o->nbind && st == LB_OK; i++) {
+        const char *tap = strstr(o->names[i], "logits") ? tap_of(o->names[i], "student") : NULL;
+        if (tap) st = enough_classes(r, r->student, o->names[i], tap);
+        for (int k = 0; k < r->nothers && st == LB_OK && !tap; k++) {
+            const char *own = strstr(o->names[i], "logits") ? tap_of(o->names[i], r->others[k].name) : NULL;
+            if (own) st = enough_classes(r, r->others[k].model, o->names[i], own);
+        }
+    }
+    return st;
 }
 
 lb_status recipe_check_student(const cli_recipe *r, const char *name, const lb_value *v) {

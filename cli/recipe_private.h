@@ -8,6 +8,8 @@
 LB_MUST_USE lb_status recipe_check_feature(const lb_value *v);
 LB_MUST_USE lb_status recipe_check_stream(const lb_value *v);
 LB_MUST_USE lb_status recipe_check_objective(const lb_value *v);
+/* Has every tap of a student that a term binds beside `label` as many classes [N,K] as the items have labels? */
+LB_MUST_USE lb_status recipe_check_classes(const cli_recipe *r, const lb_objective *o);
 /* A further student: its keys, and a name that nothing else has. */
 LB_MUST_USE lb_status recipe_check_student(const cli_recipe *r, const char *name, const lb_value *v);
 /* Has the component an input of that name? */

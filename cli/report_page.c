@@ -6,9 +6,9 @@
 #include <string.h>
 
 static const char *const ranks[] = {"r1", "r5", "r10"};
-enum { RANKS = 3, SCORES = 4 };
+enum { RANKS = 3, SCORES = 4, MOST_CLASSES = 40 };
 
-/* What runs are judged by: retrieval, or masks. */
+/* What runs are judged by: retrieval, masks, or classes. */
 typedef struct judged {
     const char *key, *name;              /* the main score: "r5", "R@5" */
     const char *keys[SCORES], *names[SCORES];
@@ -20,6 +20,10 @@ static const judged by_ranks = {"r5", "R@5", {"r1", "r5", "r10"}, {"R@1", "R@5",
                                 "On the test items, both directions averaged."};
 static const judged by_masks = {"dice", "Dice", {"dice", "iou", "nsd", "hd95"}, {"Dice", "IoU", "NSD", "HD95, px"}, 4,
                                 "Mean over cases, then over foreground classes (percent; HD95 in pixels, less is better); mean \u00b1 standard deviation over seeds. Bars and dots: mean Dice and each run's.", "On the test items."};
+
+static const judged by_classes = {"top1", "top-1", {"top1", "balanced_accuracy", "macro.f1", "ece"}, {"Top-1", "Class recall", "Macro F1", "ECE"}, 4,
+                                  "Percent; class recall and F1 are means over classes, ECE is the expected calibration error (less is better); mean \u00b1 standard deviation over seeds. Bars and dots: mean top-1 and each run's.",
+                                  "On the test items."};
 
 /* ---- runs of one recipe together ---- */
 
@@ -263,6 +267,36 @@ static void each_mask_run(lb_value *sections, int count, const cli_run *runs) {
     lb_map_text(put_sheet(new_section(sections, "Every run"), s), "note", "95 %: percentile bootstrap over the items.");
 }
 
+static void each_class_run(lb_value *sections, int count, const cli_run *runs) {
+    static const char *const names[] = {"run", "seed", "items", "Top-1", "95 %", "Class recall", "Macro F1", "ECE"};
+    sheet s = sheet_new((int)LB_COUNT(names), names);
+    for (int i = 0; i < count; i++) {
+        const lb_value *scores = lb_get(runs[i].summary, "scores");
+        next_row(&s, cli_run_name(&runs[i]));
+        lb_list_int(s.row, lb_get_int(runs[i].summary, "seed", 0));
+        lb_list_int(s.row, lb_get_int(scores, "labelled", 0));
+        put_percent(&s, lb_get_real(scores, "top1", NAN));
+        put_interval(&s, lb_get(scores, "top1_95"));
+        for (int k = 1; k < by_classes.count; k++) put_percent(&s, lb_get_real(scores, by_classes.keys[k], NAN));
+    }
+    lb_map_text(put_sheet(new_section(sections, "Every run"), s), "note", "95 %: percentile bootstrap over the items.");
+}
+
+/* Of the first run of each recipe: what was taken for what. */
+static void confusions(lb_value *sections, int n, const group *groups) {
+    for (int g = 0; g < n; g++) {
+        const lb_value *scores = lb_get(groups[g].runs[0]->summary, "scores"), *counts = lb_get(scores, "confusion"), *names = lb_get(scores, "names");
+        char title[160];
+        if (!counts || counts->count > MOST_CLASSES) continue;
+        snprintf(title, sizeof title, "Confusion: %s", groups[g].name);
+        lb_value *section = new_section(sections, title), *matrix = lb_value_map();
+        lb_map_put(matrix, "counts", lb_value_copy(counts));
+        if (names) lb_map_put(matrix, "names", lb_value_copy(names));
+        lb_map_put(section, "matrix", matrix);
+        lb_map_text(section, "note", "Rows: the label; columns: what the student said; items of the first seed. A row's colours are shares of its items.");
+    }
+}
+
 static void each_run(lb_value *sections, int count, const cli_run *runs) {
     static const char *const names[] = {"run", "seed", "picture to text R@1", "R@5", "95 %", "R@10", "median rank", "text to picture R@1", "R@5", "95 %", "R@10", "median rank"};
     sheet s = sheet_new((int)LB_COUNT(names), names);
@@ -333,6 +367,8 @@ static void verdict_of(lb_buf *out, int n, const group *groups, const judged *by
 static const judged *judged_by(int n, const group *groups) {
     for (int g = 0; g < n; g++)
         if (score_of(&groups[g], "dice").n) return &by_masks;
+    for (int g = 0; g < n; g++)
+        if (score_of(&groups[g], "top1").n && !score_of(&groups[g], "r5").n) return &by_classes;
     return &by_ranks;
 }
 
@@ -346,12 +382,14 @@ lb_status cli_report_sections(lb_value *sections, int count, const cli_run *runs
     verdict_of(&verdict, n, groups, by);
     averaged(sections, n, groups, by, lb_buf_str(&verdict));
     if (by == &by_masks) each_domain(sections, n, groups);
+    else if (by == &by_classes) confusions(sections, n, groups);
     else both_ways(sections, n, groups);
     cost(sections, n, groups);
     snprintf(curve, sizeof curve, "%s by step", by->name);
     add_curves(sections, n, groups, true, curve, by->curve);
     add_curves(sections, n, groups, false, "Loss by step", "Losses of different recipes are sums of different terms and cannot be compared with each other.");
     if (by == &by_masks) each_mask_run(sections, count, runs);
+    else if (by == &by_classes) each_class_run(sections, count, runs);
     else each_run(sections, count, runs);
     lb_status st = lb_buf_status(&verdict);
     lb_buf_free(&verdict);

@@ -5,13 +5,15 @@
 #include "base/file.h"
 #include "cli/report_page.h"
 
+static double main_score(const lb_value *v) { return lb_get_real(v, "scores.r5", lb_get_real(v, "scores.dice", lb_get_real(v, "scores.top1", NAN))); }
+
 static void take_line(cli_run *r, const lb_value *v) {
     if (!lb_get(v, "step")) return;
     if (lb_get(v, "loss")) {
         lb_list_int(r->steps, lb_get_int(v, "step", 0));
         lb_list_real(r->losses, lb_get_real(v, "loss", NAN));
     }
-    double score = lb_get_real(v, "scores.r5", lb_get_real(v, "scores.dice", NAN));
+    double score = main_score(v);
     if (!isnan(score)) {
         lb_list_int(r->score_steps, lb_get_int(v, "step", 0));
         lb_list_real(r->score, score);
@@ -38,7 +40,7 @@ done:
 
 /* The score at the end closes the curve of those on the way. */
 static void close_score(cli_run *r) {
-    double last = lb_get_real(r->summary, "scores.r5", lb_get_real(r->summary, "scores.dice", NAN));
+    double last = main_score(r->summary);
     int64_t steps = lb_get_int(r->summary, "steps", 0), n = r->score_steps->count;
     if (n == 0 || isnan(last) || r->score_steps->items[n - 1]->integer >= steps) return;
     lb_list_int(r->score_steps, steps);

@@ -24,6 +24,23 @@ done:
     return st;
 }
 
+lb_status cli_score_classes(lb_value *out, const float *logits, int64_t n, int64_t width, const int64_t *label, uint64_t seed) {
+    lb_status st = LB_OK;
+    const lb_head *metric = NULL;
+    const int64_t shape[2] = {n, width};
+    void *cfg = NULL;
+    lb_tensor a = view(logits, shape, LB_F32, 2), b = view((const float *)label, shape, LB_I64, 1);
+    LB_TRY(lb_family_find(&metric, &lb_metrics, "classify"));
+    if (!(cfg = lb_calloc(1, metric->params_size + 1))) return LB_E_NOMEM;
+    LB_TRY(lb_params_default(metric->params, cfg));
+    LB_TRY(lb_param_set_number(lb_param_find(metric->params, "seed"), cfg, (double)seed));
+    LB_TRY(((const lb_metric *)metric)->score(out, cfg, 2, (lb_metric_input[]){{"scores", &a}, {"label", &b}}));
+done:
+    if (cfg) lb_params_free(metric->params, cfg);
+    lb_free(cfg);
+    return st;
+}
+
 int64_t cli_token_parameters(lb_model *m) {
     int64_t n = 0;
     for (int64_t i = 0; i < lb_store_count(m->store); i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/source.h"
+#include "cli/source_private.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -212,7 +212,7 @@ done:
     return st;
 }
 
-static lb_status add(lb_batch *b, const char *name, lb_dtype dtype, int rank, const int64_t *shape, lb_tensor **out) {
+lb_status source_add(lb_batch *b, const char *name, lb_dtype dtype, int rank, const int64_t *shape, lb_tensor **out) {
     if (b->count == (int)LB_COUNT(b->at)) return lb_fail(LB_E_LIMIT, "a batch holds at most %d names", b->count);
     lb_status st = lb_tensor_new(out, dtype, rank, shape);
     if (st != LB_OK) return st;
@@ -225,9 +225,9 @@ static lb_status add_pictures(cli_source *s, const cli_stream *stream, const int
     int32_t w, h;
     lb_image_spec_size(s->spec.image, s->spec.image->size_w, s->spec.image->size_h ? s->spec.image->size_h : s->spec.image->size_w, &w, &h);
     lb_tensor *x = NULL;
-    lb_status st = add(b, "image", LB_F32, 4, (int64_t[]){n, 3, h, w}, &x);
+    lb_status st = source_add(b, "image", LB_F32, 4, (int64_t[]){n, 3, h, w}, &x);
     lb_tensor *mask = NULL;
-    if (st == LB_OK && stream->mask) st = add(b, "true_mask", LB_I64, 3, (int64_t[]){n, h, w}, &mask);
+    if (st == LB_OK && stream->mask) st = source_add(b, "true_mask", LB_I64, 3, (int64_t[]){n, h, w}, &mask);
     for (int64_t i = 0; i < n && st == LB_OK; i++) st = picture(s, items[i], stream, epoch, (float *)x->data + i * 3 * h * w, mask ? (int64_t *)mask->data + i * h * w : NULL);
     return st;
 }
@@ -251,8 +251,8 @@ static lb_status add_texts(cli_source *s, const int64_t *items, int64_t n, lb_ba
     int64_t longest = 1;
     for (int64_t i = 0; i < n; i++)
         if (s->tokens[items[i]].count > longest) longest = s->tokens[items[i]].count;
-    LB_TRY(add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids));
-    LB_TRY(add(b, "mask", LB_I64, 2, (int64_t[]){n, longest}, &mask));
+    LB_TRY(source_add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids));
+    LB_TRY(source_add(b, "mask", LB_I64, 2, (int64_t[]){n, longest}, &mask));
     for (int64_t i = 0; i < n; i++) {
         const tokens *t = &s->tokens[items[i]];
         if (!t->ids) {
@@ -293,7 +293,7 @@ static lb_status add_feature(cli_source *s, int f, const int64_t *items, int64_t
     int64_t shape[LB_MAX_RANK] = {n}, *rows = lb_alloc((size_t)n, sizeof *rows);
     if (!rows) return LB_E_NOMEM;
     for (int r = skip; r < tap->rank && r + 1 < LB_MAX_RANK; r++) shape[r + 1 - skip] = tap->shape[r];
-    LB_TRY(add(b, feature->name, LB_F32, tap->rank + 1 - skip, shape, &x));
+    LB_TRY(source_add(b, feature->name, LB_F32, tap->rank + 1 - skip, shape, &x));
     for (int64_t i = 0; i < n; i++) {
         rows[i] = s->rows[f][items[i]];
         if (rows[i] < 0) {
@@ -310,7 +310,7 @@ done:
 
 static lb_status add_labels(cli_source *s, const int64_t *items, int64_t n, lb_batch *b) {
     lb_tensor *x = NULL;
-    lb_status st = add(b, "label", LB_I64, 1, &n, &x);
+    lb_status st = source_add(b, "label", LB_I64, 1, &n, &x);
     for (int64_t i = 0; i < n && st == LB_OK; i++) ((int64_t *)x->data)[i] = s->label[items[i]];
     return st;
 }
@@ -340,7 +340,13 @@ static lb_status find_rows(cli_source *s) {
 
 /* ---- batches ---- */
 
-static bool feature_of(const cli_stream *stream, const cli_feature *f) { return stream->bare ? false : f->of_text ? stream->text : stream->image || !stream->unpaired; }
+static bool feature_of(const cli_stream *stream, const cli_feature *f) { return stream->bare ? false : f->of_text ? stream->text : stream->image || stream->audio || stream->video || !stream->unpaired; }
+
+/* A sound, a video and a label, where the stream uses them. */
+static bool has_media(const cli_source *s, const cli_stream *stream, int64_t item) {
+    const lb_item *has = &s->spec.items->at[item];
+    return !(stream->audio && !has->audio) && !(stream->video && !has->video) && !(stream->labelled && s->label[item] < 0);
+}
 
 /* Leaves out items that lack what the stream uses. */
 static lb_status prune(cli_source *s, cli_stream *stream) {
@@ -350,10 +356,10 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
         bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids) && !(stream->mask && !lb_item_has_mask(&s->spec.items->at[item]));
         for (int f = 0; f < s->spec.nfeatures; f++)
             if (feature_of(stream, &s->spec.features[f]) && s->rows[f][item] < 0) ok = false;
-        if (ok) stream->rows[kept++] = item;
+        if (ok && has_media(s, stream, item)) stream->rows[kept++] = item;
     }
     if (kept < stream->count)
-        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text, a mask or a good cached row and are left out", stream->name, (long long)(stream->count - kept), (long long)stream->count);
+        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text, a label, a mask, a sound, a video or a good cached row and are left out", stream->name, (long long)(stream->count - kept), (long long)stream->count);
     stream->count = kept;
     if (kept == 0) return lb_fail(LB_E_ARG, "stream %s has no items", stream->name);
     return LB_OK;
@@ -386,13 +392,24 @@ static void close_order(sampling *o) {
     cli_chunk_order_close(o->chunks);
 }
 
+/* Sounds and videos; one that cannot be read is a broken item, as a picture is. */
+static lb_status add_media(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, lb_batch *b) {
+    int64_t bad = -1;
+    lb_status st = stream->audio && s->spec.audio ? source_add_audio(&s->spec, items, n, b, &bad) : LB_OK;
+    if (st == LB_OK && stream->video && s->spec.image) st = source_add_video(&s->spec, stream->frames, items, n, b, &bad);
+    return st != LB_OK && bad >= 0 ? mark_broken(s, bad, st) : st;
+}
+
+static bool seen_or_heard(const cli_stream *stream) { return stream->image || stream->audio || stream->video; }
+
 static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pictures, const int64_t *texts, int64_t n, uint64_t epoch, lb_batch *b) {
     lb_status st = LB_OK;
     b->rows = n;
     if (!(b->keys = lb_calloc((size_t)n + 1, sizeof *b->keys))) return LB_E_NOMEM;
     for (int64_t i = 0; i < n; i++)
-        if (!(b->keys[i] = lb_strdup(s->spec.items->at[(stream->image || !stream->text ? pictures : texts)[i]].key))) return LB_E_NOMEM;
+        if (!(b->keys[i] = lb_strdup(s->spec.items->at[(seen_or_heard(stream) || !stream->text ? pictures : texts)[i]].key))) return LB_E_NOMEM;
     if (stream->image && s->spec.image) LB_TRY(add_pictures(s, stream, pictures, n, epoch, b));
+    LB_TRY(add_media(s, stream, pictures, n, b));
     if (stream->text && s->spec.tokenizer) LB_TRY(add_texts(s, texts, n, b));
     for (int f = 0; f < s->spec.nfeatures; f++)
         if (feature_of(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
@@ -443,8 +460,8 @@ static lb_status make_step(void *ctx, int64_t step, void **result) {
     lb_status made = LB_E_NOTFOUND;
     for (bool changed = true; made != LB_OK && changed;) {
         changed = false;
-        LB_TRY(choose(s, stream, rows, n, stream->image, items, &changed));
-        LB_TRY(choose(s, stream, rows + n, n, stream->image && !stream->unpaired, items + n, &changed));
+        LB_TRY(choose(s, stream, rows, n, seen_or_heard(stream), items, &changed));
+        LB_TRY(choose(s, stream, rows + n, n, seen_or_heard(stream) && !stream->unpaired, items + n, &changed));
         if (!changed) break;
         cli_batch_release(b);
         made = fill(s, stream, items, items + n, n, (uint64_t)epoch, b);
@@ -613,6 +630,15 @@ void cli_source_close(cli_source *s) {
 
 lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bool image, bool text, lb_batch *out) {
     cli_stream plain = {.name = "", .image = image, .text = text, .unpaired = true};
+    for (int i = 0; image && i < s->spec.nstreams; i++) { /* what the streams are made of */
+        const cli_stream *used = &s->spec.streams[i];
+        if (!used->audio && !used->video) continue;
+        plain.image = used->image;
+        plain.audio = used->audio;
+        plain.video = used->video;
+        plain.frames = used->frames;
+        break;
+    }
     *out = (lb_batch){0};
     lb_status st = fill(s, &plain, items, items, count, 0, out);
     if (st != LB_OK) cli_batch_release(out);

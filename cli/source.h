@@ -21,10 +21,12 @@ typedef struct cli_feature {
 
 typedef struct cli_stream {
     char *name;
-    bool image, text;  /* which fields of an item are used */
+    bool image, text, audio, video; /* which fields of an item are used */
+    int64_t frames;    /* of a video */
     bool mask;         /* of pictures: `true_mask` i64 [N,H,W], as large as the prepared picture */
     bool unpaired;     /* pictures and texts are drawn apart: row i's picture and text are of different items */
     bool augment;
+    bool labelled;     /* a term wants labels: items without one are left out */
     bool bare;         /* without features */
     int64_t batch;
     int64_t *rows;     /* items, as indices into the list */
@@ -34,7 +36,8 @@ typedef struct cli_stream {
 typedef struct cli_source cli_source;
 typedef struct cli_source_spec {
     const lb_items *items;
-    const lb_image_spec *image;        /* NULL: no pictures are made */
+    const lb_image_spec *image;        /* NULL: no pictures and videos are made */
+    const lb_audio_prepare *audio;     /* NULL: no sounds are made */
     const lb_tokenizer *tokenizer;     /* NULL: no texts are made */
     int64_t max_tokens;
     int nfeatures;

@@ -51,7 +51,7 @@ function addFilter(table) {
   };
 }
 
-for (const table of document.querySelectorAll("table")) {
+for (const table of document.querySelectorAll("table:not(.matrix)")) {
   for (const head of table.tHead.rows[0].cells) head.querySelector("button").onclick = () => sortBy(table, head);
   addFilter(table);
 }

@@ -69,6 +69,40 @@ static void table(lb_buf *out, const lb_value *t) {
     lb_buf_text(out, "</tbody></table></div>\n");
 }
 
+/* ---- confusion ---- */
+
+static void class_name(lb_buf *out, const lb_value *names, int64_t k) {
+    if (k < lbi_length(names)) lbi_html_text(out, names->items[k]->text);
+    else lb_buf_format(out, "%lld", (long long)k);
+}
+
+static void matrix(lb_buf *out, const lb_value *m) {
+    const lb_value *counts = lb_get(m, "counts"), *names = lb_get(m, "names");
+    int64_t n = lbi_length(counts);
+    lb_buf_text(out, "<div class=\"wide\"><table class=\"matrix\"><thead><tr><th></th>");
+    for (int64_t k = 0; k < n; k++) {
+        lb_buf_text(out, "<th scope=\"col\"><span>");
+        class_name(out, names, k);
+        lb_buf_text(out, "</span></th>");
+    }
+    lb_buf_text(out, "</tr></thead><tbody>\n");
+    for (int64_t i = 0; i < n; i++) {
+        double all = 0;
+        for (int64_t k = 0; k < n; k++) all += fmax(lbi_real_at(counts->items[i], k), 0);
+        lb_buf_text(out, "<tr><th scope=\"row\">");
+        class_name(out, names, i);
+        lb_buf_text(out, "</th>");
+        for (int64_t k = 0; k < n; k++) {
+            double x = lbi_real_at(counts->items[i], k);
+            lb_buf_format(out, "<td class=\"%s\" style=\"--share:%.0f%%\">", i == k ? "right" : "", all > 0 ? 100 * x / all : 0);
+            if (x > 0) whole_number(out, (int64_t)x);
+            lb_buf_text(out, "</td>");
+        }
+        lb_buf_text(out, "</tr>\n");
+    }
+    lb_buf_text(out, "</tbody></table></div>\n");
+}
+
 /* ---- picture grids ---- */
 
 static void shown(lb_buf *out, const lb_value *v, const char *class) {
@@ -123,6 +157,7 @@ static lb_status section(lb_buf *out, const lb_value *s) {
     if (verdict) element(out, "p", "verdict", verdict);
     if (lb_get(s, "bars")) lbi_html_bars(out, lb_get(s, "bars"));
     if (lb_get(s, "table")) table(out, lb_get(s, "table"));
+    if (lb_get(s, "matrix")) matrix(out, lb_get(s, "matrix"));
     if (lb_get(s, "curves")) st = lbi_html_curves(out, lb_get(s, "curves"), lb_get_text(s, "x_name", "x"));
     if (lb_get(s, "grid")) grid(out, lb_get(s, "grid"));
     if (note) element(out, "p", "soft", note);

@@ -13,6 +13,7 @@ LB_BEGIN
  *   "verdict": TEXT                                    what the numbers say, set off
  *   "bars": [{"name", "values": [...]}]                a bar to the mean of the values, a dot for each
  *   "table": {"columns": [TEXT, ...], "rows": [[CELL, ...], ...]}    CELL: number, text, null, or {"text", "value"} that sorts by value
+ *   "matrix": {"counts": [[INT, ...], ...], "names": [TEXT, ...]}    truth in rows; a cell is coloured by its share of the row
  *   "curves": [{"name", "group", "x": [...], "y": [...]}]            one colour a group (six, then again); "x_name": TEXT
  *   "grid": {"rows": [{"query": SHOWN, "hits": [SHOWN, ...]}]}       SHOWN: {"text", "image": data URI, "right": bool}
  *   "note": TEXT

@@ -440,12 +440,12 @@ done:
     small_close(&c);
 }
 
-static void small_networks(void) {
+static void recorded(const char *file, int64_t cases) {
     lb_h5 *f = NULL;
     char **groups = NULL;
     int64_t count = 0;
-    if (!CHECK_OK(lb_h5_open(&f, check_data("archs/archs.h5"))) || !CHECK_OK(lb_h5_members(f, "/", &groups, &count))) return;
-    CHECK_INT(count, 12);
+    if (!CHECK_OK(lb_h5_open(&f, check_data(file))) || !CHECK_OK(lb_h5_members(f, "/", &groups, &count))) return;
+    CHECK_INT(count, cases);
     for (int64_t i = 0; i < count; i++) {
         check_begin("pytorch %s", groups[i]);
         small_one(f, groups[i]);
@@ -453,6 +453,11 @@ static void small_networks(void) {
     }
     lb_names_free(groups, count);
     CHECK_OK(lb_h5_close(f));
+}
+
+static void small_networks(void) {
+    recorded("archs/archs.h5", 12);
+    recorded("archs/students.h5", 10);
 }
 
 int main(int argc, char **argv) {

@@ -40,6 +40,25 @@ try:
     head = open(weights, "rb").read(9)
     check("example saves", int.from_bytes(head[:8], "little") > 0 and head[8:9] == b"{")
 
+    # The student of a run, from a program of one's own: the numbers that the command gives.
+    limbeck, shapes, made = os.environ["LB_LIMBECK"], os.path.join(root, "shapes"), os.path.join(root, "run")
+    program = os.path.join(root, "run-student")
+    done = run("gcc", "-std=c17", "-Wall", "-Wextra", "-Werror", "-O1", os.path.join(source, "examples/student.c"), *flags, "-Wl,-rpath," + lib, "-o", program)
+    check("student program compiles", done.returncode == 0, done.stderr[-2000:])
+    run(limbeck, "synth", "classes", "--out", shapes, "--option", "each=4", "size=32")
+    done = run(limbeck, "train", os.path.join(source, "recipes/methods/teacher.yaml"), "--out", made, "--quiet", "--set", "train.steps=3", "data.input=" + shapes, cwd=root)
+    check("a student", done.returncode == 0, done.stderr)
+    pictures = sorted(os.path.join(d, f) for d, _, files in os.walk(shapes) for f in files if f.endswith(".png"))[:3]
+    done = run(program, made + "/model", "logits", *pictures)
+    lines = [l.split() for l in done.stdout.splitlines()]
+    check("student program runs", done.returncode == 0 and [l[0] for l in lines] == pictures and all(len(l) == 7 for l in lines), done.stdout + done.stderr)
+    coded = run(limbeck, "encode", "--model", made + "/model", "--input", *pictures, "--taps", "logits", "--out", root + "/logits.h5", "--quiet")
+    import h5py
+    with h5py.File(root + "/logits.h5") as f: want = {k: row for k, row in zip(f["keys"].asstr()[:], f["features/logits"][:])}
+    # Batches of one and of three add up in another order.
+    same = all(abs(float(x) - w) < 1e-4 for l in lines for x, w in zip(l[1:], want[l[0]]))
+    check("student program gives what the command gives", coded.returncode == 0 and len(want) == 3 and same, done.stdout)
+
     headers = [os.path.join(d, f) for d, _, files in os.walk(os.path.join(prefix, "include/limbeck")) for f in files]
     words = set()
     for h in headers: words |= set(re.findall(r"\blb_\w+", open(h).read()))

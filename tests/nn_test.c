@@ -591,6 +591,35 @@ static void one_schedule(const lb_value *v) {
     lb_params_free(lb_optim_params, &c);
 }
 
+/* Held still before step 2 and from step 4 on, without a trace in the state: then as an optimiser that begins there. */
+static void phases(void) {
+    lb_optim_config c = {0};
+    lb_optim *o = NULL;
+    lb_store *s = new_store();
+    lb_param_tensor *held = add(s, "body.w", 1, (int64_t[]){1}, LB_INIT_ZEROS, 0), *free_one = add(s, "head.w", 1, (int64_t[]){1}, LB_INIT_ZEROS, 0);
+    const double want[] = {0, 0, -0.1, -0.2, -0.2};
+    CHECK_OK(lb_params_default(lb_optim_params, &c));
+    CHECK_OK(lb_param_set_text(lb_param_find(lb_optim_params, "name"), &c, "sgd"));
+    CHECK_OK(lb_param_set_text(lb_param_find(lb_optim_params, "groups"), &c, "body.*: from 2, until 4"));
+    CHECK_OK(lb_param_set_text(lb_param_find(lb_optim_params, "schedule"), &c, "constant"));
+    c.lr = 0.1;
+    c.momentum = c.weight_decay = 0;
+    c.warmup = 0;
+    if (!CHECK_OK(lb_optim_new(&o, &c, s, 0))) return;
+    for (int i = 0; i < 2; i++) CHECK_OK(lb_tensor_new(i ? &free_one->x->grad : &held->x->grad, LB_REAL, 1, (int64_t[]){1}));
+    *(lb_real *)held->x->grad->data = *(lb_real *)free_one->x->grad->data = 1;
+    for (int64_t step = 0; step < 5; step++) {
+        double norm;
+        CHECK_OK(lb_optim_step(o, step, &norm));
+        CHECK_NEAR(lb_get_at(held->x, 0), want[step], 1e-15);
+        CHECK_NEAR(lb_get_at(free_one->x, 0), -0.1 * (double)(step + 1), 1e-15);
+        CHECK_NEAR(norm, step == 2 || step == 3 ? sqrt(2) : 1, 1e-15);
+    }
+    lb_optim_free(o);
+    lb_store_free(s);
+    lb_params_free(lb_optim_params, &c);
+}
+
 static void recorded(bool schedules) {
     lb_value *all = NULL;
     if (!CHECK_OK(lb_json_read(&all, check_data("nn/optim.json")))) return;
@@ -764,6 +793,7 @@ int main(int argc, char **argv) {
         {"schedules as pytorch", schedules_as_pytorch},
         {"optimiser refuses", optimiser_refuses},
         {"optimisers share a step", optimisers_share_a_step},
+        {"phases of groups", phases},
         {"averages of weights", averages_of_weights},
         {"codes of vectors", codes_of_vectors},
         {"codebooks follow", codebooks_follow},

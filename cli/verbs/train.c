@@ -389,13 +389,24 @@ static double wall_time(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static lb_status to_board(void *ctx, const lb_value *line) {
-    board *b = ctx;
+/* Who is told of a line of the log. */
+typedef struct listeners {
+    const lb_cli *cli;
+    board *board;
+} listeners;
+
+static lb_status to_board(board *b, const lb_value *line) {
     const char *tags[LB_COUNT(b->tags)];
     b->count = 0;
     collect(b, "", line);
     for (int i = 0; i < b->count; i++) tags[i] = b->tags[i];
     return lb_events_write(b->events, wall_time(), lb_get_int(line, "step", 0), b->count, tags, b->values);
+}
+
+static lb_status tell(void *ctx, const lb_value *line) {
+    const listeners *l = ctx;
+    lb_status st = l->cli->json ? cli_json(line) : LB_OK;
+    return st == LB_OK && l->board ? to_board(l->board, line) : st;
 }
 
 static lb_status open_board(board **out, const char *folder) {
@@ -425,7 +436,7 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     evaluation e = {0};
     lb_train_result result = {0};
     char *folder = NULL;
-    board *b = NULL;
+    listeners heard = {.cli = cli};
     int lock = -1;
     cli_checkpoints();
     LB_TRY(cli_recipe_open(&r, cli->words[0], &o->set));
@@ -450,19 +461,17 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     }
     if (crew->rank == 0) LB_TRY(enter_folder(&lock, r, folder, o->restart));
     LB_TRY(cli_crew_wait(crew));
-    if (o->tensorboard && crew->rank == 0) LB_TRY(open_board(&b, folder));
-    if (b) {
-        spec.logged = to_board;
-        spec.logged_ctx = b;
-    }
+    if (o->tensorboard && crew->rank == 0) LB_TRY(open_board(&heard.board, folder));
+    spec.logged = tell;
+    spec.logged_ctx = &heard;
     LB_TRY(lb_train(&result, &spec));
     if (crew->rank > 0) goto done;
     if (result.start_step == result.steps && has_inside(folder, "summary.json")) LB_TRY(say_finished(cli, folder));
     else LB_TRY(summarise(cli, r, &e, &result, folder, crew->count));
 done:
     lb_unlock(lock);
-    if (b) lb_events_close(b->events);
-    lb_free(b);
+    if (heard.board) lb_events_close(heard.board->events);
+    lb_free(heard.board);
     lb_free(folder);
     lb_free(e.items);
     cli_source_close(source);

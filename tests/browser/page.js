@@ -69,6 +69,13 @@
       legend.click();
       check(title + ": group shown", hidden() === 0);
     }
+    for (const matrix of document.querySelectorAll("table.matrix")) {
+      const rows = [...matrix.tBodies[0].rows], shares = rows.map(r => [...r.cells].slice(1).map(c => parseFloat(c.style.getPropertyValue("--share"))));
+      check("matrix: square, named", rows.every(r => r.cells.length === rows.length + 1 && r.cells[0].textContent) && matrix.tHead.rows[0].cells.length === rows.length + 1);
+      check("matrix: shares of a row", shares.every(r => Math.abs(r.reduce((a, b) => a + b, 0) - 100) <= r.length || r.every(x => x === 0)));
+      const right = getComputedStyle(rows[0].cells[1]).backgroundColor, other = getComputedStyle(rows[0].cells[2]).backgroundColor;
+      check("matrix: colours " + right + " " + other, right !== "" && (shares[0][0] === 0 || right !== "rgba(0, 0, 0, 0)"));
+    }
     check("curves", document.querySelectorAll("figure.zoom").length > 0);
   } catch (e) {
     said.push("FAIL exception " + e);

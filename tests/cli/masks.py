@@ -38,7 +38,7 @@ def student_of_masks():
     check("the summary is of masks", abs(json.loads(read("masks.json"))["masks"]["dice"]["mean"] - summary["scores"]["dice"]) < 1e-9, read("masks.json"))
     write("shapes/list2.jsonl", "".join(json.dumps({**json.loads(l), **({"mask": None} if i < 3 else {})}) + "\n" for i, l in enumerate(read("shapes/list.jsonl").decode().splitlines())))
     done = run("train", "masks.yaml", "--out", "run2", "--set", "data.input=[shapes/list2.jsonl]", "train.steps=2")
-    check("items without a mask are left out", done.code == 0 and "lack a text, a mask" in done.err, done)
+    check("items without a mask are left out", done.code == 0 and "lack a text, a label, a mask" in done.err, done)
     fails("labels beyond the classes", run("train", "masks.yaml", "--out", "run3", "--set", "data.mask_nonzero=false", "train.steps=4"), "mask holds the label")
     cut = ["--set", "augment=[{op: flip}, {op: cutmix}]", "train.steps=4"]
     works("cutmix of masks", run("train", "masks.yaml", "--out", "cutmix", *cut))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Recipes of methods on made pictures: each trains end to end, a stopped run goes on to the same bytes.
-import glob, shutil, signal, struct, time
+import glob, re, shutil, signal, struct, time
 from common import *
 
 RECIPES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../recipes/methods")
 EIGHT = ["kd-divergences", "taid", "trg", "dcd", "multimodn", "autodistil", "fedd2s", "boot"]
 MADE = {}
+SMALL = ["train.log_every=2", "streams.labelled.batch=16"]
 
 
 def is_made(name):
@@ -35,7 +36,7 @@ def recipes():
         if name.startswith("teacher") or name in EIGHT: continue # those are stopped and gone on with below
         works(name, train(name, "runs/" + name, "train.steps=3"))
         scores = json.loads(read(f"runs/{name}/summary.json"))["scores"]
-        check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, dict)), scores)
+        check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, (dict, list, str))), scores)
 
 
 def stopped_and_gone_on():
@@ -52,7 +53,7 @@ def stopped_and_gone_on():
         p.communicate(timeout=60)
         works(name + " goes on", train(name, "stopped", *words))
         scores = json.loads(read("stopped/summary.json"))["scores"]
-        check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, dict)), scores)
+        check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, (dict, list, str))), scores)
         check(name + ": to the same bytes", read("stopped/last.safetensors") == read("whole/last.safetensors"))
         for out in ("whole", "stopped"): shutil.rmtree(path(out))
     works("accumulated", train("taid", "parts", "train.steps=2", "train.accumulate=2"))
@@ -123,4 +124,57 @@ def several_students():
     fails("no average", train("mutual", "none", "objectives.0.inputs.teacher_logits=ema.logits"), "train.ema")
 
 
-CASES = [experiment, federation, recipes, search, several_students, stopped_and_gone_on]
+def before_and_beside():
+    """The plan with time and memory; a student that is larger than memory is said so at once; event files of TensorBoard."""
+    works("synth", run("synth", "classes", "--out", "shapes", "--option", "each=12", "size=32"))
+    done = train("mutual", "planned", "--dry-run", "--json")
+    works("a plan", done)
+    plan = json.loads(done.out)
+    check("its time", 0 < plan["measured"]["seconds_of_the_run"] < 600 and plan["measured"]["seconds_a_step"] > 0, plan)
+    check("its memory", 0 < plan["measured"]["tensor_bytes"] and 0 < plan["activation_bytes"] and plan["memory_available"] > 0, plan)
+    # What was told from shapes beside what a step took: the same order.
+    check("told in advance", 0.3 < plan["activation_bytes"] / plan["measured"]["tensor_bytes"] < 3, plan)
+    check("nothing is written", not os.path.exists(path("planned")))
+    for more in ([], ["--dry-run"]):
+        fails("larger than memory", train("mutual", "huge", "student.params.width=65536", "student.params.depth=1000", "student.params.mlp=262144", *more), "larger than memory", "GiB are left")
+    done = run("train", os.path.join(RECIPES, "teacher.yaml"), "--out", "told", "--json", "--set", *SMALL, "train.steps=4", "train.eval_every=2")
+    told = [json.loads(l) for l in done.out.splitlines()]
+    check("as JSON lines: losses, scores, and the summary last", [("loss" in l, "scores" in l) for l in told] == [(True, False), (False, True), (True, False), (True, False), (False, True)] and told[-1]["name"] == "teacher", done.out)
+    check("the progress tells loss and memory", re.search(r"4 of 4 steps, [\d.]+/s, .* left; loss [\d.]+, [1-9]\d* MB", done.err) is not None, done.err)
+    works("with events", run("train", os.path.join(RECIPES, "mutual.yaml"), "--out", "board", "--quiet", "--tensorboard", "--set", *SMALL, "train.steps=3"))
+    files = os.listdir(path("board/tensorboard"))
+    check("one event file", len(files) == 1 and files[0].startswith("events.out.tfevents."), files)
+    text = read("board/tensorboard/" + files[0])
+    check("what they hold", all(t in text for t in (b"brain.Event:2", b"terms/peer", b"loss", b"lr")), text)
+
+
+def labels_that_do_not_fit():
+    """More labels than classes, no labels at all, some items without: said before the first step, with names."""
+    works("synth", run("synth", "classes", "--out", "shapes", "--option", "each=12", "size=32"))
+    fails("more labels than classes", train("teacher", "few", "train.steps=1", "student.params.classes=4"), "the items have 6 labels", "4 classes")
+    rows = [json.loads(l) for l in read("shapes/list.jsonl").decode().splitlines()]
+    for name, keep in (("none", lambda i: False), ("some", lambda i: i % 2)):
+        with open(path(f"shapes/{name}.jsonl"), "w") as f:
+            for i, row in enumerate(rows): f.write(json.dumps({k: v for k, v in row.items() if k != "label" or keep(i)}) + "\n")
+    fails("no labels", train("teacher", "few", "train.steps=1", "data.input=shapes/none.jsonl"), "no item has one")
+    done = run("train", os.path.join(RECIPES, "teacher.yaml"), "--out", "half", "--set", *SMALL, "train.steps=2", "data.input=shapes/some.jsonl")
+    works("half of them", done)
+    check("the others are left out, and counted", "lack a text, a label" in done.err and "and are left out" in done.err, done)
+
+
+def classes_on_a_page():
+    """A run of classes is judged by top-1 with an interval, and shows what was taken for what."""
+    works("synth", run("synth", "classes", "--out", "shapes", "--option", "each=12", "size=32"))
+    works("teacher", train("teacher", "seen", "train.steps=2"))
+    scores = json.loads(read("seen/summary.json"))["scores"]
+    counts, names = scores["confusion"], scores["names"]
+    total, right = sum(map(sum, counts)), sum(row[i] for i, row in enumerate(counts))
+    check("the confusion adds up", total == scores["labelled"] > 0 and abs(scores["top1"] - 100 * right / total) < 1e-9 and scores["top1_95"][0] <= scores["top1"] <= scores["top1_95"][1], scores)
+    works("page", run("report", "seen", "--out", "classes.html"))
+    page = read("classes.html").decode()
+    check("its matrix", page.count('class="matrix"') == 1 and page.count('scope="row"') == len(names) == len(counts) and all(n in page for n in names) and "Top-1" in page and "peak memory" in page, names)
+    cells = [int(c or 0) for c in re.findall(r'<td class="(?:right)?" style="--share:[\d.]+%">(\d*)</td>', page)]
+    check("its counts", cells == [x for row in counts for x in row], cells)
+
+
+CASES = [before_and_beside, classes_on_a_page, experiment, federation, labels_that_do_not_fit, recipes, search, several_students, stopped_and_gone_on]

@@ -315,4 +315,5 @@ def main():
         record(f, "mobilenet-v3-large", MobileCase("large"), True, image=draw(6, 3, 40, 40))
 
 
-main()
+if __name__ == "__main__":
+    main()
