@@ -123,6 +123,17 @@ void cli_claim_give(cli_claim *c) {
     lb_free(c);
 }
 
+void cli_claim_tidy(const char *path, double stale) {
+    int64_t number = 0;
+    if (highest(&number, path) == LB_OK && number > 0 && is_stale(path, number, stale))
+        for (; number > 0; number--) {
+            char *claim = claim_path(path, number);
+            if (claim) (void)unlink(claim);
+            lb_free(claim);
+        }
+    lb_error_clear();
+}
+
 /* ---- taking it ---- */
 
 /* *made = false: somebody else was first. */

@@ -35,6 +35,8 @@ LB_MUST_USE lb_status cli_claim_take(cli_claim **out, const char *path, double s
 const volatile int *cli_claim_stop(const cli_claim *c);
 bool cli_claim_lost(const cli_claim *c);
 void cli_claim_give(cli_claim *c); /* removes it unless it was lost */
+/** Of a finished shard: removes the claim of a process that finished it and died before giving the claim back. */
+void cli_claim_tidy(const char *path, double stale);
 
 /* ---- cache_plan.c ---- */
 /** Fails when the disk cannot hold what is to come; warns when it may not. */

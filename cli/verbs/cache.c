@@ -51,7 +51,10 @@ static lb_status claimed_shard(cli_encode_run *r, const cli_shards *s, int64_t i
     cli_claim *claim = NULL;
     lb_progress progress = *r->spec.progress;
     *busy = false;
-    if (lb_file_exists(path)) return run_shard(r, s, i, path, all, &progress); /* finished: is it of this run? */
+    if (lb_file_exists(path)) {
+        cli_claim_tidy(path, stale);
+        return run_shard(r, s, i, path, all, &progress); /* finished: is it of this run? */
+    }
     lb_status st = cli_claim_take(&claim, path, stale, progress.stop);
     if (st != LB_OK) return st;
     *busy = claim == NULL;
