@@ -386,12 +386,13 @@ static void resumes_after_kill(void) {
     CHECK_OK(make(whole, ROWS, &the_print));
     t = lb_now() - t;
     lb_rng rng = lb_rng_make(7, 1);
-    for (int round = 0; round < 30; round++) {
+    for (int round = 0; round < 30 || (killed <= 5 && round < 300); round++) {
         pid_t pid = start(path);
         usleep((useconds_t)(lb_rng_uniform(&rng) * t * 1.1e6));
         kill(pid, SIGKILL);
         waitpid(pid, &status, 0);
         killed += WIFSIGNALED(status);
+        if (!WIFSIGNALED(status)) t *= 0.9; /* the first run was slower: the machine had other things to do */
         if (lb_file_exists(path)) { /* came to its end: what is there must be whole; then from the start again */
             same_bytes(path, whole);
             CHECK_OK(lb_remove_all(path));
