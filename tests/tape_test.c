@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/memory.h"
 #include "check.h"
 #include "tensor/hold.h"
 #include "tensor/op.h"
@@ -422,20 +423,12 @@ static void steps_allocate_nothing(void) {
     lb_tensor_free(w);
 }
 
-static double resident_mb(void) {
-    long all = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-    if (!f || fscanf(f, "%ld %ld", &all, &resident) != 2) resident = 0;
-    if (f) fclose(f);
-    return (double)resident * 4096 / 1e6;
-}
-
 /* Two tensors at a time, of all sizes from 0.2 to 16 MB up and down: at most 32 MB are alive. Twice that may be held, for gaps; one block kept for
  * every size would be some 300 MB. */
 static void sizes_share_memory(void) {
     lb_tape *t = tape();
     lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
-    double before = resident_mb();
+    double before = (double)lb_memory_held(NULL);
     for (int step = 0; step < 3; step++) {
         lb_tensor *last = NULL;
         for (int i = 0; i < 120; i++) {
@@ -446,7 +439,7 @@ static void sizes_share_memory(void) {
         }
         CHECK_OK(lb_tape_status(t));
 #ifndef __SANITIZE_ADDRESS__
-        CHECK(resident_mb() - before < 64);
+        CHECK((double)lb_memory_held(NULL) - before < 64e6);
 #endif
         lb_tape_reset(t);
     }
