@@ -2,10 +2,10 @@
 #include "nn/model.h"
 #include <stdio.h>
 #include <string.h>
-#include "base/sig.h"
 #include "nn/outside.h"
+#include "nn/parts.h"
 
-enum { INPUTS_MAX = 16 };
+enum { INPUTS_MAX = LBI_INPUTS_MAX };
 
 /* An arch's inputs, parsed each time: models are few. */
 static lb_status parse(lb_sig **out, const lb_arch *a) {
@@ -90,27 +90,31 @@ static lb_tensor *find_input(int nin, const lb_named *in, const char *name) {
     return NULL;
 }
 
-static lb_status run(lb_model *m, lb_tape *t, lb_nn **nn, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out) {
+lb_status lbi_model_whole(lb_model *m, lb_tape *t, lb_nn **nn, const lb_model_call *call) {
+    lb_status st = LB_OK;
+    LB_TRY(lb_nn_new(nn, t, m->store, false));
+    for (int i = 0; i < call->ntaps; i++) LB_TRY(lb_nn_want(*nn, call->taps[i]));
+    m->arch->forward(*nn, m->cfg, call->in);
+    LB_TRY(lb_tape_status(t));
+    for (int i = 0; i < call->ntaps; i++)
+        if (!(call->out[i] = lb_nn_tapped(*nn, call->taps[i])))
+            return lb_fail(LB_E_NOTFOUND, "model %s gives no tap '%s' for these inputs; it has %s", m->arch->id, call->taps[i], m->arch->taps);
+done:
+    return st;
+}
+
+static lb_status run(lb_model *m, lb_tape *t, lb_nn **nn, int nin, const lb_named *in, const lb_model_call *call) {
     lb_status st = LB_OK;
     lb_sig *sig = NULL;
-    lb_tensor *args[INPUTS_MAX] = {0};
     LB_TRY(parse(&sig, m->arch));
-    LB_TRY(lb_nn_new(nn, t, m->store, false));
     for (int i = 0; i < lb_sig_inputs(sig) && i < INPUTS_MAX; i++) {
-        args[i] = find_input(nin, in, lb_sig_input_name(sig, i));
-        if (!args[i] && !lb_sig_input_optional(sig, i)) {
+        call->in[i] = find_input(nin, in, lb_sig_input_name(sig, i));
+        if (!call->in[i] && !lb_sig_input_optional(sig, i)) {
             st = lb_fail(LB_E_NOTFOUND, "model %s: input '%s' is missing", m->arch->id, lb_sig_input_name(sig, i));
             goto done;
         }
     }
-    for (int i = 0; i < ntaps; i++) LB_TRY(lb_nn_want(*nn, taps[i]));
-    m->arch->forward(*nn, m->cfg, args);
-    LB_TRY(lb_tape_status(t));
-    for (int i = 0; i < ntaps; i++)
-        if (!(out[i] = lb_nn_tapped(*nn, taps[i]))) {
-            st = lb_fail(LB_E_NOTFOUND, "model %s gives no tap '%s' for these inputs; it has %s", m->arch->id, taps[i], m->arch->taps);
-            goto done;
-        }
+    if (!lbi_model_in_parts(m, t, sig, call)) st = lbi_model_whole(m, t, nn, call);
 done:
     lb_sig_free(sig);
     return st;
@@ -118,13 +122,12 @@ done:
 
 void lb_model_run(lb_model *m, lb_tape *t, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out) {
     lb_nn *nn = NULL;
+    lb_tensor *args[INPUTS_MAX] = {0};
     for (int i = 0; i < ntaps; i++) out[i] = lb_inert(t);
     if (!lb_tape_ok(t)) return;
-    lb_status st = run(m, t, &nn, nin, in, ntaps, taps, out);
-    if (st != LB_OK) {
-        lb_tape_fail_status(t, st);
-        for (int i = 0; i < ntaps; i++) out[i] = lb_inert(t);
-    }
+    lb_status st = run(m, t, &nn, nin, in, &(lb_model_call){.in = args, .ntaps = ntaps, .taps = taps, .out = out});
+    if (st != LB_OK) lb_tape_fail_status(t, st);
+    for (int i = 0; i < ntaps && !lb_tape_ok(t); i++) out[i] = lb_inert(t);
     lb_nn_free(nn);
 }
 

@@ -34,6 +34,9 @@ typedef struct lb_arch {
     /* Our parameter name -> the name in published files, or terms of them (nn/outside.h), written to dst; NULL = the same. @return false to leave it out */
     bool (*outside_name)(char *dst, size_t cap, const char *name, int variant);
     int outside_variants; /* how many spellings outside_name knows; 0 = 1 */
+    /* Without gradient, an item's taps depend on no other item of its batch, and every tap counts the items of [N,...] inputs by its first axis: a batch may be
+     * run in parts. */
+    bool apart;
     bool whole_texts;     /* texts are always padded to the longest length, and padding is attended to (SigLIP) */
     /* Preprocessing when the model's folder does not say: keys as vision/preprocess.h, or audio/prepare.h, reads them, as JSON text. NULL = none. */
     const char *preprocess;

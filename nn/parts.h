@@ -2,6 +2,8 @@
 /* What files of nn share. Private to nn/. */
 #ifndef LB_NN_PARTS_H
 #define LB_NN_PARTS_H
+#include "base/sig.h"
+#include "nn/model.h"
 #include "nn/nn.h"
 LB_BEGIN
 
@@ -22,6 +24,20 @@ lb_tensor *lbi_lora_add(lb_nn *m, lb_tensor *y, lb_tensor *x, const char *name, 
 void lbi_store_remove(lb_store *s, int64_t i);
 /* Draws the values of a parameter from its initialiser, by (seed, name). */
 void lbi_store_fill(lb_param_tensor *p, uint64_t seed);
+
+/* ---- runs of a model ---- */
+
+enum { LBI_INPUTS_MAX = 16, LBI_TAPS_MAX = 128 };
+typedef struct lb_model_call {
+    lb_tensor **in; /* in the order of the arch's inputs, LBI_INPUTS_MAX of them; NULL = absent */
+    int ntaps;
+    const char *const *taps;
+    lb_tensor **out; /* one per tap */
+} lb_model_call;
+/* All items at once. *nn is the caller's to free. */
+lb_status lbi_model_whole(lb_model *m, lb_tape *t, lb_nn **nn, const lb_model_call *call);
+/* nn/batch.c: part by part, where that gives the same. @return false: it does not, nothing was done. Failures go to t. */
+bool lbi_model_in_parts(lb_model *m, lb_tape *t, const lb_sig *sig, const lb_model_call *call);
 
 LB_END
 #endif

@@ -146,6 +146,8 @@ struct lb_tape {
     double flops;
     void (*seen)(void *ctx, const lb_call *call); /* lb_tape_watch */
     void *seen_ctx;
+    lb_tape **parts; /* of the threads in lb_tape_split */
+    int part_count;
 };
 
 static inline lbi_held *lbi_held_of(const lb_tape *t, lb_tensor *x) {

@@ -36,6 +36,8 @@ void lb_tape_free(lb_tape *t) {
     lbi_arena_free(&t->arena);
     for (int i = 0; i < t->sig_cap; i++) lbi_opsig_free(t->sigs[i]);
     lb_free(t->sigs);
+    for (int i = 0; i < t->part_count; i++) lb_tape_free(t->parts[i]);
+    lb_free(t->parts);
     lb_free(t);
 }
 

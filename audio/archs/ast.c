@@ -103,6 +103,6 @@ static const lb_rename plain[] = {{"classifier", "/classifier"}, {0}};
 static const lb_spelling spellings[] = {{"audio_spectrogram_transformer.", {published}}, {"", {published}}, {"audio_spectrogram_transformer.", {plain}}, {"", {plain}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(ast) = {.id = "ast", .title = "Audio Spectrogram Transformer", .source = "arXiv:2104.01778; names of Hugging Face ASTModel", .params = params, .params_size = sizeof(config), .kind = "audio", .inputs = "audio[N,T,F]",
+LB_ARCH(ast) = {.id = "ast", .title = "Audio Spectrogram Transformer", .source = "arXiv:2104.01778; names of Hugging Face ASTModel", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true, .inputs = "audio[N,T,F]",
                 .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] mel[N,T,F] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
                 .outside_name = outside_name, .outside_variants = 4, .preprocess = "{\"feature_extractor_type\": \"ASTFeatureExtractor\"}"};

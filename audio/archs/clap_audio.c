@@ -163,6 +163,6 @@ static const lb_rename published[] = {
 static const lb_spelling spellings[] = {{"audio_model.audio_encoder.", {published}}, {"audio_encoder.", {published}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(clap_audio) = {.id = "clap_audio", .title = "sound side of CLAP (HTSAT)", .source = "arXiv:2211.06687, arXiv:2202.00874; names of Hugging Face ClapAudioModelWithProjection", .params = params, .params_size = sizeof(config), .kind = "audio",
+LB_ARCH(clap_audio) = {.id = "clap_audio", .title = "sound side of CLAP (HTSAT)", .source = "arXiv:2211.06687, arXiv:2202.00874; names of Hugging Face ClapAudioModelWithProjection", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
                        .inputs = "audio[N,1,T,F]", .taps = "embedding[N,E] audio_embeds[N,E] pooled[N,D] tokens[N,L,D] features[N,D,h,w] block.K[N,L,D] embeddings[N,L,D] mel[N,1,T,F]", .forward = forward, .example = example,
                        .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .preprocess = "{\"feature_extractor_type\": \"ClapFeatureExtractor\", \"truncation\": \"rand_trunc\", \"frequency_min\": 50}"};

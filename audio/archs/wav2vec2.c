@@ -181,6 +181,6 @@ static const lb_rename new_names[] = {{"encoder.pos_conv_embed.conv.weight_g", "
 static const lb_spelling spellings[] = {{"", {old_names}}, {"", {new_names}}, {"wav2vec2.", {old_names}}, {"wav2vec2.", {new_names}}, {"hubert.", {old_names}}, {"hubert.", {new_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(wav2vec2) = {.id = "wav2vec2", .title = "wav2vec 2.0 and HuBERT", .source = "arXiv:2006.11477, arXiv:2106.07447; names of Hugging Face Wav2Vec2Model", .params = params, .params_size = sizeof(config), .kind = "audio",
+LB_ARCH(wav2vec2) = {.id = "wav2vec2", .title = "wav2vec 2.0 and HuBERT", .source = "arXiv:2006.11477, arXiv:2106.07447; names of Hugging Face Wav2Vec2Model", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
                      .inputs = "audio[N,T] mask[N,T]:i64?", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] features[N,L,C] logits[N,L,V]", .forward = forward, .example = example,
                      .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 6, .preprocess = "{\"feature_extractor_type\": \"Wav2Vec2FeatureExtractor\"}"};

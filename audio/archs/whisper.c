@@ -186,6 +186,6 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     return lb_fail(LB_E_UNSUPPORTED, "whisper: neither a config.json with d_model nor tensors of a known spelling");
 }
 
-LB_ARCH(whisper) = {.id = "whisper", .title = "Whisper: speech to text by an encoder and a decoder", .source = "arXiv:2212.04356; names of Hugging Face WhisperModel", .params = params, .params_size = sizeof(config), .kind = "audio",
+LB_ARCH(whisper) = {.id = "whisper", .title = "Whisper: speech to text by an encoder and a decoder", .source = "arXiv:2212.04356; names of Hugging Face WhisperModel", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
                     .inputs = "audio[N,B,T] ids[N,L]:i64?", .taps = "encoder[N,S,D] block.K[N,S,D] attn.K[N,H,S,S] embeddings[N,S,D] mel[N,B,T] logits[N,L,V] decoder.K[N,L,D] text", .forward = forward, .example = example, .from_config = from_config,
                     .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS, .preprocess = "{\"feature_extractor_type\": \"WhisperFeatureExtractor\"}", .decoder = &decoder};

@@ -48,5 +48,5 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[2] = c->size;
 }
 
-LB_ARCH(mlp) = {.id = "mlp", .title = "layers one after the other, for vectors, tokens and pairs", .source = "", .params = params, .params_size = sizeof(config), .kind = "joint",
+LB_ARCH(mlp) = {.id = "mlp", .title = "layers one after the other, for vectors, tokens and pairs", .source = "", .params = params, .params_size = sizeof(config), .kind = "joint", .apart = true,
                 .inputs = "x[N,D]? ids[N,L]:i64? pairs[N,F,P]?", .taps = "block.K[N,W] logits[N,K] score[N,F]", .forward = forward, .example = example};

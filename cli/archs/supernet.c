@@ -101,5 +101,5 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = c->positions < 8 ? c->positions : 8;
 }
 
-LB_ARCH(supernet) = {.id = "supernet", .title = "a BERT whose sub-networks are leading slices of its weights", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(config), .kind = "text",
+LB_ARCH(supernet) = {.id = "supernet", .title = "a BERT whose sub-networks are leading slices of its weights", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
                      .inputs = "ids[N,L]:i64 mask[N,L]:i64 subnet[4]:i64?", .taps = "query[N,L,D] key[N,L,D] value[N,L,D] tokens[N,L,D] logits[N,L,V]", .forward = forward, .example = example};

@@ -91,5 +91,5 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
 }
 
 LB_ARCH(bert) = {.id = "bert", .title = "BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, with the head of sentence-transformers", .source = "arXiv:1810.04805; names of Hugging Face BertModel; arXiv:1908.10084", .params = params,
-                 .params_size = sizeof(config), .kind = "text", .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                 .params_size = sizeof(config), .kind = "text", .apart = true, .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
                  .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 5};

@@ -64,6 +64,6 @@ static int recognise(const lb_value *json, const char *const *tensors, int64_t c
 static lb_status from_config(void *cfg, const lb_value *json) { return lb_sentence_from_config(params, cfg, json); }
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_sentence_name(dst, cap, name, variant == 1 ? "distilbert." : ""); }
 
-LB_ARCH(distilbert) = {.id = "distilbert", .title = "DistilBERT, with the head of sentence-transformers", .source = "arXiv:1910.01108; names of Hugging Face DistilBertModel", .params = params, .params_size = sizeof(config), .kind = "text",
+LB_ARCH(distilbert) = {.id = "distilbert", .title = "DistilBERT, with the head of sentence-transformers", .source = "arXiv:1910.01108; names of Hugging Face DistilBertModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
                        .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
                        .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};

@@ -93,6 +93,6 @@ static const lb_rename conv1d_names[] = {{"h.*.attn.c_attn.weight", "^h.*.attn.c
 static const lb_spelling spellings[] = {{"", {conv1d_names}}, {"transformer.", {conv1d_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(gpt2) = {.id = "gpt2", .title = "GPT-2: decoder of text", .source = "Radford et al., 2019; names of Hugging Face GPT2Model", .params = params, .params_size = sizeof(config), .kind = "text",
+LB_ARCH(gpt2) = {.id = "gpt2", .title = "GPT-2: decoder of text", .source = "Radford et al., 2019; names of Hugging Face GPT2Model", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
                  .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .decoder = &decoder};

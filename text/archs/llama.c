@@ -175,6 +175,6 @@ static const lb_rename hf_names[] = {{"lm_head", "/lm_head"}, {"dense", "/dense"
 static const lb_spelling spellings[] = {{"model.", {hf_names}}, {"", {hf_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(llama) = {.id = "llama", .title = "LLaMA, Mistral, Qwen2, Qwen3: decoders of text", .source = "arXiv:2302.13971; names of Hugging Face LlamaModel", .params = params, .params_size = sizeof(config), .kind = "text",
+LB_ARCH(llama) = {.id = "llama", .title = "LLaMA, Mistral, Qwen2, Qwen3: decoders of text", .source = "arXiv:2302.13971; names of Hugging Face LlamaModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
                   .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
                   .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .decoder = &decoder};

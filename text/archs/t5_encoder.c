@@ -83,6 +83,6 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return true;
 }
 
-LB_ARCH(t5_encoder) = {.id = "t5_encoder", .title = "encoder of T5 and mT5, with the head of sentence-transformers", .source = "arXiv:1910.10683; names of Hugging Face T5EncoderModel", .params = params, .params_size = sizeof(config), .kind = "text",
+LB_ARCH(t5_encoder) = {.id = "t5_encoder", .title = "encoder of T5 and mT5, with the head of sentence-transformers", .source = "arXiv:1910.10683; names of Hugging Face T5EncoderModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
                        .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
                        .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};

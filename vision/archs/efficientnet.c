@@ -78,7 +78,7 @@ static const lb_rename classifier[] = {{"classifier", "/classifier"}, {0}};
 static const lb_spelling spellings[] = {{"", {NULL}}, {"efficientnet.", {classifier}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(efficientnet) = {.id = "efficientnet", .title = "EfficientNet b0 to b7", .source = "arXiv:1905.11946; names of timm, torchvision or Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image",
+LB_ARCH(efficientnet) = {.id = "efficientnet", .title = "EfficientNet b0 to b7", .source = "arXiv:1905.11946; names of timm, torchvision or Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
                          .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
                          .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
                          .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -121,7 +121,7 @@ static lb_status from_config(void *cfg, const lb_value *config_json) {
     return lb_fail(LB_E_UNSUPPORTED, "efficientnet-lite: %lld blocks ending in %lld channels is none of lite0 to lite4", (long long)blocks, (long long)last);
 }
 
-LB_ARCH(efficientnet_lite) = {.id = "efficientnet_lite", .title = "EfficientNet-lite0 to lite4", .source = "arXiv:1905.11946; names of the lukemelas-style port", .params = params, .params_size = sizeof(config), .kind = "image",
+LB_ARCH(efficientnet_lite) = {.id = "efficientnet_lite", .title = "EfficientNet-lite0 to lite4", .source = "arXiv:1905.11946; names of the lukemelas-style port", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
                               .inputs = "image[N,3,H,W]", .taps = "embedding[N,1280] pooled[N,1280] features[N,1280,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
                               .from_config = from_config, .recognise = recognise,
                               .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.498, 0.498, 0.498], \"std\": [0.502, 0.502, 0.502]}"};

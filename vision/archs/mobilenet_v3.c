@@ -189,7 +189,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     return st;
 }
 
-LB_ARCH(mobilenet_v3) = {.id = "mobilenet_v3", .title = "MobileNetV3 large and small", .source = "arXiv:1905.02244; names of torchvision's MobileNetV3", .params = params, .params_size = sizeof(config), .kind = "image",
+LB_ARCH(mobilenet_v3) = {.id = "mobilenet_v3", .title = "MobileNetV3 large and small", .source = "arXiv:1905.02244; names of torchvision's MobileNetV3", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
                          .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
                          .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 3,
                          .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -160,6 +160,6 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return true;
 }
 
-LB_ARCH(resnet) = {.id = "resnet", .title = "residual networks: ResNet, wide, ResNeXt", .source = "arXiv:1512.03385; names of torchvision's ResNet", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]",
+LB_ARCH(resnet) = {.id = "resnet", .title = "residual networks: ResNet, wide, ResNeXt", .source = "arXiv:1512.03385; names of torchvision's ResNet", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
                    .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 3,
                    .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

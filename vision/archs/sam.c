@@ -156,6 +156,6 @@ static const lb_spelling spellings[] = {{"", {NULL}}, {"", {heads[1], hugging_fa
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(sam) = {.id = "sam", .title = "Segment Anything", .source = "arXiv:2304.02643; names of segment_anything, files of Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = LB_SAM_INPUTS,
+LB_ARCH(sam) = {.id = "sam", .title = "Segment Anything", .source = "arXiv:2304.02643; names of segment_anything, files of Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = LB_SAM_INPUTS,
                 .taps = LB_SAM_TAPS " block.K[N,h,w,D]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name,
                 .outside_variants = (int)LB_COUNT(spellings), .preprocess = LB_SAM_PREPROCESS};

@@ -52,5 +52,5 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 LB_ARCH(segmenter) = {.id = "segmenter", .title = "compact network for segmentation", .source = "tower: arXiv:1801.04381; decoders: arXiv:1411.4038, arXiv:1807.10221", .params = params,
-                      .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]", .taps = "logits[N,K,H,W] small_logits[N,K,h,w] features[N,C,h,w] block.K[N,C,h,w]", .forward = forward,
+                      .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]", .taps = "logits[N,K,H,W] small_logits[N,K,h,w] features[N,C,h,w] block.K[N,C,h,w]", .forward = forward,
                       .example = example};

@@ -208,7 +208,7 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return lb_spell(dst, cap, name, &spellings[variant]);
 }
 
-LB_ARCH(swin) = {.id = "swin", .title = "Swin transformer", .source = "arXiv:2103.14030; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]",
+LB_ARCH(swin) = {.id = "swin", .title = "Swin transformer", .source = "arXiv:2103.14030; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
                  .taps = "embedding[N,D] pooled[N,D] tokens[N,h*w,D] features[N,D,h,w] stage.S[N,h,w,C] block.K[N,h,w,C] logits[N,K]", .forward = forward, .example = example, .from_config = from_config,
                  .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS,
                  .preprocess = "{\"mode\": \"shortest\", \"size_w\": 248, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -46,7 +46,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 static const lb_spelling spellings[] = {{"", {NULL}}, {"", {lb_tiny_vit_published}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(tiny_vit) = {.id = "tiny_vit", .title = "TinyViT", .source = "arXiv:2207.10666; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .inputs = "image[N,3,H,W]",
+LB_ARCH(tiny_vit) = {.id = "tiny_vit", .title = "TinyViT", .source = "arXiv:2207.10666; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
                      .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] stage.S[N,C,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
                      .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
                      .preprocess = "{\"mode\": \"shortest\", \"size_w\": 235, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -191,7 +191,7 @@ static const lb_spelling spellings[] = {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(vit) = {.id = "vit", .title = "vision transformer: ViT, DeiT, DINOv2", .source = "arXiv:2010.11929, 2012.12877, 2304.07193, 2309.16588; names of timm's VisionTransformer", .params = params, .params_size = sizeof(config), .kind = "image",
+LB_ARCH(vit) = {.id = "vit", .title = "vision transformer: ViT, DeiT, DINOv2", .source = "arXiv:2010.11929, 2012.12877, 2304.07193, 2309.16588; names of timm's VisionTransformer", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
                 .inputs = "image[N,3,H,W]", .taps = "embedding[N,E] pooled[N,D] tokens[N,T+P,D] embeddings[N,T+P,D] block.K[N,T+P,D] attn.K[N,H,T+P,T+P] logits[N,K]", .forward = forward, .example = example,
                 .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
                 .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
