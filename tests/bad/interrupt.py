@@ -34,7 +34,7 @@ def caching():
     # kill -9 at random points, each run killed a little later than the last until one comes through
     rng, kills = random.Random(5), 0
     while kills < 12:
-        size = bytes_in("killed") + rng.randrange(1, 100000)
+        size = bytes_in("killed") + rng.randrange(1, 30000)
         p = start(*CACHE, "--out", "killed")
         wait_for(p, growing("killed", size))
         if stop(p, signal.SIGKILL).code != -signal.SIGKILL: break
