@@ -215,8 +215,8 @@ static bool member(reader *r, lb_value *v) {
     if (!take(r, '"') || !string(r, &text, &size) || memchr(text, 0, size)) return false;
     char *key = got(r, lb_strndup(text, size));
     lb_value *x = key && take(r, ':') ? value(r) : NULL;
-    if (x) lbi_value_append(v, key, 0, x);
-    lb_free(key);
+    if (x) lbi_value_join(v, key, 0, x);
+    else lb_free(key);
     r->refused = r->refused || v->failed;
     return x && !v->failed;
 }

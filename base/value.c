@@ -65,22 +65,30 @@ static bool make_room(lb_value *v) {
     return true;
 }
 
-void lbi_value_append(lb_value *container, const char *key, int key_line, lb_value *take_v) {
-    char *copy = NULL;
-    bool ok = container && take_v && container->kind == (key ? LB_V_MAP : LB_V_LIST);
-    ok = ok && (!key || (copy = lb_strdup(key)) != NULL) && make_room(container);
+void lbi_value_join(lb_value *container, char *take_key, int key_line, lb_value *take_v) {
+    bool ok = container && take_v && container->kind == (take_key ? LB_V_MAP : LB_V_LIST) && make_room(container);
     if (!ok) {
         if (container) container->failed = true;
-        lb_free(copy);
+        lb_free(take_key);
         lb_value_free(take_v);
         return;
     }
-    if (key) {
-        container->keys[container->count] = copy;
+    if (take_key) {
+        container->keys[container->count] = take_key;
         container->key_lines[container->count] = key_line;
     }
     container->items[container->count++] = take_v;
     container->failed = container->failed || take_v->failed;
+}
+
+void lbi_value_append(lb_value *container, const char *key, int key_line, lb_value *take_v) {
+    char *copy = key ? lb_strdup(key) : NULL;
+    if (!key || copy) {
+        lbi_value_join(container, copy, key_line, take_v);
+        return;
+    }
+    if (container) container->failed = true;
+    lb_value_free(take_v);
 }
 
 lb_value *lb_value_copy(const lb_value *v) {

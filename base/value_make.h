@@ -11,6 +11,8 @@ lb_value *lbi_value_text(const char *text, size_t size);
 
 /* Appends without looking for an equal key (NULL for a list). take_v moves in every case. */
 void lbi_value_append(lb_value *container, const char *key, int key_line, lb_value *take_v);
+/* The same with a key from lb_alloc, which moves too in every case. */
+void lbi_value_join(lb_value *container, char *take_key, int key_line, lb_value *take_v);
 
 /* Does a part of the tree remember a failed addition? NULL counts as failed. */
 bool lbi_value_broken(const lb_value *v);

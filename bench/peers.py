@@ -300,6 +300,15 @@ def open_files():
         transformers.logging.disable_progress_bar()
         both = lambda: (transformers.AutoModel.from_pretrained(minilm), transformers.AutoTokenizer.from_pretrained(minilm))
         say("open-minilm", "transformers", 1e3 * best(both, 5), "ms")
+    for name, model in (("wordpiece", "minilm-l6"), ("byte-bpe", "whisper-base")):
+        path = os.path.join(home, model, "tokenizer.json")
+        if os.path.exists(path):
+            from tokenizers import Tokenizer
+            say(f"open-tokenizer-{name}", "tokenizers", 1e3 * best(lambda: Tokenizer.from_file(path), 7), "ms")
+    graph = os.path.join(home, "isnet-small/model.onnx")
+    if os.path.exists(graph):
+        import onnxruntime
+        say("open-graph", "onnxruntime", 1e3 * best(lambda: onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]), 5), "ms")
 
 
 if __name__ == "__main__":

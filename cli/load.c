@@ -133,12 +133,14 @@ static lb_status take_transposed(lb_tensor *x, const lb_weight *w) {
 /* Is the tensor of the file what x is to be, number for number? */
 static bool is_it(const lb_tensor *x, const term *terms, int n) { return n == 1 && !terms[0].transposed && terms[0].w->dtype == x->dtype && (uintptr_t)terms[0].w->data % lb_dtype_size(x->dtype) == 0; }
 
-static lb_status take_terms(lb_tensor *x, const term *terms, int n) {
-    lb_status st = LB_OK;
-    if (is_it(x, terms, n)) {
-        lb_tensor_lend(x, (void *)(uintptr_t)terms[0].w->data);
+static lb_status take_terms(lb_param_tensor *p, const term *terms, int n) {
+    if (is_it(p->x, terms, n)) {
+        lb_tensor_lend(p->x, (void *)(uintptr_t)terms[0].w->data);
         return LB_OK;
     }
+    lb_status st = lb_param_claim(p);
+    if (st != LB_OK) return st;
+    lb_tensor *x = p->x;
     int64_t at = 0, each = 1;
     if (terms[0].transposed) return take_transposed(x, terms[0].w);
     for (int d = 1; d < x->rank; d++) each *= x->shape[d];
@@ -191,12 +193,13 @@ lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file) {
         for (int k = 0; k < n; k++)
             if (terms[k].w) used[terms[k].w - w->at] = true;
         if (!all_there(terms, n)) continue;
-        if (same_shape(terms, n, p->x)) LB_TRY(take_terms(p->x, terms, n));
+        if (same_shape(terms, n, p->x)) LB_TRY(take_terms(p, terms, n));
         else list(&shapes, " %s, want %s", name, lb_shape_text(a, sizeof a, terms[0].w->rank, terms[0].w->shape), lb_shape_text(b, sizeof b, p->x->rank, p->x->shape));
     }
     for (int64_t i = 0; i < w->count; i++) /* PyTorch's counters of batches are no weights */
         if (!used[i] && !lb_ends_with(w->at[i].name, "num_batches_tracked")) list(&extra, NULL, w->at[i].name, NULL, NULL);
-    st = report(&missing, &shapes, &extra, file, m, count);
+    LB_TRY(report(&missing, &shapes, &extra, file, m, count));
+    for (int64_t i = 0; i < count; i++) LB_TRY(lb_param_claim(lb_store_at(m->store, i))); /* those that such files lack */
 done:
     lb_free(used);
     lb_buf_free(&missing.text);

@@ -152,13 +152,13 @@ static lb_status make_outside(lb_model **out, lb_value *config, const lb_weights
         lb_free(cfg);
         return lb_where(st, "%s", path);
     }
-    return lb_model_new_cfg(out, arch, cfg);
+    return lb_model_new_bare(out, arch, NULL, cfg);
 }
 
 static lb_status make_own(lb_model **out, const lb_value *own, const char *path) {
     const lb_head *head = NULL;
     lb_status st = lb_family_find(&head, &lb_archs, lb_get_text(own, "arch", ""));
-    if (st == LB_OK) st = lb_model_new(out, (const lb_arch *)head, lb_get(own, "params"));
+    if (st == LB_OK) st = lb_model_new_bare(out, (const lb_arch *)head, lb_get(own, "params"), NULL);
     return st == LB_OK ? st : lb_where(st, "%s", path);
 }
 

@@ -12,6 +12,8 @@ typedef struct holder {
     int64_t map_count;
     void **blocks;
     int64_t block_count, block_capacity, capacity;
+    char *room;      /* what is left of the newest slab */
+    size_t room_size;
     int64_t *sorted; /* numbers of tensors in byte order of names */
     bool sharded;    /* from an index: a list of files, be it of one */
 } holder;
@@ -51,11 +53,28 @@ lb_status lbi_weights_add(lb_weights *w, const char *name, size_t n, lb_dtype dt
     return LB_OK;
 }
 
-void *lb_weights_alloc(lb_weights *w, size_t bytes) {
-    holder *h = w->owner;
+static void *new_block(holder *h, size_t bytes) {
     if (grow((void **)&h->blocks, &h->block_capacity, h->block_count, sizeof *h->blocks) != LB_OK) return NULL;
     void *p = lb_alloc_aligned(bytes);
     if (p) h->blocks[h->block_count++] = p;
+    return p;
+}
+
+/* Of large files many tensors share a block, which the system then gives in large pages. */
+void *lb_weights_alloc(lb_weights *w, size_t bytes) {
+    enum { SLAB = 8 << 20, LINE = 64 };
+    holder *h = w->owner;
+    size_t file = h->map_count ? h->maps[h->map_count - 1].size : 0, size = (bytes + LINE - 1) / LINE * LINE;
+    if (file < SLAB || size > SLAB / 4 || size < bytes) return new_block(h, bytes);
+    if (size > h->room_size) {
+        char *slab = new_block(h, SLAB);
+        if (!slab) return NULL;
+        h->room = slab;
+        h->room_size = SLAB;
+    }
+    void *p = h->room;
+    h->room += size;
+    h->room_size -= size;
     return p;
 }
 
@@ -79,10 +98,31 @@ static void gather_line(uint8_t *dst, const uint8_t *src, size_t size, int64_t n
         for (int64_t i = 0; i < n; i++) memcpy(dst + (int64_t)size * i, src + i * stride, size);
 }
 
+/* [rows, columns] whose columns lie farther apart than its rows: sixteen rows at a time, so that what is loaded together is used together. */
+static void gather_turned(uint8_t *dst, const uint8_t *src, size_t size, const int64_t *shape, int64_t down, int64_t across) {
+    enum { TILE = 16 };
+    int64_t line = shape[1] * (int64_t)size;
+    for (int64_t k = 0; k < shape[0]; k += TILE) {
+        int64_t rows = shape[0] - k < TILE ? shape[0] - k : TILE;
+        uint8_t *to = dst + k * line;
+        const uint8_t *from = src + k * down;
+        for (int64_t i = 0; i < shape[1]; i++, to += size, from += across) {
+            if (size == 4)
+                for (int64_t r = 0; r < rows; r++) memcpy(to + r * line, from + r * down, 4);
+            else
+                for (int64_t r = 0; r < rows; r++) memcpy(to + r * line, from + r * down, size);
+        }
+    }
+}
+
 void lbi_weight_gather(uint8_t *dst, const uint8_t *src, size_t size, int rank, const int64_t *shape, const int64_t *stride) {
     while (rank > 1 && shape[rank - 1] == 1) rank--;
     if (rank <= 1) {
         gather_line(dst, src, size, rank ? shape[0] : 1, rank ? stride[0] * (int64_t)size : (int64_t)size);
+        return;
+    }
+    if (rank == 2 && stride[1] > stride[0]) {
+        gather_turned(dst, src, size, shape, stride[0] * (int64_t)size, stride[1] * (int64_t)size);
         return;
     }
     size_t inner = size;

@@ -44,7 +44,7 @@ done:
     return st == LB_OK ? st : lb_where(st, "arch %s", m->arch->id);
 }
 
-lb_status lb_model_new_cfg(lb_model **out, const lb_arch *arch, void *take_cfg) {
+static lb_status new_model(lb_model **out, const lb_arch *arch, void *take_cfg, bool bare) {
     lb_status st = LB_OK;
     lb_model *m = lb_calloc(1, sizeof *m);
     if (!m) {
@@ -55,6 +55,7 @@ lb_status lb_model_new_cfg(lb_model **out, const lb_arch *arch, void *take_cfg) 
     m->arch = arch;
     m->cfg = take_cfg;
     LB_TRY(lb_store_new(&m->store));
+    lb_store_bare(m->store, bare);
     LB_TRY(example_run(m, true, NULL, NULL, NULL));
     *out = m;
     m = NULL;
@@ -63,15 +64,26 @@ done:
     return st;
 }
 
+lb_status lb_model_new_cfg(lb_model **out, const lb_arch *arch, void *take_cfg) { return new_model(out, arch, take_cfg, false); }
+
+static lb_status read_params(void **cfg, const lb_arch *arch, const lb_value *params) {
+    void *p = lb_calloc(1, arch->params_size + 1);
+    if (!p) return LB_E_NOMEM;
+    lb_status st = lb_params_from_value(arch->params, p, params);
+    if (st == LB_OK) *cfg = p;
+    else lb_free(p);
+    return st == LB_OK ? st : lb_where(st, "arch %s", arch->id);
+}
+
 lb_status lb_model_new(lb_model **out, const lb_arch *arch, const lb_value *params) {
-    void *cfg = lb_calloc(1, arch->params_size + 1);
-    if (!cfg) return LB_E_NOMEM;
-    lb_status st = lb_params_from_value(arch->params, cfg, params);
-    if (st != LB_OK) {
-        lb_free(cfg);
-        return lb_where(st, "arch %s", arch->id);
-    }
-    return lb_model_new_cfg(out, arch, cfg);
+    void *cfg = NULL;
+    lb_status st = read_params(&cfg, arch, params);
+    return st == LB_OK ? new_model(out, arch, cfg, false) : st;
+}
+
+lb_status lb_model_new_bare(lb_model **out, const lb_arch *arch, const lb_value *params, void *take_cfg) {
+    lb_status st = take_cfg ? LB_OK : read_params(&take_cfg, arch, params);
+    return st == LB_OK ? new_model(out, arch, take_cfg, true) : st;
 }
 
 void lb_model_free(lb_model *m) {

@@ -59,6 +59,8 @@ typedef struct lb_model {
 LB_API LB_MUST_USE lb_status lb_model_new(lb_model **out, const lb_arch *arch, const lb_value *params);
 /** The same from a filled config; take_cfg moves in (released on failure too). */
 LB_API LB_MUST_USE lb_status lb_model_new_cfg(lb_model **out, const lb_arch *arch, void *take_cfg);
+/** The same of parameters without memory, for whoever fills them all (lb_store_bare); without take_cfg from `params` as lb_model_new. */
+LB_API LB_MUST_USE lb_status lb_model_new_bare(lb_model **out, const lb_arch *arch, const lb_value *params, void *take_cfg);
 LB_API void lb_model_free(lb_model *m);
 
 /** Runs the model on a tape with named inputs (extra names are ignored, missing ones fail the tape) and gives the wanted taps. */

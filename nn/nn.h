@@ -51,6 +51,10 @@ LB_API lb_param_tensor *lb_store_at(lb_store *s, int64_t i);
 LB_API lb_param_tensor *lb_store_find(lb_store *s, const char *name); /* NULL when absent */
 /** Adds a zeroed tensor. LB_E_ARG if the name exists with another shape; the same again is fine. */
 LB_API LB_MUST_USE lb_status lb_store_add(lb_param_tensor **out, lb_store *s, const char *name, int rank, const int64_t *shape, lb_init init, double arg);
+/** Parameters that are added from now on have no memory (on): who fills them gives some by lb_tensor_lend or lb_param_claim. */
+LB_API void lb_store_bare(lb_store *s, bool on);
+/** Zeros for a parameter that has no memory yet; else nothing. p->x is another tensor then. */
+LB_API LB_MUST_USE lb_status lb_param_claim(lb_param_tensor *p);
 /** Fills every parameter from its initialiser; the draw of a name depends on (seed, name) alone, not on order. */
 LB_API LB_MUST_USE lb_status lb_store_init(lb_store *s, uint64_t seed);
 /** Trainable scalars (buffers left out); those whose name starts with `prefix` (NULL = all). */

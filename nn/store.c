@@ -12,6 +12,7 @@ struct lb_store {
     int64_t count, capacity, bytes;
     int64_t *slots; /* open addressing: index + 1 by name, 0 = empty; a power of two, at most half full */
     int64_t slot_count;
+    bool bare;
 };
 
 lb_status lb_store_new(lb_store **out) {
@@ -103,7 +104,7 @@ lb_status lb_store_add(lb_param_tensor **out, lb_store *s, const char *name, int
     p = lb_calloc(1, sizeof *p);
     if (!p) return LB_E_NOMEM;
     p->name = lb_strdup(name);
-    st = p->name ? lb_tensor_new(&p->x, LB_REAL, rank, shape) : LB_E_NOMEM;
+    st = !p->name ? LB_E_NOMEM : s->bare ? lb_tensor_borrow(&p->x, LB_REAL, rank, shape, NULL) : lb_tensor_new(&p->x, LB_REAL, rank, shape);
     if (st != LB_OK) {
         free_param(p);
         return st;
@@ -115,6 +116,19 @@ lb_status lb_store_add(lb_param_tensor **out, lb_store *s, const char *name, int
     s->at[s->count++] = p;
     *slot_of(s, p->name) = s->count;
     if (out) *out = p;
+    return LB_OK;
+}
+
+void lb_store_bare(lb_store *s, bool on) { s->bare = on; }
+
+lb_status lb_param_claim(lb_param_tensor *p) {
+    lb_tensor *x = NULL;
+    if (p->x->data || lb_numel(p->x) == 0) return LB_OK;
+    lb_status st = lb_tensor_new(&x, p->x->dtype, p->x->rank, p->x->shape);
+    if (st != LB_OK) return st;
+    x->requires_grad = p->x->requires_grad;
+    lb_tensor_free(p->x);
+    p->x = x;
     return LB_OK;
 }
 

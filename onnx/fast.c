@@ -87,14 +87,8 @@ static void linear(onnx_fast *f, onnx_node *n) {
     b = onnx_constant(f, bias);
     int64_t rows = w->shape[0], columns = w->shape[1];
     if (!b || b->rank != 1 || b->dtype != LB_F32 || b->shape[0] != columns) return;
-    lb_tensor *turned = NULL;
-    int v = onnx_new_constant(f, 2, (int64_t[]){columns, rows}, &turned);
+    int v = onnx_late_constant(f, 2, (int64_t[]){columns, rows}, &(onnx_late){.how = ONNX_LATE_TURNED, .from = n->in[1]});
     if (v < 0) return;
-    enum { BLOCK = 16 };
-    for (int64_t i = 0; i < rows; i += BLOCK)
-        for (int64_t j = 0; j < columns; j += BLOCK)
-            for (int64_t r = i; r < rows && r < i + BLOCK; r++)
-                for (int64_t k = j; k < columns && k < j + BLOCK; k++) ((float *)turned->data)[k * rows + r] = ((const float *)w->data)[r * columns + k];
     onnx_become(f, n, "LimbeckLinear", 3, (int[]){n->in[0], v, bias}, add->out[0]);
     add->gone = true;
 }

@@ -26,6 +26,15 @@ const lb_tensor *onnx_constant(const onnx_fast *f, int v);
 bool onnx_is_number(const onnx_fast *f, int v, double *out);
 /** A new constant that the model owns; -1 with f->st set. data NULL = zeros. */
 int onnx_new_constant(onnx_fast *f, int rank, const int64_t *shape, lb_tensor **x);
+/* How a later constant comes from another one: a matrix turned; whole numbers of 8 bits less `zero`; f32 with a factor for each of the first axis. */
+typedef struct onnx_late {
+    enum { ONNX_LATE_TURNED, ONNX_LATE_CENTRED, ONNX_LATE_SCALED } how;
+    int v, from; /* values */
+    double zero;
+    const double *scale; /* the model's */
+} onnx_late;
+/** A constant that is made before the first run that computes; v is set here. -1 with f->st set. */
+int onnx_late_constant(onnx_fast *f, int rank, const int64_t *shape, const onnx_late *how);
 /** An input among two that is not v; of a node that reads v. -1 when v is not there. */
 int onnx_other(const onnx_node *n, int v);
 /** n becomes another operator with these inputs and the result `out`; its attributes stay. */

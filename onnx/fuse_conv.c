@@ -20,7 +20,7 @@ static bool follows(const onnx_fast *f, const onnx_node *conv, const onnx_node *
     q->w = onnx_constant(f, conv->in[1]);
     q->zero = conv->nin > 3 ? onnx_constant(f, conv->in[3]) : NULL;
     q->cast = onnx_reader(f, conv->out[0]);
-    if (!q->w || q->w->rank < 3 || q->w->rank > 4 || !lb_is_contiguous(q->w) || (conv->nin > 3 && conv->in[3] >= 0 && (!q->zero || lb_numel(q->zero) != 1))) return false;
+    if (!q->w || q->w->rank < 3 || q->w->rank > 4 || (q->w->dtype != LB_U8 && q->w->dtype != LB_I8) || !lb_is_contiguous(q->w) || (conv->nin > 3 && conv->in[3] >= 0 && (!q->zero || lb_numel(q->zero) != 1))) return false;
     if (!q->cast || strcmp(q->cast->op, "Cast") != 0 || !(to = onnx_attribute_find(q->cast, "to")) || to->i != 1) return false;
     q->mul = onnx_reader(f, q->cast->out[0]);
     if (!q->mul || strcmp(q->mul->op, "Mul") != 0 || q->mul->act) return false;
@@ -28,16 +28,6 @@ static bool follows(const onnx_fast *f, const onnx_node *conv, const onnx_node *
     const onnx_node *scales = onnx_maker(f, q->scale, "Mul");
     const lb_tensor *w = scales ? onnx_constant(f, onnx_other(scales, d->out[1])) : NULL;
     return w && lb_numel(w) == 1 && scales < q->mul && f->maker[q->scale] < f->maker[conv->out[0]];
-}
-
-static int centred_kernel(onnx_fast *f, const quantised *q) {
-    lb_tensor *w = NULL;
-    int v = onnx_new_constant(f, q->w->rank, q->w->shape, &w);
-    float zero = q->zero ? (float)lb_get_at(q->zero, 0) : 0;
-    if (v < 0) return v;
-    lb_convert(w->data, LB_F32, q->w->data, q->w->dtype, lb_numel(w));
-    for (int64_t i = 0, n = lb_numel(w); i < n; i++) ((float *)w->data)[i] -= zero;
-    return v;
 }
 
 /* A bias for channels behind it: [1,C,1,1]. @return its value as [C], -1 when there is none */
@@ -73,7 +63,8 @@ static void centre(onnx_fast *f, onnx_node *d) {
         onnx_node *n = &f->g->nodes[i], *add;
         quantised q;
         if (n->gone || strcmp(n->op, "ConvInteger") != 0 || n->in[0] != d->out[0] || !follows(f, n, d, &q)) continue;
-        int w = centred_kernel(f, &q), b = bias_of(f, &q, &add);
+        double zero = q.zero ? lb_get_at(q.zero, 0) : 0;
+        int w = onnx_late_constant(f, q.w->rank, q.w->shape, &(onnx_late){.how = ONNX_LATE_CENTRED, .from = n->in[1], .zero = zero}), b = bias_of(f, &q, &add);
         if (w < 0) return;
         onnx_become(f, n, "LimbeckCentredConv", b < 0 ? 3 : 4, (int[]){x, w, q.scale, b}, b < 0 ? q.mul->out[0] : add->out[0]);
         q.cast->gone = q.mul->gone = true;
@@ -127,16 +118,23 @@ static bool affine_of(const onnx_fast *f, const onnx_node *n, int x, int rank, a
     return strcmp(n->op, "Add") == 0 && by_channel(other, a->n, rank, a->shift);
 }
 
-/* Kernel [O,...] and bias with scale and shift in them. */
-static void absorb(onnx_fast *f, onnx_node *conv, onnx_node *n, const affine *a) {
-    const lb_tensor *w = onnx_constant(f, conv->in[1]), *b = conv->nin > 2 ? onnx_constant(f, conv->in[2]) : NULL;
-    lb_tensor *w2 = NULL, *b2 = NULL;
+static int scaled_kernel(onnx_fast *f, int kernel, const affine *a) {
+    const lb_tensor *w = onnx_constant(f, kernel);
+    double *scale = onnx_take(f->m, (size_t)a->n, sizeof *scale);
     bool same = true;
     for (int64_t i = 0; i < a->n; i++) same = same && a->scale[i] == 1;
-    int kernel = same ? conv->in[1] : onnx_new_constant(f, w->rank, w->shape, &w2), bias = onnx_new_constant(f, 1, &a->n, &b2);
+    if (same) return kernel;
+    if (!scale) f->st = LB_E_NOMEM;
+    else memcpy(scale, a->scale, (size_t)a->n * sizeof *scale);
+    return onnx_late_constant(f, w->rank, w->shape, &(onnx_late){.how = ONNX_LATE_SCALED, .from = kernel, .scale = scale});
+}
+
+/* Kernel [O,...] and bias with scale and shift in them. */
+static void absorb(onnx_fast *f, onnx_node *conv, onnx_node *n, const affine *a) {
+    const lb_tensor *b = conv->nin > 2 ? onnx_constant(f, conv->in[2]) : NULL;
+    lb_tensor *b2 = NULL;
+    int kernel = scaled_kernel(f, conv->in[1], a), bias = onnx_new_constant(f, 1, &a->n, &b2);
     if (kernel < 0 || bias < 0) return;
-    int64_t each = lb_numel(w) / a->n;
-    for (int64_t i = 0; i < lb_numel(w) && !same; i++) ((float *)w2->data)[i] = (float)((double)((const float *)w->data)[i] * a->scale[i / each]);
     for (int64_t i = 0; i < a->n; i++) ((float *)b2->data)[i] = (float)((b ? lb_get_at(b, i) : 0) * a->scale[i] + a->shift[i]);
     onnx_become(f, conv, conv->op, 3, (int[]){conv->in[0], kernel, bias}, n->out[0]);
     n->gone = true;

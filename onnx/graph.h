@@ -78,7 +78,8 @@ struct lb_onnx {
     onnx_graph *plain, *fused;
     int nnamed, *named; /* values that the main graph's nodes make */
     int64_t parameters;
-    int64_t made;       /* bytes of constants that fusing made in place of the file's */
+    int64_t made;       /* bytes of constants that fusing made, or will make, in place of the file's */
+    struct onnx_rest *rest; /* those still to be made (late.c); NULL = none */
     int nkinds;         /* operators of the file, by name */
     struct onnx_kind_count {
         const char *op;
@@ -116,6 +117,12 @@ typedef struct onnx_run {
 void onnx_run_graph(onnx_run *r, const onnx_graph *g, lb_tensor *const *in, lb_tensor **out);
 /** Runs one node alone on given inputs (folding). */
 void onnx_run_node(onnx_run *r, const onnx_node *n, lb_tensor *const *in, lb_tensor **out);
+
+/* ---- late.c ---- */
+typedef struct onnx_rest onnx_rest;
+/** Makes what opening left for the first run. Any thread. */
+LB_MUST_USE lb_status onnx_make_late(const lb_onnx *m);
+void onnx_rest_free(onnx_rest *r);
 
 /* ---- fast.c ---- */
 /** Folds what is constant and fuses kin nodes into m->fused, a second list of nodes over the same values. */

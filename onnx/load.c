@@ -16,6 +16,7 @@ void lb_onnx_close(lb_onnx *m) {
         lb_free(m->blocks);
         m->blocks = older;
     }
+    onnx_rest_free(m->rest);
     lb_free(m->owned);
     lb_free(m->external);
     lb_free(m->external_paths);
@@ -86,7 +87,6 @@ lb_status lb_onnx_open(lb_onnx **out, const char *path, const lb_onnx_options *o
     if (st == LB_OK && !m->options.plain) st = onnx_make_fast(m);
     for (int v = 0; st == LB_OK && v < m->nvalues; v++)
         if (m->values[v].constant) lb_tensor_fix(m->values[v].constant, true);
-    if (st == LB_OK && m->made > (int64_t)m->map.size / 2) lb_mmap_rest(&m->map); /* most of it is no longer read */
     if (st != LB_OK) st = lb_where(st, "%s", path);
     if (st == LB_OK) *out = m, m = NULL;
 done:

@@ -248,6 +248,8 @@ void lb_onnx_run(const lb_onnx *m, lb_tape *t, int nin, const lb_named *in, int 
         wanted[k] = onnx_value_find(m, m->plain, names[k]);
         if (wanted[k] < 0) lb_tape_fail(t, LB_E_NOTFOUND, "the graph has no value '%s'", names[k]);
     }
+    lb_status st = lb_tape_get_mode(t) == LB_TAPE_SHAPES ? LB_OK : onnx_make_late(m);
+    if (st != LB_OK) lb_tape_fail_status(t, st);
     lb_scope s = lb_scope_begin(t);
     if (lb_tape_ok(t)) run_main(&r, nin, in, nout, wanted, out);
     lb_scope_end_n(t, s, nout, out);

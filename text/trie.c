@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/trie.h"
-#include <stdlib.h>
 #include <string.h>
 
-static int by_text(const void *a, const void *b) {
-    const lbi_trie_word *x = a, *y = b;
-    size_t n = x->size < y->size ? x->size : y->size;
-    int order = memcmp(x->text, y->text, n);
-    if (order) return order;
-    if (x->size != y->size) return x->size < y->size ? -1 : 1;
-    return 0;
-}
-
-/* A node that still has to be opened: the words [lo, hi) share its first `depth` bytes. */
+/* A node that still has to be opened: the words order[lo, hi) share its first `depth` bytes. */
 typedef struct task {
     int64_t lo, hi;
     size_t depth;
 } task;
 
 typedef struct builder {
+    const lbi_trie_word *words;
+    int32_t *order, *spare; /* numbers of words; room to sort them in */
     lbi_trie_node *nodes;
     task *tasks; /* one per node */
     int64_t count, capacity;
@@ -40,17 +32,48 @@ static lb_status add_node(builder *b, uint8_t byte, task t) {
     return LB_OK;
 }
 
+/* The byte after the first `depth` ones, and 1; 0 when the word ends there. */
+static int rank(const builder *b, int32_t word, size_t depth) {
+    const lbi_trie_word *w = &b->words[word];
+    return w->size == depth ? 0 : 1 + (uint8_t)w->text[depth];
+}
+
+/* A task's words by the byte after what they share; equal ones stay in their order. */
+static void sort_by_byte(builder *b, const task *t) {
+    enum { FEW = 24 };
+    int32_t *o = b->order + t->lo;
+    int64_t n = t->hi - t->lo, starts[257] = {0}, at = 0;
+    if (n <= FEW) {
+        for (int64_t i = 1; i < n; i++) {
+            int32_t word = o[i];
+            int64_t k = i;
+            for (int r = rank(b, word, t->depth); k > 0 && rank(b, o[k - 1], t->depth) > r; k--) o[k] = o[k - 1];
+            o[k] = word;
+        }
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) starts[rank(b, o[i], t->depth)]++;
+    for (int r = 0; r < 257; r++) {
+        int64_t these = starts[r];
+        starts[r] = at;
+        at += these;
+    }
+    for (int64_t i = 0; i < n; i++) b->spare[starts[rank(b, o[i], t->depth)]++] = o[i];
+    memcpy(o, b->spare, (size_t)n * sizeof *o);
+}
+
 /* Nodes are opened in the order they were made, so the children of each stand in a row. */
-static lb_status open_node(builder *b, int64_t i, const lbi_trie_word *words) {
+static lb_status open_node(builder *b, int64_t i) {
     task t = b->tasks[i];
     int64_t lo = t.lo;
-    for (; lo < t.hi && words[lo].size == t.depth; lo++) b->nodes[i].id = (int32_t)words[lo].id;
+    sort_by_byte(b, &t);
+    for (; lo < t.hi && b->words[b->order[lo]].size == t.depth; lo++) b->nodes[i].id = (int32_t)b->words[b->order[lo]].id;
     b->nodes[i].first = (int32_t)b->count;
     while (lo < t.hi) {
-        uint8_t byte = (uint8_t)words[lo].text[t.depth];
+        int byte = rank(b, b->order[lo], t.depth);
         int64_t hi = lo;
-        while (hi < t.hi && (uint8_t)words[hi].text[t.depth] == byte) hi++;
-        lb_status st = add_node(b, byte, (task){lo, hi, t.depth + 1});
+        while (hi < t.hi && rank(b, b->order[hi], t.depth) == byte) hi++;
+        lb_status st = add_node(b, (uint8_t)(byte - 1), (task){lo, hi, t.depth + 1});
         if (st != LB_OK) return st;
         b->nodes[i].count++;
         lo = hi;
@@ -58,47 +81,43 @@ static lb_status open_node(builder *b, int64_t i, const lbi_trie_word *words) {
     return LB_OK;
 }
 
-/* Equal words next to each other in their given order: a stable sort through the address. */
-static int by_text_and_place(const void *a, const void *b) {
-    const lbi_trie_word *const *x = a, *const *y = b;
-    int order = by_text(*x, *y);
-    return order ? order : (*x > *y) - (*x < *y);
+static void find_roots(lbi_trie *t, const lbi_trie_node *root) {
+    memset(t->from_root, 0, sizeof t->from_root);
+    for (int i = 0; i < root->count; i++) t->from_root[t->at[root->first + i].byte] = root->first + i;
 }
 
-static lb_status sort_words(lbi_trie_word *words, int64_t count) {
-    const lbi_trie_word **order = lb_alloc((size_t)count, sizeof *order);
-    lbi_trie_word *copy = lb_alloc((size_t)count, sizeof *copy);
-    if (!order || !copy) {
-        lb_free(order);
-        lb_free(copy);
-        return LB_E_NOMEM;
-    }
-    for (int64_t i = 0; i < count; i++) order[i] = &words[i];
-    qsort(order, (size_t)count, sizeof *order, by_text_and_place);
-    for (int64_t i = 0; i < count; i++) copy[i] = *order[i];
-    memcpy(words, copy, (size_t)count * sizeof *words);
-    lb_free(order);
-    lb_free(copy);
-    return LB_OK;
-}
-
-lb_status lbi_trie_build(lbi_trie *out, lbi_trie_word *words, int64_t count) {
-    builder b = {0};
-    lb_status st = sort_words(words, count);
+lb_status lbi_trie_build(lbi_trie *out, const lbi_trie_word *words, int64_t count) {
+    builder b = {.words = words};
+    if (count > INT32_MAX) return lb_fail(LB_E_LIMIT, "vocabulary is too large");
+    b.order = lb_alloc((size_t)count, sizeof *b.order);
+    b.spare = lb_alloc((size_t)count, sizeof *b.spare);
+    lb_status st = b.order && b.spare ? LB_OK : LB_E_NOMEM;
+    for (int64_t i = 0; st == LB_OK && i < count; i++) b.order[i] = (int32_t)i;
     if (st == LB_OK) st = add_node(&b, 0, (task){0, count, 0});
-    for (int64_t i = 0; st == LB_OK && i < b.count; i++) st = open_node(&b, i, words);
+    for (int64_t i = 0; st == LB_OK && i < b.count; i++) st = open_node(&b, i);
     lb_free(b.tasks);
+    lb_free(b.order);
+    lb_free(b.spare);
     if (st != LB_OK) {
         lb_free(b.nodes);
         return st;
     }
     *out = (lbi_trie){.at = b.nodes, .count = (int32_t)b.count};
-    for (int i = 0; i < b.nodes[0].count; i++) out->from_root[b.nodes[b.nodes[0].first + i].byte] = b.nodes[0].first + i;
+    find_roots(out, &b.nodes[0]);
     return LB_OK;
 }
 
+lbi_trie lbi_trie_below(const lbi_trie *t, const char *prefix) {
+    static const lbi_trie_node leaf = {.id = -1};
+    lbi_trie below = {.at = t->at, .count = t->count, .view = true};
+    int32_t node = 0;
+    for (const char *p = prefix; *p && (p == prefix || node); p++) node = lbi_trie_step(t, node, (uint8_t)*p);
+    find_roots(&below, *prefix && !node ? &leaf : &t->at[node]);
+    return below;
+}
+
 void lbi_trie_free(lbi_trie *t) {
-    lb_free(t->at);
+    if (!t->view) lb_free(t->at);
     *t = (lbi_trie){0};
 }
 

@@ -22,10 +22,13 @@ typedef struct lbi_trie {
     lbi_trie_node *at; /* 0 = root */
     int32_t count;
     int32_t from_root[256]; /* the root's child by byte; 0 = none */
+    bool view;      /* the nodes are another trie's */
 } lbi_trie;
 
-/* Sorts `words`. Of equal words the last given one counts. Ids must fit 31 bits. */
-LB_MUST_USE lb_status lbi_trie_build(lbi_trie *out, lbi_trie_word *words, int64_t count);
+/* Of equal words the last given one counts. Ids must fit 31 bits. */
+LB_MUST_USE lb_status lbi_trie_build(lbi_trie *out, const lbi_trie_word *words, int64_t count);
+/* What follows `prefix` in the words that begin with it, as a trie of its own: its nodes are those of t, which must outlive it. */
+lbi_trie lbi_trie_below(const lbi_trie *t, const char *prefix);
 void lbi_trie_free(lbi_trie *t);
 /* The longest word that p[0..n) begins with: its id, *size = its bytes; -1 when there is none. */
 int64_t lbi_trie_longest(const lbi_trie *t, const uint8_t *p, size_t n, size_t *size);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening weights and models, in ms: a safetensors file of 100 tensors and 98 MB made here; PyTorch's archive of a fetched model; a fetched model whole, ready to
- * run, with its tokenizer and the fingerprint that its features get. Files are in the page cache. */
+ * run, with its tokenizer; tokenizers and a graph alone. Files are in the page cache. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "cli/bench.h"
 #include "cli/models.h"
+#include "text/tokenizer.h"
 
 enum { TENSORS = 100, ROWS = 480, COLUMNS = 512 };
 
@@ -21,6 +22,13 @@ static lb_status open_model(void *ctx) {
     cli_model *m = NULL;
     lb_status st = cli_model_open(&m, ctx);
     cli_model_close(m);
+    return st;
+}
+
+static lb_status open_tokenizer(void *ctx) {
+    lb_tokenizer *t = NULL;
+    lb_status st = lb_tokenizer_open(&t, ctx);
+    lb_tokenizer_close(t);
     return st;
 }
 
@@ -66,6 +74,9 @@ static lb_status run(cli_bench *b) {
     }
     LB_TRY(fetched(b, "open-torch-archive", open_weights, "efficientnet-lite0/efficientnet-lite0.pth"));
     LB_TRY(fetched(b, "open-minilm", open_model, "minilm-l6"));
+    LB_TRY(fetched(b, "open-tokenizer-wordpiece", open_tokenizer, "minilm-l6/tokenizer.json"));
+    LB_TRY(fetched(b, "open-tokenizer-byte-bpe", open_tokenizer, "whisper-base/tokenizer.json"));
+    LB_TRY(fetched(b, "open-graph", open_model, "isnet-small"));
     LB_TRY(fetched(b, "open-whisper-base", open_weights, "whisper-base/model.bin"));
 done:
     (void)unlink(path);

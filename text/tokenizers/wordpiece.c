@@ -14,19 +14,12 @@ typedef struct wordpiece {
 
 static lb_status make_tries(lbi_pipeline *p, wordpiece *w, const char *prefix) {
     const lbi_vocab *v = &p->vocab;
-    size_t n = strlen(prefix);
-    lbi_trie_word *all = lb_alloc((size_t)v->count, sizeof *all), *inside = lb_alloc((size_t)v->count, sizeof *inside);
-    lb_status st = all && inside ? LB_OK : LB_E_NOMEM;
-    int64_t count = 0;
-    for (int64_t i = 0; st == LB_OK && i < v->count; i++) {
-        lbi_trie_word x = {v->text.data + v->words[i].at, v->words[i].size, v->words[i].id};
-        all[i] = x;
-        if (x.size >= n && memcmp(x.text, prefix, n) == 0) inside[count++] = (lbi_trie_word){x.text + n, x.size - n, x.id};
-    }
-    if (st == LB_OK) st = lbi_trie_build(&w->inside, inside, count);
+    lbi_trie_word *all = lb_alloc((size_t)v->count, sizeof *all);
+    lb_status st = all ? LB_OK : LB_E_NOMEM;
+    for (int64_t i = 0; st == LB_OK && i < v->count; i++) all[i] = (lbi_trie_word){v->text.data + v->words[i].at, v->words[i].size, v->words[i].id};
     if (st == LB_OK) st = lbi_trie_build(&w->start, all, v->count);
+    if (st == LB_OK) w->inside = lbi_trie_below(&w->start, prefix);
     lb_free(all);
-    lb_free(inside);
     return st;
 }
 
@@ -50,8 +43,8 @@ static lb_status read(lbi_pipeline *p, const lb_value *model) {
 static void close_model(lbi_pipeline *p) {
     wordpiece *w = p->model;
     if (!w) return;
-    lbi_trie_free(&w->start);
     lbi_trie_free(&w->inside);
+    lbi_trie_free(&w->start);
     lb_free(w);
 }
 
