@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/metric.h"
-#include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/rng.h"
+#include "tensor/product.h"
 
 #define METRIC(id) extern const lb_metric lb_metric_##id;
 #include "eval/metrics.def"
@@ -16,19 +16,19 @@ static const lb_head *const members[] = {
 };
 const lb_family lb_metrics = {.name = "metrics", .text = "scores of named tensors", .def = "eval/metrics.def", .dir = "eval/metrics", .count = (int)LB_COUNT(members), .members = members};
 
-enum { QUERY_BLOCK = 256, TARGET_BLOCK = 4096 };
+enum { QUERY_BLOCK = 1024, TARGET_BLOCK = 2048 }; /* of QUERY_BLOCK * TARGET_BLOCK scores at a time; the factors are read once a block */
 
 /* Calls fn for each block of similarities of queries [q, q+nq) with targets [t, t+nt), row-major in s. */
 typedef void block_fn(void *ctx, int64_t q, int64_t nq, int64_t t, int64_t nt, const float *s);
 
 static lb_status blocks(const float *query, int64_t n, const float *target, int64_t m, int64_t dim, block_fn *fn, void *ctx) {
-    float *s = lb_alloc((size_t)QUERY_BLOCK * TARGET_BLOCK, sizeof *s);
+    float *s = lb_alloc((size_t)((n < QUERY_BLOCK ? n : QUERY_BLOCK) * (m < TARGET_BLOCK ? m : TARGET_BLOCK)) + 1, sizeof *s);
     if (!s) return LB_E_NOMEM;
     for (int64_t q = 0; q < n; q += QUERY_BLOCK) {
         int64_t nq = n - q < QUERY_BLOCK ? n - q : QUERY_BLOCK;
         for (int64_t t = 0; t < m; t += TARGET_BLOCK) {
             int64_t nt = m - t < TARGET_BLOCK ? m - t : TARGET_BLOCK;
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)nq, (int)nt, (int)dim, 1.0f, query + q * dim, (int)dim, target + t * dim, (int)dim, 0.0f, s, (int)nt);
+            lb_row_products(s, query + q * dim, nq, target + t * dim, nt, dim);
             fn(ctx, q, nq, t, nt, s);
         }
     }

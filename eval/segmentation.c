@@ -41,32 +41,41 @@ typedef struct tally {
     int64_t truth, guess, both;
 } tally;
 
-/* A byte per lane and count: the most rounds that cannot overflow. */
-LEVELS static void count_block(const uint8_t *t, const uint8_t *g, int64_t rounds, uint8_t k, int ignore, tally *sum) {
+/* Adds the bytes counted per lane to the wide counts, and clears them. */
+static inline void widen(uint32_t *wide, uint8_t *lanes) {
+    for (int l = 0; l < LANES; l++) wide[l] += lanes[l];
+    memset(lanes, 0, LANES);
+}
+
+static int64_t sum_of(const uint32_t *wide) {
+    int64_t sum = 0;
+    for (int l = 0; l < LANES; l++) sum += wide[l];
+    return sum;
+}
+
+/* Class k in the first rounds * LANES labels, a byte per lane and count for as many rounds as cannot overflow. */
+LEVELS static void count_lanes(const uint8_t *t, const uint8_t *g, int64_t rounds, uint8_t k, int ignore, tally *sum) {
     uint8_t a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0}, left = (uint8_t)ignore, ignoring = ignore >= 0;
-    for (int64_t r = 0; r < rounds; r++, t += LANES, g += LANES)
-        for (int l = 0; l < LANES; l++) {
-            uint8_t x = t[l] == k, y = (uint8_t)((g[l] == k) & !(ignoring & (t[l] == left)));
-            a[l] = (uint8_t)(a[l] + x);
-            b[l] = (uint8_t)(b[l] + y);
-            c[l] = (uint8_t)(c[l] + (x & y));
-        }
-    for (int l = 0; l < LANES; l++) {
-        sum->truth += a[l];
-        sum->guess += b[l];
-        sum->both += c[l];
+    uint32_t truth[LANES] = {0}, guess[LANES] = {0}, both[LANES] = {0};
+    for (int64_t first = 0; first < rounds; first += ROUNDS) {
+        for (int64_t r = first; r < rounds && r < first + ROUNDS; r++, t += LANES, g += LANES)
+            for (int l = 0; l < LANES; l++) {
+                uint8_t x = t[l] == k, y = (uint8_t)((g[l] == k) & !(ignoring & (t[l] == left)));
+                a[l] = (uint8_t)(a[l] + x);
+                b[l] = (uint8_t)(b[l] + y);
+                c[l] = (uint8_t)(c[l] + (x & y));
+            }
+        widen(truth, a);
+        widen(guess, b);
+        widen(both, c);
     }
+    *sum = (tally){sum_of(truth), sum_of(guess), sum_of(both)};
 }
 
 static tally count_class(const uint8_t *t, const uint8_t *g, int64_t n, uint8_t k, int ignore) {
-    tally sum = {0};
-    int64_t i = 0;
-    while (i + LANES <= n) {
-        int64_t rounds = (n - i) / LANES < ROUNDS ? (n - i) / LANES : ROUNDS;
-        count_block(t + i, g + i, rounds, k, ignore, &sum);
-        i += rounds * LANES;
-    }
-    for (; i < n; i++) {
+    tally sum;
+    count_lanes(t, g, n / LANES, k, ignore, &sum);
+    for (int64_t i = n / LANES * LANES; i < n; i++) {
         bool x = t[i] == k, y = g[i] == k && t[i] != ignore;
         sum.truth += x;
         sum.guess += y;
@@ -75,35 +84,32 @@ static tally count_class(const uint8_t *t, const uint8_t *g, int64_t n, uint8_t 
     return sum;
 }
 
-/* Masks of 0 and 1: one pass for both classes. bits: of all labels, or-ed. */
-LEVELS static void binary_block(const uint8_t *t, const uint8_t *g, int64_t rounds, tally *sum, uint8_t *bits) {
-    uint8_t a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0}, seen[LANES] = {0};
-    for (int64_t r = 0; r < rounds; r++, t += LANES, g += LANES)
-        for (int l = 0; l < LANES; l++) {
-            a[l] = (uint8_t)(a[l] + t[l]);
-            b[l] = (uint8_t)(b[l] + g[l]);
-            c[l] = (uint8_t)(c[l] + (t[l] & g[l]));
-            seen[l] |= t[l] | g[l];
-        }
-    for (int l = 0; l < LANES; l++) {
-        sum->truth += a[l];
-        sum->guess += b[l];
-        sum->both += c[l];
-        *bits |= seen[l];
+/* Masks of 0 and 1: one pass for both classes. @return all labels or-ed */
+LEVELS static uint8_t binary_lanes(const uint8_t *t, const uint8_t *g, int64_t rounds, tally *sum) {
+    uint8_t a[LANES] = {0}, b[LANES] = {0}, c[LANES] = {0}, seen[LANES] = {0}, bits = 0;
+    uint32_t truth[LANES] = {0}, guess[LANES] = {0}, both[LANES] = {0};
+    for (int64_t first = 0; first < rounds; first += ROUNDS) {
+        for (int64_t r = first; r < rounds && r < first + ROUNDS; r++, t += LANES, g += LANES)
+            for (int l = 0; l < LANES; l++) {
+                a[l] = (uint8_t)(a[l] + t[l]);
+                b[l] = (uint8_t)(b[l] + g[l]);
+                c[l] = (uint8_t)(c[l] + (t[l] & g[l]));
+                seen[l] |= t[l] | g[l];
+            }
+        widen(truth, a);
+        widen(guess, b);
+        widen(both, c);
     }
+    for (int l = 0; l < LANES; l++) bits |= seen[l];
+    *sum = (tally){sum_of(truth), sum_of(guess), sum_of(both)};
+    return bits;
 }
 
 /* @return false when a label is neither 0 nor 1 */
 static bool count_binary(lb_class_counts *out, const uint8_t *t, const uint8_t *g, int64_t n) {
-    tally sum = {0};
-    uint8_t bits = 0;
-    int64_t i = 0;
-    while (i + LANES <= n) {
-        int64_t rounds = (n - i) / LANES < ROUNDS ? (n - i) / LANES : ROUNDS;
-        binary_block(t + i, g + i, rounds, &sum, &bits);
-        i += rounds * LANES;
-    }
-    for (; i < n; i++) {
+    tally sum;
+    uint8_t bits = binary_lanes(t, g, n / LANES, &sum);
+    for (int64_t i = n / LANES * LANES; i < n; i++) {
         sum.truth += t[i];
         sum.guess += g[i];
         sum.both += t[i] & g[i];
