@@ -201,6 +201,23 @@ static void use(lb_tape *t, lb_tensor *x) {
     if (h) h->uses++;
 }
 
+/* How many calls make x again when it is wanted; 0 = it is held. */
+static int remade_by(lb_tape *t, lb_tensor *x) {
+    const lbi_held *h = lbi_held_of(t, x);
+    return h && h->x.node && h->x.node->out[0] == x ? h->x.node->cheap : 0;
+}
+
+/* Results of some size; one made from one made again, and no longer a chain. */
+static int worth_remaking(lb_tape *t, const lb_call *c) {
+    int most = 0;
+    if (!(c->op->flags & LB_OP_CHEAP) || lb_numel(c->out[0]) < 16384) return 0;
+    for (int i = 0; i < c->nin; i++) {
+        int n = c->in[i] ? remade_by(t, c->in[i]) : 0;
+        most = n > most ? n : most;
+    }
+    return most < 2 ? most + 1 : 0;
+}
+
 void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *const *source, size_t params_size) {
     lb_node *node = lbi_arena_take(&t->arena, sizeof *node);
     void *params = node && params_size ? lbi_arena_take(&t->arena, params_size) : NULL;
@@ -217,14 +234,17 @@ void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *con
     node->results = s->results;
     node->done = false;
     node->last = c->last;
+    node->cheap = worth_remaking(t, c);
+    node->holds = node->cheap ? (c->op->reads & ~LB_READS_OUT(0)) | (LB_READS_IN(LB_OP_MAX_IN) - 1) : c->op->reads;
     for (int i = 0; i < c->nin; i++) {
         node->source[i] = source[i];
         node->in[i] = c->in[i];
-        if (c->in[i] && (c->op->reads & LB_READS_IN(i))) use(t, c->in[i]);
+        if (!c->in[i] || remade_by(t, c->in[i]) > 0) node->holds &= ~LB_READS_IN(i);
+        if (node->holds & LB_READS_IN(i)) use(t, c->in[i]);
     }
     for (int k = 0; k < s->nout; k++) {
         node->out[k] = c->out[k];
-        if (c->op->reads & LB_READS_OUT(k)) use(t, c->out[k]);
+        if (node->holds & LB_READS_OUT(k)) use(t, c->out[k]);
         if (k >= s->results || c->out[k]->dtype != LB_REAL) continue;
         c->out[k]->requires_grad = true;
         c->out[k]->node = node;

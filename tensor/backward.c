@@ -130,6 +130,13 @@ static void bring_over(lb_tape *t, const lb_node *node, const lb_call *c) {
     }
 }
 
+/* May the gradient of the first input be written over that of the result, which nobody else sees? */
+static bool writes_over(lb_tape *t, const lb_node *node, const lb_call *c, int i) {
+    const lb_tensor *x = node->source[i], *g = c->gout[0], *y = node->out[0];
+    return i == 0 && (node->op->flags & LB_OP_IN_PLACE) && g && g->store && g->store->refs == 1 && lbi_held_of(t, (lb_tensor *)(uintptr_t)g) && !y->kept && lbi_held_of(t, (lb_tensor *)(uintptr_t)x) && lb_same_shape(x, g) &&
+           grad_is_last(x) == lbi_is_last(g) && (node->last && lbi_is_last(node->in[0])) == lbi_is_last(g);
+}
+
 /* Where the call is to add; memory that is new is left unset when the op overwrites it. *asked: is there anything to be done? */
 static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c, bool *asked) {
     bool sets = node->op->flags & LB_OP_SETS;
@@ -141,6 +148,13 @@ static bool make_gin(lb_tape *t, const lb_node *node, lb_call *c, bool *asked) {
         lb_tensor **g = slot(x);
         if (!*g && !again && hands_over(t, node, c, i)) {
             if (!(*g = shared_grad(t, x, c->gout[0]))) return false;
+            continue;
+        }
+        if (!*g && !again && writes_over(t, node, c, i)) {
+            if (!(*g = shared_grad(t, x, c->gout[0]))) return false;
+            c->fresh[i] = true;
+            c->gin[i] = *g;
+            *asked = true;
             continue;
         }
         if (!*g) {
@@ -173,12 +187,13 @@ static void release(lb_tape *t, lb_node *node) {
     node->done = true;
     for (int i = 0; i < node->nin; i++) {
         lbi_held *h = lbi_held_of(t, node->in[i]);
-        if (h && (node->op->reads & LB_READS_IN(i))) lbi_unuse(t, h);
+        if (h && (node->holds & LB_READS_IN(i))) lbi_unuse(t, h);
     }
     for (int k = 0; k < node->nout; k++) {
         lbi_held *h = (lbi_held *)node->out[k];
-        if (node->op->reads & LB_READS_OUT(k)) lbi_unuse(t, h);
+        if (node->holds & LB_READS_OUT(k)) lbi_unuse(t, h);
         if (!h->x.kept) lbi_die(t, h);
+        if (h->dead && h->uses == 0) lbi_drop(t, h); /* made again */
     }
 }
 
@@ -192,9 +207,8 @@ static void check_nan(lb_tape *t, const lb_call *c) {
                          lb_get_at(c->gin[i], at), (long long)at);
 }
 
-static void backward_of(lb_tape *t, lb_node *node) {
+static lb_call call_of(lb_tape *t, const lb_node *node) {
     lb_call c;
-    bool asked = false;
     memset(&c, 0, sizeof c);
     c.tape = t;
     c.op = node->op;
@@ -204,6 +218,38 @@ static void backward_of(lb_tape *t, lb_node *node) {
     c.last = node->last;
     memcpy(c.in, node->in, sizeof(c.in[0]) * (size_t)node->nin);
     memcpy(c.out, node->out, sizeof(c.out[0]) * (size_t)node->nout);
+    return c;
+}
+
+/* The inputs among `reads` that nobody held. */
+static void remake_inputs(lb_tape *t, const lb_node *node, uint32_t reads) {
+    for (int i = 0; i < node->nin; i++) {
+        const lbi_held *h = reads & LB_READS_IN(i) ? lbi_held_of(t, node->in[i]) : NULL;
+        if (h && h->x.node && h->x.node->out[0] == node->in[i]) lbi_remake(t, h->x.node);
+    }
+}
+
+void lbi_remake(lb_tape *t, lb_node *node) {
+    if (!node->cheap || node->out[0]->data || t->code != LB_OK) return;
+    remake_inputs(t, node, UINT32_MAX);
+    if (t->code != LB_OK) return;
+    lb_call c = call_of(t, node);
+    double start = t->trace ? lb_now() : 0;
+    for (int k = 0; k < node->nout; k++)
+        if (!node->out[k]->data && !lbi_held_fill(t, (lbi_held *)node->out[k], false)) return;
+    node->op->forward(&c);
+    if (t->scratch) lbi_scratch_free(t);
+    if (t->trace) lbi_trace(&c, "again_", start);
+}
+
+static void backward_of(lb_tape *t, lb_node *node) {
+    bool asked = false;
+    if (!node->done) {
+        remake_inputs(t, node, node->op->reads);
+        if (node->op->reads & LB_READS_OUT(0)) lbi_remake(t, node);
+    }
+    if (t->code != LB_OK) return;
+    lb_call c = call_of(t, node);
     for (int k = 0; k < node->results; k++) c.gout[k] = ((lbi_held *)node->out[k])->g;
     t->call = &c;
     t->call_sig = node->sig;

@@ -115,6 +115,8 @@ struct lb_node {
     int nin, nout, results;
     bool last; /* lb_call.last of the call */
     bool done; /* a backward pass has gone by and gave the data back */
+    int cheap;      /* not 0: its result is not held, whoever reads it in the backward pass has it made again (lbi_remake), from so many such calls */
+    uint32_t holds; /* of what it reads, what it has hold of: bits as lb_op.reads */
     lb_tensor *source[LB_OP_MAX_IN]; /* where gradients go */
     lb_tensor *in[LB_OP_MAX_IN];     /* what forward saw: the source or a contiguous copy */
     lb_tensor *out[LB_OP_MAX_OUT];
@@ -172,6 +174,8 @@ void lbi_scratch_back(lb_tape *t, const lb_storage *to);
 const lbi_opsig *lbi_sig_of(lb_tape *t, const lb_op *op);
 /* Notes the call for the backward pass, its params copied, and holds on to what that will read. */
 void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *const *source, size_t params_size);
+/* Runs a cheap call's forward once more where its result is gone. */
+void lbi_remake(lb_tape *t, lb_node *node);
 /* The backward pass over the calls that came after `stop` (NULL = all). */
 void lbi_backward_to(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *const *weights, bool retain, const lb_node *stop);
 /* Gives back the memory of a gradient, if the tape owns it. */

@@ -139,6 +139,40 @@ static void parts_are_made_again(void) {
 
 static lb_tensor *fails(lb_tape *t, const void *context, int n, lb_tensor *const *in) { return lb_tape_again(t) ? lb_tape_fail(t, LB_E_ARG, "the second time") : lb_square(t, in[0]); }
 
+/* What costs little is not held: gelu of a layer's sums is made again in the backward pass, with the same gradients as where it is kept. */
+static void cheap_results_are_made_again(void) {
+    enum { LAYERS = 6 };
+    const int64_t size[] = {128, 128};
+    lb_tensor *x = leaf(2, size, -1, 1e-4), *w = leaf(2, size, -0.05, 6e-6);
+    int64_t peak[2], n = lb_numel(x);
+    float *first = lb_alloc((size_t)(2 * n), sizeof *first);
+    if (!CHECK(first)) return;
+    for (int kept = 0; kept < 2; kept++) {
+        lb_tape *t = tape();
+        lb_tensor *y = x;
+        for (int i = 0; i < LAYERS; i++) {
+            lb_scope s = lb_scope_begin(t);
+            lb_tensor *g = lb_gelu(t, lb_layer_norm(t, lb_linear(t, y, w, NULL, LB_ACT_NONE), NULL, NULL, 1e-5));
+            if (kept) lb_keep(t, g);
+            y = lb_scope_end(t, s, lb_linear(t, g, w, NULL, LB_ACT_NONE));
+        }
+        lb_backward(t, lb_sum_all(t, lb_square(t, y)));
+        CHECK_OK(lb_tape_status(t));
+        peak[kept] = lb_tape_get_stats(t).peak_bytes;
+        for (int k = 0; k < 2; k++) {
+            float *g = (k ? w : x)->grad->data;
+            if (!kept) memcpy(first + k * n, g, (size_t)n * sizeof *g);
+            else CHECK_FLOATS(g, first + k * n, n, 0, 0);
+            memset(g, 0, (size_t)n * sizeof *g);
+        }
+        lb_tape_free(t);
+    }
+    CHECK(peak[0] < peak[1] * 8 / 10); /* two of three held tensors a layer */
+    lb_free(first);
+    lb_tensor_free(x);
+    lb_tensor_free(w);
+}
+
 static void parts_may_fail_later(void) {
     lb_tape *t = tape();
     lb_tensor *x = leaf(1, (int64_t[]){2}, 1, 1), *y = lb_recompute(t, fails, NULL, 0, 1, &x);
@@ -625,6 +659,7 @@ int main(int argc, char **argv) {
         {"shared_parts_accumulate", shared_parts_accumulate},
         {"handed_gradients_stay_apart", handed_gradients_stay_apart},
         {"parts_are_made_again", parts_are_made_again},
+        {"cheap_results_are_made_again", cheap_results_are_made_again},
         {"parts_may_fail_later", parts_may_fail_later},
         {"retain_runs_twice", retain_runs_twice},
         {"separate_graphs", separate_graphs},

@@ -18,7 +18,7 @@ LBI_UNARY_BACK(back, slope)
 static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 
 LB_OP(gelu) = {.id = "gelu", .title = "Gaussian error linear unit", .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415",
-               .sig = "x[...] -> y[...]", .math = "y = x Phi(x)", .flags = LB_OP_STRIDED | LB_OP_SETS, .reads = LB_READS_IN(0),
+               .sig = "x[...] -> y[...]", .math = "y = x Phi(x)", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_CHEAP | LB_OP_IN_PLACE, .reads = LB_READS_IN(0),
                .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases,
                .case_count = LB_COUNT(cases)};
 

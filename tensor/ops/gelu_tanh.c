@@ -21,7 +21,7 @@ static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 
 LB_OP(gelu_tanh) = {.id = "gelu_tanh", .title = "Gaussian error linear unit, tanh form",
                     .source = "Hendrycks and Gimpel 2016, arXiv:1606.08415", .sig = "x[...] -> y[...]",
-                    .math = "y = x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2", .flags = LB_OP_STRIDED | LB_OP_SETS,
+                    .math = "y = x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_CHEAP | LB_OP_IN_PLACE,
                     .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                     .cases = cases, .case_count = LB_COUNT(cases)};
 

@@ -16,7 +16,7 @@ LBI_UNARY_BACK(back, slope)
 static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 
 LB_OP(hardswish) = {.id = "hardswish", .title = "x times the hard sigmoid", .source = "Howard et al. 2019, arXiv:1905.02244, eq. (5)",
-               .sig = "x[...] -> y[...]", .math = "y = x min(max(x + 3, 0), 6) / 6", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_NONSMOOTH,
+               .sig = "x[...] -> y[...]", .math = "y = x min(max(x + 3, 0), 6) / 6", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_CHEAP | LB_OP_IN_PLACE | LB_OP_NONSMOOTH,
                .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                .cases = cases, .case_count = LB_COUNT(cases)};
 

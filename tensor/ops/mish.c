@@ -19,7 +19,7 @@ LBI_UNARY_BACK(back, slope)
 static const lb_op_case cases[] = {LBI_UNARY_CASES(-6, 6, NULL)};
 
 LB_OP(mish) = {.id = "mish", .title = "x times the tanh of its softplus", .source = "Misra 2019, arXiv:1908.08681",
-               .sig = "x[...] -> y[...]", .math = "y = x tanh(ln(1 + e^x))", .flags = LB_OP_STRIDED | LB_OP_SETS,
+               .sig = "x[...] -> y[...]", .math = "y = x tanh(ln(1 + e^x))", .flags = LB_OP_STRIDED | LB_OP_SETS | LB_OP_CHEAP | LB_OP_IN_PLACE,
                .reads = LB_READS_IN(0), .last = lbi_keeps_last, .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back},
                .cases = cases, .case_count = LB_COUNT(cases)};
 

@@ -110,7 +110,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(rms_norm) = {.id = "rms_norm", .title = "division by the root of the mean square over the last axis", .source = "Zhang, Sennrich, arXiv:1910.07467; torch.nn.functional.rms_norm", .sig = "x[...,K] gamma[K]? -> y[...,K] rstd[...]",
-                   .math = "y = gamma x / sqrt(mean(x^2) + eps)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1), .params_size = sizeof(options), .forward = forward,
+                   .math = "y = gamma x / sqrt(mean(x^2) + eps)", .flags = LB_OP_SETS | LB_OP_CHEAP, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1), .params_size = sizeof(options), .forward = forward,
                    .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_rms_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, double eps) { return lb_apply(t, &lb_op_rms_norm, &(options){eps}, sizeof(options), 2, (lb_tensor *[]){x, gamma}); }
