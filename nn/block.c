@@ -6,6 +6,7 @@
 #include "nn/attention.h"
 #include "nn/parts.h"
 #include "tensor/derived.h"
+#include "tensor/hold.h"
 
 static const lb_attend_names fused = {.qkv = "qkv", .out = "proj"};
 static const lb_attend_names torch_in_proj = {.in_proj = "in_proj", .out = "out_proj"};
@@ -151,8 +152,10 @@ lb_tensor *lb_nn_tapped_block(lb_nn *m, lb_tensor *x, const lb_block_spec *spec,
 
 lb_tensor *lb_nn_blocks(lb_nn *m, lb_tensor *x, int64_t depth, const lb_block_spec *spec) {
     for (int i = 0; i < depth; i++) {
+        lb_tensor *before = x;
         lb_nn_in(m, "blocks.%d", i);
         x = lb_nn_out(m, lb_nn_tapped_block(m, x, spec, i));
+        if (i > 0) lb_release(lb_nn_tape(m), before); /* the first is the caller's */
     }
     return x;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "nn/outside.h"
 #include "nn/picture.h"
+#include "tensor/hold.h"
 #include "vision/archs.h"
 
 typedef struct config {
@@ -72,15 +73,18 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
         (void)lb_tape_fail(t, LB_E_ARG, "resnet: depth %lld is none of 10, 18, 26, 34, 50, 101, 152, or blocks '%s' and widths '%s' are not as many", (long long)c->depth, c->blocks, c->widths);
         return;
     }
-    lb_tensor *x = lb_nn_conv_bn(m, in[0], "conv1", "bn1", c->width, 7, lb_conv_same(2, 3, 1), eps, momentum, LB_ACT_RELU);
+    lb_tensor *x = lb_nn_conv_bn(m, in[0], "conv1", "bn1", c->width, 7, lb_conv_same(2, 3, 1), eps, momentum, LB_ACT_RELU), *before = x;
     x = lb_max_pool(t, x, lb_window_of(3, 2, 1));
+    lb_release(t, before);
     for (int s = 0; s < p.stages; s++)
         for (int64_t i = 0; i < p.blocks[s]; i++) {
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
             int64_t stride = (s > 0 || c->shrink) && i == 0 ? 2 : 1;
+            before = x;
             x = p.bottleneck ? lb_nn_bottleneck(m, x, p.out[s] / WIDER * c->group_width / 64 * c->groups, p.out[s], stride, c->groups, 1) : lb_nn_basic_block(m, x, p.out[s], stride);
             lb_nn_tap(m, x, "block.%d", k++);
             x = lb_nn_out(m, x);
+            lb_release(t, before); /* nobody looks back */
         }
     lb_nn_tap(m, x, "features");
     x = lb_nn_global_pool(m, x);
