@@ -132,9 +132,11 @@ static void bring_over(lb_tape *t, const lb_node *node, const lb_call *c) {
 
 /* May the gradient of the first input be written over that of the result, which nobody else sees? */
 static bool writes_over(lb_tape *t, const lb_node *node, const lb_call *c, int i) {
-    const lb_tensor *x = node->source[i], *g = c->gout[0], *y = node->out[0];
-    return i == 0 && (node->op->flags & LB_OP_IN_PLACE) && g && g->store && g->store->refs == 1 && lbi_held_of(t, (lb_tensor *)(uintptr_t)g) && !y->kept && lbi_held_of(t, (lb_tensor *)(uintptr_t)x) && lb_same_shape(x, g) &&
-           grad_is_last(x) == lbi_is_last(g) && (node->last && lbi_is_last(node->in[0])) == lbi_is_last(g);
+    lb_tensor *x = node->source[i], *g = c->gout[0];
+    if (i != 0 || !(node->op->flags & LB_OP_IN_PLACE) || !g || !g->store || g->store->refs != 1) return false;
+    if (!lbi_held_of(t, g) || !lbi_held_of(t, x) || node->out[0]->kept || !lb_same_shape(x, g)) return false;
+    bool last = lbi_is_last(g);
+    return grad_is_last(x) == last && (node->last && lbi_is_last(node->in[0])) == last;
 }
 
 /* Where the call is to add; memory that is new is left unset when the op overwrites it. *asked: is there anything to be done? */

@@ -41,9 +41,10 @@ enum {
     LB_OP_ANY_TYPE = 1u << 4,  /* the signature does not check number types, shape() does (views, copies) */
     LB_OP_INF_OK = 1u << 5,    /* infinities are its purpose (masks): LB_CHECK=nan lets them pass */
     LB_OP_ESTIMATE = 1u << 6,  /* backward is on purpose not the derivative (straight-through): gradient checks leave it out */
-    LB_OP_IN_PLACE = 1u << 8,  /* with LB_OP_SETS: gin[0] may be the memory of gout[0] where it is fresh: an element is read for the last time before it is written */
     LB_OP_CHEAP = 1u << 7,     /* the result costs little beside its memory, and backward reads the input: a large one is made again in the backward
                                 * pass rather than held. forward must give the same bytes again */
+    LB_OP_IN_PLACE = 1u << 8,  /* with LB_OP_SETS: gin[0] may be the memory of gout[0] where it is fresh: each element is read for the last time before
+                                * it is written */
 };
 
 /* Bits of lb_op.reads: what backward reads. The tape keeps only that. */

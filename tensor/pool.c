@@ -60,8 +60,7 @@ static lb_storage *take_small(lbi_pool *p, size_t bytes) {
 /* ---- slabs ---- */
 
 enum { SMALL = 128 << 10, PAGE = 4096 }; /* at most SMALL bytes: by size */
-#define SLAB_LEAST ((size_t)32 << 20)
-#define SLAB_MOST ((size_t)512 << 20)
+#define SLAB ((size_t)512 << 20)
 #ifdef __SANITIZE_ADDRESS__ /* which sees a step beyond a block only where blocks are the system's */
 enum { WHOLE = true };
 #else
@@ -88,8 +87,7 @@ static void trim_slabs(lbi_pool *p, int64_t step) {
 /* A new slab, one free part. Memory that nobody has written to costs nothing but addresses, so a slab is much larger than what is wanted at once: parts
  * of one slab can be joined, those of several cannot. */
 static lb_storage *new_slab(lbi_pool *p, size_t need) {
-    size_t size = need > SLAB_MOST / 16 ? SLAB_MOST : need < SLAB_LEAST / 16 ? SLAB_LEAST : 16 * need;
-    if (size < need || WHOLE) size = need;
+    size_t size = need > SLAB || WHOLE ? need : SLAB;
     lb_storage *s = take_slab(size);
     if (!s && size > need) s = take_slab(size = need);
     if (!s) return NULL;
