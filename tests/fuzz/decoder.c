@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One picture decoder, LB_FUZZ_ONLY by name; bytes that are not its own are passed over. */
 #include <stdlib.h>
+#include <string.h>
 #include "io/decoder.h"
 #include "io/image.h"
 #include "tests/fuzz/target.h"
+
+static void smaller(const void *ctx, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h) {
+    *out_w = (w + 2) / 3;
+    *out_h = (h + 1) / 2;
+}
+
+/* A picture resized while it is decoded is the picture resized behind. */
+static void fitted(const uint8_t *data, size_t size, const char *name) {
+    lb_fit way = {.size = smaller, .filter = LB_FILTER_BICUBIC}, behind = way;
+    lb_image one = {0}, two = {0};
+    lb_decode_options o = {.max_pixels = 1 << 20, .fit = &way}, plain = {.max_pixels = 1 << 20};
+    bool made = lb_image_decode_rgb(&one, data, size, name, &o) == LB_OK;
+    bool whole = lb_image_decode_rgb(&two, data, size, name, &plain) == LB_OK && lb_image_fit(&two, &behind) == LB_OK;
+    if (made != whole) abort();
+    if (made && (one.width != two.width || one.height != two.height || memcmp(one.pixels, two.pixels, (size_t)one.width * (size_t)one.height * 3) != 0)) abort();
+    lb_image_free(&one);
+    lb_image_free(&two);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *name = getenv("LB_FUZZ_ONLY");
@@ -19,5 +38,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (lb_image_to_rgb(&rgb, &img) == LB_OK) lb_image_free(&rgb);
         lb_image_free(&img);
     }
+    fitted(data, size, name);
     return 0;
 }
