@@ -4,8 +4,14 @@
 #include "io/resize.h"
 #include <math.h>
 #include <string.h>
+#include "base/cpu.h"
 
 enum { PRECISION = LBI_RESIZE_PRECISION, HALF = 1 << (PRECISION - 1) };
+
+lbi_resize_level lbi_resize_best(void) {
+    if (lbi_cpu() >= LBI_CPU_AVX512 && lbi_resize_has_avx512()) return LBI_RESIZE_AVX512;
+    return lbi_cpu() >= LBI_CPU_AVX2 && lbi_resize_has_avx2() ? LBI_RESIZE_AVX2 : LBI_RESIZE_PLAIN;
+}
 
 static double box(double x) {
     return x > -0.5 && x <= 0.5 ? 1.0 : 0.0;
@@ -64,6 +70,7 @@ lb_status lb_filter_parse(lb_filter *out, const char *name) {
 static void taps_free(lbi_taps *t) {
     lb_free(t->first);
     lb_free(t->pair);
+    lb_free(t->digits);
     lb_free(t->weight);
 }
 
@@ -84,6 +91,8 @@ static void taps_at(lbi_taps *t, int32_t i, int32_t in, double scale, double spr
     t->count[i] = n;
 }
 
+static int64_t blocks(int32_t out) { return ((int64_t)out + 3) / 4; }
+
 static lb_status taps_make(lbi_taps *t, int32_t in, int32_t out, const struct kernel *k) {
     double scale = (double)in / out, spread = scale < 1.0 ? 1.0 : scale;
     double *w = NULL;
@@ -91,21 +100,21 @@ static lb_status taps_make(lbi_taps *t, int32_t in, int32_t out, const struct ke
     double width = ceil(k->support * spread) * 2 + 1;
     if (width > INT32_MAX / 2 || !lb_mul_size(&n, (size_t)width, (size_t)out)) return lb_fail(LB_E_LIMIT, "resize from %d to %d pixels is too far", in, out);
     t->width = (int32_t)width;
-    t->first = lb_alloc((size_t)out, 2 * sizeof *t->first);
+    t->first = lb_alloc((size_t)blocks(out) * 4, 2 * sizeof *t->first);
     t->weight = lb_alloc(n, sizeof *t->weight);
     w = lb_alloc((size_t)width, sizeof *w);
     if (!t->first || !t->weight || !w) {
         lb_free(w);
         return LB_E_NOMEM;
     }
-    t->count = t->first + out;
+    t->count = t->first + blocks(out) * 4;
     for (int32_t i = 0; i < out; i++) taps_at(t, i, in, scale, spread, k, w);
+    for (int64_t i = out; i < blocks(out) * 4; i++) t->first[i] = t->first[out - 1], t->count[i] = 0;
     lb_free(w);
     return LB_OK;
 }
 
-static lb_status split_weights(lbi_taps *t, int32_t out) {
-    t->groups = (t->width + 3) / 4;
+static lb_status make_pairs(lbi_taps *t, int32_t out) {
     size_t n = 0;
     if (!lb_mul_size(&n, (size_t)out, (size_t)t->groups)) return lb_fail(LB_E_LIMIT, "resize to %d pixels", out);
     t->pair = lb_calloc(n, 8 * sizeof *t->pair);
@@ -120,15 +129,45 @@ static lb_status split_weights(lbi_taps *t, int32_t out) {
     return LB_OK;
 }
 
+static lb_status make_digits(lbi_taps *t, int32_t out) {
+    size_t n = 0;
+    if (!lb_mul_size(&n, (size_t)blocks(out), (size_t)t->groups)) return lb_fail(LB_E_LIMIT, "resize to %d pixels", out);
+    t->digits = lb_calloc(n, LBI_RESIZE_DIGITS);
+    if (!t->digits) return LB_E_NOMEM;
+    for (int32_t i = 0; i < out; i++)
+        for (int32_t k = 0; k < t->count[i]; k++) {
+            int32_t w = t->weight[(size_t)i * (size_t)t->width + (size_t)k];
+            int8_t *at = t->digits + ((size_t)(i / 4) * (size_t)t->groups + (size_t)(k / 4)) * LBI_RESIZE_DIGITS + i % 4 * 4 + k % 4;
+            for (int d = 0; d < 3; d++, w = (w + 128) >> 8) at[16 * d] = (int8_t)(w & 255);
+        }
+    return LB_OK;
+}
+
+/* What a level reads. Three digits hold weights from -2 to below 2, all that there are but those of sums that nearly vanish: then AVX2's. */
+static lb_status split_weights(lbi_taps *t, int32_t out, lbi_resize_level *level) {
+    t->groups = (t->width + 3) / 4;
+    const int32_t least = -(127 << 16), most = 127 << 16;
+    for (int32_t i = 0; *level == LBI_RESIZE_AVX512 && i < out; i++)
+        for (int32_t k = 0; k < t->count[i]; k++) {
+            int32_t w = t->weight[(size_t)i * (size_t)t->width + (size_t)k];
+            if (w < least || w > most) *level = LBI_RESIZE_AVX2;
+        }
+    switch (*level) {
+    case LBI_RESIZE_PLAIN: return LB_OK;
+    case LBI_RESIZE_AVX2: return make_pairs(t, out);
+    case LBI_RESIZE_AVX512: return make_digits(t, out);
+    }
+    return LB_OK;
+}
+
 static inline uint8_t clip(int32_t sum) {
     sum >>= PRECISION;
     return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
 }
 
-/* One row from column `first` on, C channels. Inlined with a constant C, so that the channel loop is unrolled. */
-static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int C, int32_t first) {
-    dst += (size_t)first * (size_t)C;
-    for (int32_t x = first; x < width; x++, dst += C) {
+/* One row, C channels. Inlined with a constant C, so that the channel loop is unrolled. */
+static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int C) {
+    for (int32_t x = 0; x < width; x++, dst += C) {
         const int32_t *k = t->weight + (size_t)x * (size_t)t->width;
         const uint8_t *p = src + (size_t)t->first[x] * (size_t)C;
         int32_t n = t->count[x], sum[4] = {HALF, HALF, HALF, HALF};
@@ -138,40 +177,39 @@ static inline __attribute__((always_inline)) void row_across(uint8_t *dst, const
     }
 }
 
-static void row_rest(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int channels, int32_t first) {
+static void row_plain(uint8_t *dst, const uint8_t *src, int32_t width, const lbi_taps *t, int channels) {
     switch (channels) {
-    case 1: row_across(dst, src, width, t, 1, first); break;
-    case 2: row_across(dst, src, width, t, 2, first); break;
-    case 3: row_across(dst, src, width, t, 3, first); break;
-    default: row_across(dst, src, width, t, 4, first); break;
+    case 1: row_across(dst, src, width, t, 1); break;
+    case 2: row_across(dst, src, width, t, 2); break;
+    case 3: row_across(dst, src, width, t, 3); break;
+    default: row_across(dst, src, width, t, 4); break;
     }
 }
 
-lb_status lbi_across_begin(lbi_across *a, int32_t in_width, int32_t height, int channels, int32_t width, lb_filter filter, bool fast) {
+lb_status lbi_across_begin(lbi_across *a, int32_t in_width, int32_t height, int channels, int32_t width, lb_filter filter, lbi_resize_level level) {
     lb_status st = LB_OK;
-    *a = (lbi_across){.in_width = in_width, .fast = fast && channels >= 3 && lbi_resize_has_avx2()};
+    *a = (lbi_across){.level = channels >= 3 ? level : LBI_RESIZE_PLAIN};
     LB_TRY(lb_image_new(&a->out, width, height, channels, 8));
     LB_TRY(taps_make(&a->taps, in_width, width, &kernels[filter]));
-    if (a->fast) LB_TRY(split_weights(&a->taps, width));
+    LB_TRY(split_weights(&a->taps, width, &a->level));
 done:
     return st;
 }
 
-void lbi_across_rows(lbi_across *a, const uint8_t *src, int32_t count) {
+void lbi_across_rows(lbi_across *a, const uint8_t *src, size_t stride, int32_t count) {
     const lbi_taps *t = &a->taps;
     int channels = a->out.channels;
     int32_t width = a->out.width, y = 0;
-    size_t from = (size_t)a->in_width * (size_t)channels, to = (size_t)width * (size_t)channels;
-    const uint8_t *end = src + from * (size_t)count;
+    size_t to = (size_t)width * (size_t)channels;
+    const uint8_t *end = src + stride * (size_t)count;
     uint8_t *dst = (uint8_t *)a->out.pixels + (size_t)a->done * to;
-    bool widest = a->fast && lbi_resize_has_avx512();
-    for (; widest && y + 4 <= count; y += 4, src += 4 * from, dst += 4 * to) {
-        int32_t done = lbi_rows_across_avx512(dst, to, src, from, end, width, t, channels);
-        for (size_t r = 0; done < width && r < 4; r++) row_rest(dst + r * to, src + r * from, width, t, channels, done);
-    }
-    for (; a->fast && y + 2 <= count; y += 2, src += 2 * from, dst += 2 * to) lbi_rows_across_avx2(dst, dst + to, src, src + from, end, width, t, channels);
-    for (; y < count; y++, src += from, dst += to) row_rest(dst, src, width, t, channels, 0);
     a->done += count;
+    if (a->level == LBI_RESIZE_AVX512) {
+        lbi_rows_across_avx512(dst, to, src, stride, count, width, t, channels);
+        return;
+    }
+    for (; a->level == LBI_RESIZE_AVX2 && y + 2 <= count; y += 2, src += 2 * stride, dst += 2 * to) lbi_rows_across_avx2(dst, dst + to, src, src + stride, end, width, t, channels);
+    for (; y < count; y++, src += stride, dst += to) row_plain(dst, src, width, t, channels);
 }
 
 void lbi_across_free(lbi_across *a) {
@@ -180,11 +218,11 @@ void lbi_across_free(lbi_across *a) {
     *a = (lbi_across){0};
 }
 
-static lb_status across(lb_image *out, const lb_image *in, int32_t width, lb_filter filter, bool fast) {
+static lb_status across(lb_image *out, const lb_image *in, int32_t width, lb_filter filter, lbi_resize_level level) {
     lbi_across a;
-    lb_status st = lbi_across_begin(&a, in->width, in->height, in->channels, width, filter, fast);
+    lb_status st = lbi_across_begin(&a, in->width, in->height, in->channels, width, filter, level);
     if (st == LB_OK) {
-        lbi_across_rows(&a, in->pixels, in->height);
+        lbi_across_rows(&a, in->pixels, (size_t)in->width * (size_t)in->channels, in->height);
         *out = a.out;
         a.out = (lb_image){0};
     }
@@ -201,7 +239,7 @@ static void row_down(uint8_t *dst, const uint8_t *src, size_t row, const lbi_tap
     for (size_t i = 0; i < row; i++) dst[i] = clip(sum[i]);
 }
 
-static lb_status down(lb_image *out, const lb_image *in, int32_t height, const struct kernel *k, bool fast) {
+static lb_status down(lb_image *out, const lb_image *in, int32_t height, const struct kernel *k, lbi_resize_level level) {
     lbi_taps t = {0};
     lb_image img = {0};
     lb_status st = LB_OK;
@@ -209,14 +247,15 @@ static lb_status down(lb_image *out, const lb_image *in, int32_t height, const s
     int32_t *sum = NULL;
     LB_TRY(lb_image_new(&img, in->width, height, in->channels, 8));
     LB_TRY(taps_make(&t, in->height, height, k));
-    if (fast) LB_TRY(split_weights(&t, height));
+    LB_TRY(split_weights(&t, height, &level));
     if (!(sum = lb_alloc(row, sizeof *sum))) {
         st = LB_E_NOMEM;
         goto done;
     }
     for (int32_t y = 0; y < height; y++) {
         uint8_t *dst = (uint8_t *)img.pixels + (size_t)y * row;
-        if (fast) lbi_row_down_avx2(dst, in->pixels, row, &t, y);
+        if (level == LBI_RESIZE_AVX512) lbi_row_down_avx512(dst, in->pixels, row, &t, y);
+        else if (level == LBI_RESIZE_AVX2) lbi_row_down_avx2(dst, in->pixels, row, &t, y);
         else row_down(dst, in->pixels, row, &t, y, sum);
     }
     *out = img;
@@ -256,20 +295,19 @@ done:
     return st;
 }
 
-lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter, bool fast) {
+lb_status lbi_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter, lbi_resize_level level) {
     if (in->bits != 8 && filter != LB_FILTER_NEAREST) return lb_fail(LB_E_ARG, "resize takes 8-bit pictures, not %d-bit", in->bits);
     if (width < 1 || height < 1) return lb_fail(LB_E_ARG, "resize to %d x %d pixels: sizes must be at least 1", width, height);
     if ((unsigned)filter >= LB_COUNT(kernels)) return lb_fail(LB_E_ARG, "filter number %d is unknown", (int)filter);
     if (width == in->width && height == in->height) return lb_image_crop(out, in, 0, 0, width, height, NULL);
     const struct kernel *k = &kernels[filter];
-    fast = fast && lbi_resize_has_avx2();
     if (!k->at) return nearest(out, in, width, height);
-    if (height == in->height) return across(out, in, width, filter, fast);
-    if (width == in->width) return down(out, in, height, k, fast);
+    if (height == in->height) return across(out, in, width, filter, level);
+    if (width == in->width) return down(out, in, height, k, level);
     bool across_first = lbi_resize_is_across_first(in->width, in->height, width, height, filter);
     lb_image middle = {0};
-    lb_status st = across_first ? across(&middle, in, width, filter, fast) : down(&middle, in, height, k, fast);
-    if (st == LB_OK) st = across_first ? down(out, &middle, height, k, fast) : across(out, &middle, width, filter, fast);
+    lb_status st = across_first ? across(&middle, in, width, filter, level) : down(&middle, in, height, k, level);
+    if (st == LB_OK) st = across_first ? down(out, &middle, height, k, level) : across(out, &middle, width, filter, level);
     lb_image_free(&middle);
     return st;
 }
@@ -282,7 +320,7 @@ bool lbi_resize_is_across_first(int32_t in_width, int32_t in_height, int32_t wid
 }
 
 lb_status lb_image_resize(lb_image *out, const lb_image *in, int32_t width, int32_t height, lb_filter filter) {
-    return lbi_image_resize(out, in, width, height, filter, true);
+    return lbi_image_resize(out, in, width, height, filter, lbi_resize_best());
 }
 
 lb_status lb_image_fit(lb_image *img, lb_fit *fit) {

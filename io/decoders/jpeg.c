@@ -9,7 +9,7 @@
 #include "io/image.h"
 #include "io/resize.h"
 
-enum { MAX_SCANS = 500, STRIP = 16 };
+enum { MAX_SCANS = 500, STRIP = 512 << 10, STRIP_ROWS = 16, LINE = 64, OFF_LINE = 8 };
 
 /* Everything that must survive a longjmp lives here. */
 typedef struct job {
@@ -23,7 +23,7 @@ typedef struct job {
     bool starved;
     lb_image img;
     uint8_t *line; /* one CMYK row */
-    uint8_t *strip; /* STRIP rows on their way to the resize */
+    uint8_t *strip; /* rows on their way to the resize */
     lbi_across across;
     bool upright;
 } job;
@@ -126,18 +126,29 @@ static lb_status rows(job *j) {
     return LB_OK;
 }
 
+/* Bytes from a row of the strip to the next. libjpeg-turbo writes rows that begin at a multiple of 16 or 32 past the cache (jdcolext-*.asm), where
+ * the resize would have to fetch them from memory; so none does. */
+static size_t strip_row(const job *j) { return ((size_t)j->c.output_width * 3 + LINE - 1) / LINE * LINE; }
+
+/* As many as a cache of the second level holds beside the rest, since each change between decoding and resizing costs some microseconds. */
+static JDIMENSION strip_rows(const job *j) {
+    size_t rows = STRIP / strip_row(j);
+    return rows < STRIP_ROWS ? STRIP_ROWS : rows < j->c.output_height ? (JDIMENSION)rows : j->c.output_height;
+}
+
 /* Rows that are resized while the cache holds them. */
 static lb_status rows_across(job *j) {
-    size_t row = (size_t)j->c.output_width * 3;
-    JDIMENSION filled = 0;
+    size_t row = strip_row(j);
+    uint8_t *strip = j->strip + OFF_LINE;
+    JDIMENSION filled = 0, most = strip_rows(j);
     while (j->c.output_scanline < j->c.output_height) {
-        uint8_t *at = j->strip + filled * row;
+        uint8_t *at = strip + filled * row;
         JSAMPROW to[4] = {at, at + row, at + 2 * row, at + 3 * row};
-        JDIMENSION room = STRIP - filled, got = jpeg_read_scanlines(&j->c, to, room < 4 ? room : 4);
+        JDIMENSION room = most - filled, got = jpeg_read_scanlines(&j->c, to, room < 4 ? room : 4);
         if (got == 0) return truncated(j);
         filled += got;
-        if (filled < STRIP && j->c.output_scanline < j->c.output_height) continue;
-        lbi_across_rows(&j->across, j->strip, (int32_t)filled);
+        if (filled < most && j->c.output_scanline < j->c.output_height) continue;
+        lbi_across_rows(&j->across, strip, row, (int32_t)filled);
         filled = 0;
     }
     return LB_OK;
@@ -151,8 +162,8 @@ static lb_status fit(job *j, bool *done) {
     f->size(f->ctx, w, h, &width, &height);
     if (width < 1 || height < 1 || !lbi_resize_is_across_first(w, h, width, height, f->filter)) return LB_OK;
     *done = true;
-    lb_status st = lbi_across_begin(&j->across, w, h, 3, width, f->filter, true);
-    if (st == LB_OK && !(j->strip = lb_alloc((size_t)w * 3, STRIP))) st = LB_E_NOMEM;
+    lb_status st = lbi_across_begin(&j->across, w, h, 3, width, f->filter, lbi_resize_best());
+    if (st == LB_OK && !(j->strip = lb_alloc_aligned(strip_row(j) * strip_rows(j) + LINE))) st = LB_E_NOMEM;
     if (st == LB_OK && !jpeg_start_decompress(&j->c)) st = truncated(j);
     if (st == LB_OK) st = rows_across(j);
     if (st == LB_OK) st = lb_image_resize(&j->img, &j->across.out, width, height, f->filter);
