@@ -96,8 +96,9 @@ LB_API LB_MUST_USE lb_status lb_cache_read_ragged(lb_cache *c, int tap, int64_t 
 LB_API LB_MUST_USE lb_status lb_cache_length(lb_cache *c, int tap, int64_t row, int64_t *length);
 
 /* ---- reading for training ---- */
-/** All good rows in an order for training: chunks of a tap shuffled, then rows within each `window` of chunks, so that few chunks are in use at
- *  a time. A pure function of seed, epoch and the files. rows: [lb_cache_rows]. *count: how many (failed items are left out). */
+enum { LB_CACHE_WINDOW = 8 }; /* chunks of about 1 MiB whose rows are mixed: what stays near the processor */
+/** All good rows in an order for training: chunks of a tap shuffled, then rows within each `window` of chunks (below 1: LB_CACHE_WINDOW), so that
+ *  few chunks are in use at a time. A pure function of seed, epoch and the files. rows: [lb_cache_rows]. *count: how many (failed items are left out). */
 LB_API LB_MUST_USE lb_status lb_cache_order(lb_cache *c, int tap, uint64_t seed, int64_t epoch, int64_t window, int64_t *rows, int64_t *count);
 
 typedef struct lb_cache_stream lb_cache_stream; /* one thread at a time; several streams may share a cache */

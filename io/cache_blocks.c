@@ -139,8 +139,8 @@ lb_status cache_block_get(lb_cache *c, int shard_index, int tap, int64_t index, 
     lb_status st = cache_wake(c, s);
     struct cache_block *b = st == LB_OK ? lb_calloc(1, sizeof *b) : NULL;
     if (!b) return st == LB_OK ? LB_E_NOMEM : st;
-    int64_t taken = t->asked ? t->asked[index].times : 0;
-    if (t->asked) t->asked[index].times = 0;
+    int64_t taken = t->asked ? t->asked[index].rows : 0;
+    if (t->asked) t->asked[index] = (shard_asked){0};
     *b = (struct cache_block){.shard = shard_index, .tap = tap, .index = index, .size = (size_t)(shard_block_rows(t, index) * t->grid.row_bytes), .users = 1, .taken = taken};
     make_room(c, (int64_t)b->size);
     struct cache_block **p = slot_of(c, shard_index, tap, index);
@@ -165,24 +165,26 @@ void cache_block_release(lb_cache *c, struct cache_block *b, int64_t rows) {
     c->oldest = b;
 }
 
-/* Of the last reads of rows alone, did so many go to this block that all blocks in such demand have room? Counts `reads` more. */
-static bool in_demand(lb_cache *c, shard_tap *t, int64_t index, int64_t reads) {
+/* Of the last reads of rows alone, did so many go to this block that all blocks in such demand have room? Counts those that now come alone. */
+static bool in_demand(lb_cache *c, shard_tap *t, int64_t index, int64_t reads, int64_t rows) {
     enum { TIMES = 16 }; /* reads that cost about as much as reading the block */
     if (!t->asked && !(t->asked = lb_calloc((size_t)t->grid.blocks, sizeof *t->asked))) return true;
     shard_asked *a = &t->asked[index];
-    if (a->times == 0) a->since = c->alone;
+    if (a->times == 0) *a = (shard_asked){.since = c->alone};
+    if (a->times + reads >= TIMES) {
+        if (c->alone + reads - a->since <= TIMES * (c->budget / (t->grid.rows * t->grid.row_bytes + 1))) return true;
+        *a = (shard_asked){.since = c->alone};
+    }
     a->times += (int32_t)reads;
+    a->rows += (int32_t)rows;
     c->alone += reads;
-    if (a->times < TIMES) return false;
-    if (c->alone - a->since <= TIMES * (c->budget / (t->grid.rows * t->grid.row_bytes + 1))) return true;
-    a->times = 0;
     return false;
 }
 
-bool cache_alone(lb_cache *c, int shard_index, int tap, int64_t index, int64_t reads) {
+bool cache_alone(lb_cache *c, int shard_index, int tap, int64_t index, int64_t reads, int64_t rows) {
     shard_tap *t = &c->shards[shard_index].taps[tap];
     if (t->deflate || t->grid.slabs != 1 || t->positions * t->grid.row_bytes <= c->budget / 2 || !t->checked[index]) return false;
-    return !in_demand(c, t, index, reads);
+    return !in_demand(c, t, index, reads, rows);
 }
 
 void lb_cache_set_memory(lb_cache *c, int64_t bytes) {

@@ -7,6 +7,7 @@
 
 struct wanted {
     int64_t row, at;
+    const char *bytes; /* where the row is in memory, once its block is held */
     bool done;
 };
 
@@ -41,6 +42,7 @@ struct gather {
     int tap, nheld;
     int64_t width;
     float *out;
+    const struct wanted *end; /* of the rows that are wanted, in ascending order */
     struct together held[64];
 };
 
@@ -90,49 +92,39 @@ static lb_status read_runs(struct gather *j, const struct together *g) {
     return st;
 }
 
-/* A place among the rows of held blocks. */
-struct cursor {
-    int held;
-    int64_t i;
-};
-
-static const char *next_row(const struct gather *j, struct cursor *at, struct cursor *row) {
-    if (at->held == j->nheld) return NULL;
-    const struct together *g = &j->held[at->held];
-    const cache_grid *grid = &g->s->taps[j->tap].grid;
-    const char *bytes = g->block->bytes + (g->order[at->i].row - g->first - g->index * grid->rows) * grid->row_bytes;
-    *row = *at;
-    if (++at->i == g->count) *at = (struct cursor){at->held + 1, 0};
-    return bytes;
+/* Rows at random come from memory, not from a cache: the next ones are on their way while one is converted. What is fetched here is a row's
+ * beginning; the processor sees by itself that it goes on. */
+static void fetch_ahead(const struct gather *j, const struct wanted *w) {
+    enum { AHEAD = 4 };
+    if (j->end - w <= AHEAD || !w[AHEAD].bytes) return;
+    for (int at = 0; at < 256; at += 64) __builtin_prefetch(w[AHEAD].bytes + at);
 }
 
-/* Rows at random come from memory, not from a cache: the next ones are on their way while one is converted. */
-static void fetch_ahead(const char *bytes, int64_t size) {
-    for (int64_t at = 0; at < size && at < 4096; at += 64) __builtin_prefetch(bytes + at);
+static void take_block(const struct gather *j, const struct together *g) {
+    const shard_tap *t = &g->s->taps[j->tap];
+    for (const struct wanted *w = g->order; w < g->order + g->count; w++) {
+        cache_sink to = sink_of(j, g, w);
+        fetch_ahead(j, w);
+        if (to.scale == 1) lb_convert(to.floats, LB_F32, w->bytes, t->tap.dtype, j->width);
+        else cache_pour(&to, t, w->bytes, t->grid.row_bytes);
+    }
 }
 
 /* Takes the rows of all that is held, and lets it go. Under the lock. */
 static void take_rows(struct gather *j) {
-    enum { AHEAD = 2 };
-    struct cursor at = {0}, far = {0}, row, unused;
-    const char *bytes, *later;
     if (!j->nheld) return;
     pthread_mutex_unlock(&j->c->lock);
-    for (int i = 0; i < AHEAD; i++) (void)next_row(j, &far, &unused);
-    while ((bytes = next_row(j, &at, &row))) {
-        const struct together *g = &j->held[row.held];
-        const shard_tap *t = &g->s->taps[j->tap];
-        cache_sink to = sink_of(j, g, &g->order[row.i]);
-        if ((later = next_row(j, &far, &unused))) fetch_ahead(later, t->grid.row_bytes);
-        cache_pour(&to, t, bytes, t->grid.row_bytes);
-    }
+    for (int i = 0; i < j->nheld; i++) take_block(j, &j->held[i]);
     pthread_mutex_lock(&j->c->lock);
     for (int i = 0; i < j->nheld; i++) cache_block_release(j->c, j->held[i].block, j->held[i].count);
     j->nheld = 0;
 }
 
 static void hold(struct gather *j, const struct together *g) {
+    const cache_grid *grid = &g->s->taps[j->tap].grid;
+    int64_t first = g->first + g->index * grid->rows;
     if (j->nheld == (int)LB_COUNT(j->held)) take_rows(j);
+    for (int64_t i = 0; i < g->count; i++) g->order[i].bytes = g->block->bytes + (g->order[i].row - first) * grid->row_bytes;
     j->held[j->nheld++] = *g;
 }
 
@@ -146,7 +138,7 @@ static lb_status take_together(struct gather *j, struct together *g, bool patien
     if (g->block && g->block->bytes) {
         g->block->users++;
         hold(j, g);
-    } else if (t->grid.row_bytes && !g->block && cache_alone(j->c, shard_index, j->tap, g->index, count_runs(g))) {
+    } else if (t->grid.row_bytes && !g->block && cache_alone(j->c, shard_index, j->tap, g->index, count_runs(g), g->count)) {
         st = read_runs(j, g);
     } else if (t->grid.row_bytes) {
         take_rows(j); /* nothing is held while memory is made free, or waited for */
@@ -194,11 +186,11 @@ lb_status lb_cache_read(lb_cache *c, int tap, int64_t count, const int64_t *rows
     if (!order) return LB_E_NOMEM;
     bool sorted = true;
     for (int64_t i = 0; i < count; i++) {
-        order[i] = (struct wanted){rows[i], i, false};
+        order[i] = (struct wanted){.row = rows[i], .at = i};
         sorted &= i == 0 || rows[i] >= rows[i - 1];
     }
     if (!sorted) sort_rows(order, order + count, count); /* each block is met once */
-    struct gather j = {.c = c, .tap = tap, .width = cache_numel(t->rank, t->shape), .out = out};
+    struct gather j = {.c = c, .tap = tap, .width = cache_numel(t->rank, t->shape), .out = out, .end = order + count};
     int64_t left = 0;
     pthread_mutex_lock(&c->lock);
     st = take_sorted(&j, order, count, false, &left);

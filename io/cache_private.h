@@ -185,10 +185,10 @@ void cache_seal_write(char block[CACHE_USERBLOCK], const cache_seal *s);
 LB_MUST_USE lb_status cache_seal_read(cache_seal *s, bool *ours, int fd, const char *path);
 
 /* ---- cache_shard.c: one finished file, for reading and for verifying ---- */
-/* How often rows of a block were read alone, since that many such reads in all. */
+/* How often rows of a block were read alone, and how many, since that many such reads in all. */
 typedef struct shard_asked {
     int64_t since;
-    int32_t times;
+    int32_t times, rows;
 } shard_asked;
 typedef struct shard_tap {
     lb_cache_tap tap;
@@ -292,9 +292,9 @@ struct cache_block *cache_block_find(lb_cache *c, int shard_index, int tap, int6
 LB_MUST_USE lb_status cache_block_get(lb_cache *c, int shard_index, int tap, int64_t index, bool patient, struct cache_block **out);
 /* One user less, who took so many rows. A block of which all rows were taken is the next to go. */
 void cache_block_release(lb_cache *c, struct cache_block *b, int64_t rows);
-/* Are rows of a block that is not in memory to be read by themselves, in `reads` reads? A tap beyond half the room is not kept: of blocks that are checked only the
+/* Are so many rows of a block that is not in memory to be read by themselves, in `reads` reads? A tap beyond half the room is not kept: of blocks that are checked only the
  * rows are read, but for blocks of which many are wanted now, as in the order of lb_cache_order. */
-bool cache_alone(lb_cache *c, int shard_index, int tap, int64_t index, int64_t reads);
+bool cache_alone(lb_cache *c, int shard_index, int tap, int64_t index, int64_t reads, int64_t rows);
 
 /* ---- cache_values.c ---- */
 /* Where values go: floats, scaled for an item, or bytes as they are stored. */

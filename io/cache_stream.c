@@ -48,7 +48,7 @@ lb_status lb_cache_order(lb_cache *c, int tap, uint64_t seed, int64_t epoch, int
     (void)runs_of(c, tap, runs);
     lb_rng rng = lb_rng_of(seed, (uint64_t)epoch, "chunks");
     shuffle_runs(&rng, runs, n);
-    if (window < 1) window = 1;
+    if (window < 1) window = LB_CACHE_WINDOW;
     for (int64_t at = 0; at < n; at += window) {
         int64_t from = made;
         for (int64_t k = at; k < at + window && k < n; k++)

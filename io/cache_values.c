@@ -54,7 +54,7 @@ static lb_status read_span(lb_cache *c, int shard_index, int tap, int64_t first,
         struct span p = {shard_index, tap, first / t->grid.rows, first % t->grid.rows, count};
         struct cache_block *b = NULL;
         if (p.count > t->grid.rows - p.inside) p.count = t->grid.rows - p.inside;
-        if (!cache_block_find(c, shard_index, tap, p.index) && cache_alone(c, shard_index, tap, p.index, 1)) {
+        if (!cache_block_find(c, shard_index, tap, p.index) && cache_alone(c, shard_index, tap, p.index, 1, p.count)) {
             st = read_alone(c, &p, to);
         } else if ((st = cache_block_get(c, shard_index, tap, p.index, true, &b)) == LB_OK) {
             pthread_mutex_unlock(&c->lock);

@@ -12,7 +12,7 @@
 #include "cli/bench.h"
 #include "io/cache.h"
 
-enum { ROWS = 200000, WIDTH = 512, BATCH = 256, WINDOW = 32, MANY = 10000000, CHUNK = 1 << 20 };
+enum { ROWS = 200000, WIDTH = 512, BATCH = 256, MANY = 10000000, CHUNK = 1 << 20 };
 
 typedef struct state {
     float *x;          /* [ROWS, WIDTH] */
@@ -101,7 +101,7 @@ static lb_status say_orders(cli_bench *b, state *s, const char *kind) {
     for (int64_t i = 0; i < ROWS; i++) s->rows[i] = i;
     snprintf(name, sizeof name, "h5-sequential-batch256-%s", kind);
     LB_TRY(say_reading(b, s, name));
-    LB_TRY(lb_cache_order(s->c, 0, 1, 0, WINDOW, s->rows, &s->count));
+    LB_TRY(lb_cache_order(s->c, 0, 1, 0, LB_CACHE_WINDOW, s->rows, &s->count));
     snprintf(name, sizeof name, "h5-shuffled-batch256-%s", kind);
     LB_TRY(say_reading(b, s, name));
     s->count = s->deflate ? 50 * BATCH : ROWS; /* a fully random row of a deflated file costs a chunk */
