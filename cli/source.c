@@ -3,214 +3,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include "base/rng.h"
-#include "base/threads.h"
-#include "cli/masks.h"
 #include "cli/source_mix.h"
-#include "cli/source_order.h"
-#include "datasets/sampler.h"
-#include "io/decoder.h"
-#include "io/image.h"
 
 enum { EVAL_BATCH = 64 };
-
-typedef struct tokens {
-    int64_t *ids;
-    int64_t count;
-} tokens;
-
-/* An order of a stream's items. */
-typedef struct sampling {
-    cli_chunk_order *chunks; /* NULL = all items alike */
-    lb_sampler *sampler;
-} sampling;
-
-/* One stream's batches, made ahead by a worker. */
-typedef struct ahead {
-    cli_source *source;
-    const cli_stream *stream;
-    sampling order, texts; /* texts: when unpaired */
-    lb_flow *flow;
-    int64_t next;
-} ahead;
-
-struct cli_source {
-    cli_source_spec spec;
-    tokens *tokens;     /* per item; ids NULL = not yet made */
-    lb_image *kept;     /* per item; decoded pictures, before augmentation */
-    int64_t kept_bytes;
-    int viewed;         /* first feature with several views; -1 = none */
-    uint8_t *broken;    /* per item: its picture cannot be read */
-    int64_t **rows;     /* [feature][item]: row in the cache, -1 = none */
-    int64_t *label;     /* per item, -1 = none */
-    pthread_mutex_t lock;
-    ahead *ahead;       /* per stream */
-};
-
-/* ---- pictures ---- */
-
-/* What is wrong with the item itself, not with disk or memory, is remembered and told once. */
-static lb_status mark_broken(cli_source *s, int64_t item, lb_status st) {
-    if (st != LB_E_FORMAT && st != LB_E_UNSUPPORTED && st != LB_E_LIMIT && st != LB_E_NOTFOUND) return st;
-    pthread_mutex_lock(&s->lock);
-    bool known = s->broken[item];
-    s->broken[item] = 1;
-    pthread_mutex_unlock(&s->lock);
-    if (!known) lb_say(LB_LOG_WARN, "data", "%s; left out", lb_error_text());
-    return st;
-}
-
-static bool is_broken(cli_source *s, int64_t item) {
-    pthread_mutex_lock(&s->lock);
-    bool broken = s->broken[item];
-    pthread_mutex_unlock(&s->lock);
-    return broken;
-}
-
-int64_t cli_source_keep_whole(cli_source *s, int64_t *items, int64_t count) {
-    int64_t kept = 0;
-    for (int64_t i = 0; i < count; i++)
-        if (!is_broken(s, items[i])) items[kept++] = items[i];
-    return kept;
-}
-
-/* Decoded pictures are kept while they fit in the memory given. */
-static lb_status kept_picture(cli_source *s, int64_t item, lb_image *out, bool *borrowed) {
-    pthread_mutex_lock(&s->lock);
-    lb_image have = s->kept[item];
-    pthread_mutex_unlock(&s->lock);
-    if (have.pixels) {
-        *out = have;
-        *borrowed = true;
-        return LB_OK;
-    }
-    lb_status st = lb_item_image(out, s->spec.items, &s->spec.items->at[item]);
-    if (st != LB_OK) return mark_broken(s, item, lb_where(st, "item %s", s->spec.items->at[item].key));
-    *borrowed = false;
-    int64_t bytes = (int64_t)out->width * out->height * out->channels;
-    pthread_mutex_lock(&s->lock);
-    if (!s->kept[item].pixels && s->kept_bytes + bytes <= s->spec.memory) {
-        s->kept[item] = *out;
-        s->kept_bytes += bytes;
-        *borrowed = true;
-    }
-    pthread_mutex_unlock(&s->lock);
-    return LB_OK;
-}
-
-/* Which of a cache's views this epoch sees. */
-static int64_t view_of(const cli_source *s, int64_t item, uint64_t epoch) {
-    lb_rng r = lb_rng_of(s->spec.seed ^ 0x76696577, epoch, s->spec.items->at[item].key);
-    return lb_rng_below(&r, s->spec.features[s->viewed].views);
-}
-
-/* What was drawn for the view that this epoch sees; new, lb_free. */
-static lb_status stored_draw(cli_source *s, int64_t item, uint64_t epoch, int64_t numbers, float **out) {
-    const cli_feature *f = &s->spec.features[s->viewed];
-    int64_t row = s->rows[s->viewed][item], width = lb_cache_tap_at(f->cache, f->draws)->shape[1];
-    if (width != numbers) return lb_fail(LB_E_MISMATCH, "feature '%s': its views were drawn from another list of augmentations than the recipe's", f->name);
-    float *draws = lb_alloc((size_t)(f->views * numbers), sizeof *draws);
-    if (!draws) return LB_E_NOMEM;
-    lb_status st = lb_cache_read(f->cache, f->draws, 1, &row, draws);
-    memmove(draws, draws + view_of(s, item, epoch) * numbers, (size_t)numbers * sizeof *draws);
-    if (st == LB_OK) *out = draws;
-    else lb_free(draws);
-    return st;
-}
-
-/* The augmentation that the teacher saw, or one drawn now. */
-static lb_status draw_of(cli_source *s, int64_t item, uint64_t epoch, int32_t width, int32_t height, lb_augment_draw *out) {
-    float *drawn = NULL;
-    const char *key = s->spec.items->at[item].key;
-    if (s->viewed < 0) {
-        *out = lb_augment_of(&s->spec.augment, width, height, s->spec.seed, epoch, key);
-        return LB_OK;
-    }
-    lb_status st = stored_draw(s, item, epoch, LB_AUGMENT_NUMBERS, &drawn);
-    if (st == LB_OK) st = lb_augment_unpack(out, drawn, width, height);
-    lb_free(drawn);
-    return st == LB_OK ? st : lb_where(st, "item %s, feature '%s'", key, s->spec.features[s->viewed].name);
-}
-
-static lb_status row_of(cli_source *s, int64_t item, uint64_t epoch, int32_t width, int32_t height, lb_value **out) {
-    float *drawn = NULL;
-    const char *key = s->spec.items->at[item].key;
-    if (s->viewed < 0) return lb_chain_draw(out, s->spec.chain, width, height, s->spec.seed, epoch, key);
-    lb_status st = stored_draw(s, item, epoch, lb_chain_numbers(s->spec.chain), &drawn);
-    if (st == LB_OK) st = lb_chain_unpack(out, s->spec.chain, drawn);
-    lb_free(drawn);
-    return st == LB_OK ? st : lb_where(st, "item %s, feature '%s'", key, s->spec.features[s->viewed].name);
-}
-
-static lb_status put_mask(int64_t *dst, const lb_image *ready, const lb_image *picture, const lb_item *item, bool nonzero) {
-    if (ready->width != picture->width || ready->height != picture->height)
-        return lb_fail(LB_E_SHAPE, "item %s: its mask is %dx%d where its picture is %dx%d", item->key, ready->width, ready->height, picture->width, picture->height);
-    for (int64_t i = 0, n = (int64_t)ready->width * ready->height; i < n; i++) {
-        int64_t v = ready->bits == 16 ? ((const uint16_t *)ready->pixels)[i] : ((const uint8_t *)ready->pixels)[i];
-        dst[i] = nonzero ? v != 0 : v;
-    }
-    return LB_OK;
-}
-
-/* The picture, and its mask with it, through the list of augmentations. */
-static lb_status chained(cli_source *s, int64_t item, const lb_image *raw, uint64_t epoch, float *dst, int64_t *mask) {
-    const lb_item *it = &s->spec.items->at[item];
-    lb_scene scene = {.own = 1};
-    lb_image ready = {0}, labels = {0};
-    lb_image_spec nearest = *s->spec.image;
-    lb_value *row = NULL;
-    lb_status st = LB_OK;
-    nearest.filter = "nearest";
-    LB_TRY(row_of(s, item, epoch, raw->width, raw->height, &row));
-    LB_TRY(lb_image_crop(&scene.image, raw, 0, 0, raw->width, raw->height, NULL)); /* a copy */
-    if (mask) LB_TRY(lb_item_mask(&scene.mask, s->spec.items, it));
-    LB_TRY(lb_chain_apply(&scene, NULL, true, s->spec.chain, row));
-    LB_TRY(lb_image_spec_geometry(&ready, &scene.image, s->spec.image));
-    lb_image_spec_normalise(dst, &ready, s->spec.image);
-    if (mask) LB_TRY(lb_image_spec_geometry(&labels, &scene.mask, &nearest));
-    if (mask) st = put_mask(mask, &labels, &ready, it, s->spec.mask_nonzero);
-done:
-    lb_scene_free(&scene);
-    lb_image_free(&ready);
-    lb_image_free(&labels);
-    lb_value_free(row);
-    return st == LB_OK ? st : lb_where(st, "item %s", it->key);
-}
-
-static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, uint64_t epoch, float *dst, int64_t *mask) {
-    lb_status st = LB_OK;
-    lb_augment_draw draw;
-    lb_labels labels = {0};
-    bool augmented = stream && stream->augment;
-    lb_image raw = {0}, changed = {0}, ready = {0};
-    bool borrowed = false;
-    st = kept_picture(s, item, &raw, &borrowed);
-    if (st != LB_OK) return st;
-    if (augmented && s->spec.chain) {
-        st = chained(s, item, &raw, epoch, dst, mask);
-        goto done;
-    }
-    if (augmented) {
-        LB_TRY(draw_of(s, item, epoch, raw.width, raw.height, &draw));
-        LB_TRY(lb_augment_apply(&changed, &raw, &draw));
-    }
-    LB_TRY(lb_image_spec_geometry(&ready, changed.pixels ? &changed : &raw, s->spec.image));
-    lb_image_spec_normalise(dst, &ready, s->spec.image);
-    if (mask) {
-        LB_TRY(cli_mask_prepare(&labels, &s->spec.items->at[item], s->spec.image, augmented ? &draw : NULL, s->spec.mask_nonzero));
-        if (labels.shape[0] != ready.height || labels.shape[1] != ready.width) {
-            st = lb_fail(LB_E_SHAPE, "item %s: its mask is %lldx%lld where its picture is %dx%d", s->spec.items->at[item].key, (long long)labels.shape[1], (long long)labels.shape[0], ready.width, ready.height);
-            goto done;
-        }
-        for (int64_t i = 0, n = lb_labels_count(&labels); i < n; i++) mask[i] = labels.at[i];
-    }
-done:
-    lb_labels_free(&labels);
-    lb_image_free(&ready);
-    lb_image_free(&changed);
-    if (!borrowed) lb_image_free(&raw);
-    return st;
-}
 
 lb_status source_add(lb_batch *b, const char *name, lb_dtype dtype, int rank, const int64_t *shape, lb_tensor **out) {
     if (b->count == (int)LB_COUNT(b->at)) return lb_fail(LB_E_LIMIT, "a batch holds at most %d names", b->count);
@@ -219,17 +14,6 @@ lb_status source_add(lb_batch *b, const char *name, lb_dtype dtype, int rank, co
     snprintf(b->at[b->count].name, sizeof b->at[0].name, "%s", name);
     b->at[b->count++].x = *out;
     return LB_OK;
-}
-
-static lb_status add_pictures(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b) {
-    int32_t w, h;
-    lb_image_spec_size(s->spec.image, s->spec.image->size_w, s->spec.image->size_h ? s->spec.image->size_h : s->spec.image->size_w, &w, &h);
-    lb_tensor *x = NULL;
-    lb_status st = source_add(b, "image", LB_F32, 4, (int64_t[]){n, 3, h, w}, &x);
-    lb_tensor *mask = NULL;
-    if (st == LB_OK && stream->mask) st = source_add(b, "true_mask", LB_I64, 3, (int64_t[]){n, h, w}, &mask);
-    for (int64_t i = 0; i < n && st == LB_OK; i++) st = picture(s, items[i], stream, epoch, (float *)x->data + i * 3 * h * w, mask ? (int64_t *)mask->data + i * h * w : NULL);
-    return st;
 }
 
 /* ---- texts ---- */
@@ -254,7 +38,7 @@ static lb_status add_texts(cli_source *s, const int64_t *items, int64_t n, lb_ba
     LB_TRY(source_add(b, "ids", LB_I64, 2, (int64_t[]){n, longest}, &ids));
     LB_TRY(source_add(b, "mask", LB_I64, 2, (int64_t[]){n, longest}, &mask));
     for (int64_t i = 0; i < n; i++) {
-        const tokens *t = &s->tokens[items[i]];
+        const source_tokens *t = &s->tokens[items[i]];
         if (!t->ids) {
             st = lb_fail(LB_E_NOTFOUND, "item %s has no text", s->spec.items->at[items[i]].key);
             goto done;
@@ -278,7 +62,7 @@ static lb_status read_views(cli_source *s, const cli_feature *f, const int64_t *
     lb_status st = all ? LB_OK : LB_E_NOMEM;
     for (int64_t i = 0; i < n && st == LB_OK; i++) {
         st = lb_cache_read(f->cache, f->tap, 1, &rows[i], all);
-        memcpy((float *)x->data + i * width, all + view_of(s, items[i], epoch) * width, (size_t)width * sizeof *all);
+        memcpy((float *)x->data + i * width, all + source_view(s, items[i], epoch) * width, (size_t)width * sizeof *all);
     }
     lb_free(all);
     return st;
@@ -340,7 +124,7 @@ static lb_status find_rows(cli_source *s) {
 
 /* ---- batches ---- */
 
-static bool feature_of(const cli_stream *stream, const cli_feature *f) { return stream->bare ? false : f->of_text ? stream->text : stream->image || stream->audio || stream->video || !stream->unpaired; }
+bool source_uses(const cli_stream *stream, const cli_feature *f) { return stream->bare ? false : f->of_text ? stream->text : stream->image || stream->audio || stream->video || !stream->unpaired; }
 
 /* A sound, a video and a label, where the stream uses them. */
 static bool has_media(const cli_source *s, const cli_stream *stream, int64_t item) {
@@ -355,7 +139,7 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
         int64_t item = stream->rows[i];
         bool ok = !(stream->text && s->spec.tokenizer && !s->tokens[item].ids) && !(stream->mask && !lb_item_has_mask(&s->spec.items->at[item]));
         for (int f = 0; f < s->spec.nfeatures; f++)
-            if (feature_of(stream, &s->spec.features[f]) && s->rows[f][item] < 0) ok = false;
+            if (source_uses(stream, &s->spec.features[f]) && s->rows[f][item] < 0) ok = false;
         if (ok && has_media(s, stream, item)) stream->rows[kept++] = item;
     }
     if (kept < stream->count)
@@ -365,39 +149,12 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
     return LB_OK;
 }
 
-/* By the chunks of the first feature that follows these items, when there is one and it is asked for. */
-static lb_status open_order(cli_source *s, const cli_stream *stream, bool texts, sampling *out) {
-    lb_status st = LB_OK;
-    char name[96];
-    int64_t *rows = NULL;
-    int f = 0;
-    snprintf(name, sizeof name, "%s%s", stream->name, texts ? ".text" : "");
-    lb_sampler_spec spec = {.seed = s->spec.seed, .stream = name, .count = stream->count};
-    while (f < s->spec.nfeatures && !(feature_of(stream, &s->spec.features[f]) && (!stream->unpaired || s->spec.features[f].of_text == texts))) f++;
-    if (s->spec.by_chunks && f < s->spec.nfeatures) {
-        if (!(rows = lb_alloc((size_t)stream->count, sizeof *rows))) return LB_E_NOMEM;
-        for (int64_t i = 0; i < stream->count; i++) rows[i] = s->rows[f][stream->rows[i]];
-        LB_TRY(cli_chunk_order_open(&out->chunks, s->spec.features[f].cache, s->spec.features[f].tap, name, rows, stream->count));
-        spec.order = cli_chunk_order_make;
-        spec.ctx = out->chunks;
-    }
-    st = lb_sampler_open(&out->sampler, &spec);
-done:
-    lb_free(rows);
-    return st;
-}
-
-static void close_order(sampling *o) {
-    lb_sampler_close(o->sampler);
-    cli_chunk_order_close(o->chunks);
-}
-
 /* Sounds and videos; one that cannot be read is a broken item, as a picture is. */
 static lb_status add_media(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, lb_batch *b) {
     int64_t bad = -1;
     lb_status st = stream->audio && s->spec.audio ? source_add_audio(&s->spec, items, n, b, &bad) : LB_OK;
     if (st == LB_OK && stream->video && s->spec.image) st = source_add_video(&s->spec, stream->frames, items, n, b, &bad);
-    return st != LB_OK && bad >= 0 ? mark_broken(s, bad, st) : st;
+    return st != LB_OK && bad >= 0 ? source_mark_broken(s, bad, st) : st;
 }
 
 static bool seen_or_heard(const cli_stream *stream) { return stream->image || stream->audio || stream->video; }
@@ -408,11 +165,11 @@ static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pi
     if (!(b->keys = lb_calloc((size_t)n + 1, sizeof *b->keys))) return LB_E_NOMEM;
     for (int64_t i = 0; i < n; i++)
         if (!(b->keys[i] = lb_strdup(s->spec.items->at[(seen_or_heard(stream) || !stream->text ? pictures : texts)[i]].key))) return LB_E_NOMEM;
-    if (stream->image && s->spec.image) LB_TRY(add_pictures(s, stream, pictures, n, epoch, b));
+    if (stream->image && s->spec.image) LB_TRY(source_add_pictures(s, stream, pictures, n, epoch, b));
     LB_TRY(add_media(s, stream, pictures, n, b));
     if (stream->text && s->spec.tokenizer) LB_TRY(add_texts(s, texts, n, b));
     for (int f = 0; f < s->spec.nfeatures; f++)
-        if (feature_of(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
+        if (source_uses(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
     if (s->spec.label_count > 0) LB_TRY(add_labels(s, pictures, n, b));
     if (stream->augment && s->spec.pairs) LB_TRY(cli_mix_batch(b, &(cli_mix_spec){.pairs = s->spec.pairs, .seed = s->spec.seed, .epoch = epoch, .classes = s->spec.label_count, .mask_nonzero = s->spec.mask_nonzero}));
 done:
@@ -431,7 +188,7 @@ void cli_batch_release(lb_batch *b) {
 static lb_status choose(cli_source *s, const cli_stream *stream, const int64_t *places, int64_t n, bool pictures, int64_t *items, bool *changed) {
     for (int64_t i = 0; i < n; i++) {
         int64_t k = 0, item = stream->rows[places[i]];
-        while (pictures && is_broken(s, item) && ++k < stream->count) item = stream->rows[(places[i] + k) % stream->count];
+        while (pictures && source_is_broken(s, item) && ++k < stream->count) item = stream->rows[(places[i] + k) % stream->count];
         if (k && k == stream->count) return lb_fail(LB_E_NOTFOUND, "stream %s: no picture of its items can be read", stream->name);
         *changed |= items[i] != item;
         items[i] = item;
@@ -441,7 +198,7 @@ static lb_status choose(cli_source *s, const cli_stream *stream, const int64_t *
 
 /* Step k of a stream: pictures and texts in the same order, or in two orders when unpaired. */
 static lb_status make_step(void *ctx, int64_t step, void **result) {
-    const ahead *a = ctx;
+    const source_ahead *a = ctx;
     cli_source *s = a->source;
     const cli_stream *stream = a->stream;
     lb_status st = LB_OK;
@@ -482,20 +239,20 @@ static void drop_step(void *ctx, void *result) {
     lb_free(result);
 }
 
-static ahead *find_ahead(cli_source *s, const char *stream) {
+static source_ahead *find_ahead(cli_source *s, const char *stream) {
     for (int i = 0; i < s->spec.nstreams; i++)
         if (strcmp(s->spec.streams[i].name, stream) == 0) return &s->ahead[i];
     return NULL;
 }
 
 static int64_t source_rows(void *ctx, const char *stream) {
-    const ahead *a = find_ahead(ctx, stream);
+    const source_ahead *a = find_ahead(ctx, stream);
     return a ? a->stream->count : 0;
 }
 
 static lb_status source_batch(void *ctx, const char *stream, int64_t step, lb_batch *out) {
     lb_status st = LB_OK;
-    ahead *a = find_ahead(ctx, stream);
+    source_ahead *a = find_ahead(ctx, stream);
     if (!a) return lb_fail(LB_E_NOTFOUND, "no stream '%s'", stream);
     if (!a->flow || a->next != step) {
         lb_flow_close(a->flow);
@@ -528,7 +285,7 @@ static lb_status check_pairs(const cli_source *s) {
         if (!stream->augment) continue;
         if (!stream->image || stream->text) return lb_fail(LB_E_ARG, "stream %s: mixup and cutmix are of pictures with labels or masks, not with texts", stream->name);
         for (int f = 0; f < s->spec.nfeatures; f++)
-            if (feature_of(stream, &s->spec.features[f]))
+            if (source_uses(stream, &s->spec.features[f]))
                 return lb_fail(LB_E_ARG, "stream %s: feature '%s' is of pictures that were not mixed; a teacher of the recipe (teachers) sees what the student sees", stream->name, s->spec.features[f].name);
     }
     return LB_OK;
@@ -542,7 +299,7 @@ static lb_status check_views(cli_source *s) {
         float *all[2] = {NULL, NULL};
         if (!now->views) continue;
         for (int i = 0; i < s->spec.nstreams; i++)
-            if (feature_of(&s->spec.streams[i], now) && !s->spec.streams[i].augment)
+            if (source_uses(&s->spec.streams[i], now) && !s->spec.streams[i].augment)
                 return lb_fail(LB_E_ARG, "stream %s: feature '%s' holds %lld augmented views of each picture; the stream needs augment: true", s->spec.streams[i].name, now->name, (long long)now->views);
         if (!first) {
             first = now;
@@ -584,7 +341,7 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
         st = LB_E_NOMEM;
         goto done;
     }
-    for (int i = 0; i < spec->nstreams; i++) s->ahead[i] = (ahead){.source = s, .stream = &spec->streams[i]};
+    for (int i = 0; i < spec->nstreams; i++) s->ahead[i] = (source_ahead){.source = s, .stream = &spec->streams[i]};
     if (spec->tokenizer) LB_TRY(tokenise_all(s));
     LB_TRY(find_labels(s));
     LB_TRY(find_rows(s));
@@ -592,8 +349,8 @@ lb_status cli_source_open(cli_source **out, const cli_source_spec *spec) {
         if (spec->streams[i].batch % s->spec.parts != 0)
             LB_TRY(lb_fail(LB_E_ARG, "stream %s: a batch of %lld cannot be shared evenly by %d processes", spec->streams[i].name, (long long)spec->streams[i].batch, s->spec.parts));
         LB_TRY(prune(s, &spec->streams[i]));
-        LB_TRY(open_order(s, &spec->streams[i], false, &s->ahead[i].order));
-        if (spec->streams[i].unpaired) LB_TRY(open_order(s, &spec->streams[i], true, &s->ahead[i].texts));
+        LB_TRY(source_order_open(s, &spec->streams[i], false, &s->ahead[i].order));
+        if (spec->streams[i].unpaired) LB_TRY(source_order_open(s, &spec->streams[i], true, &s->ahead[i].texts));
     }
     LB_TRY(check_views(s));
     LB_TRY(check_pairs(s));
@@ -608,8 +365,8 @@ void cli_source_close(cli_source *s) {
     if (!s) return;
     for (int i = 0; s->ahead && i < s->spec.nstreams; i++) {
         lb_flow_close(s->ahead[i].flow);
-        close_order(&s->ahead[i].order);
-        close_order(&s->ahead[i].texts);
+        source_order_close(&s->ahead[i].order);
+        source_order_close(&s->ahead[i].texts);
     }
     for (int64_t i = 0; i < s->spec.items->count; i++) {
         if (s->tokens) lb_free(s->tokens[i].ids);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/source_order.h"
+#include <stdio.h>
 #include "base/rng.h"
-
-enum { WINDOW = 32 }; /* chunks whose rows are mixed: 32 MiB of features as they are written */
+#include "cli/source_private.h"
 
 struct cli_chunk_order {
     lb_cache *cache;
@@ -50,10 +50,38 @@ lb_status cli_chunk_order_make(void *ctx, uint64_t seed, int64_t epoch, int64_t 
     lb_rng own = lb_rng_of(seed, 0, o->stream);
     int64_t made = 0, kept = 0, *rows = lb_alloc((size_t)lb_cache_rows(o->cache) + 1, sizeof *rows);
     if (!rows) return LB_E_NOMEM;
-    lb_status st = lb_cache_order(o->cache, o->tap, lb_rng_u64(&own), epoch, WINDOW, rows, &made);
+    lb_status st = lb_cache_order(o->cache, o->tap, lb_rng_u64(&own), epoch, LB_CACHE_WINDOW, rows, &made);
     for (int64_t i = 0; i < made && st == LB_OK; i++)
         if (o->place[rows[i]] >= 0) out[kept++] = o->place[rows[i]];
     lb_free(rows);
     if (st == LB_OK && kept != o->count) return lb_fail(LB_E_BUG, "stream %s: %lld of %lld items in order", o->stream, (long long)kept, (long long)o->count);
     return st;
+}
+
+/* ---- for a source ---- */
+
+lb_status source_order_open(cli_source *s, const cli_stream *stream, bool texts, source_order *out) {
+    lb_status st = LB_OK;
+    char name[96];
+    int64_t *rows = NULL;
+    int f = 0;
+    snprintf(name, sizeof name, "%s%s", stream->name, texts ? ".text" : "");
+    lb_sampler_spec spec = {.seed = s->spec.seed, .stream = name, .count = stream->count};
+    while (f < s->spec.nfeatures && !(source_uses(stream, &s->spec.features[f]) && (!stream->unpaired || s->spec.features[f].of_text == texts))) f++;
+    if (s->spec.by_chunks && f < s->spec.nfeatures) {
+        if (!(rows = lb_alloc((size_t)stream->count, sizeof *rows))) return LB_E_NOMEM;
+        for (int64_t i = 0; i < stream->count; i++) rows[i] = s->rows[f][stream->rows[i]];
+        LB_TRY(cli_chunk_order_open(&out->chunks, s->spec.features[f].cache, s->spec.features[f].tap, name, rows, stream->count));
+        spec.order = cli_chunk_order_make;
+        spec.ctx = out->chunks;
+    }
+    st = lb_sampler_open(&out->sampler, &spec);
+done:
+    lb_free(rows);
+    return st;
+}
+
+void source_order_close(source_order *o) {
+    lb_sampler_close(o->sampler);
+    cli_chunk_order_close(o->chunks);
 }
