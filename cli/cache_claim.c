@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Claims on shards: "<shard>.claim-NNNN" holds host and process, and is touched while its holder lives. The highest number counts. To take a
+/* Claims on shards: "<shard>.claim-NNNN" holds host, process and machine, and is touched while its holder lives. The highest number counts. To take a
  * stale claim over is to make the next number, which only one process can do; so nobody can remove the claim of somebody alive. Times are
  * those of the disk's own clock. */
 #include <errno.h>
@@ -60,13 +60,25 @@ static double disk_now(const char *shard) {
     return now;
 }
 
+/* Where process numbers mean the same: this start of the system, and the container's own numbers. Machines and containers may share a name. */
+static bool this_machine(char out[160]) {
+    lb_buf boot = {0};
+    char numbers[64] = "";
+    bool known = lb_file_read(&boot, "/proc/sys/kernel/random/boot_id", 64) == LB_OK && readlink("/proc/self/ns/pid", numbers, sizeof numbers - 1) > 0;
+    if (known) snprintf(out, 160, "%.*s/%s", (int)strcspn(lb_buf_str(&boot), "\n"), lb_buf_str(&boot), numbers);
+    else snprintf(out, 160, "unknown");
+    lb_error_clear();
+    lb_buf_free(&boot);
+    return known;
+}
+
 static bool dead_here(const char *path) {
     lb_buf text = {0};
-    char host[256] = "", mine[256] = "";
+    char machine[160] = "", mine[160];
     long process = 0;
     bool dead = false;
-    if (lb_file_read(&text, path, 1024) == LB_OK && sscanf(lb_buf_str(&text), "%255s %ld", host, &process) == 2 && gethostname(mine, sizeof mine - 1) == 0)
-        dead = strcmp(host, mine) == 0 && process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+    if (this_machine(mine) && lb_file_read(&text, path, 1024) == LB_OK && sscanf(lb_buf_str(&text), "%*s %ld %159s", &process, machine) == 2)
+        dead = strcmp(machine, mine) == 0 && process > 0 && kill((pid_t)process, 0) != 0 && errno == ESRCH;
     lb_error_clear();
     lb_buf_free(&text);
     return dead;
@@ -138,14 +150,15 @@ void cli_claim_tidy(const char *path, double stale) {
 
 /* *made = false: somebody else was first. */
 static lb_status make(cli_claim *c, int64_t number, bool *made) {
-    char host[256] = "unknown", text[320];
+    char host[256] = "unknown", machine[160], text[512];
     *made = false;
     if (!(c->path = claim_path(c->shard, number))) return LB_E_NOMEM;
     int fd = open(c->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0 && errno == EEXIST) return LB_OK;
     if (fd < 0) return lb_fail(LB_E_IO, "%s: %s", c->path, strerror(errno));
     (void)gethostname(host, sizeof host - 1);
-    int n = snprintf(text, sizeof text, "%s %ld\n", host, (long)getpid());
+    (void)this_machine(machine);
+    int n = snprintf(text, sizeof text, "%s %ld %s\n", host[0] ? host : "unknown", (long)getpid(), machine);
     lb_status st = write(fd, text, (size_t)n) == n ? LB_OK : lb_fail(LB_E_IO, "%s: cannot write: %s", c->path, strerror(errno));
     close(fd);
     if (st != LB_OK) unlink(c->path);

@@ -71,18 +71,21 @@ lb_status cli_cache_room(const cli_encode_run *r, const cli_shards *s, const cha
     if (st == LB_OK) st = find_need(&n, r, s, folder);
     if (st != LB_OK || n.free < 0) return st;
     int64_t least = r->spec.deflate ? 0 : bytes_of(&n, r, taps, 1), most = bytes_of(&n, r, taps, 64);
-    if (least > n.free) return lb_fail(LB_E_IO, "%s: at least %.1f MB are needed, %.1f MB are free", folder, (double)least / 1e6, (double)n.free / 1e6);
-    if (most > n.free) lb_say(LB_LOG_WARN, "cache", "%s: up to %.1f MB may be needed, %.1f MB are free", folder, (double)most / 1e6, (double)n.free / 1e6);
+    char want[24], have[24];
+    cli_bytes(have, n.free);
+    if (least > n.free) return lb_fail(LB_E_IO, "%s: at least %s are needed, %s are free", folder, cli_bytes(want, least), have);
+    if (most > n.free) lb_say(LB_LOG_WARN, "cache", "%s: up to %s may be needed, %s are free", folder, cli_bytes(want, most), have);
     return LB_OK;
 }
 
 static lb_status say(const lb_cli *cli, const cli_encode_run *r, const cli_shards *s, const need *n, const cli_encode_trial *t, int64_t bytes) {
     double hours = t->items > 0 ? (double)n->left / t->items * t->seconds / 3600 : 0;
+    char want[24], have[24], memory[24];
     if (!cli->json) {
         lb_status st = cli_print("%lld items in %lld shards, %lld of them here, %lld finished", (long long)r->count, (long long)s->total, (long long)n->mine, (long long)n->finished);
-        if (st == LB_OK) st = cli_print("to write: up to %.1f MB%s; free: %.1f MB", (double)bytes / 1e6, r->spec.deflate ? " before deflating" : "", (double)n->free / 1e6);
+        if (st == LB_OK) st = cli_print("to write: up to %s%s; free: %s", cli_bytes(want, bytes), r->spec.deflate ? " before deflating" : "", cli_bytes(have, n->free));
         if (st == LB_OK && n->left)
-            st = cli_print("time: %.2f hours for %lld items at %.1f items/s (%lld tried); memory: %.0f MB", hours, (long long)n->left, t->items / t->seconds, (long long)t->items, (double)t->memory / 1e6);
+            st = cli_print("time: %.2f hours for %lld items at %.1f items/s (%lld tried); memory: %s", hours, (long long)n->left, t->items / t->seconds, (long long)t->items, cli_bytes(memory, t->memory));
         return st;
     }
     lb_value *v = lb_value_map();
@@ -111,6 +114,7 @@ lb_status cli_cache_plan(const lb_cli *cli, const cli_encode_run *r, const cli_s
     if (st != LB_OK) return st;
     int64_t bytes = bytes_of(&n, r, taps, t.positions > 0 ? t.positions : 1);
     st = say(cli, r, s, &n, &t, bytes);
-    if (st == LB_OK && n.free >= 0 && bytes > n.free && !r->spec.deflate) st = lb_fail(LB_E_IO, "%s: %.1f MB are needed, %.1f MB are free", folder, (double)bytes / 1e6, (double)n.free / 1e6);
-    return st;
+    char want[24], have[24];
+    if (st != LB_OK || n.free < 0 || bytes <= n.free || r->spec.deflate) return st;
+    return lb_fail(LB_E_IO, "%s: %s are needed, %s are free", folder, cli_bytes(want, bytes), cli_bytes(have, n.free));
 }

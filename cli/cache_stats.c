@@ -164,7 +164,8 @@ lb_status cli_features_value(lb_value **out, const char *path, bool ranges) {
 static lb_status for_people(const lb_value *v) {
     const lb_value *taps = lb_get(v, "taps"), *reasons = lb_get(v, "reasons"), *first = lb_get(v, "first_failures");
     lb_status st = cli_print("%s: %lld items, %lld failed", lb_get_text(v, "path", ""), (long long)lb_get_int(v, "items", 0), (long long)lb_get_int(v, "failed", 0));
-    if (st == LB_OK && lb_get(v, "bytes")) st = cli_print("  %lld files, %.1f MB", (long long)lb_get_int(v, "files", 0), lb_get_real(v, "bytes", 0) / 1e6);
+    char size[24];
+    if (st == LB_OK && lb_get(v, "bytes")) st = cli_print("  %lld files, %s", (long long)lb_get_int(v, "files", 0), cli_bytes(size, lb_get_int(v, "bytes", 0)));
     for (int64_t i = 0; st == LB_OK && taps && i < taps->count; i++) {
         lb_buf shape = {0};
         st = lb_json_write(&shape, lb_get(taps->items[i], "shape"), 0);

@@ -40,6 +40,8 @@ LB_MUST_USE lb_status cli_json(const lb_value *v);
 LB_MUST_USE lb_status cli_json_file(const char *path, const lb_value *v);
 /** Bytes on stdout as they are. LB_E_IO when it is closed. */
 LB_MUST_USE lb_status cli_write(const void *bytes, size_t size);
+/** A number of bytes in a unit that shows digits ("812 bytes", "4.0 kB", "1.2 TB"); "unknown" when negative. @return text */
+const char *cli_bytes(char text[24], int64_t bytes);
 /** Prints a line on stdout. LB_E_IO when stdout is closed. */
 LB_MUST_USE lb_status cli_print(const char *fmt, ...) LB_PRINTF(1, 2);
 

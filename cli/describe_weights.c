@@ -69,7 +69,7 @@ static lb_status say_rows(const lb_weights *w) {
 lb_status cli_describe_weights(const lb_cli *cli, const char *file_or_folder) {
     lb_weights *w = NULL;
     lb_value *head = NULL;
-    char *file = NULL, sha256[65];
+    char *file = NULL, sha256[65], size[24];
     lb_status st = LB_OK;
     LB_TRY(cli_open_weights(&w, &file, file_or_folder));
     LB_TRY(lb_weights_sha256(w, sha256));
@@ -79,8 +79,8 @@ lb_status cli_describe_weights(const lb_cli *cli, const char *file_or_folder) {
         LB_TRY(say_rows(w));
         goto done;
     }
-    LB_TRY(cli_print("%s: %s, %lld tensors, %lld numbers, %.1f MB, SHA-256 %s", file, w->format->id, (long long)w->count, (long long)lb_get_int(head, "elements", 0),
-                     (double)lb_get_int(head, "bytes", 0) / 1e6, sha256));
+    LB_TRY(cli_print("%s: %s, %lld tensors, %lld numbers, %s, SHA-256 %s", file, w->format->id, (long long)w->count, (long long)lb_get_int(head, "elements", 0),
+                     cli_bytes(size, lb_get_int(head, "bytes", 0)), sha256));
     LB_TRY(say_metadata(w->metadata));
     LB_TRY(say_tensors(w));
 done:

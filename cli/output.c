@@ -20,6 +20,17 @@ lb_status cli_usage(const char *fmt, ...) {
     return lb_fail(LB_E_ARG, "%s", text);
 }
 
+const char *cli_bytes(char text[24], int64_t bytes) {
+    static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+    double x = (double)bytes / 1e3;
+    size_t unit = 0;
+    for (; x >= 999.95 && unit + 1 < LB_COUNT(units); unit++) x /= 1e3;
+    if (bytes < 0) snprintf(text, 24, "unknown");
+    else if (bytes < 1000) snprintf(text, 24, "%d bytes", (int)bytes);
+    else snprintf(text, 24, "%.1f %s", x, units[unit]);
+    return text;
+}
+
 static lb_status out_failed(void) { return lb_fail(LB_E_IO, "standard output: %s", strerror(errno)); }
 
 lb_status cli_print(const char *fmt, ...) {

@@ -50,6 +50,7 @@ def caching():
     works("with room the same command goes on", run(*CACHE, "--out", "limited"))
     check("file size limit: to the same bytes", shards("limited") == calm)
     full_disk(calm)
+    full_quota(calm)
 
 
 def full_disk(calm):
@@ -72,6 +73,24 @@ def full_disk(calm):
         os.remove(path("disk/ballast"))
         works("full disk: with room the same command goes on", run(*CACHE, "--out", "disk/cache"))
         check("full disk: to the same bytes", shards("disk/cache") == calm)
+
+
+def full_quota(calm):
+    """A quota of the system's own: btrfs has them without further tools, and they hold for root too."""
+    tools = [t for t in ("mkfs.btrfs", "btrfs") if not shutil.which(t)]
+    if os.geteuid() != 0 or tools: return skip("cache beyond a quota", f"not installed: {' '.join(tools)}" if tools else "only root can mount a disk")
+    with open(path("quota.img"), "wb") as f: f.truncate(120 << 20)
+    os.makedirs(path("quota"))
+    do = lambda *words: subprocess.run(words, capture_output=True, cwd=ROOT).returncode == 0
+    if not (do("mkfs.btrfs", "-q", "quota.img") and do("mount", "-o", "loop", "quota.img", "quota")): return skip("cache beyond a quota", "no btrfs can be mounted here")
+    try:
+        check("a quota", do("btrfs", "quota", "enable", "quota") and do("btrfs", "subvolume", "create", "quota/mine") and do("btrfs", "qgroup", "limit", "-e", "250k", "quota/mine"))
+        for _ in range(2): fails("full quota", run(*CACHE, "--out", "quota/mine/cache"), "quota/mine/cache", "Disk quota exceeded")
+        check("full quota: something was kept", bytes_in("quota/mine/cache") > 0)
+        check("more of it", do("btrfs", "qgroup", "limit", "-e", "none", "quota/mine"))
+        works("full quota: with more of it the same command goes on", run(*CACHE, "--out", "quota/mine/cache"))
+        check("full quota: to the same bytes", shards("quota/mine/cache") == calm)
+    finally: do("umount", "-l", "quota")
 
 
 def crashing():

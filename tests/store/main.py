@@ -73,15 +73,30 @@ def claims():
     # A claim of another machine: respected while it is renewed, taken over when it is stale.
     os.makedirs(path("far"))
     name = sorted(whole)[2]
-    claim = write(f"far/{name}.claim-0007", "elsewhere 1\n")
-    p = start(*RUN, "--out", "far", "--claim", "--stale", "1.5")
+    # Its process has a number that no process here has, and even this machine's name.
+    claim = write(f"far/{name}.claim-0007", f"{os.uname().nodename} {1 << 22} 00000000-0000-0000-0000-000000000000/pid:[1]\n")
+    p = start(*[w for w in RUN if w != "--quiet"], "--out", "far", "--claim", "--stale", "1.5")
     for _ in range(20):
         os.utime(claim)
         time.sleep(0.03)
     check("a live claim is respected", p.poll() is None and name not in shards("far") and len(shards("far")) == len(whole) - 1, sorted(os.listdir(path("far"))))
     os.utime(claim, (time.time() - 60, time.time() - 60))
     out, err = p.communicate(timeout=60)
+    check("said so", "of a process that is gone is taken over" in err, err)
     check("a stale claim is taken over", p.returncode == DONE and shards("far") == whole and len(os.listdir(path("far"))) == len(whole), err + str(os.listdir(path("far"))))
+
+
+def own_claims():
+    """A process of this machine that died: its claim is taken over at once."""
+    whole, name = shards("whole"), sorted(shards("whole"))[2]
+    p = start(*RUN, "--out", "near", "--claim", env={"LD_PRELOAD": os.environ["LB_FAULTS"], "LB_FAULT": "kill", "LB_FAULT_AT": "40", "LB_FAULT_FOLDER": path("near")})
+    p.communicate(timeout=60)
+    left = [f for f in os.listdir(path("near")) if ".claim-" in f]
+    check("it died with a claim", p.returncode == -signal.SIGKILL and len(left) == 1, (p.returncode, left))
+    begun = time.time()
+    works("taken over at once", run(*RUN, "--out", "near", "--claim", "--stale", "600"))
+    check("at once", time.time() - begun < 30, time.time() - begun)  # --stale is 600 s
+    check("the same bytes", shards("near") == whole and len(os.listdir(path("near"))) == len(whole), os.listdir(path("near")))
 
 
 def merging():
@@ -216,7 +231,7 @@ def flips():
         if not check("verify finds the bit", run("cache", "verify", name).code == FAILED, f"bit {bit % 8} of byte {bit // 8} of {len(data)}"): break
 
 
-cases = [launchers, claims, merging, exports, imports, repairing, numbers, flips]
+cases = [launchers, claims, own_claims, merging, exports, imports, repairing, numbers, flips]
 try:
     prepare()
     for case in cases:
