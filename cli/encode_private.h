@@ -85,7 +85,7 @@ LB_MUST_USE lb_status encode_audio_prepare(const encode_job *j, const lb_item *i
 /* Runs a batch's windows and writes text; fills `made` of its samples. */
 LB_MUST_USE lb_status encode_audio_run(const encode_job *j, lb_tape *t, encode_batch *b);
 /* ---- encode_texts.c ---- */
-/* Items that are collected before they run, `batch` being those that run together. */
+/* Items that are collected before they run, `batch` being those that run together. The taps are known. */
 int64_t encode_texts_batch(const encode_job *j, int64_t batch);
 /* Runs a batch's texts in order of length; fills `made` of its samples. */
 LB_MUST_USE lb_status encode_texts_run(const encode_job *j, lb_tape *t, encode_batch *b);

@@ -5,14 +5,16 @@
 #include <string.h>
 #include "cli/encode_private.h"
 
-enum { BATCHES = 8, TOKENS = 8192, FEW = 2048 };
-/* BATCHES: that are sorted together; TOKENS: padding included, that run at once (a longer text runs alone); FEW: short texts run together until there are so
+enum { BATCHES = 64, WIDE_BATCHES = 8, TOKENS = 8192, FEW = 2048 };
+/* BATCHES: that are sorted together, WIDE_BATCHES where each token has a row to be kept; TOKENS: padding included, that run at once (a longer text runs alone); FEW: short texts run together until there are so
  * many, however many texts that is, unless --batch says how many */
 
 int64_t encode_texts_batch(const encode_job *j, int64_t batch) {
     const encode_needs *n = &j->needs;
     bool alone = n->text && !n->image && !n->features && !n->audio && j->text_tap < 0 && j->spec->text_window == 0;
-    return alone ? batch * BATCHES : batch;
+    bool wide = false;
+    for (int k = 0; k < j->ntaps; k++) wide = wide || j->taps[k].ragged;
+    return !alone ? batch : batch * (wide ? WIDE_BATCHES : BATCHES);
 }
 
 static int by_length(const void *a, const void *b, void *samples) {

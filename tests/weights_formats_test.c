@@ -107,6 +107,11 @@ static void npz(void) {
         lb_weights_close(w);
         check_end();
     }
+    lb_weights *tiles = check_weights("npz/tiles.npz"); /* turned by tiles, with rests on both sides */
+    check_weight(tiles, "f2", LB_F16, "[35,21]", check_ramp);
+    check_weight(tiles, "f4", LB_F32, "[37,53]", check_ramp);
+    check_weight(tiles, "f8", LB_F64, "[19,34]", check_ramp);
+    lb_weights_close(tiles);
     for (int k = 0; k < 2; k++) {
         lb_weights *w = check_weights(k ? "npz/version2.npy" : "npz/one.npy");
         check_weight(w, "array", LB_F32, "[2,3]", check_ramp);
