@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "distill/play.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include "distill/train_private.h"
 
@@ -54,6 +56,55 @@ void lb_play_run(lb_play *p, const char *model, bool gradient, int nin, const lb
     lb_model_run(&m, t, overlay(p, nin, in, all, (int)LB_COUNT(all)), all, ntaps, taps, out);
     lb_tape_set_mode(t, mode);
     lb_tape_set_training(t, training, p->rng);
+}
+
+void lb_play_freeze(lb_play *p, bool on, const char *fmt, ...) {
+    char prefix[96];
+    va_list list;
+    va_start(list, fmt);
+    vsnprintf(prefix, sizeof prefix, fmt, list);
+    va_end(list);
+    if (lb_store_train(lbi_learning(p->run)->model->store, prefix, !on) == 0) (void)lb_tape_fail(p->tape, LB_E_NOTFOUND, "objective %s: the student has no weights '%s...' to freeze", p->term->name, prefix);
+}
+
+/* What was there before, and what is looked at. */
+struct lbi_look {
+    const lbi_env *env;
+    const lbi_inputs *inputs;
+    lbi_env there;
+    lbi_inputs seen;
+    lb_batch batch;
+};
+
+void lb_play_look(lb_play *p, const char *stream, int64_t at) {
+    lbi_train *r = p->run;
+    const lb_batch_source *source = &r->spec->source;
+    if (p->look || !lb_tape_ok(p->tape)) return;
+    struct lbi_look *look = p->look = lb_calloc(1, sizeof *look);
+    lb_status st = look ? source->batch(source->ctx, stream, at, &look->batch) : LB_E_NOMEM;
+    if (st != LB_OK) {
+        (void)lb_tape_fail_status(p->tape, lb_where(st, "objective %s", p->term->name));
+        lb_free(look);
+        p->look = NULL;
+        return;
+    }
+    look->env = p->env;
+    look->inputs = p->inputs;
+    lbi_fill_env(r, &look->there, &look->batch, p->term->stream);
+    st = lbi_bind(r, p->term, &look->there, &look->seen);
+    if (st != LB_OK) (void)lb_tape_fail_status(p->tape, st);
+    p->env = &look->there;
+    p->inputs = &look->seen;
+}
+
+void lb_play_back(lb_play *p) {
+    const lb_batch_source *source = &p->run->spec->source;
+    if (!p->look) return;
+    p->env = p->look->env;
+    p->inputs = p->look->inputs;
+    if (source->release) source->release(source->ctx, &p->look->batch);
+    lb_free(p->look);
+    p->look = NULL;
 }
 
 lb_outs lb_play_call(lb_play *p, const void *cfg, const char *component, int nin, const char *const *names, lb_tensor *const *tensors) {

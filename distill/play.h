@@ -11,6 +11,7 @@ struct lbi_train;
 struct lbi_env;
 struct lb_objective;
 struct lbi_inputs;
+struct lbi_look;
 
 typedef struct lb_play {
     lb_tape *tape;
@@ -23,6 +24,7 @@ typedef struct lb_play {
     const struct lb_objective *term;
     const struct lbi_env *env;
     const struct lbi_inputs *inputs;
+    struct lbi_look *look;     /* of lb_play_look */
 } lb_play;
 
 /** What the recipe binds to an input of the component; NULL when absent. */
@@ -30,6 +32,12 @@ LB_API lb_tensor *lb_play_input(const lb_play *p, const char *input);
 /** Runs "student", "before" (the client's weights as its turn began) or a teacher on the batch, with `in` in place of what has the same name there.
  *  Gradients flow into the student alone, and only when asked for. */
 LB_API void lb_play_run(lb_play *p, const char *model, bool gradient, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out);
+/** Weights of the one who learns whose names start so are constants in the runs that follow, or are trained again: all must be before the term returns.
+ *  None of that name fails the tape. */
+LB_API void lb_play_freeze(lb_play *p, bool on, const char *fmt, ...) LB_PRINTF(3, 4);
+/** From here on to lb_play_back inputs and runs are of batch number `at` of another stream of the recipe: of items that no term learns from, say. */
+LB_API void lb_play_look(lb_play *p, const char *stream, int64_t at);
+LB_API void lb_play_back(lb_play *p);
 /** Another component of the method. */
 LB_API lb_outs lb_play_call(lb_play *p, const void *cfg, const char *component, int nin, const char *const *names, lb_tensor *const *tensors);
 /** A tensor that the term learns beside the student: "proj.<term>.<name>". */

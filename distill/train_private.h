@@ -68,6 +68,10 @@ typedef struct lbi_train {
 /** The forward pass of batch number `part` (the step, unless a step takes several) on the tape: every stream, every term. Returns the weighted loss (inert when the tape failed); fills
  *  the terms' tensors. Batches are released by lbi_release. */
 lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_STREAMS_MAX], lb_tensor **terms);
+/** What a step of a stream holds by name: the batch, the students' taps and the teachers' that terms on `stream` name. */
+void lbi_fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *stream);
+/** The inputs of a term that runs models itself, from such names. */
+lb_status lbi_bind(lbi_train *r, const lb_objective *o, const lbi_env *e, lbi_inputs *in);
 /** One term on what the stream holds: its first output. */
 lb_tensor *lbi_run_term(lbi_train *r, const lb_objective *o, const lbi_env *e);
 /** A tensor that a term learns beside the student: "proj.<term>.<what>", drawn by its name when it is not there. Inert after a failure. */

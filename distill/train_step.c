@@ -42,7 +42,7 @@ static void run_model(lbi_train *r, lbi_env *e, const lb_batch *b, const char *s
     for (int i = 0; i < n; i++) put(r->tape, e, prefix, taps[i], out[i]);
 }
 
-static void fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *stream) {
+void lbi_fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *stream) {
     lb_tape_mode mode = lb_tape_get_mode(r->tape);
     bool training = lb_tape_training(r->tape);
     lb_rng *rng = lb_tape_rng(r->tape);
@@ -82,7 +82,7 @@ lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_ST
         lb_status st = s->source.batch(s->source.ctx, s->federation ? share : r->streams[k], part, &batches[k]);
         if (st != LB_OK) return lb_tape_fail_status(r->tape, lb_where(st, "stream %s, step %lld", r->streams[k], (long long)r->step));
         r->rows += batches[k].rows;
-        fill_env(r, &env, &batches[k], r->streams[k]);
+        lbi_fill_env(r, &env, &batches[k], r->streams[k]);
         lb_rng *models = lb_tape_rng(r->tape);
         if (models) lb_tape_set_training(r->tape, lb_tape_training(r->tape), &r->draws);
         for (int i = 0; i < s->nobjectives; i++) {

@@ -195,20 +195,25 @@ done:
     return st;
 }
 
+lb_status lbi_bind(lbi_train *r, const lb_objective *o, const lbi_env *e, lbi_inputs *in) {
+    lb_sig *sig = NULL;
+    lb_status st = bind(o, e, in);
+    if (st == LB_OK) st = lb_sig_parse(&sig, o->component->sig);
+    if (st == LB_OK) to_real(r, sig, in);
+    lb_sig_free(sig);
+    return st;
+}
+
 /* A term that runs models by itself. */
 static lb_tensor *play(lbi_train *r, const lb_objective *o, const lbi_env *e) {
     lbi_inputs in;
-    lb_sig *sig = NULL;
     lb_tensor *loss = NULL;
     lb_play p = {.tape = r->tape, .rng = lb_tape_rng(r->tape), .step = r->step, .steps = r->spec->steps, .round = r->seat.round, .server = r->seat.server, .run = r, .term = o, .env = e, .inputs = &in};
-    lb_status st = bind(o, e, &in);
-    if (st == LB_OK) st = lb_sig_parse(&sig, o->component->sig);
+    lb_status st = lbi_bind(r, o, e, &in);
     if (st == LB_OK && o->method->state) st = find_state(r, o, p.state);
-    if (st == LB_OK) {
-        to_real(r, sig, &in);
-        loss = o->component->play(&p, o->cfg);
-    } else (void)lb_tape_fail_status(r->tape, st);
-    lb_sig_free(sig);
+    if (st == LB_OK) loss = o->component->play(&p, o->cfg);
+    else (void)lb_tape_fail_status(r->tape, st);
+    lb_play_back(&p);
     return lb_tape_ok(r->tape) ? lb_keep(r->tape, loss) : lb_inert(r->tape);
 }
 

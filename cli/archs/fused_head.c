@@ -10,6 +10,7 @@ static const char *const kinds[INPUTS] = {"image", "text", "audio", "video"};
 typedef struct config {
     int64_t image_width, text_width, audio_width, video_width, width, embed, classes;
     const char *block;
+    bool norm;
 } config;
 
 static const lb_param params[] = {
@@ -21,6 +22,7 @@ static const lb_param params[] = {
     LB_PARAM(config, embed, 256, 0, 65536, "1", "width of the embedding; 0 = none"),
     LB_PARAM(config, classes, 0, 0, 10000000, "1", "classes; 0 = no logits"),
     LB_PARAM_TEXT(config, block, "gated", NULL, "fusion block"),
+    LB_PARAM_FLAG(config, norm, true, "a layer norm before each modality's map"),
     LB_PARAM_END};
 
 static const int64_t *width_of(const config *c, int i) { return (const int64_t *[]){&c->image_width, &c->text_width, &c->audio_width, &c->video_width}[i]; }
@@ -37,7 +39,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
             return;
         }
         lb_nn_in(m, "%s", kinds[i]);
-        x[n] = lb_nn_out(m, lb_nn_linear(m, lb_nn_layer_norm(m, in[i], "norm", 1e-5), "fc", c->width, LB_ACT_GELU));
+        x[n] = lb_nn_out(m, lb_nn_linear(m, c->norm ? lb_nn_layer_norm(m, in[i], "norm", 1e-5) : in[i], "fc", c->width, LB_ACT_GELU));
         n++;
     }
     lb_nn_in(m, "fusion");

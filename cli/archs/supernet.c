@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The super network of method autodistil: a BERT of post-norm layers whose sub-networks are leading slices of its weights. The input `subnet`
- * chooses one: layers, heads, width, units of the MLP; without it the whole runs. Queries, keys and values are the last kept layer's. */
+ * chooses one: layers, heads, width, units of the MLP; without it the parameter of that name does, or the whole runs. Queries, keys and values are the last
+ * kept layer's. Classes are read from the mean of the kept tokens. */
 #include <stdio.h>
+#include <string.h>
 #include "cli/archs.h"
 
 typedef struct config {
-    int64_t vocab, positions, width, layers, heads, ratio;
+    int64_t vocab, positions, width, layers, heads, ratio, classes;
+    const char *subnet;
 } config;
 
 static const lb_param params[] = {
@@ -15,6 +18,8 @@ static const lb_param params[] = {
     LB_PARAM(config, layers, 4, 1, 100, "layers", "L of the whole"),
     LB_PARAM(config, heads, 4, 1, 256, "heads", "A of the whole"),
     LB_PARAM(config, ratio, 4, 1, 64, "1", "units of the MLP, as a multiple of the width"),
+    LB_PARAM(config, classes, 0, 0, 1e6, "classes", "width of class_logits; 0 = none"),
+    LB_PARAM_TEXT(config, subnet, "", NULL, "layers,heads,width,units of the sub-network that runs; empty = the whole"),
     LB_PARAM_END};
 
 typedef struct subnet {
@@ -23,8 +28,12 @@ typedef struct subnet {
 
 static subnet chosen(lb_nn *m, const config *c, const lb_tensor *given) {
     subnet s = {c->layers, c->heads, c->width, c->ratio * c->width};
-    if (!given || !given->data) return s;
-    s = (subnet){(int64_t)lb_get_at(given, 0), (int64_t)lb_get_at(given, 1), (int64_t)lb_get_at(given, 2), (int64_t)lb_get_at(given, 3)};
+    if (!given && !c->subnet[0]) return s;
+    if (!given) {
+        long long x[4] = {0};
+        (void)sscanf(c->subnet, "%lld,%lld,%lld,%lld", &x[0], &x[1], &x[2], &x[3]);
+        s = (subnet){x[0], x[1], x[2], x[3]};
+    } else if (given->data) s = (subnet){(int64_t)lb_get_at(given, 0), (int64_t)lb_get_at(given, 1), (int64_t)lb_get_at(given, 2), (int64_t)lb_get_at(given, 3)};
     if (s.layers < 1 || s.layers > c->layers || s.heads < 1 || s.heads > c->heads || s.width < 1 || s.width > c->width || s.units < 1 || s.units > c->ratio * c->width) {
         (void)lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "subnet of %lld layers, %lld heads, width %lld and %lld units does not fit in the super network", (long long)s.layers, (long long)s.heads, (long long)s.width, (long long)s.units);
         s = (subnet){1, 1, 1, 1};
@@ -74,6 +83,15 @@ static lb_tensor *layer(lb_nn *m, const config *c, const subnet *s, lb_tensor *x
     return lb_nn_out(m, cli_part_call(&p, "autodistil", "sub_block", o).at[0]);
 }
 
+/* The mean of the kept tokens by the leading columns of one map. */
+static void classify(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mask) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t d = c->width, n = x->shape[1], wide = x->shape[2];
+    lb_tensor *w = lb_nn_param(m, "classes.weight", 2, (int64_t[]){c->classes, d}, LB_INIT_NORMAL, 0.1), *b = lb_nn_param(m, "classes.bias", 1, &c->classes, LB_INIT_ZEROS, 0);
+    lb_tensor *kept = lb_mul(t, x, lb_reshape(t, mask, 3, (int64_t[]){mask->shape[0], n, 1})), *count = lb_sum(t, mask, 1, true);
+    lb_nn_tap(m, lb_linear(t, lb_div(t, lb_sum(t, kept, 1, false), count), lb_slice(t, w, 1, 0, wide, 1), b, LB_ACT_NONE), "class_logits");
+}
+
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     lb_tape *t = lb_nn_tape(m);
@@ -91,6 +109,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     x = lb_layer_norm(t, x, lb_slice(t, gamma, 0, 0, s.width, 1), lb_slice(t, beta, 0, 0, s.width, 1), 1e-12);
     for (int64_t k = 0; k < s.layers; k++) x = layer(m, c, &s, x, mask, k * c->layers / s.layers, k == s.layers - 1);
     lb_nn_tap(m, x, "tokens");
+    if (c->classes > 0) classify(m, c, x, mask);
     if (s.width == d) lb_nn_tap(m, lb_nn_linear(m, x, "head", c->vocab, LB_ACT_NONE), "logits");
 }
 
@@ -102,4 +121,4 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 LB_ARCH(supernet) = {.id = "supernet", .title = "a BERT whose sub-networks are leading slices of its weights", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                     .inputs = "ids[N,L]:i64 mask[N,L]:i64 subnet[4]:i64?", .taps = "query[N,L,D] key[N,L,D] value[N,L,D] tokens[N,L,D] logits[N,L,V]", .forward = forward, .example = example};
+                     .inputs = "ids[N,L]:i64 mask[N,L]:i64 subnet[4]:i64?", .taps = "query[N,L,D] key[N,L,D] value[N,L,D] tokens[N,L,D] logits[N,L,V] class_logits[N,K]", .forward = forward, .example = example};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two modalities of eight numbers each, a class, and a second modality that is missing by the class: in training for class 1 (0.8). Scored with the same
- * pattern (a), the reverse (b), nothing missing (c). `x` is both side by side with the training mean in place of what is missing (parallel fusion). */
+ * pattern (a), the reverse (b), nothing missing (c). For parallel fusion: `image_features` and `text_features` are the two
+ * with the training mean in place of what is missing, `x` those side by side. */
 #include "cli/made.h"
 #include "cli/source.h"
 #include <string.h>
@@ -46,6 +47,7 @@ static void row(cli_row *r) {
     const table *t = r->made->table;
     int64_t label = lb_rng_below(&r->rng, 2), *mask = cli_row_numbers(r, "mask", 1, (int64_t[]){2});
     lb_real *x[2] = {cli_row_reals(r, "x0", 1, (int64_t[]){WIDTH}), cli_row_reals(r, "x1", 1, (int64_t[]){WIDTH})}, *both = cli_row_reals(r, "x", 1, (int64_t[]){2 * WIDTH});
+    lb_real *fill[2] = {cli_row_reals(r, "image_features", 1, (int64_t[]){WIDTH}), cli_row_reals(r, "text_features", 1, (int64_t[]){WIDTH})};
     *cli_row_numbers(r, "label", 0, NULL) = *cli_row_numbers(r, "labels", 1, (int64_t[]){1}) = label;
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < WIDTH; i++) x[k][i] = (lb_real)(lb_rng_normal(&r->rng) + 0.75 * (2 * (double)label - 1) * t->direction[k][i]);
@@ -53,8 +55,8 @@ static void row(cli_row *r) {
     mask[1] = lb_rng_uniform(&r->rng) >= chance(r->made->cfg, r->stream, label);
     for (int i = 0; i < WIDTH; i++) {
         if (!mask[1]) x[1][i] = (lb_real)NAN;
-        both[i] = x[0][i];
-        both[WIDTH + i] = mask[1] ? x[1][i] : (lb_real)t->mean[i];
+        both[i] = fill[0][i] = x[0][i];
+        both[WIDTH + i] = fill[1][i] = mask[1] ? x[1][i] : (lb_real)t->mean[i];
     }
 }
 
@@ -88,5 +90,5 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return st;
 }
 
-LB_MADE(halves) = {.id = "halves", .title = "two modalities, the second missing by the class", .source = "", .params = params, .params_size = sizeof(config), .gives = "x0[N,8] x1[N,8] x[N,16] mask[N,2] label[N] labels[N,1]",
+LB_MADE(halves) = {.id = "halves", .title = "two modalities, the second missing by the class", .source = "", .params = params, .params_size = sizeof(config), .gives = "x0[N,8] x1[N,8] x[N,16] image_features[N,8] text_features[N,8] mask[N,2] label[N] labels[N,1]",
                    .table_size = sizeof(table), .open = make_table, .rows = rows, .row = row, .score = score};

@@ -227,6 +227,45 @@ static lb_status check_ranks(const experiment *e, const lb_value *v, bool *holds
     return LB_OK;
 }
 
+/* Of candidates (score, what chooses, cost) in one seed: is the score of the one that is chosen, with the least of `chosen_by`, no less than the mean of the
+ * others that cost no more? */
+static lb_status chosen_well(const experiment *e, const lb_value *v, int64_t seed, bool *good) {
+    const lb_value *by = lb_get(v, "chosen_by"), *of = lb_get(v, "of"), *cost = lb_get(v, "cost");
+    double x[3][32], sum = 0, n = 0;
+    int64_t best = 0;
+    for (int64_t i = 0; i < by->count; i++) {
+        const lb_value *one[] = {by->items[i], of->items[i], cost->items[i]};
+        for (int k = 0; k < 3; k++) {
+            lb_status st = value_of(e, one[k], seed, &x[k][i]);
+            if (st != LB_OK) return st;
+        }
+        if (x[0][i] < x[0][best]) best = i;
+    }
+    for (int64_t i = 0; i < by->count; i++) {
+        if (i == best || x[2][i] > x[2][best]) continue;
+        sum += x[1][i];
+        n++;
+    }
+    *good = n == 0 || x[1][best] >= sum / n;
+    lb_say(LB_LOG_INFO, "experiment", "seed %lld: candidate %lld is chosen: %.4g, %.0f others %.4g", (long long)seed, (long long)best, x[1][best], n, n > 0 ? sum / n : 0);
+    return LB_OK;
+}
+
+static lb_status check_choice(const experiment *e, const lb_value *v, bool *holds) {
+    const lb_value *by = lb_get(v, "chosen_by"), *of = lb_get(v, "of"), *cost = lb_get(v, "cost");
+    int64_t good = 0;
+    lb_status st = lb_value_only(v, "experiment: expect", (const char *const[]){"chosen_by", "of", "cost", "in", NULL});
+    if (st == LB_OK && (!of || !cost || by->count < 2 || by->count > 32 || of->count != by->count || cost->count != by->count))
+        st = lb_fail(LB_E_ARG, "experiment: line %d: chosen_by, of and cost are lists of one length, 2 to 32", v->line);
+    for (int64_t s = 0; s < e->seeds && st == LB_OK; s++) {
+        bool well = false;
+        st = chosen_well(e, v, s, &well);
+        good += well;
+    }
+    *holds = good >= (lb_get_int(v, "in", e->seeds) < e->seeds ? lb_get_int(v, "in", e->seeds) : e->seeds);
+    return st;
+}
+
 /* ---- the row ---- */
 
 static lb_status shown(const experiment *e, lb_buf *row) {
@@ -247,7 +286,7 @@ static lb_status judge(const experiment *e, lb_buf *row, int *held, int *all) {
     for (int64_t i = 0; expect && i < expect->count; i++) {
         const lb_value *v = expect->items[i];
         bool holds = false;
-        LB_TRY(lb_get(v, "ranks_of") ? check_ranks(e, v, &holds) : check(e, v, &holds));
+        LB_TRY(lb_get(v, "ranks_of") ? check_ranks(e, v, &holds) : lb_get(v, "chosen_by") ? check_choice(e, v, &holds) : check(e, v, &holds));
         *all += 1;
         *held += holds;
         if (!holds) lb_buf_format(&missed, "%s%lld", missed.size ? ", " : "", (long long)i + 1);

@@ -10,6 +10,7 @@
 #include "cli/masks.h"
 #include "cli/recipe.h"
 #include "cli/scores.h"
+#include "distill/spread.h"
 #include "io/events.h"
 #include "lb_version.h"
 
@@ -113,23 +114,10 @@ static lb_status evaluate_made(const evaluation *e, lb_model *student, lb_value 
     return r->made->set->score ? r->made->set->score(r->made, student, client, scores, key_score) : LB_OK;
 }
 
-/* Mean, variance and worst tenth of the clients' scores. */
-static void spread_of(lb_value *out, double *x, int n) {
-    double mean = 0, variance = 0, worst = 0;
-    int tenth = n / 10 > 1 ? n / 10 : 1;
-    for (int i = 0; i < n; i++) mean += x[i] / n;
-    for (int i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean) / n;
-    for (int k = 0; k < tenth; k++) {
-        int least = k;
-        for (int i = k; i < n; i++)
-            if (x[i] < x[least]) least = i;
-        double keep = x[k];
-        worst += (x[k] = x[least]) / tenth;
-        x[least] = keep;
-    }
-    lb_map_real(out, "clients_mean", mean);
-    lb_map_real(out, "clients_variance", variance);
-    lb_map_real(out, "clients_worst", worst);
+static void put_spread(lb_value *out, lb_spread s) {
+    lb_map_real(out, "clients_mean", s.mean);
+    lb_map_real(out, "clients_variance", s.variance);
+    lb_map_real(out, "clients_worst", s.worst);
 }
 
 /* The trainer asks for scores: the split's pictures and texts through the student. */
@@ -217,7 +205,7 @@ static lb_status score_others(evaluation *e, int64_t step, lb_value *scores) {
         lb_map_put(all, e->recipe->others[i].name, own);
         keys[i] = key;
     }
-    if (st == LB_OK && e->recipe->federation.clients) spread_of(scores, keys, e->recipe->nothers);
+    if (st == LB_OK && e->recipe->federation.clients) put_spread(scores, lb_spread_of(keys, e->recipe->nothers));
     if (e->recipe->nothers) lb_map_put(scores, "students", all);
     else lb_value_free(all);
     return st;

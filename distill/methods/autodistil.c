@@ -16,7 +16,8 @@ typedef struct options {
     double ln_eps, depth_mult, start_size, stop_size, budget;
     bool use_mask;
     double search_at;
-    const char *space_layers, *space_heads, *space_hidden, *space_ratio, *fixed;
+    int64_t validation_batches;
+    const char *validation, *space_layers, *space_heads, *space_hidden, *space_ratio, *fixed;
 } options;
 
 #define COUNT(field, default_, text_) LB_PARAM(options, field, default_, 1, LB_NO_MAX, "1", text_)
@@ -44,18 +45,12 @@ static const lb_param params[] = {
     LB_PARAM_TEXT(options, space_hidden, "32,48,64", NULL, "search: widths"),
     LB_PARAM_TEXT(options, space_ratio, "2,3,4", NULL, "search: units of the MLP as multiples of the width"),
     LB_PARAM(options, search_at, 0.8, 0, 1, "1", "search: share of the run after which the best sub-network within the budget is chosen and trained alone"),
+    LB_PARAM_TEXT(options, validation, "", NULL, "search: stream of held-out items that the choice is made on; empty = the step's own batch, before it is learned from"),
+    LB_PARAM(options, validation_batches, 4, 1, 1e6, "batches", "search: of that stream"),
     LB_PARAM_TEXT(options, fixed, "", NULL, "search: layers,heads,width,ratio of one sub-network that is trained alone from the start"),
     LB_PARAM_END};
 
 /* ---- relations ---- */
-
-/* [B,N,W] -> [B,A,N,N]: contiguous channels as A heads (the remainder is dropped), products over sqrt(width of a head). */
-static lb_tensor *relation(lb_tape *t, lb_tensor *x, int64_t heads) {
-    int64_t b = x->shape[0], n = x->shape[1], w = x->shape[2] / heads;
-    lb_tensor *y = lb_reshape(t, lb_slice(t, x, 2, 0, heads * w, 1), 4, (int64_t[]){b, n, heads, w});
-    y = lb_permute(t, y, (const int[]){0, 2, 1, 3});
-    return lb_scale(t, lb_matmul(t, y, y, false, true), 1 / sqrt((double)w));
-}
 
 static bool check_vectors(lb_tape *t, const options *o, lb_tensor *const *x, int n) {
     static const char *const names[] = {"student_query", "student_key", "student_value", "teacher_query", "teacher_key", "teacher_value"};
@@ -69,35 +64,20 @@ static bool check_vectors(lb_tape *t, const options *o, lb_tensor *const *x, int
 static void relation_scores(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     if (!check_vectors(t, o, a->in, 3)) return;
-    for (int i = 0; i < 3; i++) lb_out(out, i, relation(t, a->in[i], o->relation_heads));
-}
-
-/* 0 and 1, each row with at least one 1. */
-static bool check_kept(lb_tape *t, const lb_tensor *mask) {
-    int64_t n = mask->shape[1];
-    for (int64_t b = 0; b < mask->shape[0] && !lb_part_shapes_only(t); b++) {
-        double kept = 0;
-        for (int64_t i = 0; i < n; i++) {
-            double v = lb_get_at(mask, b * n + i);
-            if (!lb_check(t, v == 0 || v == 1, "mask holds %g, 0 or 1 is wanted", v)) return false;
-            kept += v;
-        }
-        if (!lb_check(t, kept > 0, "mask keeps no token of sample %lld", (long long)b)) return false;
-    }
-    return lb_tape_ok(t);
+    for (int i = 0; i < 3; i++) lb_out(out, i, lb_part_relation(t, a->in[i], o->relation_heads));
 }
 
 static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *mask = a->in[6], *sum = NULL, *pairs = NULL;
-    if (!check_vectors(t, o, a->in, 6) || (o->use_mask && !check_kept(t, mask))) return;
+    if (!check_vectors(t, o, a->in, 6) || (o->use_mask && !lb_part_check_kept(t, mask))) return;
     if (o->use_mask) {
         int64_t b = mask->shape[0], n = mask->shape[1];
         pairs = lb_mul(t, lb_reshape(t, mask, 4, (int64_t[]){b, 1, n, 1}), lb_reshape(t, mask, 4, (int64_t[]){b, 1, 1, n}));
         pairs = lb_expand(t, lb_detach(t, pairs), 4, (int64_t[]){b, o->relation_heads, n, n});
     }
     for (int i = 0; i < 3; i++) {
-        lb_tensor *gap = lb_square(t, lb_sub(t, relation(t, a->in[i], o->relation_heads), lb_detach(t, relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads))));
+        lb_tensor *gap = lb_square(t, lb_sub(t, lb_part_relation(t, a->in[i], o->relation_heads), lb_detach(t, lb_part_relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads))));
         lb_tensor *one = pairs ? lb_part_weighted_mean(t, gap, pairs) : lb_mean_all(t, gap);
         sum = sum ? lb_add(t, sum, one) : one;
     }
@@ -108,12 +88,12 @@ static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_o
     const options *o = cfg;
     lb_tensor *mask = a->in[6], *sum = NULL;
     int64_t b = mask->shape[0], n = mask->shape[1];
-    if (!check_vectors(t, o, a->in, 6) || !check_kept(t, mask)) return;
+    if (!check_vectors(t, o, a->in, 6) || !lb_part_check_kept(t, mask)) return;
     lb_tensor *away = lb_scale(t, lb_add_scalar(t, lb_neg(t, lb_detach(t, mask)), 1), -1e4), *keys = lb_reshape(t, away, 4, (int64_t[]){b, 1, 1, n});
     lb_tensor *rows = lb_expand(t, lb_reshape(t, lb_detach(t, mask), 3, (int64_t[]){b, 1, n}), 3, (int64_t[]){b, o->relation_heads, n});
     for (int i = 0; i < 3; i++) {
-        lb_tensor *s = lb_log_softmax(t, lb_add(t, relation(t, a->in[i], o->relation_heads), keys), -1);
-        lb_tensor *z = lb_detach(t, lb_log_softmax(t, lb_add(t, relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads), keys), -1));
+        lb_tensor *s = lb_log_softmax(t, lb_add(t, lb_part_relation(t, a->in[i], o->relation_heads), keys), -1);
+        lb_tensor *z = lb_detach(t, lb_log_softmax(t, lb_add(t, lb_part_relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads), keys), -1));
         lb_tensor *one = lb_part_weighted_mean(t, lb_sum(t, lb_mul(t, lb_exp(t, z), lb_sub(t, z, s)), -1, false), rows);
         sum = sum ? lb_add(t, sum, one) : one;
     }
@@ -122,9 +102,6 @@ static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_o
 
 /* ---- shared weights ---- */
 
-static lb_tensor *head_of(lb_tape *t, lb_tensor *x, int64_t n) { return lb_slice(t, x, 0, 0, n, 1); }
-static lb_tensor *corner_of(lb_tape *t, lb_tensor *w, int64_t rows, int64_t columns) { return lb_slice(t, head_of(t, w, rows), 1, 0, columns, 1); }
-
 static void sliced_linear(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *x = a->in[0], *w = a->in[1];
@@ -132,38 +109,25 @@ static void sliced_linear(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
                   (long long)w->shape[1]) ||
         !lb_check(t, x->rank > 0 && x->shape[x->rank - 1] == o->in_features, "x is not in_features = %lld wide", (long long)o->in_features))
         return;
-    lb_out(out, 0, lb_linear(t, x, corner_of(t, w, o->out_features, o->in_features), head_of(t, a->in[2], o->out_features), LB_ACT_NONE));
+    lb_out(out, 0, lb_part_sliced_linear(t, x, w, a->in[2], o->out_features, o->in_features, LB_ACT_NONE));
 }
 
-static lb_tensor *sliced(lb_tape *t, const lb_args *a, const char *name, lb_tensor *x, int64_t rows, int64_t columns, lb_act act) {
-    return lb_linear(t, x, corner_of(t, lb_arg(a, "%s_weight", name), rows, columns), head_of(t, lb_arg(a, "%s_bias", name), rows), act);
-}
-
-static lb_tensor *norm(lb_tape *t, const options *o, const lb_args *a, const char *name, lb_tensor *x) {
-    return lb_layer_norm(t, x, head_of(t, lb_arg(a, "%s_weight", name), o->hidden), head_of(t, lb_arg(a, "%s_bias", name), o->hidden), o->ln_eps);
-}
-
-/* Post-norm BERT layer of the kept width, heads and units. */
 static void sub_block(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    static const char *const names[] = {"query", "key", "value", "attention_out", "fc1", "fc2", "attention_norm", "mlp_norm"};
     const options *o = cfg;
     lb_tensor *x = a->in[0], *mask = a->in[1];
-    int64_t b = x->shape[0], n = x->shape[1], d = o->super_hidden / o->super_heads, wide = o->heads * d;
     const lb_tensor *fc1 = lb_arg(a, "fc1_weight");
+    lb_part_layer l = {.width = o->hidden, .heads = o->heads, .units = o->intermediate, .head_width = o->super_hidden / o->super_heads, .eps = o->ln_eps};
     if (!lb_check(t, o->super_hidden % o->super_heads == 0, "%lld heads do not divide the width %lld", (long long)o->super_heads, (long long)o->super_hidden) ||
         !lb_check(t, o->hidden <= o->super_hidden && o->heads <= o->super_heads && o->intermediate <= fc1->shape[0], "a sub-network of width %lld, %lld heads and %lld units is larger than the super network", (long long)o->hidden,
                   (long long)o->heads, (long long)o->intermediate) ||
-        !lb_check(t, x->shape[2] == o->hidden, "x is %lld wide, hidden is %lld", (long long)x->shape[2], (long long)o->hidden) || !check_kept(t, mask))
+        !lb_check(t, x->shape[2] == o->hidden, "x is %lld wide, hidden is %lld", (long long)x->shape[2], (long long)o->hidden) || !lb_part_check_kept(t, mask))
         return;
-    static const char *const names[] = {"query", "key", "value"};
-    lb_tensor *qkv[3];
-    for (int i = 0; i < 3; i++) qkv[i] = lb_permute(t, lb_reshape(t, sliced(t, a, names[i], x, wide, o->hidden, LB_ACT_NONE), 4, (int64_t[]){b, n, o->heads, d}), (const int[]){0, 2, 1, 3});
-    lb_tensor *away = lb_reshape(t, lb_scale(t, lb_add_scalar(t, lb_neg(t, mask), 1), -1e4), 4, (int64_t[]){b, 1, 1, n});
-    lb_tensor *scores = lb_add(t, lb_scale(t, lb_matmul(t, qkv[0], qkv[1], false, true), 1 / sqrt((double)d)), away);
-    lb_tensor *y = lb_permute(t, lb_matmul(t, lb_softmax(t, scores, -1), qkv[2], false, false), (const int[]){0, 2, 1, 3});
-    y = sliced(t, a, "attention_out", lb_reshape(t, y, 3, (int64_t[]){b, n, wide}), o->hidden, wide, LB_ACT_NONE);
-    x = norm(t, o, a, "attention_norm", lb_add(t, x, y));
-    y = sliced(t, a, "fc2", lb_gelu(t, sliced(t, a, "fc1", x, o->intermediate, o->hidden, LB_ACT_NONE)), o->hidden, o->intermediate, LB_ACT_NONE);
-    lb_out(out, 0, norm(t, o, a, "mlp_norm", lb_add(t, x, y)));
+    for (int i = 0; i < 8; i++) {
+        l.weight[i] = lb_arg(a, "%s_weight", names[i]);
+        l.bias[i] = lb_arg(a, "%s_bias", names[i]);
+    }
+    lb_out(out, 0, lb_part_layer_of(t, &l, x, mask));
 }
 
 /* ---- the space of sub-networks ---- */
@@ -181,23 +145,6 @@ static void kept_layers(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
     lb_free(index);
 }
 
-typedef struct subnet {
-    double config[4], parameters; /* layers, heads, hidden, ratio */
-} subnet;
-
-static double count_of(const options *o, const double c[4]) {
-    double l = c[0], a = c[1], d = c[2], r = c[3];
-    return d * (double)(o->vocab + o->positions + 4) + l * (d * d + 3 * d * d * a / (double)o->super_heads + 6 * d) + l * (2 * r * d * d + r * d + 3 * d) + d * d + 2 * d;
-}
-
-static int by_size(const void *a, const void *b) {
-    const subnet *x = a, *y = b;
-    if (x->parameters != y->parameters) return x->parameters < y->parameters ? -1 : 1;
-    for (int i = 0; i < 4; i++)
-        if (x->config[i] != y->config[i]) return x->config[i] < y->config[i] ? -1 : 1;
-    return 0;
-}
-
 static bool check_list(lb_tape *t, const lb_tensor *x, const char *name) {
     if (!lb_check(t, x->shape[0] > 0, "%s is empty", name)) return false;
     for (int64_t i = 0; i < x->shape[0] && !lb_part_shapes_only(t); i++)
@@ -205,7 +152,7 @@ static bool check_list(lb_tape *t, const lb_tensor *x, const char *name) {
     return true;
 }
 
-static void put_subnets(lb_tape *t, lb_outs *out, const subnet *all, int64_t n) {
+static void put_subnets(lb_tape *t, lb_outs *out, const lb_part_subnet *all, int64_t n) {
     double *numbers = lb_alloc((size_t)n * 5 + 1, sizeof *numbers);
     if (!numbers) {
         (void)lb_tape_fail_status(t, LB_E_NOMEM);
@@ -221,29 +168,23 @@ static void put_subnets(lb_tape *t, lb_outs *out, const subnet *all, int64_t n) 
 }
 
 static void subspace_partition(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    static const char *const names[] = {"layers", "heads", "hidden", "ratio"};
     const options *o = cfg;
-    lb_tensor *const *x = a->in;
-    if (!check_list(t, x[0], "layers") || !check_list(t, x[1], "heads") || !check_list(t, x[2], "hidden") || !check_list(t, x[3], "ratio")) return;
-    int64_t all = x[0]->shape[0] * x[1]->shape[0] * x[2]->shape[0] * x[3]->shape[0], n = 0;
-    subnet *s = lb_calloc((size_t)all, sizeof *s);
-    if (!s) {
-        (void)lb_tape_fail_status(t, LB_E_NOMEM);
-        return;
+    lb_part_space space = {.vocab = (double)o->vocab, .positions = (double)o->positions, .super_heads = (double)o->super_heads, .least = o->start_size, .most = o->stop_size};
+    lb_part_subnet *all = NULL;
+    double *lists[4] = {NULL};
+    int64_t n = 0;
+    bool good = true;
+    for (int k = 0; k < 4 && good; k++) {
+        space.count[k] = a->in[k]->shape[0];
+        good = check_list(t, a->in[k], names[k]) && ((lists[k] = lb_calloc((size_t)space.count[k], sizeof **lists)) || lb_tape_fail_status(t, LB_E_NOMEM)->data);
+        for (int64_t i = 0; good && i < space.count[k] && !lb_part_shapes_only(t); i++) lists[k][i] = lb_get_at(a->in[k], i);
+        space.choice[k] = lists[k];
     }
-    for (int64_t i = 0; i < all && !lb_part_shapes_only(t); i++) {
-        int64_t rest = i;
-        for (int k = 3; k >= 0; k--) {
-            s[n].config[k] = lb_get_at(x[k], rest % x[k]->shape[0]);
-            rest /= x[k]->shape[0];
-        }
-        s[n].parameters = count_of(o, s[n].config);
-        n += s[n].parameters >= o->start_size && s[n].parameters <= o->stop_size;
-    }
-    if (lb_check(t, n > 0 || lb_part_shapes_only(t), "none of %lld sub-networks has %g to %g parameters", (long long)all, o->start_size, o->stop_size)) {
-        qsort(s, (size_t)n, sizeof *s, by_size);
-        put_subnets(t, out, s, n);
-    }
-    lb_free(s);
+    if (good && !lb_part_shapes_only(t) && lb_part_subnets(&all, &n, &space) != LB_OK) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    if (lb_tape_ok(t) && lb_check(t, n > 0 || lb_part_shapes_only(t), "no sub-network of the space has %g to %g parameters", o->start_size, o->stop_size)) put_subnets(t, out, all, n);
+    for (int k = 0; k < 4; k++) lb_free(lists[k]);
+    lb_free(all);
 }
 
 /* The largest, the smallest, and two drawn from between. */
@@ -287,69 +228,77 @@ static lb_tensor *loss_of(lb_play *p, const options *o, const double config[4], 
     return lb_play_call(p, o, "relation_loss_mse", 7, names, in).at[0];
 }
 
-/* Every sub-network of the space: [n,4] layers, heads, width, ratio, and [n] parameters, rising. */
-static lb_outs space_of(lb_play *p, const options *o) {
-    static const char *const names[] = {"layers", "heads", "hidden", "ratio"};
-    const char *const texts[] = {o->space_layers, o->space_heads, o->space_hidden, o->space_ratio};
-    lb_tensor *in[4];
+/* The sub-networks that the parameters' lists make, in rising size. @return how many; fewer than the sandwich's four fail the tape */
+static int64_t space_of(lb_play *p, const options *o, lb_part_subnet **all) {
+    const char *const names[] = {"layers", "heads", "hidden", "ratio"}, *const texts[] = {o->space_layers, o->space_heads, o->space_hidden, o->space_ratio};
+    lb_part_space space = {.vocab = (double)o->vocab, .positions = (double)o->positions, .super_heads = (double)o->super_heads, .least = o->start_size, .most = o->stop_size};
+    double x[4][32];
+    int64_t n = 0;
+    for (int k = 0; k < 4; k++) {
+        space.choice[k] = x[k];
+        space.count[k] = lb_part_numbers(texts[k], x[k], 32);
+        bool rising = space.count[k] > 0;
+        for (int64_t i = 0; rising && i < space.count[k]; i++) rising = x[k][i] > (i ? x[k][i - 1] : 0);
+        if (!lb_check(p->tape, rising, "space_%s is '%s'; rising numbers with commas between are wanted", names[k], texts[k])) return 0;
+    }
+    if (lb_part_subnets(all, &n, &space) != LB_OK) (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
+    return lb_check(p->tape, n >= 4, "a space of %lld sub-networks; at least 4 are wanted", (long long)n) ? n : 0;
+}
+
+/* Of each sub-network, on batches that no step learns from where the recipe names such a stream, else on this step's. */
+static void validate(lb_play *p, const options *o, const lb_part_subnet *all, int64_t n, double *loss) {
+    bool held_out = o->validation[0];
+    for (int64_t b = 0; b < (held_out ? o->validation_batches : 1) && lb_tape_ok(p->tape); b++) {
+        if (held_out) lb_play_look(p, o->validation, b);
+        for (int64_t i = 0; i < n && lb_tape_ok(p->tape); i++) loss[i] += lb_number(loss_of(p, o, all[i].config, false));
+        if (held_out) lb_play_back(p);
+    }
+}
+
+static void choose(lb_play *p, const options *o, const lb_part_subnet *all, int64_t n) {
+    double *numbers = lb_calloc((size_t)n * 2, sizeof *numbers);
+    int64_t *front = lb_calloc((size_t)n, sizeof *front), nfront, best = -1;
+    if (numbers && front) {
+        for (int64_t i = 0; i < n; i++) numbers[i] = all[i].parameters;
+        validate(p, o, all, n, numbers + n);
+        if (lb_tape_ok(p->tape) && lb_part_budget(numbers, numbers + n, n, o->budget, &best, front, &nfront) != LB_OK) (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
+        if (lb_check(p->tape, best >= 0, "no sub-network costs %g or less", o->budget))
+            for (int k = 0; k < 4; k++) ((lb_real *)p->state[0]->data)[k] = (lb_real)all[best].config[k];
+    } else (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
+    lb_free(numbers);
+    lb_free(front);
+}
+
+/* The largest, the smallest and two others on one batch. */
+static lb_tensor *sandwich(lb_play *p, const options *o, const lb_part_subnet *all, int64_t n) {
+    int64_t first = lb_rng_below(p->rng, n - 2), second = (first + 1 + lb_rng_below(p->rng, n - 3)) % (n - 2);
+    const int64_t picked[] = {n - 1, 0, 1 + first, 1 + second};
+    lb_tensor *sum = NULL;
     for (int i = 0; i < 4; i++) {
-        double x[32];
-        int64_t whole[32], n = lb_part_numbers(texts[i], x, 32);
-        if (!lb_check(p->tape, n > 0, "space_%s is '%s'; numbers with commas between are wanted", names[i], texts[i])) n = 1;
-        for (int64_t k = 0; k < n; k++) whole[k] = (int64_t)x[k];
-        in[i] = i < 3 ? lb_part_indices(p->tape, 1, &n, whole) : lb_part_constant(p->tape, 1, &n, x);
+        lb_tensor *loss = loss_of(p, o, all[picked[i]].config, true);
+        sum = sum ? lb_add(p->tape, sum, loss) : loss;
     }
-    return lb_play_call(p, o, "subspace_partition", 4, names, in);
-}
-
-static void config_at(const lb_tensor *configs, int64_t i, double out[4]) {
-    for (int k = 0; k < 4; k++) out[k] = lb_get_at(configs, 4 * i + k);
-}
-
-/* On this batch, which nothing has learned from yet. */
-static void choose(lb_play *p, const options *o, const lb_outs *space) {
-    lb_tensor *configs = space->at[1];
-    int64_t n = configs->shape[0];
-    double *loss = lb_calloc((size_t)n, sizeof *loss), best[4];
-    if (!loss) (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
-    for (int64_t i = 0; loss && i < n && lb_tape_ok(p->tape); i++) {
-        config_at(configs, i, best);
-        loss[i] = lb_number(loss_of(p, o, best, false));
-    }
-    lb_tensor *in[] = {space->at[0], loss ? lb_part_constant(p->tape, 1, &n, loss) : lb_inert(p->tape)};
-    lb_outs found = lb_play_call(p, o, "budget_search", 2, (const char *const[]){"cost", "validation_loss"}, in);
-    lb_free(loss);
-    if (!lb_tape_ok(p->tape)) return;
-    config_at(configs, (int64_t)lb_number(found.at[0]), best);
-    for (int k = 0; k < 4; k++) ((lb_real *)p->state[0]->data)[k] = (lb_real)best[k];
+    return sum;
 }
 
 static lb_tensor *search(lb_play *p, const void *cfg) {
-    options o = *(const options *)cfg;
+    const options *o = cfg;
     lb_tape *t = p->tape;
+    lb_part_subnet *all = NULL;
+    lb_tensor *loss = NULL;
     double one[4];
-    int64_t drawn[2], picked[4] = {0};
-    if (o.fixed[0]) return lb_check(t, lb_part_numbers(o.fixed, one, 4) == 4, "fixed is '%s'; layers,heads,width,ratio are wanted", o.fixed) ? loss_of(p, &o, one, true) : lb_inert(t);
-    lb_outs space = space_of(p, &o);
-    if (!lb_tape_ok(t) || lb_part_shapes_only(t)) return lb_tape_ok(t) ? loss_of(p, &o, (const double[]){2, 1, 8, 1}, true) : lb_inert(t);
-    const lb_real *chosen = p->state[0]->data;
-    if (p->step >= (int64_t)(o.search_at * (double)p->steps)) {
-        if (chosen[0] == 0) choose(p, &o, &space);
+    if (o->fixed[0]) return lb_check(t, lb_part_numbers(o->fixed, one, 4) == 4, "fixed is '%s'; layers,heads,width,ratio are wanted", o->fixed) ? loss_of(p, o, one, true) : lb_inert(t);
+    int64_t n = space_of(p, o, &all);
+    if (n > 0 && lb_part_shapes_only(t)) loss = loss_of(p, o, all[n - 1].config, true);
+    else if (n > 0 && p->step < (int64_t)(o->search_at * (double)p->steps)) loss = sandwich(p, o, all, n);
+    else if (n > 0) {
+        const lb_real *chosen = p->state[0]->data;
+        if (chosen[0] == 0) choose(p, o, all, n);
         for (int k = 0; k < 4; k++) one[k] = (double)chosen[k];
-        return loss_of(p, &o, one, true);
+        if (lb_tape_ok(t)) loss = loss_of(p, o, one, true);
     }
-    o.subnets = space.at[1]->shape[0];
-    if (!lb_check(t, o.subnets >= 4, "a space of %lld sub-networks; at least 4 are wanted", (long long)o.subnets)) return lb_inert(t);
-    drawn[0] = lb_rng_below(p->rng, o.subnets - 2);
-    drawn[1] = (drawn[0] + 1 + lb_rng_below(p->rng, o.subnets - 3)) % (o.subnets - 2);
-    lb_tensor *draw = lb_part_indices(t, 1, (int64_t[]){2}, drawn), *which = lb_play_call(p, &o, "sandwich_sample", 1, (const char *const[]){"draw"}, &draw).at[0], *sum = NULL;
-    if (!lb_tape_ok(t) || lb_read_i64(which, picked, 4) != LB_OK) return lb_inert(t);
-    for (int i = 0; i < 4; i++) {
-        config_at(space.at[1], picked[i], one);
-        lb_tensor *loss = loss_of(p, &o, one, true);
-        sum = sum ? lb_add(t, sum, loss) : loss;
-    }
-    return sum;
+    lb_free(all);
+    return loss ? loss : lb_inert(t);
 }
 
 #define VECTORS "student_query[B,N,W] student_key[B,N,W] student_value[B,N,W]"

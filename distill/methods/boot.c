@@ -38,21 +38,9 @@ static const lb_param params[] = {
 
 /* ---- schedule ---- */
 
-typedef struct point {
-    double alpha, sigma, lambda, slope; /* slope: d lambda / dt */
-} point;
-
 static bool is(const char *have, const char *want) { return strcmp(have, want) == 0; }
 
-static point at(const options *o, double t) {
-    const double pi = acos(-1.0);
-    if (is(o->schedule, "cosine")) {
-        double a = cos(pi * t / 2), s = sin(pi * t / 2);
-        return (point){a, s, log(s / a), pi / sin(pi * t)};
-    }
-    double b = t * t * (o->beta_max - o->beta_min) / 2 + t * o->beta_min, square = -expm1(-b), a = exp(-b / 2), s = sqrt(square);
-    return (point){a, s, log(s / a), (o->beta_min + t * (o->beta_max - o->beta_min)) / (2 * square)};
-}
+static lb_part_noise at(const options *o, double t) { return is(o->schedule, "cosine") ? lb_part_cosine(t) : lb_part_vp_linear(t, o->beta_min, o->beta_max); }
 
 static bool check_times(lb_tape *t, const options *o, const lb_tensor *x, const char *name) {
     if (is(o->schedule, "vp_linear") && !lb_check(t, o->beta_max >= o->beta_min && o->beta_max > 0, "vp_linear with beta_min %g and beta_max %g", o->beta_min, o->beta_max)) return false;
@@ -80,7 +68,7 @@ static void schedule(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out
         return;
     }
     for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) {
-        point p = at(cfg, lb_get_at(x, i));
+        lb_part_noise p = at(cfg, lb_get_at(x, i));
         numbers[i] = p.alpha;
         numbers[n + i] = p.sigma;
         numbers[2 * n + i] = p.lambda;
@@ -116,7 +104,7 @@ static void to_x0(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     double *y = room_for(t, x);
     int64_t n = lb_numel(x), each = x->shape[0] ? n / x->shape[0] : 0;
     for (int64_t i = 0; y && i < n && !lb_part_shapes_only(t); i++) {
-        point p = at(o, lb_get_at(time, i / each));
+        lb_part_noise p = at(o, lb_get_at(time, i / each));
         double v = lb_get_at(x, i), guess = lb_get_at(e, i);
         if (is(o->prediction, "eps") && !lb_check(t, p.alpha >= 1e-8, "sample %lld: no signal is left at t = %g", (long long)(i / each), lb_get_at(time, i / each))) break;
         y[i] = is(o->prediction, "eps") ? (v - p.sigma * guess) / p.alpha : is(o->prediction, "v") ? p.alpha * v - p.sigma * guess : guess;
@@ -140,7 +128,7 @@ typedef struct step {
 
 static double solve(const options *o, const step *k, int64_t i, int64_t sample) {
     double from = lb_get_at(k->t, sample), to = lb_get_at(k->s, sample), y = lb_get_at(k->y, i), f = lb_get_at(k->f, i), delta = from - to;
-    point p = at(o, from), q = at(o, to);
+    lb_part_noise p = at(o, from), q = at(o, to);
     if (is(o->solver, "ddim")) return y - expm1(q.lambda - p.lambda) * (f - y);
     double euler = y + delta * p.slope * (f - y);
     if (is(o->solver, "euler")) return euler;
@@ -167,7 +155,7 @@ static lb_tensor *noised(lb_tape *t, const options *o, const lb_tensor *y, const
     double *x = room_for(t, y);
     int64_t n = lb_numel(y), each = y->shape[0] ? n / y->shape[0] : 0;
     for (int64_t i = 0; x && i < n && !lb_part_shapes_only(t); i++) {
-        point p = at(o, lb_get_at(time, i / each));
+        lb_part_noise p = at(o, lb_get_at(time, i / each));
         x[i] = p.alpha * lb_get_at(y, i) + p.sigma * lb_get_at(noise, i);
     }
     lb_tensor *out = x ? lb_part_constant(t, y->rank, y->shape, x) : lb_inert(t);
@@ -214,22 +202,6 @@ static void loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
 
 /* ---- miniature generator ---- */
 
-/* [cos a, sin a], a = scale t 10000^(-k/half); a zero behind when the width is odd. */
-static lb_tensor *time_embedding(lb_tape *t, const options *o, const lb_tensor *time) {
-    int64_t n = time->shape[0], d = o->time_dim, half = d / 2, shape[2] = {n, d};
-    double *e = lb_calloc((size_t)(n * d) + 1, sizeof *e);
-    if (!e) return lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++)
-        for (int64_t k = 0; k < half; k++) {
-            double angle = o->time_scale * lb_get_at(time, i) * pow(10000, -(double)k / (double)half);
-            e[i * d + k] = cos(angle);
-            e[i * d + half + k] = sin(angle);
-        }
-    lb_tensor *x = lb_part_constant(t, 2, shape, e);
-    lb_free(e);
-    return x;
-}
-
 static lb_tensor *layer(lb_tape *t, const lb_args *a, lb_tensor *x, const char *name, int64_t k) {
     char full[32];
     if (k < 0) snprintf(full, sizeof full, "%s", name);
@@ -242,7 +214,7 @@ static lb_tensor *layer(lb_tape *t, const lb_args *a, lb_tensor *x, const char *
 static void generator(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     if (!lb_check_finite(t, a->in[0], "noise") || !lb_check_finite(t, a->in[1], "t")) return;
-    lb_tensor *e = lb_silu(t, layer(t, a, time_embedding(t, o, a->in[1]), "time", -1)), *h = layer(t, a, a->in[0], "in", -1);
+    lb_tensor *e = lb_silu(t, layer(t, a, lb_part_time_embedding(t, a->in[1], o->time_dim, o->time_scale), "time", -1)), *h = layer(t, a, a->in[0], "in", -1);
     for (int64_t k = 0; k < o->num_blocks && lb_tape_ok(t); k++) {
         lb_tensor *film = layer(t, a, e, "film", k);
         int64_t half = h->shape[1];

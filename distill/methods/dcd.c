@@ -14,7 +14,7 @@
 typedef struct options {
     int64_t hard_negative;
     double alpha, temperature;
-    const char *mode, *negatives;
+    const char *mode, *negatives, *sample_weights;
 } options;
 
 static const lb_param params[] = {
@@ -23,6 +23,7 @@ static const lb_param params[] = {
     LB_PARAM(options, temperature, 1, LB_ABOVE_0, LB_NO_MAX, "1", "T of imitation"),
     LB_PARAM_TEXT(options, mode, "code", "code|paper", "per-sample weights of imitation: they cancel, as in the published code; or as in the paper"),
     LB_PARAM_TEXT(options, negatives, "hard", "hard|first", "train: the teacher's hardest, or the first columns: random ones"),
+    LB_PARAM_TEXT(options, sample_weights, "teacher", "teacher|equal", "of the student's own loss: the teacher's uncertainty u, or 1/B each: plain cross entropy"),
     LB_PARAM_END};
 
 /* ---- hard negatives ---- */
@@ -125,6 +126,7 @@ static void dcd_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out
         return;
     }
     if (!lb_part_shapes_only(t)) weights(w, w + rows, teacher);
+    for (int64_t b = 0; strcmp(o->sample_weights, "equal") == 0 && b < rows; b++) w[b] = 1 / (double)rows;
     lb_tensor *u = lb_part_constant(t, 1, &rows, w), *v = lb_part_constant(t, 1, &rows, w + rows), *each = imitation(t, o, student, teacher);
     lb_free(w);
     double square = o->temperature * o->temperature;

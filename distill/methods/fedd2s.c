@@ -5,16 +5,17 @@
  * them and distils back; as rounds pass, the layer that takes part moves from deep to shallow, so that deep layers become personal. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
 #include "distill/play.h"
+#include "distill/spread.h"
 
 typedef struct options {
     int64_t num_layers, drop_every, min_layer;
     double ratio, temperature, weight_ce, weight_kd;
     int64_t head_width;
+    bool freeze_shared;
     const char *attach;
 } options;
 
@@ -27,6 +28,7 @@ static const lb_param params[] = {
     LB_PARAM(options, weight_ce, 1, 0, LB_NO_MAX, "1", "weight of the labels"),
     LB_PARAM(options, weight_kd, 1, 0, LB_NO_MAX, "1", "weight of the other side's logits"),
     LB_PARAM(options, head_width, 32, 1, LB_NO_MAX, "1", "exchange: hidden units of the server's heads"),
+    LB_PARAM_FLAG(options, freeze_shared, false, "exchange: the labels train only what is above the active layer"),
     LB_PARAM_TEXT(options, attach, "layer", "layer|output", "exchange: where a client learns from the server when the active layer is not the last"),
     LB_PARAM_END};
 
@@ -136,29 +138,22 @@ static void class_knowledge(lb_tape *t, const void *cfg, const lb_args *a, lb_ou
     lb_free(count);
 }
 
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void fairness(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
     const lb_tensor *accuracy = a->in[0];
-    int64_t n = accuracy->shape[0], few = n / 10 > 1 ? n / 10 : 1;
+    int64_t n = accuracy->shape[0];
     if (!lb_check(t, n > 0, "accuracy is empty") || !lb_check_finite(t, accuracy, "accuracy")) return;
-    double *x = lb_calloc((size_t)n, sizeof *x), mean = 0, variance = 0, worst = 0;
+    double *x = lb_calloc((size_t)n, sizeof *x);
     if (!x) {
         (void)lb_tape_fail_status(t, LB_E_NOMEM);
         return;
     }
-    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) mean += (x[i] = lb_get_at(accuracy, i)) / (double)n;
-    for (int64_t i = 0; i < n; i++) variance += (x[i] - mean) * (x[i] - mean) / (double)n;
-    qsort(x, (size_t)n, sizeof *x, by_value);
-    for (int64_t i = 0; i < few; i++) worst += x[i] / (double)few;
-    lb_out(out, 0, lb_scalar(t, mean));
-    lb_out(out, 1, lb_scalar(t, variance));
-    lb_out(out, 2, lb_scalar(t, worst));
+    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) x[i] = lb_get_at(accuracy, i);
+    lb_spread s = lb_spread_of(x, n);
     lb_free(x);
+    lb_out(out, 0, lb_scalar(t, s.mean));
+    lb_out(out, 1, lb_scalar(t, s.variance));
+    lb_out(out, 2, lb_scalar(t, s.worst));
 }
 
 /* ---- a step of a round: the server's (its head learns from the client's upload), or the client's ---- */
@@ -184,6 +179,16 @@ static void head_weights(lb_play *p, const options *o, int64_t layer, int64_t wi
     }
 }
 
+/* Labels and the server's logits, the labels through the client's upper blocks alone where the shared ones are frozen for them. */
+static lb_tensor *client_turn(lb_play *p, const options *o, int64_t layer, lb_tensor *logits, lb_tensor *soft) {
+    if (o->freeze_shared) {
+        for (int64_t k = 0; k < layer; k++) lb_play_freeze(p, true, "layer.%lld.", (long long)k);
+        (void)represent(p, "student", layer, &logits);
+        for (int64_t k = 0; k < layer; k++) lb_play_freeze(p, false, "layer.%lld.", (long long)k);
+    }
+    return lb_add(p->tape, lb_scale(p->tape, lb_part_ce(p->tape, logits, lb_play_input(p, "labels")), o->weight_ce), lb_scale(p->tape, soft, o->weight_kd));
+}
+
 static lb_tensor *exchange(lb_play *p, const void *cfg) {
     const options *o = cfg;
     lb_tape *t = p->tape;
@@ -193,9 +198,9 @@ static lb_tensor *exchange(lb_play *p, const void *cfg) {
     head_weights(p, o, layer, z->shape[1], logits->shape[1], w);
     if (p->server) return mutual(t, o, run_head(t, lb_detach(t, z), w), lb_detach(t, logits), labels);
     lb_tensor *given = lb_detach(t, run_head(t, represent(p, "before", layer, NULL), w));
-    if (layer == o->num_layers || strcmp(o->attach, "output") == 0) return mutual(t, o, logits, given, labels);
-    lb_tensor *soft = lb_part_kd(t, run_head(t, z, w), given, o->temperature);
-    return lb_add(t, lb_scale(t, lb_part_ce(t, logits, labels), o->weight_ce), lb_scale(t, soft, o->weight_kd));
+    bool at_output = layer == o->num_layers || strcmp(o->attach, "output") == 0;
+    if (!lb_check_index(t, labels, logits->shape[1], "labels")) return lb_inert(t);
+    return client_turn(p, o, layer, logits, lb_part_kd(t, at_output ? logits : run_head(t, z, w), given, o->temperature));
 }
 
 #define HEAD "fc1_weight[h,D] fc1_bias[h] fc2_weight[C,h] fc2_bias[C]"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
+#include "distill/play.h"
 
 typedef struct options {
     double temperature, alpha, beta, skew, label_smoothing, margin;
@@ -187,6 +188,19 @@ static void listwise_rank(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
     lb_out(out, 0, lb_scale(t, lb_sum_all(t, lb_sub(t, tail, u)), 1 / (double)b));
 }
 
+/* ---- a training step by preferences: the student and what it is compared with (the model "teacher") on both sequences ---- */
+
+static lb_tensor *logprob(lb_play *p, const options *o, const char *model, const char *sequence) {
+    lb_tensor *ids = lb_play_input(p, sequence), *logits;
+    lb_play_run(p, model, true, 1, &(lb_named){"ids", ids}, 1, (const char *const[]){"logits"}, &logits);
+    return lb_play_call(p, o, "sequence_logprob", 3, (const char *const[]){"student_logits", "tokens", "mask"}, (lb_tensor *[]){logits, ids, lb_play_input(p, "mask")}).at[0];
+}
+
+static lb_tensor *preferences(lb_play *p, const void *cfg) {
+    lb_tensor *in[] = {logprob(p, cfg, "student", "chosen"), logprob(p, cfg, "student", "rejected"), logprob(p, cfg, "teacher", "chosen"), logprob(p, cfg, "teacher", "rejected")};
+    return lb_play_call(p, cfg, "dpo", 4, (const char *const[]){"policy_chosen", "policy_rejected", "reference_chosen", "reference_rejected"}, in).at[0];
+}
+
 #define TOKENS "student_logits[...,V] teacher_logits[...,V] mask[...]? -> loss[]"
 static const lb_default four[] = {{"temperature", 4, NULL}, {0}}, tenth[] = {{"beta", 0.1, NULL}, {0}};
 static const lb_component components[] = {
@@ -200,6 +214,7 @@ static const lb_component components[] = {
     {.name = "sequence_logprob", .run = sequence_logprob, .sig = "student_logits[B,N,V] tokens[B,N]:i64 mask[B,N] -> logprob[B]", .constant = "tokens mask", .text = "log-probability of a sequence; position 0 is given"},
     {.name = "sequence_kd", .run = sequence_kd, .sig = "student_logits[B,N,V] tokens[B,N]:i64 mask[B,N] -> loss[]", .constant = "tokens mask", .text = "negative log-probability per token of the teacher's generation"},
     {.name = "dpo", .run = dpo, .sig = "policy_chosen[B] policy_rejected[B] reference_chosen[B] reference_rejected[B] -> loss[]", .constant = "reference_chosen reference_rejected", .defaults = tenth, .text = "direct preference optimisation"},
+    {.name = "preferences", .play = preferences, .sig = "chosen[B,N]:i64 rejected[B,N]:i64 mask[B,N] -> loss[]", .defaults = tenth, .text = "a step of dpo: student and reference (the model teacher) on both sequences"},
     {.name = "pairwise_rank", .run = pairwise_rank, .sig = "scores[B,K] rewards[B,K] -> loss[]", .constant = "rewards", .text = "RRHF: hinge on wrongly ordered pairs"},
     {.name = "listwise_rank", .run = listwise_rank, .sig = "scores[B,K] rewards[B,K] -> loss[]", .constant = "rewards", .text = "Plackett-Luce likelihood of the teacher's order"},
     LB_COMPONENT_END};

@@ -20,6 +20,20 @@ bool lb_part_check_mask(lb_tape *t, const lb_tensor *mask) {
     return lb_check(t, sum > 0 && isfinite(sum), "mask keeps no position (its sum is %g)", sum);
 }
 
+bool lb_part_check_kept(lb_tape *t, const lb_tensor *mask) {
+    int64_t n = mask->shape[1];
+    for (int64_t b = 0; b < mask->shape[0] && !lb_part_shapes_only(t); b++) {
+        double kept = 0;
+        for (int64_t i = 0; i < n; i++) {
+            double v = lb_get_at(mask, b * n + i);
+            if (!lb_check(t, v == 0 || v == 1, "mask holds %g, 0 or 1 is wanted", v)) return false;
+            kept += v;
+        }
+        if (!lb_check(t, kept > 0, "mask keeps no token of sample %lld", (long long)b)) return false;
+    }
+    return lb_tape_ok(t);
+}
+
 bool lb_part_check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask, const char *name) {
     if (!lb_tape_ok(t) || lb_tape_get_mode(t) == LB_TAPE_SHAPES) return lb_tape_ok(t);
     if (lb_all_finite(x)) return true;
@@ -51,6 +65,13 @@ lb_tensor *lb_part_ce(lb_tape *t, lb_tensor *logits, lb_tensor *labels) { return
 
 lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double temperature) {
     return lb_scale(t, lb_divergence(t, student, lb_detach(t, teacher), NULL, LB_KL_FORWARD, temperature, 0, -1, LB_MEAN), temperature * temperature);
+}
+
+lb_tensor *lb_part_relation(lb_tape *t, lb_tensor *x, int64_t heads) {
+    int64_t b = x->shape[0], n = x->shape[1], w = x->shape[2] / heads;
+    lb_tensor *y = lb_reshape(t, lb_slice(t, x, 2, 0, heads * w, 1), 4, (int64_t[]){b, n, heads, w});
+    y = lb_permute(t, y, (const int[]){0, 2, 1, 3});
+    return lb_scale(t, lb_matmul(t, y, y, false, true), 1 / sqrt((double)w));
 }
 
 lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum) { return sum ? lb_scale(t, lb_mean_all(t, rows), (double)lb_numel(rows)) : lb_mean_all(t, rows); }

@@ -13,6 +13,8 @@ lb_tensor *lb_part_not(lb_tape *t, lb_tensor *mask);
 
 /** A mask of numbers from 0 on that keeps something. */
 bool lb_part_check_mask(lb_tape *t, const lb_tensor *mask);
+/** A mask [B,N] of 0 and 1 with a 1 in each row. */
+bool lb_part_check_kept(lb_tape *t, const lb_tensor *mask);
 /** Rows [...,K] that count (mask NULL: all): no NaN, no +inf, not all -inf. */
 bool lb_part_check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask, const char *name);
 
@@ -31,6 +33,46 @@ lb_tensor *lb_part_ce(lb_tape *t, lb_tensor *logits, lb_tensor *labels);
 lb_tensor *lb_part_kd(lb_tape *t, lb_tensor *student, lb_tensor *teacher, double temperature);
 /** Mean over all, or sum. */
 lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum);
+
+/** Relations of vectors [B,N,W] as [B,A,N,N]: contiguous channels as A heads (the remainder is dropped), products among the N over the root of a head's width (MiniLM v2,
+ *  arXiv:2012.15828). */
+lb_tensor *lb_part_relation(lb_tape *t, lb_tensor *x, int64_t heads);
+
+/* ---- networks that share weights by leading slices (distill/parts/subnets.c) ---- */
+
+/** A linear layer by the first rows and columns of its weight, the first rows of its bias. */
+lb_tensor *lb_part_sliced_linear(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, int64_t rows, int64_t columns, lb_act act);
+
+typedef struct lb_part_layer {
+    int64_t width, heads, units, head_width; /* kept width, heads and units of the MLP; width of a head */
+    double eps;                              /* of the layer norms */
+    lb_tensor *weight[8], *bias[8];          /* query, key, value, attention_out, fc1, fc2, attention_norm, mlp_norm at their full size */
+} lb_part_layer;
+/** A post-norm BERT layer of the kept sizes on x [B,N,width]; keys where mask [B,N] is 0 get -10^4. */
+lb_tensor *lb_part_layer_of(lb_tape *t, const lb_part_layer *l, lb_tensor *x, lb_tensor *mask);
+
+typedef struct lb_part_subnet {
+    double config[4], parameters; /* layers, heads, width, ratio of the MLP's units to the width */
+} lb_part_subnet;
+typedef struct lb_part_space {
+    const double *choice[4]; /* of layers, heads, width, ratio */
+    int64_t count[4];
+    double vocab, positions, super_heads, least, most; /* parameters allowed, both ends included */
+} lb_part_space;
+/** All sub-networks of the allowed sizes, in rising size, then order of the tuple: new, lb_free. */
+lb_status lb_part_subnets(lb_part_subnet **out, int64_t *n, const lb_part_space *s);
+
+/* ---- diffusion: x_t = alpha y + sigma noise (distill/parts/diffusion.c) ---- */
+
+typedef struct lb_part_noise {
+    double alpha, sigma, lambda, slope; /* lambda = log(sigma / alpha), slope = d lambda / dt */
+} lb_part_noise;
+/** alpha = cos(pi t / 2), sigma = sin(pi t / 2); 0 < t < 1. */
+lb_part_noise lb_part_cosine(double t);
+/** alpha^2 = exp(-B), B = t^2 (beta_max - beta_min) / 2 + t beta_min (Song et al., arXiv:2011.13456). */
+lb_part_noise lb_part_vp_linear(double t, double beta_min, double beta_max);
+/** [N,width] of times [N]: [cos a, sin a], a = scale t 10000^(-k/half); a zero behind when the width is odd. Constant. */
+lb_tensor *lb_part_time_embedding(lb_tape *t, const lb_tensor *time, int64_t width, double scale);
 
 /* ---- searches ---- */
 
