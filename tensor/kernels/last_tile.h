@@ -41,10 +41,19 @@ static void finish(const vec *sum, int rows, int vectors, float *y, int64_t ldy,
     }
 }
 
+/* Where a tile's numbers go, or come from, is asked for before it is computed; into L2, since its rows may all fall into one set of L1. */
+INLINE void ask(const float *p, int64_t ld, const int rows, const int vectors) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) __builtin_prefetch(p + i * ld + v * LANES, 0, 2);
+}
+
 INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int cols, const lbi_last_end *e) {
     vec sum[ROWS][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (vec){0};
+    ask(y, ldy, rows, vectors);
+    if (e->add) ask(e->add, e->ld_add, rows, vectors);
     for (const lbi_last_piece *end = piece + pieces; piece < end; piece++) {
         const float *from[(ROWS + 2) / 3]; /* pixels i, i + 1, i + 2 from one address */
 #pragma GCC unroll 16
