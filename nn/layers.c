@@ -68,15 +68,20 @@ static lb_tensor *batch_norm(lb_nn *m, lb_tensor *x, const char *name, double ep
 
 lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps, double momentum, lb_act act) { return batch_norm(m, x, name, eps, momentum, NULL, act); }
 
-lb_tensor *lb_nn_conv_bn_add(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_tensor *add, lb_act act) {
+lb_scaled_map lbi_folded_conv(lb_nn *m, const char *conv, const char *norm, int64_t out, int64_t in, int64_t kernel, double eps) {
     lb_tape *t = lb_nn_tape(m);
-    if (lb_tape_training(t) || lb_tape_get_mode(t) != LB_TAPE_NO_GRAD) return batch_norm(m, lb_nn_conv2d(m, x, conv, out, kernel, spec, false), norm, eps, momentum, add, act);
-    int64_t groups = spec.groups ? spec.groups : 1, in = lbi_size(x, 2) / groups;
     lb_tensor *w = lbi_named(m, conv, "weight", 4, (int64_t[]){out, in, kernel, kernel}, LB_INIT_KAIMING_UNIFORM, 0);
     lb_tensor *gamma = lbi_named(m, norm, "weight", 1, &out, LB_INIT_ONES, 0), *beta = lbi_named(m, norm, "bias", 1, &out, LB_INIT_ZEROS, 0);
     lb_tensor *mean = lbi_named_buffer(m, norm, "running_mean", out, 0), *var = lbi_named_buffer(m, norm, "running_var", out, 1);
     lb_tensor *scale = norm_scale(t, gamma, var, eps);
-    return lb_conv2d_scaled(t, x, w, norm_shift(t, beta, mean, scale), scale, add, spec, act);
+    return (lb_scaled_map){w, norm_shift(t, beta, mean, scale), scale};
+}
+
+lb_tensor *lb_nn_conv_bn_add(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_tensor *add, lb_act act) {
+    lb_tape *t = lb_nn_tape(m);
+    if (lb_tape_training(t) || lb_tape_get_mode(t) != LB_TAPE_NO_GRAD) return batch_norm(m, lb_nn_conv2d(m, x, conv, out, kernel, spec, false), norm, eps, momentum, add, act);
+    lb_scaled_map f = lbi_folded_conv(m, conv, norm, out, lbi_size(x, 2) / (spec.groups ? spec.groups : 1), kernel, eps);
+    return lb_conv2d_scaled(t, x, f.w, f.b, f.scale, add, spec, act);
 }
 
 lb_tensor *lb_nn_conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_act act) {

@@ -15,6 +15,8 @@ static inline int64_t lbi_channels(const lb_tensor *x) { return x->rank >= 2 ? x
 lb_tensor *lbi_named(lb_nn *m, const char *name, const char *part, int rank, const int64_t *shape, lb_init init, double arg);
 /* Buffer <name>.<part> [n]. */
 lb_tensor *lbi_named_buffer(lb_nn *m, const char *name, const char *part, int64_t n, double value);
+/* A convolution without bias and the batch norm behind it, without gradient: kernels, and what running statistics make of the norm. */
+lb_scaled_map lbi_folded_conv(lb_nn *m, const char *conv, const char *norm, int64_t out, int64_t in, int64_t kernel, double eps);
 /* lb_nn_linear with or without bias. */
 lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias);
 /* nn/adapt.c: does the linear of that name have a low-rank addition? y with it. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "nn/parts.h"
 #include "tensor/derived.h"
+#include "tensor/split.h"
 
 static const double usual_eps = 1e-5, usual_momentum = 0.1;
 
@@ -49,25 +50,47 @@ lb_tensor *lb_nn_bottleneck(lb_nn *m, lb_tensor *x, int64_t inner, int64_t out, 
 
 /* ---- inverted residual ---- */
 
-static lb_tensor *inverted_conv(lb_nn *m, lb_tensor *x, int k, const lb_inverted *b, int64_t out, int64_t kernel, int64_t stride, int64_t groups, lb_tensor *add, lb_act act) {
-    char conv[32], norm[32];
-    snprintf(conv, sizeof conv, "block.%d.0", k);
-    snprintf(norm, sizeof norm, "block.%d.1", k);
-    return lb_nn_conv_bn_add(m, x, conv, norm, out, kernel, lb_conv_same(stride, kernel / 2, groups), b->eps, b->momentum, add, act);
+static lb_tensor *block_in_parts(lb_nn *m, lb_tensor *x, const lb_inverted_block *b) {
+    const lb_conv_spec point = lb_conv_same(1, 0, 1);
+    lb_tensor *y = x;
+    if (b->expand[0]) y = lb_nn_conv_bn(m, y, b->expand[0], b->expand[1], b->inner, 1, point, b->eps, b->momentum, b->act);
+    lb_conv_spec depth = b->depth;
+    depth.groups = b->inner;
+    y = lb_nn_conv_bn(m, y, b->depthwise[0], b->depthwise[1], b->inner, b->kernel, depth, b->eps, b->momentum, b->act);
+    if (b->narrow) y = lb_nn_squeeze(m, y, b->narrow, b->widen, b->squeeze, b->inner_act, b->gate);
+    return lb_nn_conv_bn_add(m, y, b->project[0], b->project[1], b->out, 1, point, b->eps, b->momentum, b->add ? x : NULL, LB_ACT_NONE);
+}
+
+static lb_scaled_map biased_map(lb_nn *m, const char *name, int64_t out, int64_t in) {
+    lb_tensor *w = lbi_named(m, name, "weight", 4, (int64_t[]){out, in, 1, 1}, LB_INIT_KAIMING_UNIFORM, 0);
+    return (lb_scaled_map){.w = w, .b = lbi_named(m, name, "bias", 1, &out, LB_INIT_KAIMING_UNIFORM, (double)in)};
+}
+
+lb_tensor *lb_nn_inverted_block(lb_nn *m, lb_tensor *x, const lb_inverted_block *b) {
+    lb_tape *t = lb_nn_tape(m);
+    if (!lb_tape_splits(t) || !lb_inverted_residual_pays(t, x, b->inner, b->narrow != NULL)) return block_in_parts(m, x, b);
+    lb_inverted_spec s = {.depth = b->depth, .act = b->act, .inner_act = b->inner_act, .gate = b->gate, .add = b->add};
+    if (b->expand[0]) s.expand = lbi_folded_conv(m, b->expand[0], b->expand[1], b->inner, lbi_channels(x), 1, b->eps);
+    s.depthwise = lbi_folded_conv(m, b->depthwise[0], b->depthwise[1], b->inner, 1, b->kernel, b->eps);
+    if (b->narrow) s.narrow = biased_map(m, b->narrow, b->squeeze, b->inner);
+    if (b->narrow) s.widen = biased_map(m, b->widen, b->inner, b->squeeze);
+    s.project = lbi_folded_conv(m, b->project[0], b->project[1], b->out, b->inner, 1, b->eps);
+    return lb_inverted_residual(t, x, &s);
 }
 
 lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b) {
     int64_t in = lbi_channels(x);
-    lb_tensor *y = x;
-    char at[32];
-    int k = 0;
-    if (b->inner != in) y = inverted_conv(m, y, k++, b, b->inner, 1, 1, 1, NULL, b->act);
-    y = inverted_conv(m, y, k++, b, b->inner, b->kernel, b->stride, b->inner, NULL, b->act);
-    if (b->squeeze) {
-        snprintf(at, sizeof at, "block.%d", k++);
-        y = lb_nn_squeeze_excite(m, y, at, b->squeeze, LB_ACT_HARDSIGMOID);
-    }
-    return inverted_conv(m, y, k, b, b->out, 1, 1, 1, b->stride == 1 && in == b->out ? x : NULL, LB_ACT_NONE);
+    bool expands = b->inner != in;
+    char name[8][32];
+    int k = expands ? 1 : 0, narrow = b->squeeze ? k + 1 : 0, last = k + 1 + (b->squeeze ? 1 : 0);
+    const int part[] = {0, 0, k, k, last, last};
+    for (int i = 0; i < 6; i++) snprintf(name[i], sizeof name[i], "block.%d.%d", part[i], i % 2);
+    for (int i = 0; i < 2; i++) snprintf(name[6 + i], sizeof name[6 + i], "block.%d.fc%d", narrow, 1 + i);
+    lb_inverted_block block = {.depthwise = {name[2], name[3]}, .project = {name[4], name[5]}, .inner = b->inner, .out = b->out, .kernel = b->kernel, .squeeze = b->squeeze, .depth = lb_conv_same(b->stride, b->kernel / 2, 1),
+                               .act = b->act, .inner_act = LB_ACT_RELU, .gate = LB_ACT_HARDSIGMOID, .eps = b->eps, .momentum = b->momentum, .add = b->stride == 1 && in == b->out};
+    if (expands) block.expand[0] = name[0], block.expand[1] = name[1];
+    if (b->squeeze) block.narrow = name[6], block.widen = name[7];
+    return lb_nn_inverted_block(m, x, &block);
 }
 
 /* ---- ConvNeXt ---- */

@@ -29,6 +29,18 @@ typedef struct lb_inverted {
 } lb_inverted;
 LB_API lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b);
 
+/** The same with names, paddings and activations of its own: convolution and norm of each part, without gradient as one op where that is faster. */
+typedef struct lb_inverted_block {
+    const char *expand[2], *depthwise[2], *project[2]; /* expand[0] NULL: there is none */
+    const char *narrow, *widen;                        /* of squeeze and excite; NULL = none */
+    int64_t inner, out, kernel, squeeze;
+    lb_conv_spec depth;          /* of the depthwise one; its groups are not looked at */
+    lb_act act, inner_act, gate; /* of expand and depthwise; behind narrow; behind widen */
+    double eps, momentum;
+    bool add;                    /* x to the result */
+} lb_inverted_block;
+LB_API lb_tensor *lb_nn_inverted_block(lb_nn *m, lb_tensor *x, const lb_inverted_block *b);
+
 /** x + scale * (1x1 to C (gelu (1x1 to 4 C (layer norm over channels (depthwise kernel x kernel x))))). names NULL = torchvision's block.0, block.2,
  *  block.3, block.5, layer_scale [C,1,1]; others give the names, and scale is then [C], NULL = none. Liu et al., arXiv:2201.03545. response (NULL = none): behind
  *  the activation x + weight x n + bias with n = |x| over places, divided by its mean over channels + 1e-6. Woo et al., arXiv:2301.00808. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/last.h"
+#include "tensor/parts.h"
 
 bool lbi_is_last(const lb_tensor *x) {
     if (x->rank != 4 || x->dtype != LB_REAL || lb_is_contiguous(x)) return false;
@@ -41,4 +42,12 @@ bool lbi_joins_last(const lb_call *c) {
         if (x->dtype != LB_REAL || (!last && x->rank == 4 && x->shape[2] * x->shape[3] != 1) || (x->rank != 4 && lb_numel(x) != 1)) return false;
     }
     return some;
+}
+
+const lb_real *lbi_channels_last(lb_call *c, const lb_tensor *x) {
+    bool lies = lbi_is_last(x) || x->shape[1] == 1 || x->shape[2] * x->shape[3] == 1;
+    lb_real *copy = lies ? NULL : lb_scratch(c, (size_t)lb_numel(x) * sizeof *copy);
+    lb_tensor from = lbi_pixels_of(x);
+    if (copy) lbi_gather_strided(copy, &from);
+    return lies ? lb_r(x) : copy;
 }

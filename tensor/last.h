@@ -18,6 +18,8 @@ bool lbi_keeps_last(const lb_call *c);
 bool lbi_runs_last(const lb_call *c);
 /** The same, without gradients alone, for ops of several pictures: one of them is last, and the others of its rank are last too or hold one number a channel. */
 bool lbi_joins_last(const lb_call *c);
+/** A picture's numbers with channels last: its own, or a copy; NULL without memory (the tape has failed). */
+const lb_real *lbi_channels_last(lb_call *c, const lb_tensor *x);
 
 LB_END
 #endif

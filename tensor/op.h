@@ -9,7 +9,7 @@
 #include "tensor/tape.h"
 LB_BEGIN
 
-#define LB_OP_MAX_IN 10
+#define LB_OP_MAX_IN 14
 #define LB_OP_MAX_OUT 4
 
 typedef struct lb_op lb_op;

@@ -68,6 +68,19 @@ typedef struct lb_attention_spec {
     bool merge;          /* y is [N,L,H E], heads side by side, rather than [N,H,L,E] */
 } lb_attention_spec;
 
+/* A block of lb_inverted_residual: kernels [out,in,1,1] (depthwise [E,1,kh,kw]) with what their results are multiplied by and what is added, both [out] or NULL. */
+typedef struct lb_scaled_map {
+    lb_tensor *w, *b, *scale;
+} lb_scaled_map;
+typedef struct lb_inverted_spec {
+    lb_scaled_map expand, depthwise, narrow, widen, project; /* expand, and narrow with widen (whose scales are not looked at), may be absent: w NULL */
+    lb_conv_spec depth;          /* of the depthwise one */
+    lb_act act, inner_act, gate; /* of expand and depthwise; behind narrow; behind widen */
+    bool add;                    /* x to the result */
+} lb_inverted_spec;
+/** Is a block of that many inner channels, with gates by squeeze and excite or without, run faster as one op than as its parts, on x [N,C,H,W]? Never with gradients. Any thread. */
+LB_API bool lb_inverted_residual_pays(const lb_tape *t, const lb_tensor *x, int64_t inner, bool gates);
+
 /* The same along depth, height, width. Zero stride, dilation, groups mean 1. */
 typedef struct lb_conv3d_spec {
     int64_t stride[3], before[3], after[3], dilation[3], groups;

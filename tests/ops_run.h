@@ -5,7 +5,7 @@
 #define LB_TESTS_OPS_RUN_H
 #include "base/sig.h"
 
-enum { OPS_IN = 10, OPS_OUT = 4 };
+enum { OPS_IN = 14, OPS_OUT = 4 };
 
 /* How the inputs reach the op. */
 typedef enum ops_how {

@@ -5,7 +5,7 @@
 #include "base/value.h"
 #include "tensor/ops.h"
 
-enum { TORCH_IN = 8, TORCH_OUT = 3 };
+enum { TORCH_IN = 14, TORCH_OUT = 3 };
 
 typedef struct torch_job {
     lb_tape *t;

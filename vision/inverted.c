@@ -81,13 +81,15 @@ static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const 
     const part_names *n = s->expand == 1 ? &table->plain : &table->expanded;
     lb_act act = lb_act_named(c->act);
     if (!lb_tape_ok(lb_nn_tape(m))) return lb_inert(lb_nn_tape(m));
-    int64_t in = x->shape[1], inner = in * s->expand, stride = first ? s->stride : 1;
-    lb_tensor *y = s->expand == 1 ? x : conv(m, x, c, n->expand, n->expand_norm, inner, 1, 1, 1, true, act);
-    y = conv(m, y, c, n->depthwise, n->depthwise_norm, inner, s->kernel, stride, inner, even, act);
-    int64_t squeeze = (int64_t)((double)in * c->squeeze);
-    if (c->squeeze > 0 && n->narrow) y = lb_nn_squeeze(m, y, n->narrow, n->widen, squeeze < 1 ? 1 : squeeze, act, LB_ACT_SIGMOID);
-    y = conv(m, y, c, n->project, n->project_norm, s->width, 1, 1, 1, true, LB_ACT_NONE);
-    return stride == 1 && in == s->width && !bare ? lb_add(lb_nn_tape(m), x, y) : y;
+    int64_t in = x->shape[1], stride = first ? s->stride : 1, squeeze = (int64_t)((double)in * c->squeeze);
+    lb_inverted_block b = {.expand = {n->expand, n->expand_norm}, .depthwise = {n->depthwise, n->depthwise_norm}, .project = {n->project, n->project_norm}, .inner = in * s->expand, .out = s->width, .kernel = s->kernel,
+                           .squeeze = squeeze < 1 ? 1 : squeeze, .depth = {.stride_h = stride, .stride_w = stride}, .act = act, .inner_act = act, .gate = LB_ACT_SIGMOID, .eps = c->eps, .momentum = c->momentum,
+                           .add = stride == 1 && in == s->width && !bare};
+    if (s->expand == 1) b.expand[0] = NULL;
+    if (c->squeeze > 0) b.narrow = n->narrow, b.widen = n->widen;
+    pad_side(c, even, x->shape[2], s->kernel, stride, &b.depth.pad_t, &b.depth.pad_b);
+    pad_side(c, even, x->shape[3], s->kernel, stride, &b.depth.pad_l, &b.depth.pad_r);
+    return lb_nn_inverted_block(m, x, &b);
 }
 
 /* Enters the name of block k, the i-th of stage s. */

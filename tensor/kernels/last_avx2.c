@@ -17,5 +17,5 @@ INLINE vec load_first(const float *p, int count) { return (vec)_mm256_maskload_p
 INLINE void store_first(float *p, vec v, int count) { _mm256_maskstore_ps(p, lanes_below(count), (__m256)v); }
 #include "tensor/kernels/last_tile.h"
 
-const lbi_last_kernel lbi_last_avx2 = {.name = "avx2", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .lines = lines, .depth = depth};
+const lbi_last_kernel lbi_last_avx2 = {.name = "avx2", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .lines = lines, .depth = depth, .sums = sums, .gate = gate};
 #endif

@@ -16,5 +16,5 @@ INLINE vec load_first(const float *p, int count) { return (vec)_mm512_maskz_load
 INLINE void store_first(float *p, vec v, int count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v); }
 #include "tensor/kernels/last_tile.h"
 
-const lbi_last_kernel lbi_last_avx512 = {.name = "avx512", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .lines = lines, .depth = depth};
+const lbi_last_kernel lbi_last_avx512 = {.name = "avx512", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .lines = lines, .depth = depth, .sums = sums, .gate = gate};
 #endif

@@ -156,6 +156,17 @@ static void pack(const run *r, const float *w, int64_t number) {
     }
 }
 
+int64_t lbi_last_packed_size(int64_t o, int64_t c) {
+    int64_t cols = lbi_last_kernel_now()->cols;
+    return over(o, cols) * cols * c + SLACK;
+}
+
+void lbi_last_pack(float *to, const float *w, int64_t o, int64_t c) {
+    run r = {.k = lbi_last_kernel_now(), .p = {.kh = 1, .kw = 1, .groups = 1}, .c = c, .o = o, .deep = c, .weights = to};
+    r.panels = over(o, r.k->cols);
+    for (int64_t i = 0; i < r.panels; i++) pack(&r, w, i);
+}
+
 static void pack_ends(const run *r, const lbi_gemm_end *end) {
     int64_t wide = r->panels * r->k->cols;
     for (int64_t g = 0; g < r->p.groups; g++)

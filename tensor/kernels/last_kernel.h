@@ -42,11 +42,18 @@ typedef struct lbi_last_kernel {
     /* n <= LBI_LAST_STRIP pixels of a depthwise row: y[i][c] = act(bias[c] + sum over u in first .. last - 1, v in left .. right - 1 of
      * row[u][(i step + v apart) ld + c] w[u][v][c]); kernel elements beyond see zeros. */
     void (*depth)(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n, float *y);
+    /* sum[c] += n pixels; n pixels times gate[c]. Channels side by side. */
+    void (*sums)(const float *x, int64_t n, int64_t channels, float *sum);
+    void (*gate)(float *x, int64_t n, int64_t channels, const float *gate);
 } lbi_last_kernel;
 
 extern const lbi_last_kernel lbi_last_avx2, lbi_last_avx512;
 /** That of this CPU and LB_CPU; NULL = none. */
 const lbi_last_kernel *lbi_last_kernel_now(void);
+
+/** Numbers of packed 1x1 kernels, and those of [o,c] made so: as lbi_last_conv keeps them, panels of the tile's channels. */
+int64_t lbi_last_packed_size(int64_t o, int64_t c);
+void lbi_last_pack(float *to, const float *w, int64_t o, int64_t c);
 
 /** Activations that tiles and rows apply themselves. */
 static inline bool lbi_last_in_tile(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_HARDSWISH || act == LB_ACT_HARDSIGMOID; }

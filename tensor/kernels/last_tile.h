@@ -227,3 +227,22 @@ static void depth(const lbi_last_strip *s, const float *const *row, int64_t left
             one_pixel(s, at, left, right, y + i * s->channels);
         }
 }
+
+/* ---- gates ---- */
+
+static void sums(const float *x, int64_t n, int64_t channels, float *to) {
+    for (int64_t c = 0; c < channels; c += LANES) {
+        int count = (int)(channels - c);
+        vec sum = {0};
+        for (int64_t i = 0; i < n; i++) sum += load_some(x + i * channels + c, count);
+        store_some(to + c, load_some(to + c, count) + sum, count);
+    }
+}
+
+static void gate(float *x, int64_t n, int64_t channels, const float *by) {
+    for (int64_t i = 0; i < n; i++, x += channels)
+        for (int64_t c = 0; c < channels; c += LANES) {
+            int count = (int)(channels - c);
+            store_some(x + c, load_some(x + c, count) * load_some(by + c, count), count);
+        }
+}

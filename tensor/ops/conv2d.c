@@ -102,24 +102,15 @@ static bool last(const lb_call *c) {
 }
 
 #ifndef LB_DOUBLE
-/* A picture's numbers with channels last: its own, or a copy; NULL without memory (the tape has failed). */
-static const lb_real *channels_last(lb_call *c, const lb_tensor *x) {
-    bool lies = lbi_is_last(x) || x->shape[1] == 1 || x->shape[2] * x->shape[3] == 1;
-    lb_real *copy = lies ? NULL : lb_scratch(c, (size_t)lb_numel(x) * sizeof *copy);
-    lb_tensor from = lbi_pixels_of(x);
-    if (copy) lbi_gather_strided(copy, &from);
-    return lies ? lb_r(x) : copy;
-}
-
 static void forward_last(lb_call *c, const lbi_conv *p) {
     const options *o = c->params;
     const lb_tensor *x = c->in[0];
     int64_t images = x->shape[0];
-    const lb_real *add = c->in[4] ? channels_last(c, c->in[4]) : NULL, *w = lb_r(c->in[1]), *pixels = lb_r(x);
+    const lb_real *add = c->in[4] ? lbi_channels_last(c, c->in[4]) : NULL, *w = lb_r(c->in[1]), *pixels = lb_r(x);
     const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .act = o->act};
     bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
     bool winograd = !each && lbi_winograd_worth(p, images);
-    if (each || winograd) pixels = channels_last(c, x);
+    if (each || winograd) pixels = lbi_channels_last(c, x);
     if (!lb_tape_ok(c->tape)) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
     else {

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "nn/picture.h"
 #include "vision/archs.h"
 
 typedef struct config {
@@ -48,12 +49,12 @@ static lb_conv_spec same(const lb_tensor *x, int64_t kernel, int64_t stride, int
 }
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, int i, const stage *s, int64_t stride, int64_t out) {
-    int64_t in = x->rank == 4 ? x->shape[1] : 0, inner = in * s->expand;
-    lb_tensor *y = x;
+    int64_t in = x->rank == 4 ? x->shape[1] : 0;
+    lb_inverted_block b = {.depthwise = {"_depthwise_conv", "_bn1"}, .project = {"_project_conv", "_bn2"}, .inner = in * s->expand, .out = out, .kernel = s->kernel, .depth = same(x, s->kernel, stride, 1), .act = LB_ACT_RELU6,
+                           .eps = eps, .momentum = momentum, .add = stride == 1 && in == out};
+    if (s->expand != 1) b.expand[0] = "_expand_conv", b.expand[1] = "_bn0";
     lb_nn_in(m, "_blocks.%d", i);
-    if (s->expand != 1) y = lb_nn_conv_bn(m, y, "_expand_conv", "_bn0", inner, 1, same(y, 1, 1, 1), eps, momentum, LB_ACT_RELU6);
-    y = lb_nn_conv_bn(m, y, "_depthwise_conv", "_bn1", inner, s->kernel, same(y, s->kernel, stride, inner), eps, momentum, LB_ACT_RELU6);
-    y = lb_nn_conv_bn_add(m, y, "_project_conv", "_bn2", out, 1, same(y, 1, 1, 1), eps, momentum, stride == 1 && in == out ? x : NULL, LB_ACT_NONE);
+    lb_tensor *y = lb_nn_inverted_block(m, x, &b);
     lb_nn_tap(m, y, "block.%d", i);
     return lb_nn_out(m, y);
 }

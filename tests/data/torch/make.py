@@ -10,6 +10,7 @@ turn, little endian: inputs (r, g: float32; i: int32), weights of the results of
 sum(weight * result) to the inputs of kind g (float64). Inputs and weights are numbers that a float holds, so both builds of the library start from
 the same. Where torch has no such function, its formula is written out from torch functions, on other lines than the op's own."""
 import arrange
+import blocks
 import elementwise
 import layers
 import losses
@@ -18,7 +19,7 @@ import pictures
 import reduce
 from record import Recorder
 
-for seed, group in enumerate([elementwise, reduce, arrange, order, layers, losses, pictures]):
+for seed, group in enumerate([elementwise, reduce, arrange, order, layers, losses, pictures, blocks]):
     recorder = Recorder(seed)
     group.record(recorder)
     recorder.write(group.__name__)

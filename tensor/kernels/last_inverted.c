@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A piece of a picture's output rows is done in bands from top to bottom. The rows of E channels that a band sees stand in a ring of rows, where each is made once; the
+ * depthwise result is a band's, or with gates, which want the mean of all of it, the picture's. */
+#include "tensor/kernels/last_inverted.h"
+#include <omp.h>
+#include <string.h>
+#include "tensor/kernels/act.h"
+#include "tensor/kernels/last_depth.h"
+#include "tensor/kernels/work.h"
+#ifndef LB_DOUBLE
+
+/* Bytes of a part of a panel; of weights that stay in L2 while all panels pass by a tile; that a band's rows may take. Pixels of a band at least, numbers of a line. */
+enum { PANEL = 32 * 1024, SMALL = 256 * 1024, NEAR = 384 * 1024, PIXELS = 56, LINE = 16, SHARES = 4 };
+
+typedef struct run {
+    const lbi_last_block *b;
+    lbi_last_depth_plan d;
+    const float *x;
+    float *y;
+    int64_t images, pieces, rows; /* pieces of a picture, and their output rows */
+    int64_t band, ring;           /* output rows of a band, rows of the ring */
+    lb_act after;                 /* behind the depthwise one, where its kernel does not know it */
+    const float *ends[4];         /* scale and bias of the maps, in whole panels */
+    int64_t place[6];             /* where the parts of a thread's memory begin, and where they end */
+} run;
+
+/* A thread's memory: the ring, depthwise results, their sums, squeeze and excite's inside, gates. */
+typedef struct room {
+    float *ring, *deep, *mean, *inner, *gate;
+} room;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
+static int64_t lines(int64_t n) { return over(n, LINE) * LINE; }
+static int64_t wide(int64_t o) { return over(o, LBI_LAST_WIDE) * LBI_LAST_WIDE; }
+
+/* y [n,o] = act(scale (x w) + bias + add) of n pixels that lie side by side. */
+static void map(const lbi_last_kernel *k, const lbi_last_map *m, const float *ends, const float *x, int64_t c, int64_t n, const float *add, float *y) {
+    int64_t cols = k->cols, panels = over(m->o, cols), tiles = over(n, k->rows), each = over(n, tiles), deep = PANEL / (cols * (int64_t)sizeof(float));
+    bool in_tile = lbi_last_in_tile(m->act), small = c <= deep && c * panels * cols * (int64_t)sizeof(float) <= SMALL;
+    int64_t outer = small ? n : panels * cols, outer_step = small ? each : cols, inner = small ? panels * cols : n, inner_step = small ? cols : each;
+    for (int64_t a = 0; a < outer; a += outer_step)
+        for (int64_t from = 0; from < c; from += deep)
+            for (int64_t b = 0; b < inner; b += inner_step) {
+                int64_t pixel = small ? a : b, channel = small ? b : a;
+                lbi_last_piece piece = {from, least(deep, c - from)};
+                lbi_last_end e = {.more = from > 0, .done = from + deep >= c, .scale = ends + channel, .bias = ends + wide(m->o) + channel, .ld_add = m->o};
+                if (e.done && add) e.add = add + pixel * m->o + channel;
+                if (e.done && in_tile) e.act = m->act;
+                k->tile(&piece, 1, x + pixel * c, c, m->w + channel * c + from * cols, y + pixel * m->o + channel, m->o, (int)least(each, n - pixel), (int)least(cols, m->o - channel), &e);
+            }
+    if (!in_tile) lbi_act_plane(m->act, y, n * m->o, 0);
+}
+
+/* Row `row` of the E channels; x itself where it has them. */
+static const float *deep_row(const run *r, const float *image, const room *m, int64_t row) {
+    const lbi_conv *p = &r->b->p;
+    return r->b->expand.w ? m->ring + row % r->ring * p->w * p->c : image + row * p->w * p->c;
+}
+
+/* Makes rows from .. to - 1 of the E channels, in runs that do not go round the ring. */
+static void expand(const run *r, const float *image, const room *m, int64_t from, int64_t to) {
+    const lbi_conv *p = &r->b->p;
+    for (int64_t n; from < to; from += n) {
+        n = least(to - from, r->ring - from % r->ring);
+        map(r->d.k, &r->b->expand, r->ends[0], image + from * p->w * r->b->in, r->b->in, n * p->w, NULL, m->ring + from % r->ring * p->w * p->c);
+    }
+}
+
+/* Output row y of the depthwise convolution. */
+static void depth_row(const run *r, const float *image, const room *m, int64_t y, float *to) {
+    const lbi_conv *p = &r->b->p;
+    const float *rows[LBI_LAST_DEEP];
+    for (int64_t u = 0; u < p->kh; u++) {
+        int64_t row = y * p->sh - p->pt + u * p->dh;
+        rows[u] = row >= 0 && row < p->h ? deep_row(r, image, m, row) : NULL;
+    }
+    for (int64_t x = 0, step; x < p->x; x += step) lbi_last_depth_pixels(&r->d, rows, y, x, step = lbi_last_depth_step(&r->d, x), to);
+    if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, to, p->x * p->c, 0);
+}
+
+static void project(const run *r, const float *deep, int64_t n, const float *x, float *y) {
+    map(r->d.k, &r->b->project, r->ends[3], deep, r->b->p.c, n, r->b->add ? x : NULL, y);
+}
+
+/* The gates of a picture, and its pixels times them, a few at a time on their way into the last map. */
+static void gated(const run *r, const room *m, const float *image, float *to) {
+    const lbi_last_block *b = r->b;
+    int64_t e = b->p.c, n = b->p.y * b->p.x;
+    for (int64_t i = 0; i < e; i++) m->mean[i] /= (float)n;
+    map(r->d.k, &b->narrow, r->ends[1], m->mean, e, 1, NULL, m->inner);
+    map(r->d.k, &b->widen, r->ends[2], m->inner, b->narrow.o, 1, NULL, m->gate);
+    for (int64_t at = 0, count; at < n; at += count) {
+        count = least(PIXELS, n - at);
+        r->d.k->gate(m->deep + at * e, count, e, m->gate);
+        project(r, m->deep + at * e, count, image + at * b->in, to + at * b->project.o);
+    }
+}
+
+static void one_piece(const run *r, int64_t number, const room *m) {
+    const lbi_last_block *b = r->b;
+    const lbi_conv *p = &b->p;
+    int64_t image = number / r->pieces, first = number % r->pieces * r->rows, last = least(first + r->rows, p->y), made = most(0, first * p->sh - p->pt);
+    const float *x = r->x + image * p->h * p->w * b->in;
+    float *y = r->y + image * p->y * p->x * b->project.o;
+    if (b->narrow.w) memset(m->mean, 0, (size_t)p->c * sizeof *m->mean);
+    for (int64_t at = first, n; at < last; at += n) {
+        n = least(r->band, last - at);
+        int64_t sees = least(p->h, (at + n - 1) * p->sh - p->pt + (p->kh - 1) * p->dh + 1);
+        if (b->expand.w && sees > made) expand(r, x, m, made, sees);
+        made = most(made, sees);
+        float *deep = m->deep + (b->narrow.w ? at * p->x * p->c : 0);
+        for (int64_t i = 0; i < n; i++) {
+            depth_row(r, x, m, at + i, deep + i * p->x * p->c);
+            if (b->narrow.w) r->d.k->sums(deep + i * p->x * p->c, p->x, p->c, m->mean);
+        }
+        if (!b->narrow.w) project(r, deep, n * p->x, x + at * p->x * b->in, y + at * p->x * b->project.o);
+    }
+    if (b->narrow.w) gated(r, m, x, y);
+}
+
+static void plan(run *r, int threads) {
+    const lbi_conv *p = &r->b->p;
+    int64_t reach = (p->kh - 1) * p->dh + 1, row = p->w * p->c * (int64_t)sizeof(float);
+    r->pieces = r->b->narrow.w || threads == 1 ? 1 : least(p->y, over((int64_t)threads * SHARES, r->images));
+    r->rows = over(p->y, r->pieces);
+    r->pieces = over(p->y, r->rows);
+    r->band = most(over(PIXELS, p->x), (NEAR - reach * row) / (p->sh * row + p->x * p->c * (int64_t)sizeof(float)));
+    r->band = least(r->band, r->rows);
+    r->ring = least(p->h, (r->band - 1) * p->sh + reach);
+}
+
+/* Scale and bias in whole panels. */
+static float *put_ends(const lbi_last_map *m, float *to) {
+    int64_t n = wide(m->o);
+    for (int64_t i = 0; i < n; i++) {
+        to[i] = i < m->o && m->scale ? m->scale[i] : i < m->o;
+        to[n + i] = i < m->o && m->bias ? m->bias[i] : 0;
+    }
+    return to + 2 * n;
+}
+
+static void place(run *r) {
+    const lbi_last_block *b = r->b;
+    const lbi_conv *p = &b->p;
+    const int64_t size[] = {b->expand.w ? r->ring * p->w * p->c : 0, (b->narrow.w ? p->y : r->band) * p->x * p->c, p->c, b->narrow.w ? b->narrow.o : 0, p->c};
+    for (int i = 0; i < 5; i++) r->place[i + 1] = r->place[i] + lines(size[i]);
+}
+
+bool lbi_last_inverted(const lbi_last_block *b, int64_t images, const float *x, float *y) {
+    bool known = lbi_last_in_tile(b->act);
+    run r = {.b = b, .d = lbi_last_depth_plan_of(&b->p, known ? b->act : LB_ACT_NONE), .x = x, .y = y, .images = images, .after = known ? LB_ACT_NONE : b->act};
+    const lbi_last_map *maps[] = {&b->expand, &b->narrow, &b->widen, &b->project};
+    int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
+    if (!r.d.k || b->p.kh > LBI_LAST_DEEP) return false;
+    if (images == 0) return true;
+    plan(&r, threads);
+    place(&r);
+    int64_t each = r.place[5], ends = 0, packed = lines((int64_t)lbi_last_depth_work(&r.d));
+    for (int i = 0; i < 4; i++) ends += maps[i]->w ? 2 * wide(maps[i]->o) : 0;
+    float *work = lbi_work_take((size_t)(ends + packed + each * threads) * sizeof *work), *at = work;
+    if (!work) return false;
+    for (int i = 0; i < 4; i++) {
+        r.ends[i] = at;
+        if (maps[i]->w) at = put_ends(maps[i], at);
+    }
+    lbi_last_depth_pack(&r.d, b->w, b->scale, b->bias, at);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t i = 0; i < images * r.pieces; i++) {
+        float *own = at + packed + each * omp_get_thread_num();
+        room m = {own, own + r.place[1], own + r.place[2], own + r.place[3], own + r.place[4]};
+        one_piece(&r, i, &m);
+    }
+    lbi_work_give(work);
+    return true;
+}
+#endif
