@@ -167,3 +167,10 @@ done:
     lb_free(logits);
     return st;
 }
+
+void cli_made_chain(lb_rng *rng, int symbols, int next, int *follow, double *share) {
+    for (int i = 0; i < symbols * symbols * next; i++) {
+        follow[i] = (int)lb_rng_below(rng, symbols);
+        share[i] = lb_rng_exponential(rng);
+    }
+}

@@ -58,6 +58,8 @@ int64_t *cli_row_numbers(cli_row *r, const char *name, int rank, const int64_t *
 /** A tap of a model on a batch with some tensors in place of others, in evaluation; new, lb_free. */
 LB_MUST_USE lb_status cli_made_run(lb_model *model, const lb_batch *b, int nin, const lb_named *in, const char *tap, double **out, int64_t *count);
 const lb_tensor *cli_batch_find(const lb_batch *b, const char *name);
+/** A random source of order two: for each pair of `symbols` those `next` that may follow, and their shares. follow, share: [symbols^2, next] */
+void cli_made_chain(lb_rng *rng, int symbols, int next, int *follow, double *share);
 /** Percentage of rows of logits [n,k] whose largest is the label. */
 double cli_made_top1(const double *logits, const lb_tensor *labels, int64_t n, int64_t k);
 /** The same of a student's tap logits on the first n rows of a stream: score `top1`. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Token sequences of a made grammar: 90 words in nine kinds; a kind follows a kind by a sparse table, and a word agrees with the first one (its number
  * modulo five). `ids` has a sixth of the words hidden (token 0), `target` what stood there, `truth` the
- * same as logits. Score: relation loss to the teacher on fresh text. The stream `agree` has whole sentences, and in half of them one word that does not
- * agree (`label` 1): a task to go on with, whose score is the top-1 of `class_logits`. */
+ * same as logits. Score: relation loss to the teacher on fresh text. The stream `task` has whole sentences with the kind of most words as
+ * `label`: something to go on with, whose score is the top-1 of `class_logits`. */
 #include "cli/made.h"
 #include "cli/source.h"
 #include "distill/method.h"
@@ -33,7 +33,7 @@ static void row(cli_row *r) {
     int64_t *ids = cli_row_numbers(r, "ids", 1, (int64_t[]){LENGTH}), *target = cli_row_numbers(r, "target", 1, (int64_t[]){LENGTH});
     int64_t *mask = cli_row_numbers(r, "mask", 1, (int64_t[]){LENGTH});
     lb_real *hidden = cli_row_reals(r, "hidden", 1, (int64_t[]){LENGTH}), *truth = cli_row_reals(r, "truth", 2, (int64_t[]){LENGTH, WORDS});
-    bool task = strncmp(r->stream, "agree", 5) == 0;
+    bool task = strncmp(r->stream, "task", 4) == 0;
     int64_t kind = lb_rng_below(&r->rng, KINDS), number = lb_rng_below(&r->rng, 5);
     for (int i = 0; i < LENGTH; i++) {
         int64_t word = 1 + kind * PER + number + 5 * lb_rng_below(&r->rng, 2);
@@ -45,11 +45,12 @@ static void row(cli_row *r) {
         hidden[i] = hide || i == 1;
         kind = t->next[kind][lb_rng_below(&r->rng, NEXT)];
     }
-    int64_t label = 0, *labels = task ? cli_row_numbers(r, "label", 0, NULL) : &label;
-    *labels = task ? lb_rng_below(&r->rng, 2) : 0;
-    if (*labels == 0) return;
-    int64_t at = 1 + lb_rng_below(&r->rng, LENGTH - 1), word = ids[at] - 1;
-    ids[at] = 1 + word / 5 * 5 + (word % 5 + 1 + lb_rng_below(&r->rng, 4)) % 5;
+    if (!task) return;
+    int64_t count[KINDS] = {0}, most = 0;
+    for (int i = 0; i < LENGTH; i++) count[(ids[i] - 1) / PER]++;
+    for (int k = 1; k < KINDS; k++)
+        if (count[k] > count[most]) most = k;
+    *cli_row_numbers(r, "label", 0, NULL) = most;
 }
 
 typedef struct vectors {
@@ -134,9 +135,9 @@ static lb_status score_task(const cli_made *m, lb_model *student, lb_value *scor
     lb_batch b = {0};
     double *logits = NULL;
     int64_t n = 0;
-    lb_status st = cli_made_batch(m, "agree-test", 0, ROWS, &b);
+    lb_status st = cli_made_batch(m, "task-test", 0, ROWS, &b);
     if (st == LB_OK) st = cli_made_run(student, &b, 0, NULL, "class_logits", &logits, &n);
-    if (st == LB_OK) lb_map_real(scores, "top1", *key = cli_made_top1(logits, cli_batch_find(&b, "label"), ROWS, 2));
+    if (st == LB_OK) lb_map_real(scores, "top1", *key = cli_made_top1(logits, cli_batch_find(&b, "label"), ROWS, KINDS));
     cli_batch_release(&b);
     lb_free(logits);
     return st;
@@ -149,7 +150,7 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     double *logits = NULL, right = 0, all = 0;
     int64_t n = 0;
     (void)client;
-    if (m->nstreams > 0 && strcmp(m->streams[0], "agree") == 0) return score_task(m, student, scores, key);
+    if (m->nstreams > 0 && strcmp(m->streams[0], "task") == 0) return score_task(m, student, scores, key);
     LB_TRY(cli_made_batch(m, "test", 0, TEST, &b));
     if (m->nteachers > 0) {
         LB_TRY(vectors_of(m->teachers[0].model, &b, NULL, &teacher));

@@ -13,14 +13,7 @@ typedef struct table {
     double share[SYMBOLS * SYMBOLS][NEXT];
 } table;
 
-static void make_table(cli_made *m, lb_rng *rng) {
-    table *t = m->table;
-    for (int i = 0; i < SYMBOLS * SYMBOLS; i++)
-        for (int k = 0; k < NEXT; k++) {
-            t->next[i][k] = (int)lb_rng_below(rng, SYMBOLS);
-            t->share[i][k] = lb_rng_exponential(rng);
-        }
-}
+static void make_table(cli_made *m, lb_rng *rng) { cli_made_chain(rng, SYMBOLS, NEXT, ((table *)m->table)->next[0], ((table *)m->table)->share[0]); }
 
 static void row(cli_row *r) {
     const table *t = r->made->table;
