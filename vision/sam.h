@@ -40,6 +40,8 @@ typedef struct lb_sam_prompts {
 /** map [N,width,h,w] of pictures of `size` pixels -> taps masks [N,masks,4h,4w] (logits) and iou [N,masks] (how good each is, by its own guess), mask [N,1,4h,4w]
  *  and mask_iou [N,1] for clear prompts; prompts [N,T,width]. Below prompt_encoder and mask_decoder. */
 LB_API void lb_sam_decode(lb_nn *m, lb_tensor *map, const lb_sam_prompts *p, const lb_sam_decoder *c, int64_t size);
+/** Without prompts, a token for each class in place of readings (c->masks does not count): map [N,width,h,w] -> logits [N,classes,4h,4w]. Below prompt_encoder and mask_decoder. */
+LB_API lb_tensor *lb_sam_classes(lb_nn *m, lb_tensor *map, int64_t classes, const lb_sam_decoder *c);
 /** Taps map, features, pooled, embedding; and lb_sam_decode where prompts come or one of its taps is asked for. in: as LB_SAM_INPUTS from the points on. */
 LB_API void lb_sam_finish(lb_nn *m, lb_tensor *map, lb_tensor *const *in, const lb_sam_decoder *c, int64_t size);
 /** Shape of input i of LB_SAM_INPUTS for one picture. */

@@ -191,6 +191,12 @@ static bool fits(lb_tape *t, const lb_tensor *map, const lb_sam_decoder *c) {
     return lb_tape_ok(t);
 }
 
+/* The token of the guessed overlap and those of the masks, for n pictures. */
+static lb_tensor *first_tokens(lb_nn *m, int64_t n, const lb_sam_decoder *c) {
+    lb_tensor *iou_token = row(m, "iou_token", c), *mask_tokens = lb_nn_param(m, "mask_tokens.weight", 2, (int64_t[]){c->masks + 1, c->width}, LB_INIT_NORMAL, 1);
+    return lb_expand(lb_nn_tape(m), lb_concat(lb_nn_tape(m), 2, (lb_tensor *[]){iou_token, mask_tokens}, 0), 3, (int64_t[]){n, c->masks + 2, c->width});
+}
+
 void lb_sam_decode(lb_nn *m, lb_tensor *map, const lb_sam_prompts *p, const lb_sam_decoder *c, int64_t size) {
     lb_tape *t = lb_nn_tape(m);
     if (!fits(t, map, c)) return;
@@ -198,8 +204,7 @@ void lb_sam_decode(lb_nn *m, lb_tensor *map, const lb_sam_prompts *p, const lb_s
     lb_tensor *dense = NULL, *code = NULL, *prompts = encode_prompts(m, map, p, c, size, &dense, &code);
     if (prompts) lb_nn_tap(m, prompts, "prompts");
     lb_nn_in(m, "mask_decoder");
-    lb_tensor *iou_token = row(m, "iou_token", c), *mask_tokens = lb_nn_param(m, "mask_tokens.weight", 2, (int64_t[]){c->masks + 1, c->width}, LB_INIT_NORMAL, 1);
-    lb_tensor *tokens = lb_expand(t, lb_concat(t, 2, (lb_tensor *[]){iou_token, mask_tokens}, 0), 3, (int64_t[]){n, c->masks + 2, c->width});
+    lb_tensor *tokens = first_tokens(m, n, c);
     if (prompts) tokens = lb_concat(t, 2, (lb_tensor *[]){tokens, prompts}, 1);
     lb_tensor *x = lb_transpose(t, lb_reshape(t, lb_add(t, map, dense), 3, (int64_t[]){n, c->width, h * w}), 1, 2);
     two_way(m, &tokens, &x, code, c);
@@ -243,4 +248,18 @@ lb_status lb_sam_decoder_from_shapes(lb_sam_decoder *c, const lb_value *config) 
     c->iou_width = lb_outside_size(config, "mask_decoder.iou_prediction_head.layers.0.weight", 0);
     if (c->width && c->masks > 0 && c->mask_channels && c->depth && c->mlp && c->less && c->iou_depth) return LB_OK;
     return lb_fail(LB_E_UNSUPPORTED, "sam: prompts of width %lld, %lld masks, %lld two-way blocks", (long long)c->width, (long long)c->masks, (long long)c->depth);
+}
+
+lb_tensor *lb_sam_classes(lb_nn *m, lb_tensor *map, int64_t classes, const lb_sam_decoder *c) {
+    lb_tape *t = lb_nn_tape(m);
+    lb_sam_decoder own = *c;
+    own.masks = classes - 1;
+    if (!fits(t, map, &own)) return lb_inert(t);
+    int64_t n = map->shape[0], h = map->shape[2], w = map->shape[3];
+    lb_nn_in(m, "prompt_encoder");
+    lb_tensor *code = lb_nn_out(m, map_code(m, h, w, &own));
+    lb_nn_in(m, "mask_decoder");
+    lb_tensor *tokens = first_tokens(m, n, &own), *x = lb_transpose(t, lb_reshape(t, map, 3, (int64_t[]){n, own.width, h * w}), 1, 2);
+    two_way(m, &tokens, &x, code, &own);
+    return lb_nn_out(m, make_masks(m, tokens, x, h, w, &own));
 }

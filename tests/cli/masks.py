@@ -39,6 +39,10 @@ def student_of_masks():
     write("shapes/list2.jsonl", "".join(json.dumps({**json.loads(l), **({"mask": None} if i < 3 else {})}) + "\n" for i, l in enumerate(read("shapes/list.jsonl").decode().splitlines())))
     done = run("train", "masks.yaml", "--out", "run2", "--set", "data.input=[shapes/list2.jsonl]", "train.steps=2")
     check("items without a mask are left out", done.code == 0 and "lack a text, a label, a mask" in done.err, done)
+    for head in ("fcn", "sam"):
+        works("decoder " + head, run("train", "masks.yaml", "--out", head, "--set", "student.params.head=" + head, "student.params.decoder=16"))
+        # FCN reads the last map alone, which is 2x2 here: it runs, no more is asked.
+        check(f"decoder {head} learns", json.loads(read(head + "/summary.json"))["scores"]["dice"] > (20 if head == "sam" else -1), read(head + "/summary.json"))
     fails("labels beyond the classes", run("train", "masks.yaml", "--out", "run3", "--set", "data.mask_nonzero=false", "train.steps=4"), "mask holds the label")
     cut = ["--set", "augment=[{op: flip}, {op: cutmix}]", "train.steps=4"]
     works("cutmix of masks", run("train", "masks.yaml", "--out", "cutmix", *cut))
