@@ -341,6 +341,7 @@ void *lb_scratch(lb_call *c, size_t bytes) {
     size_t at = s->bytes - sizeof(lb_storage *);
     memcpy((char *)lbi_storage_data(s) + at, &t->scratch, sizeof t->scratch);
     t->scratch = s;
+    if (t->map) lbi_map_take(t, s, NULL);
     return lbi_storage_data(s);
 }
 
@@ -350,6 +351,7 @@ void lbi_scratch_back(lb_tape *t, const lb_storage *to) {
     while (t->scratch != to) {
         lb_storage *s = t->scratch;
         memcpy(&t->scratch, (char *)lbi_storage_data(s) + s->bytes - sizeof(lb_storage *), sizeof t->scratch);
+        if (t->map) lbi_map_give(t, s);
         lbi_pool_give(&t->pool, s);
     }
 }

@@ -122,6 +122,8 @@ struct lb_node {
     lb_tensor *out[LB_OP_MAX_OUT];
 };
 
+typedef struct lbi_map lbi_map; /* tensor/map.c */
+
 enum { LBI_INERT = -1 }; /* id of the inert tensor; 0 = of no tape; > 0 = of a tape */
 
 struct lb_tape {
@@ -148,6 +150,7 @@ struct lb_tape {
     double flops;
     void (*seen)(void *ctx, const lb_call *call); /* lb_tape_watch */
     void *seen_ctx;
+    lbi_map *map;    /* LB_TRACE=memory, else NULL */
     lb_tape **parts; /* of the threads in lb_tape_split */
     int part_count;
 };
@@ -182,6 +185,12 @@ void lbi_backward_to(lb_tape *t, int n, lb_tensor *const *outputs, lb_tensor *co
 void lbi_grad_free(lb_tape *t, lb_tensor *g);
 /* LB_TRACE=ops: one line of a call with shapes and the time since start; what: "" or "backward_". */
 void lbi_trace(const lb_call *c, const char *what, double start);
+/* LB_TRACE=memory: which calls' blocks were alive when a step held most; lbi_map_say logs them, alike ones in one line, and forgets them. */
+lbi_map *lbi_map_new(void);
+void lbi_map_free(lbi_map *m);
+void lbi_map_take(lb_tape *t, const lb_storage *s, const lb_tensor *x); /* x NULL: scratch */
+void lbi_map_give(lb_tape *t, const lb_storage *s);
+void lbi_map_say(lb_tape *t);
 bool lbi_all_finite(const lb_tensor *x, int64_t *bad);
 
 LB_END

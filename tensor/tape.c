@@ -26,12 +26,17 @@ lb_status lb_tape_new(lb_tape **out) {
     t->inert.id = LBI_INERT;
     t->check_nan = has_word(getenv("LB_CHECK"), "nan");
     t->trace = has_word(getenv("LB_TRACE"), "ops");
+    if (has_word(getenv("LB_TRACE"), "memory") && !(t->map = lbi_map_new())) {
+        lb_free(t);
+        return LB_E_NOMEM;
+    }
     *out = t;
     return LB_OK;
 }
 
 void lb_tape_free(lb_tape *t) {
     if (!t) return;
+    lbi_map_free(t->map);
     lbi_pool_free(&t->pool);
     lbi_arena_free(&t->arena);
     for (int i = 0; i < t->sig_cap; i++) lbi_opsig_free(t->sigs[i]);
@@ -42,6 +47,7 @@ void lb_tape_free(lb_tape *t) {
 }
 
 void lb_tape_reset(lb_tape *t) {
+    if (t->map) lbi_map_say(t);
     lbi_pool_reset(&t->pool);
     lbi_arena_reset(&t->arena);
     t->newest = NULL;
@@ -187,12 +193,16 @@ bool lbi_held_fill(lb_tape *t, lbi_held *h, bool zero) {
         return false;
     }
     h->x.data = lbi_storage_data(h->x.store);
+    if (t->map) lbi_map_take(t, h->x.store, &h->x);
     if (zero) lbi_zero_bytes(h->x.data, bytes);
     return true;
 }
 
 void lbi_drop(lb_tape *t, lbi_held *h) {
-    if (h->x.store && --h->x.store->refs == 0) lbi_pool_give(&t->pool, h->x.store);
+    if (h->x.store && --h->x.store->refs == 0) {
+        if (t->map) lbi_map_give(t, h->x.store);
+        lbi_pool_give(&t->pool, h->x.store);
+    }
     h->x.store = NULL;
     h->x.data = NULL;
 }

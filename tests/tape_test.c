@@ -653,6 +653,51 @@ static void trace_says_calls(void) {
     lb_tape_free(t);
 }
 
+static void gather_lines(void *ctx, lb_log_level level, const char *component, const char *text) {
+    (void)level;
+    (void)component;
+    size_t n = strlen(ctx);
+    if (n + strlen(text) + 2 < 4096) sprintf((char *)ctx + n, "%s\n", text);
+}
+
+static lb_tape *tracing_memory(void) {
+    setenv("LB_TRACE", "memory", 1);
+    lb_tape *t = tape();
+    unsetenv("LB_TRACE");
+    return t;
+}
+
+/* Two results at a time, and x is let go of after the first call: no later moment holds more than it did. */
+static void trace_says_memory(void) {
+    char said[4096] = "";
+    lb_tape *t = tracing_memory();
+    lb_tensor *x = lb_full(t, 2, (int64_t[]){256, 1024}, 1), *y = lb_square(t, x);
+    lb_release(t, x);
+    y = lb_exp(t, y);
+    lb_log_set(gather_lines, said);
+    lb_tape_reset(t);
+    CHECK(strstr(said, sizeof(lb_real) == 4 ? " 2.000 MiB at most, in square, 2 blocks:" : " 4.000 MiB at most, in square, 2 blocks:"));
+    CHECK(strstr(said, "1 x data [256,1024]"));
+    CHECK(strstr(said, "1 x square [256,1024]"));
+    CHECK(!strstr(said, "exp"));
+    lb_tape_free(t);
+    lb_log_set(NULL, NULL);
+}
+
+static void trace_says_gradients(void) {
+    char said[4096] = "";
+    lb_tape *t = tracing_memory();
+    lb_tensor *w = leaf(2, (int64_t[]){64, 64}, -1, 1e-3);
+    lb_backward(t, lb_sum_all(t, lb_square(t, lb_sin(t, lb_exp(t, w)))));
+    lb_log_set(gather_lines, said);
+    lb_tape_reset(t);
+    lb_log_set(NULL, NULL);
+    CHECK(strstr(said, "at most, in backward_"));
+    CHECK(strstr(said, "1 x exp [64,64]"));
+    lb_tape_free(t);
+    lb_tensor_free(w);
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "tape", (check_test[]){
         {"add_broadcasts", add_broadcasts},
@@ -683,5 +728,7 @@ int main(int argc, char **argv) {
         {"short_floats", short_floats},
         {"conversions", conversions},
         {"trace_says_calls", trace_says_calls},
+        {"trace_says_memory", trace_says_memory},
+        {"trace_says_gradients", trace_says_gradients},
         {0}});
 }
