@@ -66,11 +66,12 @@ static void hold(counting *c, const lb_tensor *x) {
 static void seen(void *ctx, const lb_call *call) {
     counting *c = ctx;
     if (!call->op->backward) return;
+    uint32_t reads = lb_call_reads(call);
     if (call->op->flags & LB_OP_CHEAP) *mark_of(c, call->out[0]) |= 2;
     for (int i = 0; i < call->nin; i++)
-        if (call->op->reads & LB_READS_IN(i)) hold(c, call->in[i]);
+        if (reads & LB_READS_IN(i)) hold(c, call->in[i]);
     for (int k = 0; k < call->nout; k++)
-        if (call->op->reads & LB_READS_OUT(k)) hold(c, call->out[k]);
+        if (reads & LB_READS_OUT(k)) hold(c, call->out[k]);
 }
 
 /* Numbers with their gradients and two moments, and averages. */

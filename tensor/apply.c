@@ -201,6 +201,11 @@ static void use(lb_tape *t, lb_tensor *x) {
     if (h) h->uses++;
 }
 
+uint32_t lb_call_reads(const lb_call *c) {
+    bool spared = c->op->reads_result && !c->op->reads_result(c);
+    return spared ? c->op->reads & ~LB_READS_OUT(0) : c->op->reads;
+}
+
 /* How many calls make x again when it is wanted; 0 = it is held. */
 static int remade_by(lb_tape *t, lb_tensor *x) {
     const lbi_held *h = lbi_held_of(t, x);
@@ -235,7 +240,8 @@ void lbi_record(lb_tape *t, const lbi_opsig *s, const lb_call *c, lb_tensor *con
     node->done = false;
     node->last = c->last;
     node->cheap = worth_remaking(t, c);
-    node->holds = node->cheap ? (c->op->reads & ~LB_READS_OUT(0)) | (LB_READS_IN(LB_OP_MAX_IN) - 1) : c->op->reads;
+    node->reads = lb_call_reads(c);
+    node->holds = node->cheap ? (node->reads & ~LB_READS_OUT(0)) | (LB_READS_IN(LB_OP_MAX_IN) - 1) : node->reads;
     for (int i = 0; i < c->nin; i++) {
         node->source[i] = source[i];
         node->in[i] = c->in[i];

@@ -247,8 +247,8 @@ void lbi_remake(lb_tape *t, lb_node *node) {
 static void backward_of(lb_tape *t, lb_node *node) {
     bool asked = false;
     if (!node->done) {
-        remake_inputs(t, node, node->op->reads);
-        if (node->op->reads & LB_READS_OUT(0)) lbi_remake(t, node);
+        remake_inputs(t, node, node->reads);
+        if (node->reads & LB_READS_OUT(0)) lbi_remake(t, node);
     }
     if (t->code != LB_OK) return;
     lb_call c = call_of(t, node);

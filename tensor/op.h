@@ -50,6 +50,8 @@ enum {
 /* Bits of lb_op.reads: what backward reads. The tape keeps only that. */
 #define LB_READS_IN(i) (1u << (i))
 #define LB_READS_OUT(i) (1u << (16 + (i)))
+/* Those of one call. */
+uint32_t lb_call_reads(const lb_call *c);
 
 /* A case worth testing, as data: the harness makes the inputs, compares forward with reference, backward with central
  * differences, every kernel level with ref, and times it. */
@@ -71,6 +73,7 @@ struct lb_op {
     int results;       /* results on the right side; the rest are saved extras. 0 means 1 */
     uint32_t flags;
     uint32_t reads;    /* LB_READS_IN | LB_READS_OUT */
+    bool (*reads_result)(const lb_call *c); /* does backward of this call read out[0]? NULL: as `reads` says */
     uint32_t passes;   /* bit i: the gradient of input i is that of result 0 as it is, in the shape of the input. Where it is the first to come and the counts
                         * agree, the tape hands it over, and backward finds gin[i] = NULL; else backward adds it */
     uint32_t constant; /* bit i: input i has no gradient, whatever asks for one (class weights, teachers, masks) */

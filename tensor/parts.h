@@ -116,7 +116,7 @@ struct lb_node {
     bool last; /* lb_call.last of the call */
     bool done; /* a backward pass has gone by and gave the data back */
     int cheap;      /* not 0: its result is not held, whoever reads it in the backward pass has it made again (lbi_remake), from so many such calls */
-    uint32_t holds; /* of what it reads, what it has hold of: bits as lb_op.reads */
+    uint32_t reads, holds; /* what its backward reads, and of that what it has hold of: bits as lb_op.reads */
     lb_tensor *source[LB_OP_MAX_IN]; /* where gradients go */
     lb_tensor *in[LB_OP_MAX_IN];     /* what forward saw: the source or a contiguous copy */
     lb_tensor *out[LB_OP_MAX_OUT];

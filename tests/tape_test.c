@@ -137,6 +137,24 @@ static void parts_are_made_again(void) {
     lb_tensor_free(w);
 }
 
+/* A linear layer's result is held for the slope of its activation only: where it has none and nobody else reads it, it goes with its handle. */
+static void linear_results_go(void) {
+    const int64_t size[] = {64, 64};
+    lb_tensor *x = leaf(2, size, -1, 1e-4), *w = leaf(2, size, -0.05, 6e-6);
+    int64_t one = 64 * 64 * (int64_t)sizeof(lb_real);
+    for (int act = 0; act < 2; act++) {
+        lb_tape *t = tape();
+        lb_scope s = lb_scope_begin(t);
+        lb_tensor *y = lb_scope_end(t, s, lb_add(t, x, lb_linear(t, x, w, NULL, act ? LB_ACT_RELU : LB_ACT_NONE)));
+        CHECK_INT(lb_tape_get_stats(t).bytes, act ? 2 * one : one);
+        lb_backward(t, lb_sum_all(t, y));
+        CHECK_OK(lb_tape_status(t));
+        lb_tape_free(t);
+    }
+    lb_tensor_free(x);
+    lb_tensor_free(w);
+}
+
 static lb_tensor *fails(lb_tape *t, const void *context, int n, lb_tensor *const *in) { return lb_tape_again(t) ? lb_tape_fail(t, LB_E_ARG, "the second time") : lb_square(t, in[0]); }
 
 /* What costs little is not held: gelu of a layer's sums is made again in the backward pass, with the same gradients as where it is kept. */
@@ -705,6 +723,7 @@ int main(int argc, char **argv) {
         {"handed_gradients_stay_apart", handed_gradients_stay_apart},
         {"parts_are_made_again", parts_are_made_again},
         {"cheap_results_are_made_again", cheap_results_are_made_again},
+        {"linear_results_go", linear_results_go},
         {"parts_may_fail_later", parts_may_fail_later},
         {"retain_runs_twice", retain_runs_twice},
         {"separate_graphs", separate_graphs},

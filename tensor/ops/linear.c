@@ -64,6 +64,8 @@ static void backward(lb_call *c) {
     }
 }
 
+static bool reads_result(const lb_call *c) { return ((const options *)c->params)->act != LB_ACT_NONE; }
+
 static double flops(const lb_call *c) { return 2.0 * (double)lb_numel(c->out[0]) * (double)c->in[1]->shape[1]; }
 
 static const options none = {LB_ACT_NONE}, relu = {LB_ACT_RELU}, sigmoid = {LB_ACT_SIGMOID};
@@ -76,7 +78,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(linear) = {.id = "linear", .title = "affine map of the last axis, with an activation", .source = "torch.nn.functional.linear", .sig = "x[...,K] w[M,K] b[M]? -> y[...,M]",
-                 .math = "y = act(x w^T + b)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .params_size = sizeof(options), .forward = forward, .backward = backward,
+                 .math = "y = act(x w^T + b)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .reads_result = reads_result, .params_size = sizeof(options), .forward = forward, .backward = backward,
                  .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_linear(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_act act) {
