@@ -11,16 +11,17 @@ struct wanted {
     bool done;
 };
 
-/* By row, equal ones as they came: by one byte of the row after the other. */
+/* By row, equal ones as they came: by some bits of the row after the other. */
 static void sort_rows(struct wanted *order, struct wanted *other, int64_t count) {
+    enum { BITS = 9, ALL = 1 << BITS };
     int64_t most = 0;
     for (int64_t i = 0; i < count; i++) most = order[i].row > most ? order[i].row : most;
     struct wanted *from = order, *to = other;
-    for (int shift = 0; most >> shift; shift += 8) {
-        int64_t place[257] = {0};
-        for (int64_t i = 0; i < count; i++) place[(from[i].row >> shift & 255) + 1]++;
-        for (int k = 0; k < 255; k++) place[k + 1] += place[k];
-        for (int64_t i = 0; i < count; i++) to[place[from[i].row >> shift & 255]++] = from[i];
+    for (int shift = 0; most >> shift; shift += BITS) {
+        int64_t place[ALL + 1] = {0};
+        for (int64_t i = 0; i < count; i++) place[(from[i].row >> shift & (ALL - 1)) + 1]++;
+        for (int k = 0; k < ALL - 1; k++) place[k + 1] += place[k];
+        for (int64_t i = 0; i < count; i++) to[place[from[i].row >> shift & (ALL - 1)]++] = from[i];
         struct wanted *swap = from;
         from = to;
         to = swap;
