@@ -152,6 +152,23 @@ def exports():
     check("tinyvit, values", (records["index"] == order).all() and np.allclose(records["value"], np.take_along_axis(p, order, 1), rtol=2 ** -11, atol=1e-7) and (records["seed"] == 0).all())
 
 
+def outside():
+    """What the file asks of other programs: filters that every HDF5 has, and the values as h5dump prints them."""
+    works("as bf16", run("cache", "run", "--model", "teacher-0", "--taps", TAPS, "--input", "items.jsonl", "--dtype", "bf16", "--deflate", "--quiet", "--out", "as-bf16"))
+    with h5py.File(path("as-bf16/shard-00000-of-00001.h5")) as h:
+        d = h["features/image_embed"]
+        filters = d.id.get_create_plist()
+        check("shuffle and deflate alone", [filters.get_filter(i)[0] for i in range(filters.get_nfilters())] == [2, 1])
+        check("bf16 as u16 that says so", d.dtype == np.uint16 and d.attrs["dtype"] in ("bf16", b"bf16"), (d.dtype, dict(d.attrs)))
+        f32 = (d[:].astype(np.uint32) << 16).view(np.float32)
+    want, ok = joined("whole", "features/image_embed"), joined("whole", "status") == 0
+    check("bf16: values", np.allclose(f32[ok], want[ok], rtol=2 ** -8, atol=0))  # half a step of 8 bits
+    if not shutil.which("h5dump"): return skip("h5dump", "hdf5-tools is not installed")
+    done = subprocess.run(["h5dump", "-y", "-w", "1", "-m", "%.9g", "-d", "/features/image_embed", path("whole", sorted(shards("whole"))[0])], capture_output=True, text=True, env=dict(os.environ, HDF5_PLUGIN_PRELOAD="::"))
+    values = [float(w) for l in done.stdout.split("DATA {")[1].split("}")[0].splitlines() for w in l.replace(",", " ").split()]
+    with h5py.File(path("whole", sorted(shards("whole"))[0])) as h: check("h5dump prints the values", done.returncode == 0 and np.array_equal(np.array(values, np.float32), h["features/image_embed"][:].ravel()), done.stderr)
+
+
 def imports():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((37, 3, 4)).astype(np.float32)
@@ -231,7 +248,7 @@ def flips():
         if not check("verify finds the bit", run("cache", "verify", name).code == FAILED, f"bit {bit % 8} of byte {bit // 8} of {len(data)}"): break
 
 
-cases = [launchers, claims, own_claims, merging, exports, imports, repairing, numbers, flips]
+cases = [launchers, claims, own_claims, merging, exports, outside, imports, repairing, numbers, flips]
 try:
     prepare()
     for case in cases:
