@@ -162,8 +162,8 @@ lb_status shard_foreign_trial(const char *path, bool every) {
         _exit(0);
     }
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    if (!WIFSIGNALED(status)) return LB_OK; /* what it met, this process meets too, and tells */
-    return lb_fail(LB_E_FORMAT, "%s: damaged: the HDF5 library %s on it", path, WTERMSIG(status) == SIGALRM ? "does not end" : "crashes");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return LB_OK; /* what it met, this process meets too, and tells */
+    return lb_fail(LB_E_FORMAT, "%s: damaged: the HDF5 library %s on it", path, WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "does not end" : "crashes");
 }
 
 lb_status shard_foreign_open(shard *s) {
