@@ -121,6 +121,7 @@ static lb_status fill(lb_tensor *x, onnx_bytes b) {
 /* The file of external data beside the model, mapped once. */
 static lb_status external(onnx_bytes *out, lb_onnx *m, const proto *p) {
     if (!m) return lb_fail(LB_E_UNSUPPORTED, "external data of a tensor without a model");
+    if (p->location.size == 0) return lb_fail(LB_E_FORMAT, "external data without a file");
     char *name = lb_strndup((const char *)p->location.at, p->location.size), *path = NULL;
     lb_status st = LB_OK;
     if (!name) return LB_E_NOMEM;

@@ -145,11 +145,16 @@ static void drop(const plan *p, const place *at, float *m, float *rows) {
         for (int64_t q = 0; q < at->count; q++) m[j * nr + q] *= rows[q * at->cols + j];
 }
 
-/* to [rows][lanes] = A B, or to +=; a: packed panels of `rows` lines and k numbers. */
+/* to [rows][lanes] = A B, or to +=; a: packed panels of `rows` lines and k numbers. A long sum is made of several, which lose fewer digits. */
 static void lanes_product(const plan *p, int64_t rows, int64_t k, const float *a, const float *b, float *to, int width, bool add) {
-    const lbi_tile_end end = {.beta = add ? 1 : 0};
+    enum { SUM = 96, LAST = 128 };
     int mr = p->g->mr, nr = p->g->nr;
-    for (int64_t i = 0; i < rows; i += mr) p->g->tile(k, a + i * k, b, to + i * nr, nr, (int)least(mr, rows - i), width, &end);
+    for (int64_t i = 0; i < rows; i += mr)
+        for (int64_t from = 0, some; from < k; from += some) {
+            const lbi_tile_end end = {.beta = add || from > 0 ? 1 : 0};
+            some = k - from <= LAST ? k - from : SUM;
+            p->g->tile(some, a + i * k + from * mr, b + from * nr, to + i * nr, nr, (int)least(mr, rows - i), width, &end);
+        }
 }
 
 /* ---- memory ---- */

@@ -93,15 +93,22 @@ LBI_LEVELS void lbi_attend_cols_max(const lb_real *restrict s, int64_t keys, int
     }
 }
 
+/* Sums of SOME keys each: one long sum would lose digits. */
 LBI_LEVELS_FUSED void lbi_attend_cols_exp(lb_real *restrict s, int64_t keys, int ld, int width, const lb_real *restrict shift, lb_real *restrict sum) {
+    enum { SOME = 32 };
     for (int c = 0; c < width; c += LANES)
-        for (int64_t i = 0; i < keys; i++) {
-            lb_real *x = s + i * ld + c;
-            for (int k = 0; k < LANES; k++) {
-                lb_real e = lbi_exp(x[k] - shift[c + k]);
-                x[k] = e;
-                sum[c + k] += e;
+        for (int64_t from = 0; from < keys; from += SOME) {
+            lb_real part[LANES] = {0};
+            int64_t to = from + SOME < keys ? from + SOME : keys;
+            for (int64_t i = from; i < to; i++) {
+                lb_real *x = s + i * ld + c;
+                for (int k = 0; k < LANES; k++) {
+                    lb_real e = lbi_exp(x[k] - shift[c + k]);
+                    x[k] = e;
+                    part[k] += e;
+                }
             }
+            for (int k = 0; k < LANES; k++) sum[c + k] += part[k];
         }
 }
 
