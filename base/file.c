@@ -220,7 +220,7 @@ static lb_status map_bytes(lb_mmap *out, int fd, const char *path, int64_t offse
 
 static lb_status read_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     lb_status st = LB_OK;
-    uint8_t *to = lb_alloc_aligned((size_t)size);
+    uint8_t *to = lb_alloc((size_t)size, 1); /* no alignment: a part that is mapped has none either, and malloc finds the block of the last one at once */
     if (!to) return LB_E_NOMEM;
     for (int64_t done = 0; done < size;) {
         ssize_t n = pread(fd, to + done, (size_t)(size - done), offset + done);

@@ -33,7 +33,20 @@ typedef struct state {
     const char *base_text;
     lb_sha256 hash;
     bool failed;         /* a problem could not be kept */
+    lb_decode_options decode;
 } state;
+
+/* What may be said of the pictures of any list. */
+typedef struct decoding {
+    const char *truncated, *orientation;
+    int64_t jpeg_at_least;
+} decoding;
+
+static const lb_param decoding_params[] = {
+    LB_PARAM_TEXT(decoding, truncated, "error", "error|partial", "a picture whose data end early is bad; or what there is of it is taken, the rest black or grey"),
+    LB_PARAM_TEXT(decoding, orientation, "apply", "apply|keep", "pictures are turned as EXIF says; or stay as stored"),
+    LB_PARAM(decoding, jpeg_at_least, 0, 0, 65536, "px", "fast: a JPEG that is resized may be decoded at 1/2, 1/4 or 1/8 while its shorter side keeps this; other pixels; 0 = off"),
+    LB_PARAM_END};
 
 /* ---- memory ---- */
 
@@ -41,27 +54,36 @@ static size_t header(void) {
     return (sizeof(block) + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-void *lbi_items_alloc(lb_items *items, size_t bytes) {
+static void *take(lb_items *items, size_t bytes, size_t align) {
     state *s = items->arena;
     if (bytes > PTRDIFF_MAX / 2) bytes = PTRDIFF_MAX / 2;
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    if (!s->blocks || s->blocks->size - s->blocks->used < bytes) {
+    size_t at = s->blocks ? (s->blocks->used + align - 1) / align * align : 0;
+    if (!s->blocks || at > s->blocks->size || s->blocks->size - at < bytes) {
         size_t size = header() + (bytes > BLOCK ? bytes : BLOCK);
         block *b = lb_alloc(size, 1);
         if (!b) return NULL;
-        *b = (block){.next = s->blocks, .used = header(), .size = size};
+        *b = (block){.next = s->blocks, .size = size};
         s->blocks = b;
+        at = header();
     }
-    char *p = (char *)s->blocks + s->blocks->used;
-    s->blocks->used += bytes;
+    char *p = (char *)s->blocks + at;
+    s->blocks->used = at + bytes;
     memset(p, 0, bytes);
     return p;
 }
 
+void *lbi_items_alloc(lb_items *items, size_t bytes) { return take(items, bytes, ALIGN); }
+
 char *lbi_items_text(lb_items *items, const char *text, size_t n) {
-    char *p = lbi_items_alloc(items, n + 1);
+    char *p = take(items, n + 1, 1);
     if (p) memcpy(p, text, n);
     return p;
+}
+
+/* Was it made by lbi_items_text a moment ago? */
+static bool is_ours(const state *s, const char *text) {
+    const block *b = s->blocks;
+    return b && (uintptr_t)text >= (uintptr_t)b + header() && (uintptr_t)text < (uintptr_t)b + b->used;
 }
 
 lb_status lbi_items_own(lb_items *items, void *take_p, void (*close)(void *p)) {
@@ -172,6 +194,24 @@ static void hash_item(state *s, const lb_item *item) {
     hash_text(&s->hash, item->label, item->label ? strlen(item->label) : 0);
 }
 
+/* A list of 100,000 items is held while it is worked on: what the item before said of itself, or this one as its key, is kept once. */
+static lb_status keep_texts(lb_items *items, lb_item *own) {
+    const state *s = items->arena;
+    const lb_item none = {0}, *last = items->count ? &items->at[items->count - 1] : &none;
+    char **texts[] = {&own->key, &own->image, &own->audio, &own->video, &own->mask, &own->label, &own->split, &own->domain, &own->group};
+    char *const before[] = {NULL, last->image, last->audio, last->video, last->mask, last->label, last->split, last->domain, last->group};
+    for (size_t i = 0; i < LB_COUNT(texts); i++) {
+        char *text = *texts[i];
+        if (!text || is_ours(s, text)) continue;
+        if (before[i] && strcmp(text, before[i]) == 0) *texts[i] = before[i];
+        else if (i > 0 && strcmp(text, own->key) == 0) *texts[i] = own->key;
+        else if (!(*texts[i] = lbi_items_text(items, text, strlen(text)))) return LB_E_NOMEM;
+    }
+    if (own->text && !is_ours(s, own->text) && !(own->text = lbi_items_text(items, own->text, own->text_size))) return LB_E_NOMEM;
+    if (!own->text) own->text_size = 0;
+    return LB_OK;
+}
+
 lb_status lb_items_add(lb_items *items, const lb_item *item) {
     state *s = items->arena;
     lb_status st = LB_OK;
@@ -181,11 +221,7 @@ lb_status lb_items_add(lb_items *items, const lb_item *item) {
     int64_t *slot = slot_of(items, item->key);
     if (*slot) return equal_keys(items, *slot - 1, item);
     lb_item own = *item;
-    char **texts[] = {&own.key, &own.image, &own.audio, &own.video, &own.mask, &own.label, &own.split, &own.domain, &own.group};
-    for (size_t i = 0; i < LB_COUNT(texts); i++)
-        if (*texts[i] && !(*texts[i] = lbi_items_text(items, *texts[i], strlen(*texts[i])))) return LB_E_NOMEM;
-    if (own.text && !(own.text = lbi_items_text(items, own.text, own.text_size))) return LB_E_NOMEM;
-    if (!own.text) own.text_size = 0;
+    LB_TRY(keep_texts(items, &own));
     if (own.box_count > 0) {
         float *boxes = lbi_items_alloc(items, (size_t)own.box_count * 4 * sizeof *boxes);
         if (!boxes) return LB_E_NOMEM;
@@ -294,6 +330,7 @@ static lb_status check_options(const lb_value *options, const lb_reader *const *
     for (int64_t i = 0; i < options->count; i++) {
         bool known = false;
         for (int64_t k = 0; k < count; k++) known = known || lb_param_find(readers[k]->params, options->keys[i]);
+        known = known || lb_param_find(decoding_params, options->keys[i]);
         const lb_param *row = NULL;
         if (known || count == 0) continue;
         lb_status st = lb_param_get(&row, readers[0]->params, options->keys[i]);
@@ -302,11 +339,11 @@ static lb_status check_options(const lb_value *options, const lb_reader *const *
     return LB_OK;
 }
 
-static lb_status own_options(lb_value **out, const lb_value *options, const lb_reader *r) {
+static lb_status own_options(lb_value **out, const lb_value *options, const lb_param *table) {
     lb_value *v = lb_value_map();
     if (!v) return LB_E_NOMEM;
     for (int64_t i = 0; options && options->kind == LB_V_MAP && i < options->count; i++)
-        if (lb_param_find(r->params, options->keys[i])) lb_map_put(v, options->keys[i], lb_value_copy(options->items[i]));
+        if (lb_param_find(table, options->keys[i])) lb_map_put(v, options->keys[i], lb_value_copy(options->items[i]));
     *out = v;
     if (v->failed) return lb_fail(LB_E_NOMEM, "no memory for reader options");
     return LB_OK;
@@ -325,7 +362,7 @@ static lb_status read_one(lb_items *items, const lb_reader *r, const char *path,
         goto done;
     }
     LB_TRY(lbi_items_base(items, NULL));
-    LB_TRY(own_options(&own, options, r));
+    LB_TRY(own_options(&own, options, r->params));
     st = lb_params_from_value(r->params, cfg, own);
     if (st != LB_OK) {
         st = lb_where(st, "reader %s", r->id);
@@ -339,6 +376,23 @@ done:
     lb_value_free(own);
     lb_free(cfg);
     return st;
+}
+
+/* Lists whose pictures are decoded otherwise are other lists. */
+static lb_status read_decoding(state *s, const lb_value *options) {
+    decoding d = {0};
+    lb_value *own = NULL;
+    lb_status st = own_options(&own, options, decoding_params);
+    if (st == LB_OK) st = lb_params_from_value(decoding_params, &d, own);
+    if (st == LB_OK) {
+        s->decode = (lb_decode_options){.partial = strcmp(d.truncated, "partial") == 0, .keep_orientation = strcmp(d.orientation, "keep") == 0, .at_least = (int32_t)d.jpeg_at_least};
+        if (s->decode.partial) hash_text(&s->hash, "truncated partial", 17);
+        if (s->decode.keep_orientation) hash_text(&s->hash, "orientation keep", 16);
+        if (s->decode.at_least) lb_sha256_add(&s->hash, &s->decode.at_least, sizeof s->decode.at_least);
+        lb_params_free(decoding_params, &d);
+    }
+    lb_value_free(own);
+    return st == LB_OK ? st : lb_where(st, "pictures");
 }
 
 lb_status lb_items_open(lb_items **out, int64_t ninputs, const char *const *inputs, const char *reader, const lb_value *options) {
@@ -355,6 +409,7 @@ lb_status lb_items_open(lb_items **out, int64_t ninputs, const char *const *inpu
     lb_sha256_init(&s->hash);
     for (int64_t i = 0; i < ninputs; i++) LB_TRY(choose(&readers[i], inputs[i], reader));
     LB_TRY(check_options(options, readers, ninputs));
+    LB_TRY(read_decoding(s, options));
     for (int64_t i = 0; i < ninputs; i++) LB_TRY(read_one(items, readers[i], inputs[i], options));
     lb_sha256_hex(&s->hash, items->sha256);
     *out = items;
@@ -430,7 +485,12 @@ const char *lb_items_missing(const lb_items *items, int64_t i, char *where, size
 }
 
 lb_status lb_item_image_fit(lb_image *out, const lb_items *items, const lb_item *item, lb_fit *fit) {
-    if (item->image) return lb_uri_rgb(out, item->image, &(lb_decode_options){.fit = fit}, items->kept);
+    if (item->image) {
+        lb_decode_options o = ((const state *)items->arena)->decode;
+        o.fit = fit;
+        if (!fit) o.at_least = 0;
+        return lb_uri_rgb(out, item->image, &o, items->kept);
+    }
     if (!maker(item) || !maker(item)->image) return lb_fail(LB_E_NOTFOUND, "item %s has no picture", item->key);
     if (fit) fit->width = 0;
     lb_image own = {0};
@@ -446,7 +506,7 @@ lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *ite
 lb_status lb_item_mask(lb_image *out, const lb_items *items, const lb_item *item) {
     if (!item->mask && maker(item) && maker(item)->mask) return maker(item)->mask(out, item);
     if (!item->mask) return lb_fail(LB_E_NOTFOUND, "item %s has no mask", item->key);
-    return lb_uri_labels(out, item->mask, NULL, items->kept);
+    return lb_uri_labels(out, item->mask, &(lb_decode_options){.keep_orientation = ((const state *)items->arena)->decode.keep_orientation}, items->kept);
 }
 
 static lb_value *boxes_value(const lb_item *item) {

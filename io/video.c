@@ -6,7 +6,7 @@
 #include "io/uri.h"
 #include "io/video_private.h"
 
-enum { MAX_FRAMES = 1000000, NEAR = 16 };
+enum { MAX_FRAMES = 1000000, NEAR = 16, JUMPS = 2 };
 static const double MAX_SECONDS = 86400;
 
 int64_t lbi_video_us(const lb_video *v, int64_t pts) { return av_rescale_q(pts, v->base, (AVRational){1, 1000000}); }
@@ -27,7 +27,7 @@ static lb_status open_container(lb_video *v) {
         if ((int)i != v->stream) v->av.format->streams[i]->discard = AVDISCARD_ALL;
     const AVStream *s = v->av.format->streams[v->stream];
     v->base = s->time_base;
-    v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = false;
+    v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = v->cut = false;
     return lbi_av_decoder(&v->codec, s->codecpar, s->time_base, v->o.threads, v->o.max_pixels);
 }
 
@@ -104,13 +104,18 @@ void lb_video_time_base(const lb_video *v, int *num, int *den) { *num = v->base.
 
 /* ---- decoding ---- */
 
+/* A decoder holds frames back until others, fed later, are decoded. Where frames are asked at random places the one wanted is the last that counts: the
+ * decoder is emptied behind it, and those others are never decoded. */
+static bool is_last(const lb_video *v, int64_t fed, int64_t wanted) { return wanted >= 0 && fed == wanted && v->jumps >= JUMPS && v->nchosen < 0; }
+
 static lb_status feed(lb_video *v, int64_t wanted) {
-    bool end = false;
-    lb_status st = lbi_av_packet(v->packet, &end, &v->av, v->stream);
+    bool end = v->cut;
+    lb_status st = end ? LB_OK : lbi_av_packet(v->packet, &end, &v->av, v->stream);
     if (st != LB_OK) return st;
     bool needless = false;
     if (!end && !v->loose && v->count > 0) {
         int64_t i = lbi_video_locate(v, v->packet->pts);
+        v->cut = is_last(v, i, wanted);
         needless = wanted >= 0 && i >= 0 && i != wanted && !v->at[i].wanted && !v->at[i].key;
         if (i >= 0) v->at[i].dropped = needless;
         if (v->packet->flags & AV_PKT_FLAG_KEY && v->packet->pts != AV_NOPTS_VALUE && v->packet->pts > v->fed) v->fed = v->packet->pts;
@@ -205,7 +210,7 @@ static lb_status seek(lb_video *v, int64_t k) {
     if (k > 0 && !v->loose && av_seek_frame(v->av.format, v->stream, v->at[k].pts, AVSEEK_FLAG_BACKWARD) >= 0) {
         avcodec_flush_buffers(v->codec);
         for (int64_t i = 0; i < v->count; i++) v->at[i].dropped = false;
-        v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = false;
+        v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = v->cut = false;
         return LB_OK;
     }
     lb_status st = lbi_video_rewind(v);
@@ -238,10 +243,13 @@ static lb_status reach(lb_video *v, int64_t i) {
     lbi_av_allow(&v->av, v->o.max_reads);
     if (i == v->shown && v->frame->buf[0] && lbi_video_locate(v, v->time) == i) return LB_OK;
     if (v->ending && i > v->shown && v->shown >= 0 && !v->at[i].dropped) behind = false;
-    if (behind || far) LB_TRY(seek(v, k));
+    bool jump = behind || far || v->cut, ahead = v->shown >= 0 && i > v->shown && k <= v->shown;
+    v->jumps = jump && !ahead ? v->jumps + (v->jumps < JUMPS) : 0;
+    if (jump) LB_TRY(seek(v, k));
     LB_TRY(forward(v, i, &missed));
     if (!missed) return LB_OK;
     missed = false;
+    v->jumps = 0;
     LB_TRY(lbi_video_rewind(v)); /* the container's seek landed beyond it */
     lbi_av_allow(&v->av, v->o.max_reads);
     LB_TRY(forward(v, i, &missed));
@@ -286,10 +294,18 @@ static lb_status next_chosen(lb_video_frame *frame, lb_image *img, bool *end, lb
     return st == LB_OK && frame ? lb_video_at(frame, v, i) : st;
 }
 
+/* The frame behind the last one, in whatever order that was read. */
+static lb_status go_on(lb_video *v, bool *over) {
+    if (!v->cut) return lbi_video_step(v, over, -1);
+    *over = v->shown + 1 >= v->count;
+    v->jumps = 0;
+    return *over ? LB_OK : reach(v, v->shown + 1);
+}
+
 static lb_status next_any(lb_video_frame *frame, lb_image *img, bool *end, lb_video *v) {
     bool over = false;
     lbi_av_allow(&v->av, v->o.max_reads);
-    lb_status st = lbi_video_step(v, &over, -1);
+    lb_status st = go_on(v, &over);
     if (st != LB_OK || over) {
         *end = over;
         return st;

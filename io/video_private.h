@@ -44,6 +44,8 @@ struct lb_video {
     int64_t *chosen;
     int64_t nchosen; /* -1 = all */
     bool ending;     /* the decoder is being emptied */
+    int jumps;       /* frames asked one after the other that wanted a seek each */
+    bool cut;        /* the decoder was emptied behind a frame in the middle: only a seek makes it go on */
 };
 
 /* The entry with this pts, or -1. */

@@ -117,6 +117,12 @@ static void indexed(const recorded *r) {
         if (CHECK_OK(lb_video_read(&img, v, at))) same_frame(&img, r, at);
         lb_image_free(&img);
     }
+    for (int k = 0; k < 40 && !check_failed(); k++) { /* at random places one after the other, now and then the frames behind */
+        at = k % 8 < 6 ? lb_rng_below(&g, r->count) : (at + 1) % r->count;
+        lb_image img = {0};
+        if (CHECK_OK(lb_video_read(&img, v, at))) same_frame(&img, r, at);
+        lb_image_free(&img);
+    }
     lb_video_close(v);
 }
 

@@ -267,8 +267,63 @@ static void listed_again(void) {
     CHECK_OK(lb_remove_all("again.jsonl"));
 }
 
+/* ---- how pictures are decoded ---- */
+
+static lb_items *decoded_by(const char *file, const char *options) {
+    lb_items *items = NULL;
+    lb_value *v = NULL;
+    CHECK_OK(lb_json_parse(&v, options, strlen(options), "options"));
+    CHECK_OK(lb_items_open(&items, 1, &file, NULL, v));
+    lb_value_free(v);
+    return items;
+}
+
+static void seven_by_five(const void *ctx, int32_t w, int32_t h, int32_t *out_w, int32_t *out_h) { *out_w = 7, *out_h = 5; }
+
+static lb_image fitted_by(const char *file, const char *options) {
+    lb_items *items = decoded_by(file, options);
+    lb_fit fit = {.size = seven_by_five};
+    lb_image img = {0};
+    if (items && CHECK_OK(lb_item_image_fit(&img, items, &items->at[0], &fit)) && CHECK_INT(fit.width, 29)) CHECK_INT(fit.height, 19); /* the file's, whatever the scale */
+    lb_items_free(items);
+    return img;
+}
+
+static void decoding(void) {
+    static const char *const ways[] = {"{}", "{\"truncated\": \"partial\"}", "{\"orientation\": \"keep\"}", "{\"jpeg_at_least\": 8}"};
+    for (int k = 0; k < 2; k++) {
+        lb_items *items = decoded_by("../image/cut.jpg", ways[k]);
+        lb_image img = {0};
+        if (items && k == 0) CHECK_FAILS(lb_item_image(&img, items, &items->at[0]), LB_E_FORMAT, "truncated");
+        else if (items && CHECK_OK(lb_item_image(&img, items, &items->at[0]))) CHECK_INT(img.height, 64);
+        lb_image_free(&img);
+        lb_items_free(items);
+    }
+    char first[65] = "";
+    for (int k = 0; k < 4; k++) {
+        lb_items *items = decoded_by("../image/exif-6.jpg", ways[k]);
+        lb_image img = {0};
+        if (!items) continue;
+        if (CHECK_OK(lb_item_image(&img, items, &items->at[0]))) CHECK_INT(img.width, k == 2 ? 29 : 19);
+        CHECK(k == 0 || strcmp(items->sha256, first) != 0);
+        if (k == 0) memcpy(first, items->sha256, sizeof first);
+        lb_image_free(&img);
+        lb_items_free(items);
+    }
+    lb_image whole = fitted_by("../image/exif-1.jpg", ways[0]), fast = fitted_by("../image/exif-1.jpg", ways[3]);
+    CHECK(whole.pixels && fast.pixels && memcmp(whole.pixels, fast.pixels, 7 * 5 * 3) != 0);
+    lb_image_free(&whole);
+    lb_image_free(&fast);
+    lb_items *none = NULL;
+    lb_value *v = NULL;
+    const char *file = "../image/cut.jpg", *wrong = "{\"truncated\": \"maybe\"}";
+    CHECK_OK(lb_json_parse(&v, wrong, strlen(wrong), "options"));
+    CHECK_FAILS(lb_items_open(&none, 1, &file, NULL, v), LB_E_ARG, "partial");
+    lb_value_free(v);
+}
+
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"members of open archives", members_of_open_archives}, {"sound_in_shard", sound_in_shard}, {"listed_again", listed_again}, {0}};
+    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"members of open archives", members_of_open_archives}, {"sound_in_shard", sound_in_shard}, {"listed_again", listed_again}, {"decoding", decoding}, {0}};
     if (chdir(check_data("readers")) != 0) return 1;
     return check_main(argc, argv, "readers", tests);
 }

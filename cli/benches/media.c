@@ -16,7 +16,7 @@
 #include "io/uri.h"
 #include "vision/preprocess.h"
 
-enum { WIDTH = 1024, HEIGHT = 768, SIDE = 224, MEMBERS = 2000, MEMBER = 40000, BLOCK = 1 << 20, MANY = 64, PAGE = 4096 };
+enum { WIDTH = 1024, HEIGHT = 768, SIDE = 224, MEMBERS = 2000, MEMBER = 40000, BLOCK = 1 << 20, MANY = 64, PAGE = 4096, HEAD = 512, STEP = HEAD + (MEMBER + HEAD - 1) / HEAD * HEAD };
 
 typedef struct state {
     lb_image picture;
@@ -157,7 +157,7 @@ static lb_status read_each(void *ctx) {
     int fd = open(s->shard, O_RDONLY);
     if (fd < 0) return lb_fail(LB_E_IO, "%s: cannot be opened", s->shard);
     for (int i = 0; i < MEMBERS; i++) {
-        if (pread(fd, s->block, MEMBER, i * s->bytes / MEMBERS) != MEMBER) break;
+        if (pread(fd, s->block, MEMBER, HEAD + i * (int64_t)STEP) != MEMBER) break;
         for (size_t at = 0; at < MEMBER; at += PAGE) s->touched += s->block[at];
     }
     close(fd);

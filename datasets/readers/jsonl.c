@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/file.h"
 #include "datasets/items_private.h"
 
-enum { UNKNOWN = 64 };
+enum { UNKNOWN = 64, STEP = 1 << 20 };
 static const size_t size_limit = (size_t)16 << 30;
 static const char list_name[] = "list.jsonl"; /* makes a folder a dataset */
 
@@ -175,8 +176,10 @@ static bool is_blank(const char *s, size_t n) {
     return true;
 }
 
-static lb_status read_lines(job *j, const char *at, size_t left) {
+/* What was read of a mapped list is not held while the rest is read. */
+static lb_status read_lines(job *j, const char *at, size_t left, const lb_mmap *map) {
     lb_status st = LB_OK;
+    size_t read = 0;
     if (left >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0) at += 3, left -= 3;
     while (left > 0 && st == LB_OK) {
         const char *end = memchr(at, '\n', left);
@@ -185,14 +188,27 @@ static lb_status read_lines(job *j, const char *at, size_t left) {
         if (!is_blank(at, n)) st = read_line(j, at, n);
         at += used;
         left -= used;
+        if ((read += used) >= STEP && map) lb_mmap_rest(map), read = 0;
     }
+    return st;
+}
+
+/* A file is mapped, anything else (standard input, a pipe) taken into memory. */
+static lb_status read_list(job *j, const char *list) {
+    lb_buf data = {0};
+    lb_mmap map = {0};
+    struct stat info;
+    bool mapped = strcmp(list, "-") != 0 && stat(list, &info) == 0 && S_ISREG(info.st_mode);
+    lb_status st = mapped ? lb_mmap_open(&map, list) : lb_file_read(&data, list, size_limit);
+    if (st == LB_OK) st = mapped ? read_lines(j, (const char *)map.data, map.size, &map) : read_lines(j, lb_buf_str(&data), data.size, NULL);
+    lb_mmap_close(&map);
+    lb_buf_free(&data);
     return st;
 }
 
 static lb_status read(lb_items *items, const char *path, const void *cfg) {
     (void)cfg;
     lb_status st = LB_OK;
-    lb_buf data = {0};
     bool standard = strcmp(path, "-") == 0;
     char *list = !standard && lb_is_folder(path) ? in_folder(path) : lb_strdup(path);
     job j = {.items = items, .name = standard ? "standard input" : list};
@@ -206,11 +222,9 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
             j.folder = NULL;
         }
     }
-    LB_TRY(lb_file_read(&data, list, size_limit));
-    LB_TRY(read_lines(&j, lb_buf_str(&data), data.size));
+    LB_TRY(read_list(&j, list));
     if (items->count == 0 && items->problem_count == 0) lb_items_problem(items, "%s: holds no items", j.name);
 done:
-    lb_buf_free(&data);
     lb_free(j.folder);
     lb_free(list);
     return st;

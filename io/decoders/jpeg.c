@@ -154,20 +154,30 @@ static lb_status rows_across(job *j) {
     return LB_OK;
 }
 
+/* Back from a smaller scale: what is resized behind must know the picture's own size. */
+static void unshrink(job *j) {
+    j->c.scale_num = j->c.scale_denom = 1;
+    jpeg_calc_output_dimensions(&j->c);
+}
+
 /* Decodes straight into a smaller picture where the resize begins with its horizontal pass; *done false: nothing was done. */
 static lb_status fit(job *j, bool *done) {
     lb_fit *f = j->o.fit;
     int32_t w = (int32_t)j->c.output_width, h = (int32_t)j->c.output_height, width = w, height = h;
-    if (!f || !j->upright || j->o.partial || j->c.num_components != 3) return LB_OK;
+    if (!f) return LB_OK;
     f->size(f->ctx, w, h, &width, &height);
-    if (width < 1 || height < 1 || !lbi_resize_is_across_first(w, h, width, height, f->filter)) return LB_OK;
+    bool can = j->upright && !j->o.partial && j->c.num_components == 3 && width > 0 && height > 0 && lbi_resize_is_across_first(w, h, width, height, f->filter);
+    if (!can) {
+        unshrink(j);
+        return LB_OK;
+    }
     *done = true;
     lb_status st = lbi_across_begin(&j->across, w, h, 3, width, f->filter, lbi_resize_best());
     if (st == LB_OK && !(j->strip = lb_alloc_aligned(strip_row(j) * strip_rows(j) + LINE))) st = LB_E_NOMEM;
     if (st == LB_OK && !jpeg_start_decompress(&j->c)) st = truncated(j);
     if (st == LB_OK) st = rows_across(j);
     if (st == LB_OK) st = lb_image_resize(&j->img, &j->across.out, width, height, f->filter);
-    if (st == LB_OK) f->width = w, f->height = h;
+    if (st == LB_OK) f->width = (int32_t)j->c.image_width, f->height = (int32_t)j->c.image_height;
     return st;
 }
 
