@@ -484,9 +484,15 @@ const char *lb_items_missing(const lb_items *items, int64_t i, char *where, size
     return NULL;
 }
 
+/* Of a list made by hand, which has no state: the defaults. */
+static lb_decode_options decoding_of(const lb_items *items) {
+    const state *s = items->arena;
+    return s ? s->decode : (lb_decode_options){0};
+}
+
 lb_status lb_item_image_fit(lb_image *out, const lb_items *items, const lb_item *item, lb_fit *fit) {
     if (item->image) {
-        lb_decode_options o = ((const state *)items->arena)->decode;
+        lb_decode_options o = decoding_of(items);
         o.fit = fit;
         if (!fit) o.at_least = 0;
         return lb_uri_rgb(out, item->image, &o, items->kept);
@@ -506,7 +512,7 @@ lb_status lb_item_image(lb_image *out, const lb_items *items, const lb_item *ite
 lb_status lb_item_mask(lb_image *out, const lb_items *items, const lb_item *item) {
     if (!item->mask && maker(item) && maker(item)->mask) return maker(item)->mask(out, item);
     if (!item->mask) return lb_fail(LB_E_NOTFOUND, "item %s has no mask", item->key);
-    return lb_uri_labels(out, item->mask, &(lb_decode_options){.keep_orientation = ((const state *)items->arena)->decode.keep_orientation}, items->kept);
+    return lb_uri_labels(out, item->mask, &(lb_decode_options){.keep_orientation = decoding_of(items).keep_orientation}, items->kept);
 }
 
 static lb_value *boxes_value(const lb_item *item) {
