@@ -57,9 +57,10 @@ static lb_status find_print(runner *r) {
         }
         lb_sha256_hex(&sum, f->preprocessing);
     }
-    if (s->views) {
+    if (s->views || s->frames) {
         lb_buf words = {0};
-        encode_views_text(&words, s);
+        if (s->frames) lb_buf_format(&words, "frames %lld", (long long)s->frames);
+        else encode_views_text(&words, s);
         lb_sha256_init(&sum);
         lb_sha256_add(&sum, f->preprocessing, strlen(f->preprocessing) + 1);
         lb_sha256_add(&sum, lb_buf_str(&words), words.size);
@@ -117,7 +118,7 @@ static const char *not_finite(const encode_job *j, const float *const *values, c
 static lb_status write_row(runner *r, const encode_sample *s, lb_tensor *const *out, int64_t i) {
     const encode_job *j = &r->job;
     const float *values[ENCODE_TAPS + 1];
-    int64_t length[ENCODE_TAPS + 1] = {0}, several = j->spec->views ? 1 : 0;
+    int64_t length[ENCODE_TAPS + 1] = {0}, several = j->spec->views || j->spec->frames ? 1 : 0;
     char have[96], want[96];
     if (s->status != LB_OK) return failed(r, s->status, s->why);
     for (int t = 0; t < j->spec->ntaps; t++) {

@@ -20,7 +20,7 @@ double encode_lap(const encode_job *j, int stage, double from) {
 int64_t encode_held(void *ctx, const void *result) {
     const encode_job *j = ctx;
     const encode_sample *s = result;
-    int64_t views = j->spec->views ? j->spec->views : 1;
+    int64_t views = j->spec->views ? j->spec->views : j->spec->frames ? j->spec->frames : 1;
     int64_t sound = s->audio ? s->windows * s->audio_size * (int64_t)sizeof *s->audio : 0;
     return sound + (s->image ? views * 3 * s->width * s->height * (int64_t)sizeof *s->image : 0) + s->count * (int64_t)sizeof *s->ids;
 }
@@ -73,7 +73,7 @@ lb_status encode_prepare(void *ctx, int64_t i, void **result) {
         st = lb_fail(LB_E_BUG, "item '%s' was in work at %d crashes of the program: passed over (--retry-failed tries it again)", j->keys[i], ENCODE_CRASHES);
     } else {
         int slot = encode_flight_begin(j->flight, i);
-        if (j->needs.image) st = j->spec->views ? encode_views_prepare(j, item, s) : prepare_image(j, item, s);
+        if (j->needs.image) st = j->spec->frames ? encode_frames_prepare(j, item, s) : j->spec->views ? encode_views_prepare(j, item, s) : prepare_image(j, item, s);
         if (st == LB_OK && j->needs.audio) st = encode_audio_prepare(j, item, s);
         if (st == LB_OK && j->needs.text) st = prepare_text(j, item, s);
         encode_flight_end(j->flight, slot);

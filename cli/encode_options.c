@@ -104,6 +104,7 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     r->spec.memory = o->memory << 20;
     r->spec.deflate = o->deflate;
     r->spec.topk = o->topk;
+    r->spec.frames = o->frames;
     r->spec.views = o->views;
     r->spec.seed = cli->seed;
     LB_TRY(read_augment(r, o));

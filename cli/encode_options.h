@@ -11,7 +11,7 @@ typedef struct cli_encode_options {
     const char *model, *taps, *dtype, *precision, *out;
     lb_text_list features;
     lb_text_list augment;
-    int64_t batch, topk, views, memory;
+    int64_t batch, topk, frames, views, memory;
     bool retry_failed, strict, deflate;
     double window;
     int64_t text_window, beams, max_new;
@@ -35,6 +35,8 @@ typedef struct cli_encode_options {
      .text = "prepared items waiting for the model hold at most this"},                                                                               \
     {.name = "topk", .type = LB_T_I64, .offset = offsetof(T, encode.topk), .def = 0, .min = 0, .max = 65536, .unit = "classes",                       \
      .text = "of taps named logits only so many largest probabilities; 0 = all (export as tinyvit: 100)"},                                                              \
+    {.name = "frames", .type = LB_T_I64, .offset = offsetof(T, encode.frames), .def = 0, .min = 0, .max = 4096, .unit = "N",                           \
+     .text = "of a video so many frames, evenly over it, through a network of pictures: a row of each tap a frame; 0 = pictures"},                   \
     {.name = "views", .type = LB_T_I64, .offset = offsetof(T, encode.views), .def = 0, .min = 0, .max = 1024, .unit = "pictures",                     \
      .text = "augmented pictures of each item, with what was drawn beside (docs/caching.md); 0 = the picture itself"},                                \
     CLI_ENCODE_ROW(T, augment, LB_T_LIST, NULL, NULL, "LIST", "of the views: a list as `augment` of recipes, [{op: flip}, ...]; or KEY=VALUE of crop_min, ratio_max, flip, brightness, contrast, saturation"),      \

@@ -169,6 +169,7 @@ lb_status encode_plan(encode_job *j) {
     for (int i = 0; i < s->ntaps; i++) LB_TRY(tap_of(j, i, &a, &b));
     j->ntaps = s->ntaps;
     j->views = 1;
+    if (s->frames) LB_TRY(encode_frames_plan(j));
     if (s->views) LB_TRY(encode_views_plan(j));
     if (s->text_window > 0) LB_TRY(encode_text_plan(j));
     j->batch = s->batch > 0 ? s->batch : j->needs.audio ? 8 : !j->needs.image ? 32 : j->views < 16 ? 16 / j->views : 1;

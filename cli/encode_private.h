@@ -36,7 +36,7 @@ typedef struct encode_job {
     int32_t width, height;        /* of a prepared picture */
     lb_tap_spec taps[ENCODE_TAPS + 1];
     int ntaps;                    /* as written */
-    int64_t views;                /* pictures of an item: 1, or --views */
+    int64_t views;                /* pictures of an item: 1, --views, or --frames */
     int64_t batch, collect;       /* items that run together; that are collected before they run, a multiple of it */
     int text_tap, times_tap;      /* taps that no network gives: written text, times of windows; -1 = not wanted */
     lb_audio_prepare audio;       /* the model's, with windows of the asked length; its log-mel is borrowed */
@@ -117,6 +117,9 @@ void encode_network(const encode_job *j, lb_tape *t, int nin, const lb_named *in
 const lb_item *encode_item(const encode_job *j, int64_t i); /* NULL when items come from a feature file */
 /* Which inputs the taps need, the size of pictures, and the taps' shapes. */
 LB_MUST_USE lb_status encode_plan(encode_job *j);
+/* ---- encode_frames.c: frames of a video ---- */
+LB_MUST_USE lb_status encode_frames_plan(encode_job *j);
+LB_MUST_USE lb_status encode_frames_prepare(const encode_job *j, const lb_item *item, encode_sample *s);
 /* ---- encode_views.c: augmented pictures of one item ---- */
 LB_MUST_USE lb_status encode_views_plan(encode_job *j);
 LB_MUST_USE lb_status encode_views_prepare(const encode_job *j, const lb_item *item, encode_sample *s);

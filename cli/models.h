@@ -83,6 +83,7 @@ typedef struct cli_encode_spec {
     lb_dtype dtype;
     lb_precision precision;   /* of the network's products */
     bool deflate;             /* stored shuffled and deflated */
+    int64_t frames;           /* of each item's video, evenly over it: taps are [frames, ...]; 0 = the item's picture */
     int64_t views;            /* augmented pictures of each item: taps are [views, ...], and a tap `augment` holds what was drawn; 0 = the picture itself */
     lb_augment_spec augment;
     struct lb_chain *chain;   /* in its place: a list of augmentations; borrowed, NULL = none */
