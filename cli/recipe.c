@@ -275,14 +275,14 @@ static bool has_stream(const cli_recipe *r, const char *name) {
     return false;
 }
 
-static lb_status open_objective(cli_recipe *r, const lb_value *v) {
+/* What stands in the recipe alone: told before data and models are opened, which may take long or not be there. */
+static lb_status read_objective(cli_recipe *r, const lb_value *v) {
     lb_status st = LB_OK;
     const lb_head *head = NULL;
     LB_TRY(recipe_check_objective(v));
     if (r->nterms == CLI_MAX_TERMS) return lb_fail(LB_E_LIMIT, "recipe: at most %d objectives", CLI_MAX_TERMS);
-    const char *method = lb_get_text(v, "method", NULL), *stream = lb_get_text(v, "on", NULL);
+    const char *method = lb_get_text(v, "method", NULL);
     if (!method) return absent("an objective", "method");
-    if (!stream || !has_stream(r, stream)) return lb_fail(LB_E_ARG, "recipe: line %d: objective %s: 'on' names a stream", v->line, method);
     lb_objective *o = &r->terms[r->nterms++];
     LB_TRY(at_line(lb_family_find(&head, &lb_methods, method), line_of(v, "method")));
     o->method = (const lb_method *)head;
@@ -290,26 +290,39 @@ static lb_status open_objective(cli_recipe *r, const lb_value *v) {
     if (lb_get(v, "component")) LB_TRY(at_line(lb_component_find(&o->component, o->method, lb_get_text(v, "component", "")), line_of(v, "component")));
     LB_TRY(lb_component_config(&o->cfg, o->method, o->component, lb_get(v, "params")));
     o->name = lb_get_text(v, "name", o->component->name);
-    o->stream = stream;
+    o->stream = lb_get_text(v, "on", NULL);
     o->weight = lb_get_real(v, "weight", 1);
     o->warmup = lb_get_int(v, "warmup", 0);
     o->start = lb_get_int(v, "start", 0);
     o->allow_zero = lb_get_bool(v, "allow_zero", false);
     o->adapt = lb_get_text(v, "adapt", "auto");
+done:
+    return st == LB_OK ? st : lb_where(st, "recipe: the objective of line %d", v->line);
+}
+
+static lb_status read_objectives(cli_recipe *r) {
+    lb_status st = LB_OK;
+    const lb_value *all = lb_get(r->value, "objectives");
+    if (!all || all->kind != LB_V_LIST || all->count == 0) return absent("it", "objectives");
+    for (int64_t i = 0; i < all->count && st == LB_OK; i++) st = read_objective(r, all->items[i]);
+    return st;
+}
+
+static lb_status open_objective(cli_recipe *r, lb_objective *o, const lb_value *v) {
+    lb_status st = LB_OK;
+    if (!o->stream || !has_stream(r, o->stream)) return lb_fail(LB_E_ARG, "recipe: line %d: objective %s: 'on' names a stream", v->line, o->method->id);
     LB_TRY(bind(r, o, lb_get(v, "inputs")));
     if (!r->made) LB_TRY(recipe_check_classes(r, o));
     for (int i = 0; i < o->nbind; i++)
         for (int k = 0; k < r->nstreams; k++)
-            if (strcmp(o->names[i], "label") == 0 && strcmp(r->streams[k].name, stream) == 0) r->streams[k].labelled = true;
+            if (strcmp(o->names[i], "label") == 0 && strcmp(r->streams[k].name, o->stream) == 0) r->streams[k].labelled = true;
 done:
     return st == LB_OK ? st : lb_where(st, "recipe: the objective of line %d", v->line);
 }
 
 static lb_status open_objectives(cli_recipe *r) {
     lb_status st = LB_OK;
-    const lb_value *all = lb_get(r->value, "objectives");
-    if (!all || all->kind != LB_V_LIST || all->count == 0) return absent("it", "objectives");
-    for (int64_t i = 0; i < all->count && st == LB_OK; i++) st = open_objective(r, all->items[i]);
+    for (int i = 0; i < r->nterms && st == LB_OK; i++) st = open_objective(r, &r->terms[i], lb_get(r->value, "objectives")->items[i]);
     return st;
 }
 
@@ -439,7 +452,6 @@ static lb_status open_train(cli_recipe *r) {
     resolve(r->value, "train", cli_train_params, &r->train);
     LB_TRY(lb_params_from_value(lb_optim_params, &r->optim, lb_get(r->value, "optimiser")));
     resolve(r->value, "optimiser", lb_optim_params, &r->optim);
-    LB_TRY(open_other_optimisers(r));
     LB_TRY(lb_params_from_value(cli_eval_params, &r->eval, lb_get(r->value, "eval")));
     resolve(r->value, "eval", cli_eval_params, &r->eval);
     LB_TRY(open_augment(r));
@@ -466,6 +478,8 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
     LB_TRY(lb_value_only(r->value, "recipe", known));
     r->name = lb_get_text(r->value, "name", "run");
     r->seed = (uint64_t)lb_get_int(r->value, "seed", 0);
+    LB_TRY(read_objectives(r));
+    LB_TRY(open_train(r));
     LB_TRY(open_data(r));
     LB_TRY(find_labels(r));
     LB_TRY(open_tokenizer(r));
@@ -474,8 +488,8 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
     LB_TRY(open_streams(r));
     LB_TRY(open_student(r));
     LB_TRY(open_others(r));
+    LB_TRY(open_other_optimisers(r));
     LB_TRY(open_objectives(r));
-    LB_TRY(open_train(r));
     LB_TRY(recipe_open_clients(r));
     if (r->made) {
         r->made->nteachers = r->nteachers;

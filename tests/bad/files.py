@@ -42,6 +42,9 @@ def recipes():
                             ("vocab.txt", "gone.txt", ["gone.txt"]), ("name: tiny", "name: tiny\nname: again", ["name"])]:
         write("wrong.yaml", whole.replace(old, new))
         fails(f"recipe with {new!r}", run("train", "wrong.yaml", "--out", "wrong"), "wrong.yaml", *parts)
+    for old, new, wrong in (("steps: 2", "stepz: 2", "stepz"), ("- method: infonce", "- method: infonze", "infonze")):
+        write("wrong.yaml", whole.replace("few.jsonl", "gone.jsonl").replace(old, new))
+        fails(f"'{wrong}' before data that are not there", run("train", "wrong.yaml", "--out", "wrong"), wrong)
     fails("--set of an unknown key", run("train", "tiny.yaml", "--out", "wrong", "--set", "train.stepz=3"), "stepz", "steps")
     fails("--set without a value", run("train", "tiny.yaml", "--out", "wrong", "--set", "seed"), "seed", code=USAGE)
     fails("a recipe that is not there", run("train", "gone.yaml"), "gone.yaml")
