@@ -21,6 +21,7 @@ const lb_param cli_train_params[] = {
     LB_PARAM(cli_train_options, patience, 0, 0, 1e9, "evaluations", "ends after so many evaluations (eval_every) without a better score; 0 = never"),
     LB_PARAM(cli_train_options, workers, 1, 0, 64, "threads", "threads that make batches ahead"),
     LB_PARAM_TEXT(cli_train_options, order, "items", "items|chunks", "of an epoch: any item after any other, or shuffled within few chunks of the features at a time"),
+    LB_PARAM_TEXT(cli_train_options, precision, "f32", "f32|bf16", "of matrix products, forward and backward; bf16 where the processor multiplies those faster"),
     LB_PARAM_END};
 
 const lb_param cli_eval_params[] = {
@@ -190,16 +191,29 @@ done:
     return st;
 }
 
-static void find_fingerprint(cli_recipe *r) {
+/* One hash over all, and of what it is. */
+static lb_status find_fingerprint(cli_recipe *r) {
     lb_sha256 sum;
-    char hex[65];
+    char hex[65], key[160];
+    if (!(r->sources = lb_value_map())) return LB_E_NOMEM;
     lb_sha256_init(&sum);
     for (int i = 0; i < r->nfeatures; i++) {
-        lb_fingerprint_hash(lb_cache_fingerprint(r->features[i].cache), hex);
+        const lb_fingerprint *f = lb_cache_fingerprint(r->features[i].cache);
+        const char *const names[] = {"weights", "preprocessing", "tokenizer", "taps", "list"}, *const texts[] = {f->weights, f->preprocessing, f->tokenizer, f->taps, f->list};
+        lb_fingerprint_hash(f, hex);
         lb_sha256_add(&sum, hex, 64);
+        for (size_t k = 0; k < LB_COUNT(names); k++) {
+            snprintf(key, sizeof key, "features.%s: %s", r->features[i].name, names[k]);
+            lb_map_text(r->sources, key, texts[k]);
+        }
     }
-    for (int i = 0; i < r->nteachers; i++) lb_sha256_add(&sum, r->teacher_models[i]->print.weights, strlen(r->teacher_models[i]->print.weights));
+    for (int i = 0; i < r->nteachers; i++) {
+        lb_sha256_add(&sum, r->teacher_models[i]->print.weights, strlen(r->teacher_models[i]->print.weights));
+        snprintf(key, sizeof key, "teachers.%s: weights", r->teachers[i].name);
+        lb_map_text(r->sources, key, r->teacher_models[i]->print.weights);
+    }
     lb_sha256_hex(&sum, r->fingerprint);
+    return LB_OK;
 }
 
 /* ---- streams ---- */
@@ -495,7 +509,7 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
         r->made->nteachers = r->nteachers;
         r->made->teachers = r->teachers;
     }
-    find_fingerprint(r);
+    LB_TRY(find_fingerprint(r));
     *out = r;
     r = NULL;
 done:
@@ -537,6 +551,7 @@ void cli_recipe_close(cli_recipe *r) {
     lb_items_free(r->items);
     cli_made_close(r->made);
     lb_value_free(r->value);
+    lb_value_free(r->sources);
     lb_free(r);
 }
 

@@ -11,7 +11,7 @@ typedef struct cli_train_options {
     int64_t steps, log_every, save_every, eval_every, max_tokens, memory_mib, accumulate, patience;
     double ema;
     int workers;
-    const char *order;
+    const char *order, *precision;
 } cli_train_options;
 extern const lb_param cli_train_params[];
 
@@ -58,6 +58,7 @@ typedef struct cli_recipe {
     lb_optim_config optim;
     cli_train_options train;
     cli_eval_options eval;
+    lb_value *sources;         /* fields of the caches' and teachers' fingerprints by name */
     char fingerprint[65];      /* over the caches and teachers it learns from */
     uint64_t seed;
 } cli_recipe;

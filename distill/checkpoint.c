@@ -58,6 +58,11 @@ static void describe(const lbi_train *r, lb_value *v) {
     lb_map_text(v, "step", number);
     lb_map_text(v, "recipe", hash);
     lb_map_text(v, "trained_from", r->spec->fingerprint ? r->spec->fingerprint : "");
+    for (int64_t i = 0; r->spec->sources && i < r->spec->sources->count; i++) {
+        char key[160];
+        snprintf(key, sizeof key, "source.%s", r->spec->sources->keys[i]);
+        lb_map_text(v, key, r->spec->sources->items[i]->text);
+    }
     lb_map_text(v, "arch", r->spec->student->arch->id);
     snprintf(number, sizeof number, "%.17g", r->best_score);
     lb_map_text(v, "best_score", number);
@@ -134,12 +139,25 @@ static lb_status same_text(const lb_value *meta, const char *key, const char *wa
     return lb_fail(LB_E_MISMATCH, "%s: %s differs: the checkpoint has %s, this run %s", path, what, *have ? have : "none", *want ? want : "none");
 }
 
+/* Field by field, where the checkpoint tells them too. */
+static lb_status same_sources(const lbi_train *r, const lb_value *meta, const char *path) {
+    lb_status st = LB_OK;
+    for (int64_t i = 0; r->spec->sources && i < r->spec->sources->count && st == LB_OK; i++) {
+        char key[160], what[192];
+        snprintf(key, sizeof key, "source.%s", r->spec->sources->keys[i]);
+        snprintf(what, sizeof what, "what it learns from, %s,", r->spec->sources->keys[i]);
+        if (lb_get_text(meta, key, NULL)) st = same_text(meta, key, r->spec->sources->items[i]->text, what, path);
+    }
+    return st;
+}
+
 static lb_status check_meta(const lbi_train *r, const lb_value *meta, const char *path) {
     char hash[65];
     lb_status st = LB_OK;
     recipe_hash(r->spec->recipe, hash);
     LB_TRY(same_text(meta, "format", "limbeck-checkpoint/1", "format", path));
     LB_TRY(same_text(meta, "arch", r->spec->student->arch->id, "student", path));
+    LB_TRY(same_sources(r, meta, path));
     LB_TRY(same_text(meta, "trained_from", r->spec->fingerprint ? r->spec->fingerprint : "", "what it learns from (caches, teachers)", path));
     LB_TRY(same_text(meta, "recipe", hash, "recipe", path));
 done:

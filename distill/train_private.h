@@ -59,6 +59,7 @@ typedef struct lbi_train {
     double *term;           /* [nobjectives]: last values */
     double *term_sum;       /* sum of |value| since the start, for the zero check */
     int64_t *term_epoch;    /* steps of an epoch of its stream */
+    int failed;             /* the term that the last forward pass failed in; -1 = none */
     int64_t rows;           /* items seen by this process */
     void (*watch)(void *ctx, const lb_call *call); /* of the students' calls and the terms' (lb_tape_watch); NULL = nobody */
     void *watch_ctx;

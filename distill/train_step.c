@@ -76,6 +76,7 @@ lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_ST
     lb_tensor *loss = NULL;
     lbi_env env;
     for (int i = 0; i < s->nobjectives; i++) terms[i] = NULL;
+    r->failed = -1;
     for (int k = 0; k < r->nstreams; k++) {
         char share[96];
         if (s->federation) lbi_client_stream(share, sizeof share, r->streams[k], r->seat.client);
@@ -89,7 +90,9 @@ lb_tensor *lbi_train_forward(lbi_train *r, int64_t part, lb_batch batches[LBI_ST
             const lb_objective *o = &s->objectives[i];
             double weight = lbi_term_weight(o, r->step);
             if (strcmp(o->stream, r->streams[k]) != 0 || weight == 0) continue;
+            bool sound = lb_tape_ok(r->tape);
             terms[i] = lbi_run_term(r, o, &env);
+            if (sound && !lb_tape_ok(r->tape)) r->failed = i;
             lb_tensor *weighted = lb_scale(r->tape, terms[i], weight);
             loss = loss ? lb_add(r->tape, loss, weighted) : weighted;
         }

@@ -75,6 +75,7 @@ lb_status lbi_train_open(lbi_train *r, const lb_train_spec *spec) {
     if (!r->term || !r->term_sum || !r->term_epoch || !r->adapters) return LB_E_NOMEM;
     LB_TRY(find_streams(r));
     LB_TRY(lb_tape_new(&r->tape));
+    lb_tape_set_precision(r->tape, spec->precision);
     LB_TRY(lb_store_new(&r->projectors));
     LB_TRY(lb_store_new(&r->state));
     LB_TRY(add_learner(r, "student", spec->student, NULL));
@@ -88,12 +89,28 @@ done:
 
 /* ---- one step ---- */
 
+/* "a, b, c, d": of the batch that a term saw. */
+static void keys_of(lb_buf *out, const lbi_train *r, const lb_objective *o, const lb_batch *batches) {
+    for (int k = 0; k < r->nstreams; k++)
+        for (int64_t j = 0; strcmp(r->streams[k], o->stream) == 0 && batches[k].keys && j < batches[k].rows && j < 4; j++) lb_buf_format(out, "%s%s", j ? ", " : "", batches[k].keys[j]);
+}
+
 static lb_status bad_term(const lbi_train *r, int i, const lb_batch *batches) {
     const lb_objective *o = &r->spec->objectives[i];
     lb_buf keys = {0};
-    for (int k = 0; k < r->nstreams; k++)
-        for (int64_t j = 0; strcmp(r->streams[k], o->stream) == 0 && batches[k].keys && j < batches[k].rows && j < 4; j++) lb_buf_format(&keys, "%s%s", j ? ", " : "", batches[k].keys[j]);
+    keys_of(&keys, r, o, batches);
     lb_status st = lb_fail(LB_E_NUMERIC, "term %s is %g at step %lld (stream %s, items %s, ...); the last checkpoint stays", o->name, r->term[i], (long long)r->step, o->stream, lb_buf_str(&keys));
+    lb_buf_free(&keys);
+    return st;
+}
+
+/* Where the forward pass failed: in a term, or in what it is computed from. */
+static lb_status failed_where(const lbi_train *r, lb_status st, const lb_batch *batches) {
+    if (st == LB_OK || r->failed < 0) return st;
+    const lb_objective *o = &r->spec->objectives[r->failed];
+    lb_buf keys = {0};
+    keys_of(&keys, r, o, batches);
+    st = lb_where(st, "term %s, step %lld (stream %s, items %s, ...); the last checkpoint stays", o->name, (long long)r->step, o->stream, lb_buf_str(&keys));
     lb_buf_free(&keys);
     return st;
 }
@@ -150,7 +167,7 @@ static lb_status one_part(lbi_train *r, int64_t part, double *loss_value) {
     lb_tape_set_mode(r->tape, LB_TAPE_GRAD);
     lb_tape_set_training(r->tape, true, &rng);
     lb_tensor *loss = lbi_train_forward(r, part, batches, terms);
-    LB_TRY(lb_tape_status(r->tape));
+    LB_TRY(failed_where(r, lb_tape_status(r->tape), batches));
     say_adapters(r);
     LB_TRY(read_terms(r, terms, batches));
     count_epochs(r, batches);

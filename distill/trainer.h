@@ -15,6 +15,7 @@
 #include "distill/method.h"
 #include "nn/model.h"
 #include "nn/optim.h"
+#include "tensor/precision.h"
 LB_BEGIN
 
 /* A batch: named plain tensors (leaves, owned by the batch) of one stream. */
@@ -101,10 +102,12 @@ typedef struct lb_train_spec {
     uint64_t seed;
     double ema;             /* 0 = none */
     int64_t accumulate;     /* batches whose gradients make a step; 0 = 1 */
+    lb_precision precision; /* of matrix products, forward and backward (tensor/precision.h); weights and sums stay float */
     int64_t patience;       /* ends after so many evaluations without a better score; 0 = never */
     const char *folder;     /* run folder: log.jsonl, last.safetensors, checkpoint files */
     const lb_value *recipe; /* resolved; its hash goes into checkpoints */
     const char *fingerprint;/* caches' hash; a checkpoint of another is refused with LB_E_MISMATCH */
+    const lb_value *sources;/* map of texts: what that hash is of, so that a refusal can say which differs; NULL = not told */
     lb_progress *progress;
     bool resume;
     /* Evaluation of a student by the command, every eval_every steps; may put numbers into *scores. The first student's key score chooses the best. NULL = none. */

@@ -18,8 +18,8 @@ static const lb_param params[] = {
     LB_PARAM_WORD(cli_eval_words, test, "FILE:TAP", "test rows in a file of their own"),
     LB_PARAM_TEXT(cli_eval_words, train_split, "train", NULL, "split to fit to; --split (test) is judged (probe, knn)"),
     LB_PARAM_WORD(cli_eval_words, labels, "FILE", "names of the classes, a line each; default: the items' labels in byte order"),
-    LB_PARAM_WORD(cli_eval_words, truth, "PATH", "folder of true masks (segmentation)"),
-    LB_PARAM_WORD(cli_eval_words, guess, "PATH", "folder of predicted masks, of the same names"),
+    LB_PARAM_WORD(cli_eval_words, truth, "PATH", "folder of true masks (segmentation); annotations (detection)"),
+    LB_PARAM_WORD(cli_eval_words, guess, "PATH", "folder of predicted masks, of the same names; results (detection)"),
     LB_PARAM_WORD(cli_eval_words, csv, "FILE", "scores case by case (segmentation)"),
     LB_PARAM_LIST(cli_eval_words, set, "KEY=VALUE", "a parameter of the metric (limbeck describe metrics)"),
     LB_PARAM(cli_eval_words, bootstrap, 1000, 0, 1000000, "draws", "resamples for the 95% intervals; 0 = none"),
@@ -60,8 +60,8 @@ done:
 }
 
 LB_VERB(eval) = {.id = "eval", .title = "scores of a model over items, of feature files, of masks", .source = "", .params = params, .params_size = sizeof(cli_eval_words),
-                 .usage = "eval retrieval|zeroshot|classify|probe|knn|segmentation ...", .min_words = 1, .max_words = 1,
+                 .usage = "eval retrieval|zeroshot|classify|probe|knn|segmentation|detection ...", .min_words = 1, .max_words = 1,
                  .help = "retrieval: R@1/5/10, mAP, median rank, both ways. zeroshot: the items' labels as texts; top-1, top-5, mean class recall. classify: logits\n"
-                         "against labels. probe, knn: a classifier on frozen features. segmentation: masks against masks. With 95% intervals; details:\n"
-                         "limbeck describe evals KIND, limbeck describe metrics KIND.\n"
+                         "against labels. probe, knn: a classifier on frozen features. segmentation: masks against masks. detection: boxes, in\n"
+                         "COCO's files. With 95% intervals, but for boxes; details: limbeck describe evals KIND, limbeck describe metrics KIND.\n"
                          "A model over cached features takes the classes' rows by their texts: limbeck list --labels makes their list for `limbeck encode`.", .run = run};

@@ -411,8 +411,8 @@ static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, 
     lb_batch_source batches = r->made ? cli_made_batches(r->made) : cli_source_batches(source);
     return (lb_train_spec){.student = r->student, .nothers = r->nothers, .others = r->others, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
                            .source = batches, .crew = crew, .federation = r->federation.clients ? &r->federation : NULL, .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
-                           .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .folder = folder, .recipe = r->value,
-                           .fingerprint = r->fingerprint, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
+                           .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .precision = strcmp(r->train.precision, "bf16") == 0 ? LB_PRECISION_BF16 : LB_PRECISION_F32, .folder = folder, .recipe = r->value,
+                           .fingerprint = r->fingerprint, .sources = r->sources, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
                            .evaluate = evaluate, .eval_ctx = e};
 }
 

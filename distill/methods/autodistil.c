@@ -69,16 +69,10 @@ static void relation_scores(lb_tape *t, const void *cfg, const lb_args *a, lb_ou
 
 static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
-    lb_tensor *mask = a->in[6], *sum = NULL, *pairs = NULL;
-    if (!check_vectors(t, o, a->in, 6) || (o->use_mask && !lb_part_check_kept(t, mask))) return;
-    if (o->use_mask) {
-        int64_t b = mask->shape[0], n = mask->shape[1];
-        pairs = lb_mul(t, lb_reshape(t, mask, 4, (int64_t[]){b, 1, n, 1}), lb_reshape(t, mask, 4, (int64_t[]){b, 1, 1, n}));
-        pairs = lb_expand(t, lb_detach(t, pairs), 4, (int64_t[]){b, o->relation_heads, n, n});
-    }
+    lb_tensor *sum = NULL;
+    if (!check_vectors(t, o, a->in, 6) || (o->use_mask && !lb_part_check_kept(t, a->in[6]))) return;
     for (int i = 0; i < 3; i++) {
-        lb_tensor *gap = lb_square(t, lb_sub(t, lb_part_relation(t, a->in[i], o->relation_heads), lb_detach(t, lb_part_relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads))));
-        lb_tensor *one = pairs ? lb_part_weighted_mean(t, gap, pairs) : lb_mean_all(t, gap);
+        lb_tensor *one = lb_part_relation_mse(t, a->in[i], a->in[3 + i], o->use_mask ? a->in[6] : NULL, o->relation_heads);
         sum = sum ? lb_add(t, sum, one) : one;
     }
     lb_out(out, 0, sum);
@@ -86,15 +80,10 @@ static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_
 
 static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
-    lb_tensor *mask = a->in[6], *sum = NULL;
-    int64_t b = mask->shape[0], n = mask->shape[1];
-    if (!check_vectors(t, o, a->in, 6) || !lb_part_check_kept(t, mask)) return;
-    lb_tensor *away = lb_scale(t, lb_add_scalar(t, lb_neg(t, lb_detach(t, mask)), 1), -1e4), *keys = lb_reshape(t, away, 4, (int64_t[]){b, 1, 1, n});
-    lb_tensor *rows = lb_expand(t, lb_reshape(t, lb_detach(t, mask), 3, (int64_t[]){b, 1, n}), 3, (int64_t[]){b, o->relation_heads, n});
+    lb_tensor *sum = NULL;
+    if (!check_vectors(t, o, a->in, 6) || !lb_part_check_kept(t, a->in[6])) return;
     for (int i = 0; i < 3; i++) {
-        lb_tensor *s = lb_log_softmax(t, lb_add(t, lb_part_relation(t, a->in[i], o->relation_heads), keys), -1);
-        lb_tensor *z = lb_detach(t, lb_log_softmax(t, lb_add(t, lb_part_relation(t, lb_detach(t, a->in[3 + i]), o->relation_heads), keys), -1));
-        lb_tensor *one = lb_part_weighted_mean(t, lb_sum(t, lb_mul(t, lb_exp(t, z), lb_sub(t, z, s)), -1, false), rows);
+        lb_tensor *one = lb_part_relation_kl(t, a->in[i], a->in[3 + i], a->in[6], o->relation_heads);
         sum = sum ? lb_add(t, sum, one) : one;
     }
     lb_out(out, 0, sum);

@@ -2,7 +2,8 @@
 /* FedD2S: Personalized Data-Free Federated Knowledge Distillation, Atapour, 2024, arXiv:2402.10846. No published code: defaults are reconstructed.
  *
  * Clients share representations z_a of their own samples with labels and logits, not weights. The server's head of depth a learns from all of
- * them and distils back; as rounds pass, the layer that takes part moves from deep to shallow, so that deep layers become personal. */
+ * them and distils back; as rounds pass, the layer that takes part moves from deep to shallow, so that deep layers become personal.
+ * Deviation: in the one process that trains all clients an upload is computed when the server learns from it; nothing is written to a feature cache. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -74,6 +74,24 @@ lb_tensor *lb_part_relation(lb_tape *t, lb_tensor *x, int64_t heads) {
     return lb_scale(t, lb_matmul(t, y, y, false, true), 1 / sqrt((double)w));
 }
 
+lb_tensor *lb_part_relation_mse(lb_tape *t, lb_tensor *student, lb_tensor *teacher, lb_tensor *mask, int64_t heads) {
+    lb_tensor *gap = lb_square(t, lb_sub(t, lb_part_relation(t, student, heads), lb_detach(t, lb_part_relation(t, lb_detach(t, teacher), heads))));
+    if (!mask) return lb_mean_all(t, gap);
+    int64_t b = mask->shape[0], n = mask->shape[1];
+    lb_tensor *pairs = lb_mul(t, lb_reshape(t, mask, 4, (int64_t[]){b, 1, n, 1}), lb_reshape(t, mask, 4, (int64_t[]){b, 1, 1, n}));
+    return lb_part_weighted_mean(t, gap, lb_expand(t, lb_detach(t, pairs), 4, (int64_t[]){b, heads, n, n}));
+}
+
+lb_tensor *lb_part_relation_kl(lb_tape *t, lb_tensor *student, lb_tensor *teacher, lb_tensor *mask, int64_t heads) {
+    int64_t b = mask->shape[0], n = mask->shape[1];
+    mask = lb_detach(t, mask);
+    lb_tensor *keys = lb_reshape(t, lb_scale(t, lb_add_scalar(t, lb_neg(t, mask), 1), -1e4), 4, (int64_t[]){b, 1, 1, n});
+    lb_tensor *rows = lb_expand(t, lb_reshape(t, mask, 3, (int64_t[]){b, 1, n}), 3, (int64_t[]){b, heads, n});
+    lb_tensor *s = lb_log_softmax(t, lb_add(t, lb_part_relation(t, student, heads), keys), -1);
+    lb_tensor *z = lb_detach(t, lb_log_softmax(t, lb_add(t, lb_part_relation(t, lb_detach(t, teacher), heads), keys), -1));
+    return lb_part_weighted_mean(t, lb_sum(t, lb_mul(t, lb_exp(t, z), lb_sub(t, z, s)), -1, false), rows);
+}
+
 lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum) { return sum ? lb_scale(t, lb_mean_all(t, rows), (double)lb_numel(rows)) : lb_mean_all(t, rows); }
 
 /* ---- federations ---- */

@@ -37,6 +37,10 @@ lb_tensor *lb_part_reduce(lb_tape *t, lb_tensor *rows, bool sum);
 /** Relations of vectors [B,N,W] as [B,A,N,N]: contiguous channels as A heads (the remainder is dropped), products among the N over the root of a head's width (MiniLM v2,
  *  arXiv:2012.15828). */
 lb_tensor *lb_part_relation(lb_tape *t, lb_tensor *x, int64_t heads);
+/** Mean squared gap of the student's and the teacher's (constant) relations, over all pairs, or with mask [B,N] over those of kept tokens. */
+lb_tensor *lb_part_relation_mse(lb_tape *t, lb_tensor *student, lb_tensor *teacher, lb_tensor *mask, int64_t heads);
+/** KL(softmax of the teacher's row || of the student's), without the keys that mask [B,N] leaves out; mean over heads and kept rows. */
+lb_tensor *lb_part_relation_kl(lb_tape *t, lb_tensor *student, lb_tensor *teacher, lb_tensor *mask, int64_t heads);
 
 /* ---- networks that share weights by leading slices (distill/parts/subnets.c) ---- */
 

@@ -136,7 +136,7 @@ def others():
     fails("a checkpoint from another recipe", run("train", "pulled2.yaml", "--out", "pulled"), "pulled/last.safetensors", 'features.teacher.cache: "first" and "second"')
     shutil.move(path("first"), path("aside"))
     shutil.copytree(path("second"), path("first"))
-    fails("a checkpoint from the cache of another teacher", train(), "last.safetensors", "what it learns from")
+    fails("a checkpoint from the cache of another teacher", train(), "last.safetensors", "what it learns from, features.teacher: weights, differs")
     shutil.rmtree(path("first"))
     shutil.move(path("aside"), path("first"))
     fails("a checkpoint of another student", train("--set", "student.params.image_width=16"), "pulled/last.safetensors", "student.params.image_width: 8 and 16")

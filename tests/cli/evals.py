@@ -110,4 +110,25 @@ def search():
     check("no model", done.code == 2 and "--model" in done.err, done)
 
 
-CASES = [masks, classes, search]
+def boxes():
+    """The recorded cases of pycocotools (tests/data/eval/make.py) by way of COCO's files."""
+    with open(os.path.join(os.environ["LB_TEST_DATA"], "eval/cases.json")) as f: recorded = [c for c in json.load(f) if c["metric"] == "detection"]
+    check("there are cases", len(recorded) == 2, len(recorded))
+    for case in recorded:
+        x = {k: v["values"] for k, v in case["inputs"].items()}
+        of = lambda box, image, kind, i: {"image_id": x[image][i], "category_id": x[kind][i], "bbox": [x[box][4 * i], x[box][4 * i + 1], x[box][4 * i + 2] - x[box][4 * i], x[box][4 * i + 3] - x[box][4 * i + 1]]}
+        write("truth.json", json.dumps({"annotations": [{**of("true_box", "true_image", "true_class", i), "iscrowd": x["crowd"][i]} for i in range(len(x["true_image"]))]}))
+        write("found.json", json.dumps([{**of("box", "image", "class", i), "score": x["score"][i]} for i in range(len(x["image"]))]))
+        done = run("eval", "detection", "--truth", "truth.json", "--guess", "found.json", "--json")
+        works(case["name"], done)
+        got = json.loads(done.out)
+        for key, want in case["want"].items():
+            check(f"{case['name']}: {key}", got[key] is None if want is None or want != want else abs(got[key] - want) < 1e-6 * max(1, abs(want)), (got[key], want))
+    write("found.json", json.dumps([{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1]}]))
+    fails("no box", run("eval", "detection", "--truth", "truth.json", "--guess", "found.json"), "found.json", "box 0")
+    fails("no boxes", run("eval", "detection", "--truth", "truth.json", "--guess", "gone.json"), "gone.json")
+    done = run("eval", "detection", "--truth", "truth.json")
+    check("both are wanted", done.code == 2 and "--guess" in done.err, done)
+
+
+CASES = [boxes, masks, classes, search]

@@ -57,6 +57,13 @@ def stopped_and_gone_on():
         check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, (dict, list, str))), scores)
         check(name + ": to the same bytes", read("stopped/last.safetensors") == read("whole/last.safetensors"))
         for out in ("whole", "stopped"): shutil.rmtree(path(out))
+    works("in bf16", train("taid", "halves", "train.steps=4", "train.log_every=1", "train.precision=bf16"))
+    works("in f32", train("taid", "whole", "train.steps=4", "train.log_every=1"))
+    halves, whole = ([l["loss"] for l in lines(f) if "loss" in l] for f in ("halves", "whole"))
+    # bf16 keeps eight bits: losses near each other; equal ones only where the processor has no such products.
+    check("bf16 near f32", all(abs(a - b) < 0.02 * abs(b) for a, b in zip(halves, whole)), (halves, whole))
+    if b"amx_bf16" in open("/proc/cpuinfo", "rb").read() and "LB_CPU" not in os.environ: check("it is another arithmetic", halves != whole, halves)
+    fails("no such precision", train("taid", "none", "train.precision=int8"), "int8")
     works("accumulated", train("taid", "parts", "train.steps=2", "train.accumulate=2"))
     works("ends early", train("kd-divergences", "early", "train.steps=40", "train.eval_every=1", "train.patience=2", "optimiser.lr=1e-9"))
     check("after two evaluations that are no better", json.loads(read("early/summary.json"))["steps"] == 3, read("early/summary.json"))
@@ -165,6 +172,10 @@ def several_students():
     works("the peer is a model", run("encode", "--model", "both/models/peer", "--input", "shapes", "--taps", "list"), "block.0")
     for parts in (["students.peer.arch=resnett"], ["students.peer.width=4"], ["students.student.arch=vit"]):
         fails("no student: " + parts[0], train("mutual", "none", *parts), "students")
+    wild = ["train.steps=60", "train.save_every=2", "optimiser.name=sgd", "optimiser.lr=1000", "optimiser.clip_norm=0", "students.peer.optimiser.lr=1000"]
+    fails("numbers that run away", train("mutual", "wild", *wild), "term ", "step ", "items train/", "the last checkpoint stays")
+    head = tensors("wild/last.safetensors")["student.head.weight"]
+    check("the last good checkpoint is whole", all(x == x for x in struct.unpack(f"<{len(head) // 4}f", head)))
     fails("no average", train("mutual", "none", "objectives.0.inputs.teacher_logits=ema.logits"), "train.ema")
 
 
