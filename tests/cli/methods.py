@@ -57,9 +57,9 @@ def stopped_and_gone_on():
         check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, (dict, list, str))), scores)
         check(name + ": to the same bytes", read("stopped/last.safetensors") == read("whole/last.safetensors"))
         for out in ("whole", "stopped"): shutil.rmtree(path(out))
-    works("in bf16", train("taid", "halves", "train.steps=4", "train.log_every=1", "train.precision=bf16"))
-    works("in f32", train("taid", "whole", "train.steps=4", "train.log_every=1"))
-    halves, whole = ([l["loss"] for l in lines(f) if "loss" in l] for f in ("halves", "whole"))
+    works("in bf16", train("taid", "taid-bf16", "train.steps=4", "train.log_every=1", "train.precision=bf16"))
+    works("in f32", train("taid", "taid-f32", "train.steps=4", "train.log_every=1"))
+    halves, whole = ([l["loss"] for l in lines(f) if "loss" in l] for f in ("taid-bf16", "taid-f32"))
     # bf16 keeps eight bits: losses near each other; equal ones only where the processor has no such products.
     check("bf16 near f32", all(abs(a - b) < 0.02 * abs(b) for a, b in zip(halves, whole)), (halves, whole))
     if b"amx_bf16" in open("/proc/cpuinfo", "rb").read() and "LB_CPU" not in os.environ: check("it is another arithmetic", halves != whole, halves)
