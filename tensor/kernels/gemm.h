@@ -16,6 +16,7 @@ typedef struct lbi_gemm_end {
     int64_t ld_add;
     lb_act act;
     const lb_real *row_scale;           /* [m]; NULL = 1 */
+    const lb_real *col_scale;           /* [n]; NULL = 1. lbi_gemm_bf16 alone looks at it */
     bool bf16;                          /* factors may be rounded to bf16 where the CPU multiplies those faster (lb_tape_bf16) */
     const void *packed;                 /* op(B) as lbi_gemm_pack, or with bf16 lbi_bf16_pack, made it; NULL = not made */
 } lbi_gemm_end;

@@ -180,6 +180,7 @@ WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
             __m512 x = _mm512_loadu_ps(from + (i - i0) * BLOCK + j - j0);
             if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
             if (e->row_scale) x = _mm512_mul_ps(x, _mm512_set1_ps(e->row_scale[i]));
+            if (e->col_scale) x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(mask, e->col_scale + j));
             if (e->row_bias) x = _mm512_add_ps(x, _mm512_set1_ps(e->row_bias[i]));
             if (e->col_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->col_bias + j));
             if (e->add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->add + i * e->ld_add + j));

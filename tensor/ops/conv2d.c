@@ -14,6 +14,7 @@
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/gemm.h"
+#include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/winograd.h"
@@ -21,6 +22,7 @@
 #include "tensor/last.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 #include "tensor/parts.h"
 #include "tensor/precision.h"
 
@@ -89,12 +91,12 @@ static bool trains_last(const lb_call *c, const lbi_conv *p) {
 }
 #endif
 
-/* Channels last: wherever they fill vectors, and what is asked for is f32. A group of few channels would waste them. */
+/* Channels last: wherever they fill vectors. A group of few channels would waste them. */
 static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);
     if (lb_tape_get_mode(c->tape) != LB_TAPE_NO_GRAD && !trains_last(c, &p)) return false;
-    return lbi_last_can() && !p.exact && !lb_tape_bf16(c->tape) && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
+    return lbi_last_can() && !p.exact && (!lb_tape_bf16(c->tape) || lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD) && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
 #else
     (void)c;
     return false;
@@ -102,6 +104,16 @@ static bool last(const lb_call *c) {
 }
 
 #ifndef LB_DOUBLE
+enum { FEW_CHANNELS = 64 }; /* below, rounding and packing take longer than tiles of bf16 save */
+
+/* 1x1 with factors rounded to bf16: pixels of all images times kernels that stay. add: channels last. @return false: not done */
+static bool point_bf16(lb_call *c, const lbi_conv *p, const lb_real *x, const lb_real *add) {
+    const options *o = c->params;
+    if (!lb_tape_bf16(c->tape) || lbi_cpu() < LBI_CPU_AMX || !pointwise(p) || p->groups != 1 || p->c < FEW_CHANNELS || p->o < FEW_CHANNELS) return false;
+    const lbi_gemm_end end = {.col_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .ld_add = p->o, .act = o->act, .bf16 = true, .packed = lbi_packed(c->in[1], p->o, p->c, LB_PRECISION_BF16)};
+    return lbi_gemm_bf16(false, true, c->in[0]->shape[0] * p->y * p->x, p->o, p->c, x, p->c, lb_r(c->in[1]), p->c, &end, lb_r(c->out[0]), p->o);
+}
+
 static void forward_last(lb_call *c, const lbi_conv *p) {
     const options *o = c->params;
     const lb_tensor *x = c->in[0];
@@ -111,7 +123,7 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
     bool winograd = !each && lbi_winograd_worth(p, images);
     if (each || winograd) pixels = lbi_channels_last(c, x);
-    if (!lb_tape_ok(c->tape)) return;
+    if (!lb_tape_ok(c->tape) || (lbi_is_last(x) && point_bf16(c, p, pixels, add))) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
     else {
         lbi_form_kind kind = winograd ? LBI_FORM_WINOGRAD : LBI_FORM_LAST;
