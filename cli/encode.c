@@ -398,7 +398,7 @@ static lb_status write_file(runner *r, const char *path) {
     if (r->done < r->job.n) LB_TRY(encode_flight_open(&r->job.flight, path, r->job.n));
     else encode_flight_remove(path);
     LB_TRY(try_suspects(r));
-    LB_TRY(run_all(r));
+    if (r->done < r->job.n) LB_TRY(run_all(r)); /* of a finished file nothing is in work, so that nothing may crash */
     LB_TRY(lb_cache_commit(&r->writer));
     finished = true;
     if (lb_file_exists(damaged) && unlink(damaged) != 0) st = lb_fail(LB_E_IO, "%s: %s", damaged, strerror(errno));

@@ -308,7 +308,7 @@ static void stops_and_goes_on(void) {
         CHECK_INT(st, LB_E_CANCELLED);
         CHECK(lb_file_exists(check_tmp("stopped.h5.part")));
     }
-    CHECK_INT(stops, 4);
+    CHECK_INT(stops, 2); /* the items are two batches: the third run has nothing to do but to finish the file */
     same_bytes(path, check_tmp("unstopped.h5"));
     lb_fingerprint other = m.print;
     snprintf(m.print.weights, sizeof m.print.weights, "another");
