@@ -3,7 +3,7 @@
 # The second demo, started by `sh demo.sh segmentation`: scenes of colour emoji in four styles with exact masks, few of them labelled; a larger
 # network is trained as teacher, its maps of augmented views are cached, a light student learns with and without them on three seeds.
 # DEMO_SEEDS and DEMO_STEPS change the size; stopped, it goes on where it was. DEMO_TEACHER=isnet takes IS-Net, run by the ONNX executor, as teacher of
-# DEMO_ISNET (80) scenes, some 3 s each. It is not the default: on these scenes its masks are worse than the student's own.
+# DEMO_ISNET (80) scenes and the labelled ones, some 3 s each. It is not the default: on these scenes its masks are worse than the student's own.
 set -eu
 cd "$(dirname "$0")/.."
 start=$(date +%s)
@@ -33,7 +33,7 @@ if [ $teacher = isnet ]; then
   say "teacher: IS-Net's foreground maps of some scenes"
   list=$out/scenes/list-isnet.jsonl kinds="alone isnet"
   { grep '"split": *"unlabelled"' $out/scenes/list.jsonl | head -n "${DEMO_ISNET:-80}"; grep -E '"split": *"(labelled|test)"' $out/scenes/list.jsonl; } > $list
-  $limbeck cache run --model isnet-small --input $list --split unlabelled --taps output --dtype f16 --out $out/cache-isnet
+  $limbeck cache run --model isnet-small --input $list --split 'labelled|unlabelled' --taps output --dtype f16 --out $out/cache-isnet
   source=isnet-small runs=""
 else
   list=$out/scenes/list.jsonl kinds="alone distilled"
