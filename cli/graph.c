@@ -21,6 +21,17 @@ lb_status cli_graph_find(char **out, const char *path) {
     return LB_OK;
 }
 
+/* How the network that was exported prepares pictures (limbeck export), where nothing beside the graph says it. */
+static lb_status take_preprocess(lb_value *config, const lb_onnx *graph, const char *file) {
+    const char *text = lb_onnx_property(graph, "limbeck.preprocess");
+    lb_value *v = NULL;
+    if (!text || lb_get(config, "preprocess")) return LB_OK;
+    lb_status st = lb_json_parse(&v, text, strlen(text), file);
+    if (st != LB_OK) return st;
+    lb_map_put(config, "preprocess", v);
+    return config->failed ? LB_E_NOMEM : LB_OK;
+}
+
 lb_status cli_graph_open(cli_model *m, const char *file, lb_value **config) {
     lb_status st = LB_OK;
     lb_value *beside = NULL;
@@ -32,6 +43,7 @@ lb_status cli_graph_open(cli_model *m, const char *file, lb_value **config) {
         *config = beside;
     }
     LB_TRY(lb_onnx_open(&m->graph, file, NULL));
+    LB_TRY(take_preprocess(*config, m->graph, file));
     LB_TRY(lb_onnx_hears_frames(m->graph) ? lb_onnx_frames_model(&m->model, m->graph) : lb_onnx_model(&m->model, m->graph));
 done:
     lb_free(json);

@@ -67,6 +67,10 @@ struct lb_onnx {
     char *path, *folder;
     lb_onnx_options options;
     int64_t opset;
+    struct onnx_property {
+        struct onnx_property *older;
+        const char *name, *text;
+    } *properties;
     onnx_block *blocks;
     size_t left;      /* bytes of the newest block */
     int nvalues, value_cap;

@@ -101,6 +101,12 @@ const lb_onnx_value *lb_onnx_output(const lb_onnx *m, int i) { return &m->plain-
 int64_t lb_onnx_parameters(const lb_onnx *m) { return m->parameters; }
 int64_t lb_onnx_opset(const lb_onnx *m) { return m->opset; }
 
+const char *lb_onnx_property(const lb_onnx *m, const char *name) {
+    for (const struct onnx_property *p = m->properties; p; p = p->older)
+        if (strcmp(p->name, name) == 0) return p->text;
+    return NULL;
+}
+
 int lb_onnx_values(const lb_onnx *m) { return m->nnamed; }
 const char *lb_onnx_value_name(const lb_onnx *m, int i) { return m->values[m->named[i]].name; }
 

@@ -43,6 +43,8 @@ LB_API int lb_onnx_operator_kinds(const lb_onnx *m);
 LB_API const char *lb_onnx_operator_kind(const lb_onnx *m, int i, int *count);
 LB_API void lb_onnx_sha256(const lb_onnx *m, char out[65]); /* of the file and its external data, read whole: slow */
 LB_API int64_t lb_onnx_opset(const lb_onnx *m);
+/** A text that the file's maker added (metadata_props) under this name; NULL = none. Owned by the graph. */
+LB_API const char *lb_onnx_property(const lb_onnx *m, const char *name);
 
 /** Runs what the wanted values need. Inputs by name, of the type that the graph states (numbers of other types are converted).
  *  On a SHAPES tape shapes alone are found; that fails where a shape depends on data.

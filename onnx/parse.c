@@ -450,6 +450,21 @@ static lb_status opset_of(lb_onnx *m, onnx_bytes b) {
     return st;
 }
 
+static lb_status property_of(lb_onnx *m, onnx_bytes b) {
+    onnx_field f;
+    bool end = false;
+    lb_status st;
+    struct onnx_property *p = onnx_take(m, 1, sizeof *p);
+    if (!p) return LB_E_NOMEM;
+    *p = (struct onnx_property){m->properties, "", ""};
+    while ((st = onnx_next(&f, &b, &end)) == LB_OK && !end) {
+        const char **to = f.number == 1 ? &p->name : f.number == 2 ? &p->text : NULL;
+        if (to && f.type == 2 && !(*to = onnx_text(m, f.bytes))) return LB_E_NOMEM;
+    }
+    if (st == LB_OK) m->properties = p;
+    return st;
+}
+
 static void missing(lb_buf *out, const onnx_graph *g) {
     for (int i = 0; i < g->nnodes; i++) {
         const onnx_node *n = &g->nodes[i];
@@ -480,6 +495,7 @@ lb_status onnx_parse(lb_onnx *m) {
         if (end) break;
         if (f.number == 7 && f.type == 2) graph = f.bytes;
         if (f.number == 8 && f.type == 2) LB_TRY(opset_of(m, f.bytes));
+        if (f.number == 14 && f.type == 2) LB_TRY(property_of(m, f.bytes));
     }
     if (!graph.at) LB_TRY(lb_fail(LB_E_FORMAT, "no graph in it: not an ONNX model"));
     if (m->opset < 1 || m->opset > 30) LB_TRY(lb_fail(LB_E_UNSUPPORTED, "operator set %lld, expected 6 to 18", (long long)m->opset));

@@ -79,4 +79,16 @@ def graph():
     check("inputs and outputs", [fields(i)[1][0] for i in g[11]] == [b"image"] and [fields(o)[1][0] for o in g[12]] == [b"image_embed"])
 
 
-CASES = [folder, graph]
+def graph_prepares_pictures():
+    """The graph says itself how pictures are prepared, as its first weights' folder does."""
+    import h5py
+    rows = {}
+    for name, tap in (("g.onnx", "output"), ("teacher-0", "image_embed")):
+        works(f"encode pictures by {name}", run("encode", "--model", name, "--taps", tap, "--input", "few.jsonl", "--out", "pictures.h5"))
+        with h5py.File(path("pictures.h5")) as f: rows[name] = f["features"][tap][:]
+        os.remove(path("pictures.h5"))
+    ours, theirs = rows.values()
+    check("the same features", ours.shape == theirs.shape and len(ours) == 16 and abs(ours - theirs).max() < 1e-4 * abs(theirs).max(), (ours.shape, theirs.shape, abs(ours - theirs).max(), ours[0][:4], theirs[0][:4]))
+
+
+CASES = [folder, graph, graph_prepares_pictures]
