@@ -76,25 +76,40 @@ def vision():
     forward("mobilenetv3l-forward", tv.mobilenet_v3_large(), 16, 4)
 
 
-def step(name, model, count, size):
+def step(name, model, x, unit="img/s"):
     model.train()
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
-    image, label = torch.randn(count, 3, size, size), torch.randint(0, 100, (count,))
+    label = torch.randint(0, 100, (len(x),))
 
     def run():
         optimiser.zero_grad(set_to_none=True)
-        F.cross_entropy(model(image), label).backward()
+        F.cross_entropy(model(x), label).backward()
         optimiser.step()
 
-    say(name, "torch", count / best(run, 4, 2), "img/s")
+    say(name, "torch", len(x) / best(run, 4, 2), unit)
+
+
+class TextTower(nn.Module):
+    """Six pre-norm blocks over learned places, the mean of the tokens, a projection of length one: limbeck's text_transformer."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.places = nn.Embedding(30522, 384), nn.Parameter(0.01 * torch.randn(128, 384))
+        layer = nn.TransformerEncoderLayer(384, 6, 1536, 0, "gelu", batch_first=True, norm_first=True)
+        self.blocks = nn.TransformerEncoder(layer, 6, nn.LayerNorm(384), enable_nested_tensor=False)
+        self.projection = nn.Linear(384, 100, bias=False)
+
+    def forward(self, ids):
+        return F.normalize(self.projection(self.blocks(self.words(ids) + self.places).mean(1)))
 
 
 def train():
     import torchvision.models as tv
-    step("vit-tiny-64-step", tv.VisionTransformer(64, 8, 12, 3, 192, 768, num_classes=100), 64, 64)
-    step("vit-tiny-224-step", tv.VisionTransformer(224, 16, 12, 3, 192, 768, num_classes=100), 16, 224)
-    step("resnet18-224-step", tv.resnet18(), 16, 224)
-    step("mobilenetv3s-64-step", tv.mobilenet_v3_small(num_classes=100), 64, 64)
+    step("vit-tiny-64-step", tv.VisionTransformer(64, 8, 12, 3, 192, 768, num_classes=100), torch.randn(64, 3, 64, 64))
+    step("vit-tiny-224-step", tv.VisionTransformer(224, 16, 12, 3, 192, 768, num_classes=100), torch.randn(16, 3, 224, 224))
+    step("resnet18-224-step", tv.resnet18(), torch.randn(16, 3, 224, 224))
+    step("mobilenetv3s-64-step", tv.mobilenet_v3_small(num_classes=100), torch.randn(64, 3, 64, 64))
+    step("text6-128-step", TextTower(), torch.randint(0, 30522, (32, 128)), "seq/s")
 
 
 def loss(name, value, *inputs):
