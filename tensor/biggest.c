@@ -186,8 +186,11 @@ LBI_LEVELS static void give_back(const lbi_boxes b[3], int64_t r, int64_t q, int
         const lb_real *from = x + place * channels;
         for (int64_t c = 0; c < n; c++) at[c] = from[c] == y[c] || (from[c] != from[c] && y[c] != y[c]) ? place : at[c];
     }
-    for (int64_t c = 0; c < n; c++)
-        if (at[c] >= 0) gx[at[c] * channels + c] += g[c];
+    for (int64_t k = 0; k < b[1].count[r] * wide; k++) { /* whole vectors again: numbers one by one cost more */
+        int32_t place = (int32_t)(first + k / wide * b[1].step * b[2].in + k % wide * b[2].step);
+        lb_real *to = gx + place * channels;
+        for (int64_t c = 0; c < n; c++) to[c] += at[c] == place ? g[c] : 0;
+    }
 }
 
 static void backward_last(lb_call *c, const lbi_boxes b[3]) {

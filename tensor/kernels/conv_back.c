@@ -8,11 +8,10 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_pad.h"
 #include "tensor/kernels/conv_turn.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- input ---- */
 
@@ -74,7 +73,7 @@ typedef struct run {
 static void pack_gradient(const run *r, const float *g, int64_t number) {
     const lbi_conv *p = r->p;
     int width = r->g->nr;
-    int64_t panel = number % r->panels, at = number / r->panels, first = panel * width, count = least(width, r->o - first), out = p->y * p->x, gap = r->pad.pitch - p->x;
+    int64_t panel = number % r->panels, at = number / r->panels, first = panel * width, count = lbi_least(width, r->o - first), out = p->y * p->x, gap = r->pad.pitch - p->x;
     const float *from = g + (at * r->o + first) * out;
     float *to = r->packed + number * r->flat * width;
     for (int64_t i = 0; i < p->y; i++, to += p->x * width) {
@@ -100,7 +99,7 @@ static void sum_block(const run *r, const float *x, int64_t group, int64_t first
             for (int64_t i = 0; i < all; i++) lines[i] = base + i / r->taps * r->pad.channel + r->at[i % r->taps] + f;
             for (int64_t q = 0; q < r->panels; q++)
                 for (int64_t i = 0; i < all; i += r->g->mr)
-                    r->g->tile_lines(least(PIXELS, r->flat - f), lines + i, packed + (q * r->flat + f) * width, sums + i * ld + q * width, ld, (int)least(r->g->mr, all - i), width);
+                    r->g->tile_lines(lbi_least(PIXELS, r->flat - f), lines + i, packed + (q * r->flat + f) * width, sums + i * ld + q * width, ld, (int)lbi_least(r->g->mr, all - i), width);
         }
     }
     for (int64_t o = 0; o < r->o; o++) {
@@ -116,7 +115,7 @@ bool lbi_conv_kernel(const lbi_conv *p, int64_t images, const float *x, const fl
     r.panels = lbi_panels(r.o, r.g->nr);
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     int64_t ld = r.panels * r.g->nr, most = SUMS / (ld * r.taps), share = (r.c * p->groups + 2 * threads - 1) / (2 * threads);
-    r.block = least(r.c, most < 1 ? 1 : least(most, share));
+    r.block = lbi_least(r.c, most < 1 ? 1 : lbi_least(most, share));
     r.blocks = (r.c + r.block - 1) / r.block;
     int64_t table = (r.taps + 63) / 64 * 64, panels = images * p->groups * r.panels, packed = panels * r.flat * r.g->nr + 64, lines = r.block * r.taps;
     int64_t pictures = r.pad.direct ? 0 : (r.block * r.pad.channel + r.pad.slack + 15) / 16 * 16, sums = lines * ld, own = (pictures + sums + 2 * lines + 63) / 16 * 16;
@@ -134,7 +133,7 @@ bool lbi_conv_kernel(const lbi_conv *p, int64_t images, const float *x, const fl
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < p->groups * r.blocks; i++) {
             int64_t first = i % r.blocks * r.block;
-            sum_block(&r, x, i / r.blocks, first, least(r.block, r.c - first), mine, mine + pictures, (const float **)(void *)(mine + pictures + sums));
+            sum_block(&r, x, i / r.blocks, first, lbi_least(r.block, r.c - first), mine, mine + pictures, (const float **)(void *)(mine + pictures + sums));
         }
     }
     lbi_work_give(work);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/kernels/work.h"
@@ -38,8 +39,6 @@ typedef struct run {
     float *weights;           /* [groups][blocks of KC][panels][KC][mr] */
     int64_t weights_each;
 } run;
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Whole output rows per block, such that few of the last panel's columns are in vain. */
 static int64_t rows_of_block(const run *r) {
@@ -118,7 +117,7 @@ static void pack_panel(const run *r, const float *b, const int32_t *at, int64_t 
 /* Output rows first..first+rows-1 of group `group`; b: the group's (padded) picture, of output rows `from` on. */
 static void make_block(const run *r, int64_t image, int64_t group, int64_t first, int64_t from, const float *b, float *wide) {
     const lbi_conv *p = r->p;
-    int64_t rows = least(r->block_rows, p->y - first), flat = (rows - 1) * r->pad.pitch + p->x, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * p->x;
+    int64_t rows = lbi_least(r->block_rows, p->y - first), flat = (rows - 1) * r->pad.pitch + p->x, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * p->x;
     int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pad.pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
     lbi_tile_end end = r->end, none = {0};
     float *c = r->compact ? r->y + place : wide, *panel = wide + r->wide;
@@ -127,15 +126,15 @@ static void make_block(const run *r, int64_t image, int64_t group, int64_t first
     if (end.add) end.add += place;
     b += (first - from) * r->pad.pitch;
     for (int64_t k0 = 0; k0 < r->k; k0 += KC) {
-        int64_t kc = least(KC, r->k - k0);
+        int64_t kc = lbi_least(KC, r->k - k0);
         const float *a = r->weights + group * r->weights_each + padded * k0;
         bool done = k0 + kc == r->k;
         for (int64_t j = 0; j < flat; j += r->g->nr) {
-            int cols = (int)least(r->g->nr, flat - j);
+            int cols = (int)lbi_least(r->g->nr, flat - j);
             if (r->packs) pack_panel(r, b + j, r->at + k0, kc, cols, panel);
             for (int64_t i = 0; i < r->o; i += r->g->mr) {
                 lbi_tile_end e = r->compact && done ? end : none;
-                int high = (int)least(r->g->mr, r->o - i);
+                int high = (int)lbi_least(r->g->mr, r->o - i);
                 if (done && end.row_scale) e.row_scale = end.row_scale + i;
                 if (e.row_bias) e.row_bias += i;
                 if (e.add) e.add += i * e.ld_add + j;
@@ -154,9 +153,9 @@ static void pack_weights(const run *r, const float *w, int64_t number) {
     int width = r->g->mr;
     int64_t panels = lbi_panels(r->o, width), group = number / panels, first = number % panels * width, padded = panels * width;
     for (int64_t k0 = 0; k0 < r->k; k0 += KC) {
-        int64_t kc = least(KC, r->k - k0);
+        int64_t kc = lbi_least(KC, r->k - k0);
         float spill[KC * LBI_NR_MAX + 16]; /* packing may write beyond the panel */
-        lbi_pack(r->g, spill, width, w + group * r->o * r->k, r->k, true, first, least(width, r->o - first), k0, kc);
+        lbi_pack(r->g, spill, width, w + group * r->o * r->k, r->k, true, first, lbi_least(width, r->o - first), k0, kc);
         memcpy(r->weights + group * r->weights_each + padded * k0 + first * kc, spill, (size_t)(width * kc) * sizeof *spill);
     }
 }
@@ -213,7 +212,7 @@ bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const flo
         } else {
             for (int64_t i = 0; i < images * bands; i++) {
                 const float *image = x + i / bands * p->c * p->h * p->w;
-                int64_t from = i % bands * r.band_rows, blocks = (least(r.band_rows, p->y - from) + r.block_rows - 1) / r.block_rows;
+                int64_t from = i % bands * r.band_rows, blocks = (lbi_least(r.band_rows, p->y - from) + r.block_rows - 1) / r.block_rows;
                 if (!r.pad.direct) {
 #pragma omp for schedule(static)
                     for (int64_t c = 0; c < p->c; c++) pad_channel(&r, image, c, from, own);

@@ -55,6 +55,8 @@ static void finish(const product *p, const lbi_gemm_end *end) {
  * The longer side of C is split into tasks that threads take in turn; the other operand is packed once, before. Rows are the longer side:
  * B is shared, a task packs MC rows of A at a time. Columns are: A is shared, a task packs NC columns of B. */
 
+enum { STEPS = 64 }; /* of k that a thread packs of the shared operand at a time */
+_Static_assert(LBI_KC % STEPS == 0, "a piece is of one block of k");
 enum { PARALLEL = 1 << 20 }; /* multiply-adds below which a second thread costs more than it brings (it takes some 10 us to wake) */
 
 typedef struct run {
@@ -80,19 +82,43 @@ static lbi_tile_end at(const lbi_tile_end *end, int64_t i, int64_t j) {
     return e;
 }
 
+static int shared_width(const run *r) { return r->by_rows ? r->g->nr : r->g->mr; }
+/* Do the numbers of a line of the shared operand lie side by side? */
+static bool shared_across(const run *r) { return r->by_rows ? r->p->trans_b : !r->p->trans_a; }
+
 /* A panel of the shared operand, all of k. Packing may write a few numbers beyond a panel whose width is no multiple of 8: into the next
  * one's place, which another thread may have filled. */
-static void pack_shared(const run *r, int64_t panel) {
+static void pack_panel(const run *r, int64_t panel) {
     const product *p = r->p;
-    int width = r->by_rows ? r->g->nr : r->g->mr;
+    int width = shared_width(r);
     int64_t first = panel * width, count = r->lines - first < width ? r->lines - first : width, padded = lbi_panels(r->lines, width) * width;
-    bool across = r->by_rows ? p->trans_b : !p->trans_a, apart = width % 8 != 0;
+    bool apart = width % 8 != 0;
     for (int64_t k0 = 0, kc; k0 < p->k; k0 += kc) {
         kc = k_step(k0, p->k);
         float *to = r->shared + padded * k0 + first * kc, spill[LBI_KC_MOST * LBI_NR_MAX + 16];
-        lbi_pack(r->g, apart ? spill : to, width, r->by_rows ? p->b : p->a, r->by_rows ? p->ldb : p->lda, across, first, count, k0, kc);
+        lbi_pack(r->g, apart ? spill : to, width, r->by_rows ? p->b : p->a, r->by_rows ? p->ldb : p->lda, true, first, count, k0, kc);
         if (apart) memcpy(to, spill, (size_t)(width * kc) * sizeof *to);
     }
+}
+
+/* Some steps of k of all panels where those lie side by side: memory is read from end to end. */
+static void pack_steps(const run *r, int64_t piece) {
+    const product *p = r->p;
+    int width = shared_width(r);
+    int64_t first = piece * STEPS, k0 = first / LBI_KC * LBI_KC, padded = lbi_panels(r->lines, width) * width;
+    if (k0 > 0 && p->k - (k0 - LBI_KC) <= LBI_KC_MOST) k0 -= LBI_KC;
+    int64_t kc = k_step(k0, p->k), count = p->k - first < STEPS ? p->k - first : STEPS;
+    const float *from = (r->by_rows ? p->b : p->a) + first * (r->by_rows ? p->ldb : p->lda);
+    for (int64_t q = 0; q < count; q += LBI_PACK_ROWS)
+        for (int64_t j = 0; j < r->lines; j += width)
+            r->g->along(r->shared + padded * k0 + j * kc + (first - k0 + q) * width, width, from + q * (r->by_rows ? p->ldb : p->lda) + j, r->by_rows ? p->ldb : p->lda, (int)(r->lines - j < width ? r->lines - j : width), count - q < LBI_PACK_ROWS ? count - q : LBI_PACK_ROWS);
+}
+
+static int64_t shared_pieces(const run *r) { return shared_across(r) ? lbi_panels(r->lines, shared_width(r)) : lbi_panels(r->p->k, STEPS); }
+
+static void pack_shared(const run *r, int64_t piece) {
+    if (shared_across(r)) pack_panel(r, piece);
+    else pack_steps(r, piece);
 }
 
 static void task(const run *r, int64_t number, float *own) {
@@ -124,12 +150,13 @@ static void task(const run *r, int64_t number, float *own) {
     for (int64_t q = 0; r->after != LB_ACT_NONE && q < rows; q++) lbi_act_plane(r->after, c + q * p->ldc, cols, 0);
 }
 
-/* Tasks of whole tiles, none larger than the caches like: of the sizes that leave each thread some four tasks, so that a slow thread does not hold up the
- * others, the one for which the busiest has least to do. */
-static int64_t task_size(int64_t total, int tile, int64_t most, int threads) {
+/* Tasks of whole tiles, none larger than the caches like: of the sizes that leave each thread some four tasks (`runs`: one), so that a slow thread does
+ * not hold up the others, the one for which the busiest has least to do. */
+static int64_t task_size(int64_t total, int tile, int64_t most, int threads, bool runs) {
     int64_t tiles = lbi_panels(total, tile), limit = most / tile, best = limit < tiles ? limit : tiles, least = INT64_MAX;
     if (threads == 1) return best * tile;
-    if (lbi_panels(tiles, 4 * threads) < best) best = lbi_panels(tiles, 4 * threads);
+    int share = runs ? threads : 4 * threads;
+    if (lbi_panels(tiles, share) < best) best = lbi_panels(tiles, share);
     for (int64_t size = best, first = best; size > 0 && 2 * size >= first; size--) {
         int64_t full = tiles / size, rest = tiles % size, busiest = full % threads ? (full / threads + 1) * size : full / threads * size + rest;
         if (busiest >= least) continue;
@@ -146,9 +173,10 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     if (r.ready) r.by_rows = p->m >= 4 * threads * r.g->mr; /* then A is packed by tasks, and nothing before */
     r.end = lbi_tile_end_of(end, &r.after);
     r.lines = r.by_rows ? p->n : p->m;
-    r.step = r.by_rows ? task_size(p->m, r.g->mr, LBI_MC, threads) : task_size(p->n, r.g->nr, LBI_NC, threads);
+    bool runs = r.by_rows ? p->trans_a : !p->trans_b; /* of what a task packs: longer ones are better than more tasks */
+    r.step = r.by_rows ? task_size(p->m, r.g->mr, runs ? LBI_MC_RUNS : LBI_MC, threads, runs) : task_size(p->n, r.g->nr, LBI_NC, threads, runs);
     int width = r.by_rows ? r.g->nr : r.g->mr;
-    int64_t tasks = lbi_panels(r.by_rows ? p->m : p->n, (int)r.step), panels = lbi_panels(r.lines, width);
+    int64_t tasks = lbi_panels(r.by_rows ? p->m : p->n, (int)r.step), pieces = shared_pieces(&r);
     size_t shared = r.by_rows && r.ready ? 0 : (size_t)lbi_packed_size(r.lines, p->k, width), own = (size_t)lbi_packed_size(r.step, LBI_KC_MOST, r.by_rows ? r.g->mr : r.g->nr);
     own = (own + 15) / 16 * 16;
     shared = (shared + 15) / 16 * 16;
@@ -156,15 +184,15 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     float *work = lbi_work_take((shared + own * (size_t)threads) * sizeof *work);
     if (!work) return false;
     r.shared = work;
-    if (shared == 0) panels = 0;
+    if (shared == 0) pieces = 0;
     if (threads == 1) {
-        for (int64_t i = 0; i < panels; i++) pack_shared(&r, i);
+        for (int64_t i = 0; i < pieces; i++) pack_shared(&r, i);
         for (int64_t i = 0; i < tasks; i++) task(&r, i, work + shared);
     } else {
 #pragma omp parallel num_threads(threads)
         {
 #pragma omp for schedule(static)
-            for (int64_t i = 0; i < panels; i++) pack_shared(&r, i);
+            for (int64_t i = 0; i < pieces; i++) pack_shared(&r, i);
 #pragma omp for schedule(dynamic)
             for (int64_t i = 0; i < tasks; i++) task(&r, i, work + shared + own * (size_t)omp_get_thread_num());
         }
@@ -182,7 +210,7 @@ void lbi_gemm_pack(void *to, const float *w, int64_t n, int64_t k) {
     const product p = {.trans_b = true, .n = n, .k = k, .b = w, .ldb = k};
     const run r = {.g = lbi_gemm_kernel_now(), .p = &p, .shared = to, .lines = n, .by_rows = true};
 #pragma omp parallel for schedule(static) if (n * k > PARALLEL)
-    for (int64_t i = 0; i < lbi_panels(n, r.g->nr); i++) pack_shared(&r, i);
+    for (int64_t i = 0; i < shared_pieces(&r); i++) pack_shared(&r, i);
 }
 #else
 size_t lbi_gemm_packed_size(int64_t n, int64_t k) { return 0; }

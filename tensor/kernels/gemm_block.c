@@ -20,13 +20,12 @@ const lbi_gemm_kernel *lbi_gemm_kernel_now(void) {
 }
 
 void lbi_pack(const lbi_gemm_kernel *g, float *to, int width, const float *from, int64_t ld, bool across, int64_t first, int64_t count, int64_t k0, int64_t kc) {
-    enum { STEP = 16 }; /* rows that are read whole before the next ones */
     if (across)
         for (int64_t j = 0; j < count; j += width) g->across(to + j * kc, width, from + (first + j) * ld + k0, ld, (int)(count - j < width ? count - j : width), kc);
     else
-        for (int64_t p = 0; p < kc; p += STEP)
+        for (int64_t p = 0; p < kc; p += LBI_PACK_ROWS)
             for (int64_t j = 0; j < count; j += width)
-                g->along(to + j * kc + p * width, width, from + (k0 + p) * ld + first + j, ld, (int)(count - j < width ? count - j : width), kc - p < STEP ? kc - p : STEP);
+                g->along(to + j * kc + p * width, width, from + (k0 + p) * ld + first + j, ld, (int)(count - j < width ? count - j : width), kc - p < LBI_PACK_ROWS ? kc - p : LBI_PACK_ROWS);
 }
 
 void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, const float *a, const float *b, float *c, int64_t ldc, const lbi_tile_end *end, bool first, bool last) {

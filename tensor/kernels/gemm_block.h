@@ -8,7 +8,8 @@
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/gemm_kernel.h"
 
-enum { LBI_KC = 384, LBI_MC = 168, LBI_NC = 512, LBI_KC_MOST = 576 }; /* KC_MOST: the last steps of k, which would be few alone */
+/* KC_MOST: the last steps of k, which would be few alone; MC_RUNS: of an A whose rows lie along k, which is read in runs of a task's width */
+enum { LBI_KC = 384, LBI_MC = 168, LBI_MC_RUNS = 392, LBI_NC = 512, LBI_KC_MOST = 576 };
 
 /** The kernel of this CPU and LB_CPU; NULL = none (OpenBLAS or the plain loops do the work). */
 const lbi_gemm_kernel *lbi_gemm_kernel_now(void);

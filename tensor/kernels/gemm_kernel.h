@@ -5,7 +5,7 @@
 #define LB_TENSOR_KERNELS_GEMM_KERNEL_H
 #include "tensor/tensor.h"
 
-enum { LBI_MR_MAX = 14, LBI_NR_MAX = 32 };
+enum { LBI_MR_MAX = 14, LBI_NR_MAX = 32, LBI_PACK_ROWS = 16 }; /* rows that `along` is given at a time; it asks for the next ones */
 
 /* What happens to a tile on its way to C. Pointers are at the tile's first element. */
 typedef struct lbi_tile_end {

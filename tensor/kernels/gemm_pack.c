@@ -124,12 +124,17 @@ WIDE void lbi_across_avx512(float *to, int width, const float *from, int64_t ld,
 WIDE void lbi_along_avx512(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
     if (width == 32 && count == 32) {
         for (int64_t p = 0; p < k; p++, from += ld, to += 32) {
+            _mm_prefetch((const char *)(from + LBI_PACK_ROWS * ld), _MM_HINT_T0);
+            _mm_prefetch((const char *)(from + LBI_PACK_ROWS * ld + 16), _MM_HINT_T0);
             _mm512_storeu_ps(to, _mm512_loadu_ps(from));
             _mm512_storeu_ps(to + 16, _mm512_loadu_ps(from + 16));
         }
         return;
     }
     for (int64_t p = 0; p < k; p++, from += ld, to += width)
-        for (int j = 0; j < width; j += 16) _mm512_mask_storeu_ps(to + j, first_16(width - j), _mm512_maskz_loadu_ps(first_16(count - j), from + j));
+        for (int j = 0; j < width; j += 16) {
+            _mm_prefetch((const char *)(from + LBI_PACK_ROWS * ld + j), _MM_HINT_T0);
+            _mm512_mask_storeu_ps(to + j, first_16(width - j), _mm512_maskz_loadu_ps(first_16(count - j), from + j));
+        }
 }
 #endif

@@ -31,6 +31,8 @@ bool lbi_last_depth(const lbi_conv *p, int64_t images, const float *x, const flo
 lbi_conv_done lbi_last_input(const lbi_conv *p, int64_t images, const float *g, const float *w, float *gx, bool fresh);
 /** gw = (fresh ? 0 : gw) + gradient; groups = 1. @return false without memory or a kernel: nothing is done then. */
 bool lbi_last_kernels(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *g, float *gw, bool fresh);
+/** The same by Winograd's way, for what lbi_winograd_can says; x with channels last. */
+bool lbi_last_winograd_kernels(const lbi_conv *p, int64_t images, const float *x, const float *g, float *gw, bool fresh);
 
 #endif
 #endif

@@ -7,16 +7,13 @@
 #include <omp.h>
 #include <string.h>
 #include "tensor/kernels/conv_turn.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/last_kernel.h"
 #include "tensor/kernels/turn.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
 
 /* ---- input ---- */
 
@@ -78,22 +75,22 @@ typedef struct piece {
     int64_t u, v, c, count;
 } piece;
 
-static int64_t pieces_of(const run *r, int64_t task) { return r->narrow ? least(r->each, r->p->kh - task * r->each) : r->p->kh * r->p->kw; }
+static int64_t pieces_of(const run *r, int64_t task) { return r->narrow ? lbi_least(r->each, r->p->kh - task * r->each) : r->p->kh * r->p->kw; }
 
 static piece piece_of(const run *r, int64_t task, int64_t i) {
     const lbi_conv *p = r->p;
     if (r->narrow) return (piece){task * r->each + i, 0, 0, p->kw * p->c};
-    return (piece){i / p->kw, i % p->kw, task * r->each, least(r->each, p->c - task * r->each)};
+    return (piece){i / p->kw, i % p->kw, task * r->each, lbi_least(r->each, p->c - task * r->each)};
 }
 
 /* One piece's lines over rows y .. y + rows - 1 of an image. */
 static void lines_of(const run *r, int64_t image, int64_t y, int64_t rows, const piece *q, float *sums) {
     const lbi_conv *p = r->p;
     const float *x = r->x + image * r->plane + (y * p->sh + q->u * p->dh) * r->pitch + q->v * p->dw * r->ld + q->c, *g = r->g + (image * p->y + y) * p->x * p->o;
-    int64_t tiles = over(q->count, r->k->rows), each = over(q->count, tiles);
+    int64_t tiles = lbi_over(q->count, r->k->rows), each = lbi_over(q->count, tiles);
     for (int64_t panel = 0; panel < r->panels; panel++)
         for (int64_t i = 0; i < q->count; i += each)
-            r->k->lines(rows, p->x, x + i, p->sh * r->pitch, p->sw * r->ld, g + panel * r->k->cols, p->x * p->o, p->o, sums + i * r->wide + panel * r->k->cols, r->wide, (int)least(each, q->count - i), (int)least(r->k->cols, p->o - panel * r->k->cols));
+            r->k->lines(rows, p->x, x + i, p->sh * r->pitch, p->sw * r->ld, g + panel * r->k->cols, p->x * p->o, p->o, sums + i * r->wide + panel * r->k->cols, r->wide, (int)lbi_least(each, q->count - i), (int)lbi_least(r->k->cols, p->o - panel * r->k->cols));
 }
 
 /* Sums of a task into the gradient, some channels of the result at a time, so that its lines fill up in the cache. */
@@ -106,7 +103,7 @@ static void leave(const run *r, int64_t task, const float *sums) {
             for (int64_t j = 0; j < q.count; j++, from += r->wide) {
                 int64_t c = r->narrow ? j % p->c : q.c + j, v = r->narrow ? j / p->c : q.v;
                 float *to = r->gw + (o0 * p->c + c) * p->kh * p->kw + q.u * p->kw + v;
-                for (int64_t o = 0; o < least(ACROSS, p->o - o0); o++, to += p->c * p->kh * p->kw) *to = (r->fresh ? 0 : *to) + from[o];
+                for (int64_t o = 0; o < lbi_least(ACROSS, p->o - o0); o++, to += p->c * p->kh * p->kw) *to = (r->fresh ? 0 : *to) + from[o];
             }
         }
     }
@@ -114,7 +111,7 @@ static void leave(const run *r, int64_t task, const float *sums) {
 
 static void one_task(const run *r, int64_t task, float *sums) {
     const lbi_conv *p = r->p;
-    int64_t lines = 0, rows = most(1, BLOCK / p->x);
+    int64_t lines = 0, rows = lbi_most(1, BLOCK / p->x);
     for (int64_t i = 0; i < pieces_of(r, task); i++) lines += piece_of(r, task, i).count;
     memset(sums, 0, (size_t)(lines * r->wide) * sizeof *sums);
     for (int64_t n = 0; n < r->images; n++)
@@ -122,7 +119,7 @@ static void one_task(const run *r, int64_t task, float *sums) {
             float *to = sums;
             for (int64_t i = 0; i < pieces_of(r, task); i++) {
                 piece q = piece_of(r, task, i);
-                lines_of(r, n, y, least(rows, p->y - y), &q, to);
+                lines_of(r, n, y, lbi_least(rows, p->y - y), &q, to);
                 to += q.count * r->wide;
             }
         }
@@ -132,7 +129,7 @@ static void one_task(const run *r, int64_t task, float *sums) {
 /* A row of the padded picture. */
 static void pad_row(const run *r, const float *x, bool planes, int64_t image, int64_t row, float *to) {
     const lbi_conv *p = r->p;
-    int64_t from = row - p->pt, wide = r->pitch / r->ld, n = least(p->w, wide - p->pl);
+    int64_t from = row - p->pt, wide = r->pitch / r->ld, n = lbi_least(p->w, wide - p->pl);
     if (from < 0 || from >= p->h || n <= 0) {
         memset(to, 0, (size_t)r->pitch * sizeof *to);
         return;
@@ -148,19 +145,26 @@ static void pad_row(const run *r, const float *x, bool planes, int64_t image, in
 
 static void plan(run *r, int threads) {
     const lbi_conv *p = r->p;
-    r->panels = over(p->o, r->k->cols);
+    r->panels = lbi_over(p->o, r->k->cols);
     r->wide = r->panels * r->k->cols;
     r->narrow = p->c < NARROW && p->dw == 1;
-    int64_t lines = most(r->k->rows, SUMS / (r->wide * (int64_t)sizeof(float))), whole = r->narrow ? p->kh : p->c, row = r->narrow ? p->kw * p->c : p->kh * p->kw;
-    r->each = most(1, least(lines / row, over(whole, threads)));
-    if (!r->narrow) r->each = most(r->each, least(p->c, r->k->rows));
-    r->tasks = over(whole, r->each);
+    int64_t lines = lbi_most(r->k->rows, SUMS / (r->wide * (int64_t)sizeof(float))), whole = r->narrow ? p->kh : p->c, row = r->narrow ? p->kw * p->c : p->kh * p->kw;
+    r->each = lbi_most(1, lbi_least(lines / row, lbi_over(whole, threads)));
+    if (!r->narrow) r->each = lbi_most(r->each, lbi_least(p->c, r->k->rows));
+    r->tasks = lbi_over(whole, r->each);
+}
+
+/* Their sums are written and read once a block of tiles, which pays from fewer pixels on than the transforms of kernels do. */
+static bool by_winograd(const lbi_conv *p, int64_t images) {
+    enum { CHANNELS = 32, PIXELS = 512, SIDE = 7 };
+    return !p->exact && lbi_winograd_can(p) && p->c >= CHANNELS && p->o >= CHANNELS && p->y >= SIDE && p->x >= SIDE && images * p->y * p->x >= PIXELS;
 }
 
 bool lbi_last_kernels(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *g, float *gw, bool fresh) {
     run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .g = g, .gw = gw, .fresh = fresh, .images = images, .ld = p->c, .pitch = p->w * p->c};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || p->groups != 1 || p->y < 1 || p->x < 1 || images < 1) return false;
+    if (!planes && by_winograd(p, images) && lbi_last_winograd_kernels(p, images, x, g, gw, fresh)) return true;
     plan(&r, threads);
     int64_t high = (p->y - 1) * p->sh + (p->kh - 1) * p->dh + 1, across = (p->x - 1) * p->sw + (p->kw - 1) * p->dw + 1;
     bool pads = planes || p->pt > 0 || p->pl > 0 || high > p->h || across > p->w;

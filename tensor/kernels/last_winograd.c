@@ -6,17 +6,18 @@
 #include <string.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/last_kernel.h"
+#include "tensor/kernels/last_winograd.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/turn.h"
 #include "tensor/kernels/winograd.h"
-#include "tensor/kernels/winograd_tile.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
 /* Bytes of a block that stays in L2; its tiles at least, and where it cannot stay (then kernels are read less often). */
-enum { OUT = 4, IN = 6, ALL = IN * IN, LANES = 16, TAPS = 9, PANEL = 32 * 1024, NEAR = 1024 * 1024, FEW = 42, MANY = 168 };
+enum { OUT = LBI_WINO_OUT, IN = LBI_WINO_IN, ALL = IN * IN, LANES = LBI_WINO_LANES, TAPS = 9, PANEL = 32 * 1024, NEAR = 1024 * 1024, FEW = 42, MANY = 168 };
 typedef lbi_wino_vec vec;
 
 typedef struct run {
@@ -31,43 +32,29 @@ typedef struct run {
     float *kernels, *scale, *bias, *zeros; /* [36][panels][C][cols], [o], [o], [c] */
 } run;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
-static int64_t up(int64_t n, int64_t by) { return over(n, by) * by; }
-
 static void plan(run *r, int threads) {
     const lbi_conv *p = r->p;
-    r->down = over(p->y, OUT);
-    r->across = over(p->x, OUT);
+    r->down = lbi_over(p->y, OUT);
+    r->across = lbi_over(p->x, OUT);
     r->tiles = r->images * r->down * r->across;
-    r->c = up(p->c, LANES);
-    r->panels = over(p->o, r->k->cols);
-    r->o = up(r->panels * r->k->cols, LANES);
+    r->c = lbi_up(p->c, LANES);
+    r->panels = lbi_over(p->o, r->k->cols);
+    r->o = lbi_up(r->panels * r->k->cols, LANES);
     r->deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
     int64_t tiles = NEAR / (ALL * (r->c + r->o) * (int64_t)sizeof(float));
     if (tiles < FEW) tiles = MANY;
-    r->blocks = up(over(r->tiles, tiles), threads);
-    r->block = up(over(r->tiles, r->blocks), r->k->rows);
-    r->blocks = over(r->tiles, r->block);
+    r->blocks = lbi_up(lbi_over(r->tiles, tiles), threads);
+    r->block = lbi_up(lbi_over(r->tiles, r->blocks), r->k->rows);
+    r->blocks = lbi_over(r->tiles, r->block);
 }
 
 /* ---- transforms ---- */
 
-static inline __attribute__((always_inline)) void some(vec *to, const float *p, int64_t count) {
-    if (count >= LANES) {
-        *to = *(const vec *)p;
-        return;
-    }
-    *to = (vec){0};
-    lbi_copy_row((float *)to, p, count);
-}
-
-/* The 36 pixels that a tile sees -> v[q step + c]. */
-LBI_LEVELS_FUSED static void tile_in(const float *const *at, int64_t channels, float *v, int64_t step) {
-    for (int64_t c = 0; c < channels; c += LANES) {
+LBI_LEVELS_FUSED void lbi_wino_tile_in(const float *const *at, int64_t channels, float *v, int64_t step, int64_t apart) {
+    for (int64_t c = 0; c < channels; c += LANES, v += apart) {
         vec d[ALL], t[ALL];
 #pragma GCC unroll 36
-        for (int i = 0; i < ALL; i++) some(&d[i], at[i] + c, channels - c);
+        for (int i = 0; i < ALL; i++) lbi_wino_some(&d[i], at[i] + c, channels - c);
 #pragma GCC unroll 6
         for (int j = 0; j < IN; j++) lbi_wino_input(d + j, IN, t + j, IN);
 #pragma GCC unroll 6
@@ -75,8 +62,17 @@ LBI_LEVELS_FUSED static void tile_in(const float *const *at, int64_t channels, f
             vec line[IN];
             lbi_wino_input(t + i * IN, 1, line, 1);
 #pragma GCC unroll 6
-            for (int j = 0; j < IN; j++) *(vec *)(v + (i * IN + j) * step + c) = line[j];
+            for (int j = 0; j < IN; j++) *(vec *)(v + (i * IN + j) * step) = line[j];
         }
+    }
+}
+
+void lbi_wino_see(const lbi_conv *p, const float *x, const float *zeros, int64_t tile, const float **at) {
+    int64_t across = lbi_wino_over(p->x), each = lbi_wino_over(p->y) * across, image = tile / each, top = tile % each / across * OUT - p->pt, left = tile % across * OUT - p->pl;
+    for (int i = 0; i < ALL; i++) {
+        int64_t row = top + i / IN, col = left + i % IN;
+        bool in = row >= 0 && row < p->h && col >= 0 && col < p->w;
+        at[i] = in ? x + ((image * p->h + row) * p->w + col) * p->c : zeros;
     }
 }
 
@@ -120,9 +116,9 @@ static void pack(const run *r, const float *w, int64_t first, float *turned) {
     const lbi_conv *p = r->p;
     int64_t cols = r->k->cols, step = r->panels * p->c * cols;
     float *to = r->kernels + first / cols * p->c * cols + first % cols;
-    int count = (int)least(LANES, p->o - first);
+    int count = (int)lbi_least(LANES, p->o - first);
     for (int64_t c0 = 0; c0 < p->c; c0 += DEEP) {
-        int64_t n = least(DEEP, p->c - c0);
+        int64_t n = lbi_least(DEEP, p->c - c0);
         if (count > 0) lbi_turn(turned, LANES, w + (first * p->c + c0) * TAPS, p->c * TAPS, count, n * TAPS);
         else memset(turned, 0, (size_t)(n * TAPS * LANES) * sizeof *turned);
         for (int64_t c = 0; c < n; c++) kernel_in(turned + c * TAPS * LANES, to + (c0 + c) * cols, step);
@@ -141,24 +137,18 @@ static place place_of(const run *r, int64_t tile) {
 }
 
 static void bring(const run *r, int64_t tile, float *v, int64_t step) {
-    const lbi_conv *p = r->p;
     const float *at[ALL];
-    place b = place_of(r, tile);
-    for (int i = 0; i < ALL; i++) {
-        int64_t row = b.y - p->pt + i / IN, col = b.x - p->pl + i % IN;
-        bool in = row >= 0 && row < p->h && col >= 0 && col < p->w;
-        at[i] = in ? r->x + ((b.image * p->h + row) * p->w + col) * p->c : r->zeros;
-    }
-    tile_in(at, p->c, v, step);
+    lbi_wino_see(r->p, r->x, r->zeros, tile, at);
+    lbi_wino_tile_in(at, r->p->c, v, step, LANES);
 }
 
 static void leave(const run *r, int64_t tile, const float *m, int64_t step) {
     const lbi_conv *p = r->p;
     float stage[OUT * OUT * LANES];
     place b = place_of(r, tile);
-    int64_t rows = least(OUT, p->y - b.y), cols = least(OUT, p->x - b.x), at = ((b.image * p->y + b.y) * p->x + b.x) * p->o;
+    int64_t rows = lbi_least(OUT, p->y - b.y), cols = lbi_least(OUT, p->x - b.x), at = ((b.image * p->y + b.y) * p->x + b.x) * p->o;
     for (int64_t c = 0; c < p->o; c += LANES) {
-        int64_t count = least(LANES, p->o - c);
+        int64_t count = lbi_least(LANES, p->o - c);
         tile_out(m + c, step, r->scale + c, r->bias + c, stage);
         for (int64_t i = 0; r->end.add && i < rows * cols; i++) lbi_add_row(stage + (i / cols * OUT + i % cols) * LANES, r->end.add + at + (i / cols * p->x + i % cols) * p->o + c, count);
         if (r->end.act != LB_ACT_NONE) lbi_act_plane(r->end.act, stage, OUT * OUT * LANES, 0);
@@ -175,15 +165,15 @@ static void products(const run *r, int64_t tiles, const float *v, float *m) {
     for (int q = 0; q < ALL; q++, v += r->block * r->c, m += r->block * r->o)
         for (int64_t panel = 0; panel < r->panels; panel++)
             for (int64_t k0 = 0; k0 < p->c; k0 += r->deep) {
-                lbi_last_piece piece = {k0, least(r->deep, p->c - k0)};
+                lbi_last_piece piece = {k0, lbi_least(r->deep, p->c - k0)};
                 lbi_last_end e = {.more = k0 > 0};
-                for (int64_t i = 0; i < tiles; i += r->k->rows) r->k->tile(&piece, 1, v + i * r->c, r->c, w, m + i * r->o + panel * cols, r->o, (int)least(r->k->rows, tiles - i), (int)cols, &e);
+                for (int64_t i = 0; i < tiles; i += r->k->rows) r->k->tile(&piece, 1, v + i * r->c, r->c, w, m + i * r->o + panel * cols, r->o, (int)lbi_least(r->k->rows, tiles - i), (int)cols, &e);
                 w += piece.count * cols;
             }
 }
 
 static void one_block(const run *r, int64_t number, float *v, float *m) {
-    int64_t first = number * r->block, tiles = least(r->block, r->tiles - first);
+    int64_t first = number * r->block, tiles = lbi_least(r->block, r->tiles - first);
     for (int64_t i = 0; i < tiles; i++) bring(r, first + i, v + i * r->c, r->block * r->c);
     products(r, tiles, v, m);
     for (int64_t i = 0; i < tiles; i++) leave(r, first + i, m + i * r->o, r->block * r->o);

@@ -3,6 +3,7 @@
  * conv_pad.h sees it), in which number (i,j) of all tiles of a picture is one run of memory. Rows of tiles are followed by one that is none.
  * A task is a block of tiles: some pictures, or rows of tiles of one. Its transforms [36][C][ld] and products [36][O][ld] stay near L2.
  * Floor: 36/16 O C Y X multiply-adds, and 16 kernels read for every block. */
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/winograd.h"
 #include <omp.h>
 #include <string.h>
@@ -31,9 +32,6 @@ typedef struct run {
     int64_t kernel_each;
 } run;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-
 bool lbi_winograd_can(const lbi_conv *p) {
     return p->kh == 3 && p->kw == 3 && p->sh == 1 && p->sw == 1 && p->dh == 1 && p->dw == 1 && p->groups == 1 && lbi_gemm_kernel_now();
 }
@@ -55,10 +53,10 @@ static void plan(run *r, int threads) {
     if (most < LEAST) most = LEAST;
     if (most > MOST) most = MOST;
     bool whole = flat <= most;
-    int64_t one = whole ? flat : r->pitch, count = whole ? least(most / one, (r->images + threads - 1) / threads) : least(most / one, r->tiles_y);
+    int64_t one = whole ? flat : r->pitch, count = whole ? lbi_least(most / one, (r->images + threads - 1) / threads) : lbi_least(most / one, r->tiles_y);
     double waste = 1e30;
     for (int64_t n = 1; n <= count; n++) {
-        double w = (double)up(n * one, LANES) / (double)(n * one) + 0.5 / (double)(n * one);
+        double w = (double)lbi_up(n * one, LANES) / (double)(n * one) + 0.5 / (double)(n * one);
         if (w > waste) continue;
         waste = w;
         best = n;
@@ -67,7 +65,7 @@ static void plan(run *r, int threads) {
     r->rows = whole ? r->tiles_y : best;
     r->blocks = whole ? (r->images + best - 1) / best : r->images * ((r->tiles_y + best - 1) / best);
     r->flat_max = best * one;
-    r->ld = up(r->flat_max, 32) + LANES;
+    r->ld = lbi_up(r->flat_max, 32) + LANES;
 }
 
 /* ---- transforms ---- */
@@ -140,10 +138,10 @@ static void pack_kernels(const run *r, const float *w, int64_t panel, float *tur
     const lbi_conv *p = r->p;
     int64_t width = r->g->mr, first = panel * width, padded = lbi_panels(p->o, r->g->mr) * width;
     float all[ALL * LANES], scale[LANES] = {0};
-    for (int64_t i = 0; i < least(width, p->o - first); i++) scale[i] = r->end.row_scale ? r->end.row_scale[first + i] : 1;
-    lbi_turn(turned, LANES, w + first * p->c * 9, p->c * 9, (int)least(width, p->o - first), p->c * 9);
+    for (int64_t i = 0; i < lbi_least(width, p->o - first); i++) scale[i] = r->end.row_scale ? r->end.row_scale[first + i] : 1;
+    lbi_turn(turned, LANES, w + first * p->c * 9, p->c * 9, (int)lbi_least(width, p->o - first), p->c * 9);
     for (int64_t c = 0; c < p->c; c++) {
-        int64_t k0 = c / KC * KC, kc = least(KC, p->c - k0);
+        int64_t k0 = c / KC * KC, kc = lbi_least(KC, p->c - k0);
         float *to = r->kernels + padded * k0 + first * kc + (c - k0) * width;
         kernel_in(turned + c * 9 * LANES, scale, all);
         for (int q = 0; q < ALL; q++) lbi_copy_row(to + q * r->kernel_each, all + q * LANES, width);
@@ -157,7 +155,7 @@ typedef struct piece {
     int64_t image, row, rows, flat, place;
 } piece;
 
-static int64_t pieces_of(const run *r, int64_t block) { return r->per ? least(r->per, r->images - block * r->per) : 1; }
+static int64_t pieces_of(const run *r, int64_t block) { return r->per ? lbi_least(r->per, r->images - block * r->per) : 1; }
 
 static piece piece_of(const run *r, int64_t block, int64_t i) {
     piece b = {.rows = r->tiles_y};
@@ -168,7 +166,7 @@ static piece piece_of(const run *r, int64_t block, int64_t i) {
         int64_t each = (r->tiles_y + r->rows - 1) / r->rows;
         b.image = block / each;
         b.row = block % each * r->rows;
-        b.rows = least(r->rows, r->tiles_y - b.row);
+        b.rows = lbi_least(r->rows, r->tiles_y - b.row);
     }
     b.flat = (b.rows - 1) * r->pitch + r->tiles_x;
     return b;
@@ -192,7 +190,7 @@ LBI_LEVELS static void deinterleave(const float *restrict line, int64_t n, float
 /* lbi_pad_channel for this stride. line: zeros, as wide as a padded row; of it only the picture's part is written. */
 static void split_channel(const lbi_conv *s, const lbi_pad *d, const float *channel, float *line, float *to) {
     for (int64_t i = 0; i < d->rows * OUT; i++) {
-        int64_t row = i - s->pt, width = least(s->w, OUT * d->pitch - s->pl);
+        int64_t row = i - s->pt, width = lbi_least(s->w, OUT * d->pitch - s->pl);
         float *lines = to + i % OUT * OUT * d->plane + i / OUT * d->pitch;
         if (row >= 0 && row < s->h) {
             lbi_copy_row(line + s->pl, channel + row * s->w, width);
@@ -218,7 +216,7 @@ static void piece_in(const run *r, const piece *b, float *v, float *pad) {
 
 static void piece_out(const run *r, const piece *b, const float *m, float *stage) {
     const lbi_conv *p = r->p;
-    int64_t ld = up(b->flat, LANES), first = b->row * OUT, rows = least(b->rows * OUT, p->y - first);
+    int64_t ld = lbi_up(b->flat, LANES), first = b->row * OUT, rows = lbi_least(b->rows * OUT, p->y - first);
     float *line = stage + OUT * OUT * ld;
     for (int64_t o = 0; o < p->o; o++) {
         int64_t place = ((b->image * p->o + o) * p->y + first) * p->x;
@@ -239,13 +237,13 @@ static void products(const run *r, int64_t flat, const float *v, float *m, float
     int64_t padded = lbi_panels(p->o, r->g->mr) * r->g->mr;
     for (int q = 0; q < ALL; q++, v += p->c * r->ld, m += p->o * r->ld)
         for (int64_t k0 = 0; k0 < p->c; k0 += KC) {
-            int64_t kc = least(KC, p->c - k0);
+            int64_t kc = lbi_least(KC, p->c - k0);
             const float *a = r->kernels + q * r->kernel_each + padded * k0;
             lbi_tile_end e = {.beta = k0 == 0 ? 0 : 1};
             for (int64_t j = 0; j < flat; j += r->g->nr) {
-                int64_t cols = least(r->g->nr, flat - j);
+                int64_t cols = lbi_least(r->g->nr, flat - j);
                 lbi_pack(r->g, panel, r->g->nr, v, r->ld, false, j, cols, k0, kc);
-                for (int64_t i = 0; i < p->o; i += r->g->mr) r->g->tile(kc, a + i * kc, panel, m + i * r->ld + j, r->ld, (int)least(r->g->mr, p->o - i), (int)cols, &e);
+                for (int64_t i = 0; i < p->o; i += r->g->mr) r->g->tile(kc, a + i * kc, panel, m + i * r->ld + j, r->ld, (int)lbi_least(r->g->mr, p->o - i), (int)cols, &e);
             }
         }
 }
@@ -272,11 +270,11 @@ bool lbi_winograd(const lbi_conv *p, int64_t images, const float *x, const float
     lbi_conv s = as_strided(&r, 0, r.rows);
     lbi_pad d = lbi_pad_of(&s);
     int64_t panels = lbi_panels(p->o, r.g->mr), v = ALL * p->c * r.ld + LANES, m = ALL * p->o * r.ld + LANES;
-    int64_t stage = OUT * OUT * (up(r.flat_max, LANES) + LANES) + OUT * up(r.tiles_x, LANES) + LANES, turned = (p->c * 9 + 1) * LANES, pad = up(d.channel + d.slack + OUT * d.pitch, LANES) + LANES;
-    if (pad < stage) pad = up(stage, LANES);
+    int64_t stage = OUT * OUT * (lbi_up(r.flat_max, LANES) + LANES) + OUT * lbi_up(r.tiles_x, LANES) + LANES, turned = (p->c * 9 + 1) * LANES, pad = lbi_up(d.channel + d.slack + OUT * d.pitch, LANES) + LANES;
+    if (pad < stage) pad = lbi_up(stage, LANES);
     if (pad < turned) pad = turned;
     if (pad < KC * LBI_NR_MAX) pad = KC * LBI_NR_MAX;
-    r.kernel_each = up(lbi_packed_size(p->o, p->c, r.g->mr), LANES);
+    r.kernel_each = lbi_up(lbi_packed_size(p->o, p->c, r.g->mr), LANES);
     int64_t own = v + m + pad;
     float *work = lbi_work_take((size_t)(ALL * r.kernel_each + own * threads) * sizeof *work);
     if (!work) return false;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three transforms along one axis; points 0, +-P, +-Q, infinity. T: a number or a vector. Private to tensor/kernels. */
+/* The transforms along one axis, and the turned ones that gradients take; points 0, +-P, +-Q, infinity. Private to tensor/kernels. */
 #ifndef LB_TENSOR_KERNELS_WINOGRAD_TILE_H
 #define LB_TENSOR_KERNELS_WINOGRAD_TILE_H
 
@@ -43,6 +43,29 @@ LBI_WINO_INLINE void lbi_wino_output(const lbi_wino_vec *m, int step, lbi_wino_v
     to[apart] = p * minus_p + q * minus_q;
     to[2 * apart] = p * p * plus_p + q * q * plus_q;
     to[3 * apart] = p * p * p * minus_p + q * q * q * minus_q + m[5 * step];
+}
+
+/* to[6] = A g: the values of g0 + g1 x + g2 x^2 + g3 x^3 at the points. */
+LBI_WINO_INLINE void lbi_wino_output_back(const lbi_wino_vec *g, int step, lbi_wino_vec *to, int apart) {
+    const float p = LBI_WINO_P, q = LBI_WINO_Q;
+    lbi_wino_vec g0 = g[0], g1 = g[step], g2 = g[2 * step], g3 = g[3 * step];
+    lbi_wino_vec even_p = g0 + p * p * g2, odd_p = p * g1 + p * p * p * g3, even_q = g0 + q * q * g2, odd_q = q * g1 + q * q * q * g3;
+    to[0] = g0;
+    to[apart] = even_p + odd_p;
+    to[2 * apart] = even_p - odd_p;
+    to[3 * apart] = even_q + odd_q;
+    to[4 * apart] = even_q - odd_q;
+    to[5 * apart] = g3;
+}
+
+/* to[3] = G' u. */
+LBI_WINO_INLINE void lbi_wino_kernel_back(const lbi_wino_vec *u, int step, lbi_wino_vec *to, int apart) {
+    const float p = LBI_WINO_P, q = LBI_WINO_Q, pp = p * p, qq = q * q, by_p = 1 / (2 * pp * (pp - qq)), by_q = 1 / (2 * qq * (qq - pp));
+    lbi_wino_vec plus_p = by_p * (u[step] + u[2 * step]), minus_p = by_p * (u[step] - u[2 * step]);
+    lbi_wino_vec plus_q = by_q * (u[3 * step] + u[4 * step]), minus_q = by_q * (u[3 * step] - u[4 * step]);
+    to[0] = 1 / (pp * qq) * u[0] + plus_p + plus_q;
+    to[apart] = p * minus_p + q * minus_q;
+    to[2 * apart] = pp * plus_p + qq * plus_q + u[5 * step];
 }
 
 #endif

@@ -6,11 +6,10 @@
 #include <omp.h>
 #include "tensor/attend.h"
 #include "tensor/kernels/attend.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm.h"
 
 enum { ROWS = LBI_ATTEND_ROWS };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static bool shape(lb_call *c) {
     if (!lbi_attend_check(c, false)) return false;
@@ -36,7 +35,7 @@ static void forward(lb_call *c) {
     int threads = lbi_attend_threads(&a, pieces, a.d);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < pieces; i++) {
-        int64_t map = i / blocks, l0 = i % blocks * ROWS, rows = least(ROWS, a.l - l0);
+        int64_t map = i / blocks, l0 = i % blocks * ROWS, rows = lbi_least(ROWS, a.l - l0);
         lb_real *y = lb_r(c->out[0]) + (map * a.l + l0) * a.s;
         lbi_attend_scores(&a, map / a.h, map % a.h, l0, rows, 0, a.s, y, NULL, a.s);
         for (int64_t l = 0; l < rows; l++) softmax(y + l * a.s, a.s);
@@ -48,7 +47,7 @@ static void map_backward(const lbi_attend *a, int64_t n, int64_t h, lb_real *ds,
     lb_call *c = a->call;
     int64_t group = h * a->g / a->h;
     for (int64_t l0 = 0; l0 < a->l; l0 += ROWS) {
-        int64_t rows = least(ROWS, a->l - l0), at = ((n * a->h + h) * a->l + l0) * a->s;
+        int64_t rows = lbi_least(ROWS, a->l - l0), at = ((n * a->h + h) * a->l + l0) * a->s;
         const lb_real *p = lb_r(c->out[0]) + at, *g = lb_r(c->gout[0]) + at;
         for (int64_t i = 0; i < rows; i++) {
             lb_real *row = ds + i * a->s;
@@ -67,7 +66,7 @@ static void backward(lb_call *c) {
     lbi_attend a;
     if (!c->gout[0] || !lbi_attend_plan(&a, c, false)) return;
     lbi_attend_units units = lbi_attend_units_of(&a);
-    int64_t strip = least(ROWS, a.l) * a.s + 16, each = strip * (a.o->softcap > 0 ? 3 : 1);
+    int64_t strip = lbi_least(ROWS, a.l) * a.s + 16, each = strip * (a.o->softcap > 0 ? 3 : 1);
     int threads = lbi_attend_threads(&a, units.count, a.d);
     lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
     if (!all) return;

@@ -3,11 +3,11 @@
  * to its input of the conv2d with kernel w. Size (H - 1) sh - pt - pb + dh (kh - 1) + 1 + more_h, more (output_padding) being less than
  * stride or dilation. dx = conv2d(g, w), dw = that conv2d's gradient to w for input g and incoming x, db = sum g. */
 #include "tensor/convs.h"
+#include "tensor/kernels/counts.h"
 
 extern LB_OP(conv2d);
 
 static int64_t one(int64_t x) { return x ? x : 1; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static bool shape(lb_call *c) {
     const lbi_transposed_options *o = c->params;
@@ -22,8 +22,8 @@ static bool shape(lb_call *c) {
                      lb_shape_text(tw, sizeof tw, 4, w->shape), (long long)one(s->groups), (long long)h, (long long)v);
         return false;
     }
-    if (o->more_h < 0 || o->more_w < 0 || (o->more_h && o->more_h >= most(one(s->stride_h), one(s->dilation_h))) ||
-        (o->more_w && o->more_w >= most(one(s->stride_w), one(s->dilation_w)))) {
+    if (o->more_h < 0 || o->more_w < 0 || (o->more_h && o->more_h >= lbi_most(one(s->stride_h), one(s->dilation_h))) ||
+        (o->more_w && o->more_w >= lbi_most(one(s->stride_w), one(s->dilation_w)))) {
         lb_tape_fail(c->tape, LB_E_ARG, "output padding %lld x %lld, expected less than stride or dilation", (long long)o->more_h, (long long)o->more_w);
         return false;
     }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What Winograd's way with channels last and its gradient share: tiles of 4x4 outputs, counted over rows, columns and images. Private to
+ * tensor/kernels. */
+#ifndef LB_TENSOR_KERNELS_LAST_WINOGRAD_H
+#define LB_TENSOR_KERNELS_LAST_WINOGRAD_H
+#include "tensor/kernels/conv.h"
+#include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/counts.h"
+#include "tensor/kernels/winograd_tile.h"
+#ifndef LB_DOUBLE
+
+enum { LBI_WINO_OUT = 4, LBI_WINO_IN = 6, LBI_WINO_LANES = 16 };
+
+/** Tiles along an axis. */
+static inline int64_t lbi_wino_over(int64_t pixels) { return lbi_over(pixels, LBI_WINO_OUT); }
+
+/** *to = the first `count` numbers, zeros behind them. */
+LBI_WINO_INLINE void lbi_wino_some(lbi_wino_vec *to, const float *p, int64_t count) {
+    if (count >= LBI_WINO_LANES) {
+        *to = *(const lbi_wino_vec *)p;
+        return;
+    }
+    *to = (lbi_wino_vec){0};
+    lbi_copy_row((float *)to, p, count);
+}
+
+/** at[36]: the pixels of x that a tile sees; beyond the border `zeros`. */
+void lbi_wino_see(const lbi_conv *p, const float *x, const float *zeros, int64_t tile, const float **at);
+/** Their transforms B' d B: number q of vector k of channels -> v[q step + k apart]. */
+void lbi_wino_tile_in(const float *const *at, int64_t channels, float *v, int64_t step, int64_t apart);
+
+#endif
+#endif
