@@ -8,6 +8,7 @@ bool lbi_attend_packed_back(const lbi_attend *a) { return false; }
 #include <omp.h>
 #include <string.h>
 #include "tensor/kernels/attend.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_block.h"
 
 enum {
@@ -18,8 +19,6 @@ enum {
     LANES = LBI_NR_MAX,
     SLACK = 16     /* packing writes beyond */
 };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Numbers of a buffer, whole cache lines. */
 static int64_t room(int64_t n) { return (n + SLACK + 15) / 16 * 16; }
@@ -46,7 +45,7 @@ static bool suits(const lbi_attend *a, const lbi_gemm_kernel *g) { return g && 2
 /* Matrix op(A) of keys or values of head `group`: lines are keys and k their width, or the other way round. */
 static void pack_heads(const plan *p, float *to, int64_t block_size, const lbi_attend_rows *x, int64_t width, int64_t n, int64_t group, bool by_key) {
     for (int64_t b = 0; b < p->blocks; b++, to += block_size) {
-        int64_t s0 = b * KEYS, cols = least(KEYS, p->a->s - s0);
+        int64_t s0 = b * KEYS, cols = lbi_least(KEYS, p->a->s - s0);
         lbi_pack(p->g, to, p->g->mr, lbi_attend_row(x, n, group, s0), x->ld, by_key != x->transposed, 0, by_key ? cols : width, 0, by_key ? width : cols);
     }
 }
@@ -112,7 +111,7 @@ static void hide_out_of_sight(const plan *p, const place *at, float *m) {
     for (int64_t q = 0; q < at->count; q++) {
         lbi_attend_sight(p->a, at->l0 + q, at->l0 + q + 1, &lo, &hi);
         if (hi < prefix) hi = prefix;
-        int64_t first = (prefix > at->s0 ? prefix : at->s0) - at->s0, before = least(lo - at->s0, at->cols), after = hi > at->s0 ? hi - at->s0 : 0;
+        int64_t first = (prefix > at->s0 ? prefix : at->s0) - at->s0, before = lbi_least(lo - at->s0, at->cols), after = hi > at->s0 ? hi - at->s0 : 0;
         for (int64_t j = first; j < before; j++) m[j * nr + q] = -INFINITY;
         for (int64_t j = after; j < at->cols; j++) m[j * nr + q] = -INFINITY;
     }
@@ -153,7 +152,7 @@ static void lanes_product(const plan *p, int64_t rows, int64_t k, const float *a
         for (int64_t from = 0, some; from < k; from += some) {
             const lbi_tile_end end = {.beta = add || from > 0 ? 1 : 0};
             some = k - from <= LAST ? k - from : SUM;
-            p->g->tile(some, a + i * k + from * mr, b + from * nr, to + i * nr, nr, (int)least(mr, rows - i), width, &end);
+            p->g->tile(some, a + i * k + from * mr, b + from * nr, to + i * nr, nr, (int)lbi_least(mr, rows - i), width, &end);
         }
 }
 
@@ -243,7 +242,7 @@ static void lanes_forward(const plan *p, const forward_work *w, int64_t n, int64
     lbi_attend_sight(a, l0, l0 + count, &lo, &hi);
     for (int64_t b = 0; b < p->blocks; b++) {
         at.s0 = b * KEYS;
-        at.cols = least(KEYS, a->s - at.s0);
+        at.cols = lbi_least(KEYS, a->s - at.s0);
         if (lbi_attend_out_of_sight(a, at.s0, at.cols, lo, hi)) continue;
         lanes_product(p, at.cols, a->d, w->keys + b * p->by_key * a->d, w->query, w->scores, at.width, false);
         dress(p, &at, w->scores, NULL, w->spare);
@@ -261,7 +260,7 @@ bool lbi_attend_packed(const lbi_attend *a) {
     if (!suits(a, g)) return false;
     plan p = plan_of(a, g);
     int threads = lbi_attend_threads(a, a->n * a->h * ((a->l + CHUNK - 1) / CHUNK), a->d + a->e);
-    int64_t heads = a->n * a->g, chunks = threads == 1 || heads >= 2 * threads ? 1 : least((a->l + CHUNK - 1) / CHUNK, lbi_panels(4 * threads, (int)heads));
+    int64_t heads = a->n * a->g, chunks = threads == 1 || heads >= 2 * threads ? 1 : lbi_least((a->l + CHUNK - 1) / CHUNK, lbi_panels(4 * threads, (int)heads));
     int64_t per = lbi_panels(lbi_panels(a->l, (int)chunks), g->nr) * g->nr;
     forward_work none;
     int64_t size = forward_parts(&p, &none, NULL);
@@ -269,14 +268,14 @@ bool lbi_attend_packed(const lbi_attend *a) {
     if (!all) return true;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < heads * chunks; i++) {
-        int64_t n = i / chunks / a->g, group = i / chunks % a->g, first = i % chunks * per, last = least(a->l, first + per), share = a->h / a->g;
+        int64_t n = i / chunks / a->g, group = i / chunks % a->g, first = i % chunks * per, last = lbi_least(a->l, first + per), share = a->h / a->g;
         if (first >= last) continue;
         forward_work w;
         (void)forward_parts(&p, &w, all + omp_get_thread_num() * size);
         pack_heads(&p, w.keys, p.by_key * a->d, &a->k, a->d, n, group, true);
         pack_heads(&p, w.values, p.by_width[1], &a->v, a->e, n, group, false);
         for (int64_t h = group * share; h < (group + 1) * share; h++)
-            for (int64_t l = first; l < last; l += g->nr) lanes_forward(&p, &w, n, h, l, least(g->nr, last - l));
+            for (int64_t l = first; l < last; l += g->nr) lanes_forward(&p, &w, n, h, l, lbi_least(g->nr, last - l));
     }
     return true;
 }
@@ -332,7 +331,7 @@ static void block_begin(const plan *p, back_work *w, const block *b) {
         w->delta[i] = i < b->rows ? (float)lbi_attend_dot(g + i * ld, y + i * ld, a->e) : 0;
     }
     for (int64_t i = 0; i * nr < b->rows; i++) {
-        int64_t count = least(nr, b->rows - i * nr);
+        int64_t count = lbi_least(nr, b->rows - i * nr);
         pack_queries(p, w->query[i], q + i * nr * (a->q.transposed ? 1 : a->q.ld), a->q.ld, a->q.transposed, count, a->d);
         lbi_attend_scale(w->query[i], nr * a->d, (float)a->o->scale);
         pack_queries(p, w->grad[i], g + i * nr * ld, ld, false, count, a->e);
@@ -369,17 +368,17 @@ static void keys_backward(const plan *p, const back_work *w, const block *b, flo
     int mr = p->g->mr, nr = p->g->nr;
     for (int64_t j = 0; j < cols; j += mr)
         for (int64_t q = 0; q < b->rows; q += nr)
-            p->g->across(w->turned + j * b->rows + q * mr, mr, tile[q / nr] + j * nr, nr, (int)least(mr, cols - j), least(nr, b->rows - q));
+            p->g->across(w->turned + j * b->rows + q * mr, mr, tile[q / nr] + j * nr, nr, (int)lbi_least(mr, cols - j), lbi_least(nr, b->rows - q));
     for (int64_t e = 0; e < width; e += nr)
         for (int64_t j = 0; j < cols; j += mr)
-            p->g->tile(b->rows, w->turned + j * b->rows, rows + e * b->rows, to + j * width + e, width, (int)least(mr, cols - j), (int)least(nr, width - e), &end);
+            p->g->tile(b->rows, w->turned + j * b->rows, rows + e * b->rows, to + j * width + e, width, (int)lbi_least(mr, cols - j), (int)lbi_least(nr, width - e), &end);
 }
 
 static void give_dq(const plan *p, const back_work *w, const block *b) {
     const lbi_attend *a = p->a;
     int nr = p->g->nr;
     for (int64_t i = 0; i * nr < b->rows; i++) {
-        int64_t count = least(nr, b->rows - i * nr);
+        int64_t count = lbi_least(nr, b->rows - i * nr);
         float *to = lbi_attend_grad_row(a->call->gin[0], b->n, b->h, b->l0 + i * nr);
         lbi_attend_scale(w->dq[i], nr * a->d, (float)a->o->scale);
         p->g->across(w->spare, (int)a->d, w->dq[i], nr, (int)a->d, count);
@@ -395,11 +394,11 @@ static void block_backward(const plan *p, back_work *w, const block *b) {
     block_begin(p, w, b);
     lbi_attend_sight(a, b->l0, b->l0 + b->rows, &lo, &hi);
     for (int64_t k = 0; k < p->blocks; k++) {
-        place at = {.n = b->n, .h = b->h, .s0 = k * KEYS, .cols = least(KEYS, a->s - k * KEYS)};
+        place at = {.n = b->n, .h = b->h, .s0 = k * KEYS, .cols = lbi_least(KEYS, a->s - k * KEYS)};
         if (lbi_attend_out_of_sight(a, at.s0, at.cols, lo, hi)) continue;
         for (int i = 0; i * nr < b->rows; i++) {
             at.l0 = b->l0 + i * nr;
-            at.count = least(nr, b->rows - i * nr);
+            at.count = lbi_least(nr, b->rows - i * nr);
             at.width = width_of(at.count);
             lanes_backward(p, w, i, k, &at);
         }
@@ -420,7 +419,7 @@ static void unit_backward(const plan *p, back_work *w, const lbi_attend_span *sp
                 pack_heads(p, w->values, p->by_key * a->e, &a->v, a->e, n, group, true);
             }
             last = group;
-            for (int64_t l = 0; l < a->l; l += QUERIES) block_backward(p, w, &(block){n, h, group, l, least(QUERIES, a->l - l)});
+            for (int64_t l = 0; l < a->l; l += QUERIES) block_backward(p, w, &(block){n, h, group, l, lbi_least(QUERIES, a->l - l)});
         }
 }
 

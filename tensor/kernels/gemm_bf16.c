@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 #ifdef __x86_64__
@@ -36,7 +37,6 @@ typedef struct run {
     bool tiles;
 } run;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t parts(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 /* ---- packing ---- */
@@ -91,7 +91,7 @@ static void pack_panel(const operand *o, int64_t panel, int64_t steps) {
         const float *x = o->across ? o->x + panel * SIDE * o->ld + s * DEPTH : o->x + s * DEPTH * o->ld + panel * SIDE;
         uint32_t *to = o->to + (panel * steps + s) * PIECE, other[PIECE];
         bool turned = o->across != o->lines_first;
-        pairs(o, x, least(SIDE, o->lines - panel * SIDE), least(DEPTH, o->k - s * DEPTH), turned ? other : to);
+        pairs(o, x, lbi_least(SIDE, o->lines - panel * SIDE), lbi_least(DEPTH, o->k - s * DEPTH), turned ? other : to);
         if (turned) turn(other, to);
     }
 }
@@ -173,8 +173,8 @@ WIDE static void block_wide(int64_t steps, const uint32_t *a, const uint32_t *b,
 
 WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
     const lbi_gemm_end *e = r->end;
-    for (int64_t i = i0; i < least(i0 + BLOCK, r->m); i++)
-        for (int64_t j = j0; j < least(j0 + BLOCK, r->n); j += SIDE) {
+    for (int64_t i = i0; i < lbi_least(i0 + BLOCK, r->m); i++)
+        for (int64_t j = j0; j < lbi_least(j0 + BLOCK, r->n); j += SIDE) {
             __mmask16 mask = first_of(r->n - j);
             float *c = r->c + i * r->ldc + j;
             __m512 x = _mm512_loadu_ps(from + (i - i0) * BLOCK + j - j0);
@@ -195,14 +195,14 @@ static void columns(const run *r, int64_t first, int64_t last, int64_t j, float 
         for (int64_t i = first; i < last; i += BLOCK) {
             const uint32_t *a = r->a.to + i / SIDE * r->steps * PIECE;
             float *to = blocks + (i - first) * BLOCK;
-            if (r->tiles) block_tiles(least(CLOSE, r->steps - s), r->steps, a + s * PIECE, b + s * PIECE, to, s > 0);
+            if (r->tiles) block_tiles(lbi_least(CLOSE, r->steps - s), r->steps, a + s * PIECE, b + s * PIECE, to, s > 0);
             else if (s == 0) block_wide(r->steps, a, b, to);
             if (s + CLOSE >= r->steps) put(r, to, i, j);
         }
 }
 
 static void task(const run *r, int64_t first) {
-    int64_t last = least(first + r->rows, r->m);
+    int64_t last = lbi_least(first + r->rows, r->m);
     float blocks[ROWS * BLOCK] __attribute__((aligned(64)));
     for (int64_t j = 0; j < r->n; j += BLOCK) columns(r, first, last, j, blocks);
     for (int64_t i = first; r->end->act != LB_ACT_NONE && i < last; i++) lbi_act_plane(r->end->act, r->c + i * r->ldc, r->n, 0);
@@ -226,7 +226,7 @@ bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, 
     union { const void *in; uint32_t *out; } ready = {.in = end->packed};
     r.a.to = work;
     r.b.to = ready.in ? ready.out : work + panels_a * r.steps * PIECE;
-    r.rows = least(ROWS, parts(parts(m, BLOCK), 2 * threads) * BLOCK);
+    r.rows = lbi_least(ROWS, parts(parts(m, BLOCK), 2 * threads) * BLOCK);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static) nowait

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/work.h"
@@ -17,7 +18,6 @@
 enum { MOST = 127, LEVELS = 254, LONGEST = 65536 / 4, COLUMNS = 512, BLOCK = 256 << 10, FEW = 1 << 19 };
 /* LONGEST: k for which no sum leaves 32 bits is four times that; LEVELS: one less than there are, since both ends may be rounded up; BLOCK: bytes of A of a task; FEW: multiply-adds below which one thread is enough */
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t lanes_of(const lbi_int8_kernel *g, int64_t k) { return (k + g->depth - 1) / g->depth; }
 
 #ifdef __x86_64__
@@ -181,7 +181,7 @@ bool lbi_int8_pack(const lbi_int8_kernel *g, void *to, const float *x, int64_t n
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t p = 0; p < w.count; p++) {
         uint32_t *mine = spare + omp_get_thread_num() * spare_size;
-        int64_t first = p * g->nr, count = least(g->nr, n - first);
+        int64_t first = p * g->nr, count = lbi_least(g->nr, n - first);
         round_panel(g, w.panels + p * g->nr * w.lanes, w.scale + first, NULL, x + first * k, count, g->nr, k, mine);
         for (int64_t j = 0; j < count; j++) w.sums[first + j] = sum_of(g, mine + j * w.lanes, w.lanes);
     }
@@ -207,14 +207,14 @@ typedef struct run {
 
 static void task(const run *r, int64_t i0, int64_t j0) {
     const lbi_int8_kernel *g = r->g;
-    int64_t i1 = least(i0 + r->rows, r->m), j1 = least(j0 + COLUMNS, r->n);
+    int64_t i1 = lbi_least(i0 + r->rows, r->m), j1 = lbi_least(j0 + COLUMNS, r->n);
     for (int64_t j = j0; j < j1; j += g->nr)
         for (int64_t i = i0; i < i1; i += g->mr) {
             lbi_tile_end e = r->end;
             e.row_scale = r->scale + i;
             if (e.col_bias) e.col_bias += j;
             if (e.add) e.add += i * e.ld_add + j;
-            g->tile(r->w.lanes, r->packed + i * r->w.lanes, r->w.panels + j * r->w.lanes, r->zero + i, r->w.sums + j, r->w.scale + j, r->c + i * r->ldc + j, r->ldc, (int)least(g->mr, i1 - i), (int)least(g->nr, j1 - j), &e);
+            g->tile(r->w.lanes, r->packed + i * r->w.lanes, r->w.panels + j * r->w.lanes, r->zero + i, r->w.sums + j, r->w.scale + j, r->c + i * r->ldc + j, r->ldc, (int)lbi_least(g->mr, i1 - i), (int)lbi_least(g->nr, j1 - j), &e);
         }
     for (int64_t i = i0; r->after != LB_ACT_NONE && i < i1; i++) lbi_act_plane(r->after, r->c + i * r->ldc + j0, j1 - j0, 0);
 }
@@ -239,7 +239,7 @@ bool lbi_int8_product(const lbi_int8_kernel *g, int64_t m, int64_t n, int64_t k,
 #pragma omp for schedule(static)
         for (int64_t p = 0; p < panels; p++) {
             uint32_t *to = r.packed + p * g->mr * r.w.lanes;
-            round_panel(g, to, r.scale + p * g->mr, r.zero + p * g->mr, a + p * g->mr * k, least(g->mr, m - p * g->mr), g->mr, k, spare);
+            round_panel(g, to, r.scale + p * g->mr, r.zero + p * g->mr, a + p * g->mr * k, lbi_least(g->mr, m - p * g->mr), g->mr, k, spare);
         }
 #pragma omp for schedule(dynamic)
         for (int64_t t = 0; t < row_blocks * blocks; t++) task(&r, t % row_blocks * r.rows, t / row_blocks * COLUMNS);

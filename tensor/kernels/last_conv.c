@@ -9,6 +9,7 @@
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_pad.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/last.h"
 #include "tensor/kernels/last_kernel.h"
 #include "tensor/kernels/turn.h"
@@ -55,10 +56,6 @@ typedef struct run {
     lbi_last_place place;
 } run;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
-
 static bool inside(const lbi_conv *p) {
     return p->pt == 0 && p->pl == 0 && (p->y - 1) * p->sh + (p->kh - 1) * p->dh < p->h && (p->x - 1) * p->sw + (p->kw - 1) * p->dw < p->w;
 }
@@ -89,29 +86,29 @@ static void plan(run *r, const lbi_last_place *place, int threads) {
     r->deep = r->c * p->kh * p->kw;
     r->direct = !r->planes && inside(p);
     r->ld = p->c;
-    r->panels = over(r->o, r->k->cols);
+    r->panels = lbi_over(r->o, r->k->cols);
     int64_t bytes = p->c * (int64_t)sizeof(float), shares = (int64_t)threads * SHARES, weights = r->o * r->deep * (int64_t)sizeof(float), near = weights > HEAVY ? 4 * NEAR : NEAR;
     if (p->y == 1) { /* pieces of a row */
-        int64_t want = most(near / (bytes * p->sw), (int64_t)TILES * r->k->rows);
+        int64_t want = lbi_most(near / (bytes * p->sw), (int64_t)TILES * r->k->rows);
         r->rows = r->down = 1;
-        r->across = over(p->x, want);
-        if (r->across * r->images < shares) r->across = most(1, least(over(shares, r->images), p->x / (TILES * r->k->rows)));
-        r->cols = over(p->x, r->across);
-        if (r->across > 1) r->cols = over(r->cols, r->k->rows) * r->k->rows;
-        r->across = over(p->x, r->cols);
+        r->across = lbi_over(p->x, want);
+        if (r->across * r->images < shares) r->across = lbi_most(1, lbi_least(lbi_over(shares, r->images), p->x / (TILES * r->k->rows)));
+        r->cols = lbi_over(p->x, r->across);
+        if (r->across > 1) r->cols = lbi_over(r->cols, r->k->rows) * r->k->rows;
+        r->across = lbi_over(p->x, r->cols);
     } else {
-        int64_t want = most(near / (bytes * p->w * p->sh), over((int64_t)TILES * r->k->rows, p->x));
+        int64_t want = lbi_most(near / (bytes * p->w * p->sh), lbi_over((int64_t)TILES * r->k->rows, p->x));
         r->cols = p->x;
         r->across = 1;
-        r->down = over(p->y, want);
-        if (r->down * r->images < shares) r->down = most(1, least(over(shares, r->images), over(p->y * p->x, TILES * r->k->rows)));
-        r->rows = over(p->y, least(r->down, p->y));
-        r->down = over(p->y, r->rows);
+        r->down = lbi_over(p->y, want);
+        if (r->down * r->images < shares) r->down = lbi_most(1, lbi_least(lbi_over(shares, r->images), lbi_over(p->y * p->x, TILES * r->k->rows)));
+        r->rows = lbi_over(p->y, lbi_least(r->down, p->y));
+        r->down = lbi_over(p->y, r->rows);
     }
     int64_t blocks = r->images * r->down * r->across * p->groups;
-    r->parts = blocks >= 2 * threads ? 1 : least(r->panels, over(2 * threads, blocks));
-    r->part = over(r->panels, r->parts);
-    r->parts = over(r->panels, r->part);
+    r->parts = blocks >= 2 * threads ? 1 : lbi_least(r->panels, lbi_over(2 * threads, blocks));
+    r->part = lbi_over(r->panels, r->parts);
+    r->parts = lbi_over(r->panels, r->part);
     int64_t wide = seen(r->cols, p->sw, p->kw, p->dw);
     r->pitch = (r->direct ? p->w : wide) * r->ld;
     r->patch = r->direct ? 0 : seen(r->rows, p->sh, p->kh, p->dh) * r->pitch + SLACK;
@@ -129,7 +126,7 @@ static void cut(run *r) {
                     r->step[steps++] = n;
                     room = deep;
                 }
-                int64_t count = least(length - at, room);
+                int64_t count = lbi_least(length - at, room);
                 if (count < length - at && room < deep && length <= deep) { /* a whole one goes to the next part */
                     room = 0;
                     continue;
@@ -150,20 +147,20 @@ static void pack(const run *r, const float *w, int64_t number) {
     const float *from = w + (group * r->o + first) * r->deep;
     float *to = r->weights + number * r->deep * cols;
     for (int64_t k0 = 0; k0 < r->deep; k0 += DEEP) {
-        int64_t count = least(DEEP, r->deep - k0);
-        lbi_turn(some, (int)cols, from + k0, r->deep, (int)least(cols, r->o - first), count);
+        int64_t count = lbi_least(DEEP, r->deep - k0);
+        lbi_turn(some, (int)cols, from + k0, r->deep, (int)lbi_least(cols, r->o - first), count);
         for (int64_t k = 0; k < count; k++) memcpy(to + ((k0 + k) % taps * r->c + (k0 + k) / taps) * cols, some + k * cols, (size_t)cols * sizeof *to);
     }
 }
 
 int64_t lbi_last_packed_size(int64_t o, int64_t c) {
     int64_t cols = lbi_last_kernel_now()->cols;
-    return over(o, cols) * cols * c + SLACK;
+    return lbi_over(o, cols) * cols * c + SLACK;
 }
 
 void lbi_last_pack(float *to, const float *w, int64_t o, int64_t c) {
     run r = {.k = lbi_last_kernel_now(), .p = {.kh = 1, .kw = 1, .groups = 1}, .c = c, .o = o, .deep = c, .weights = to};
-    r.panels = over(o, r.k->cols);
+    r.panels = lbi_over(o, r.k->cols);
     for (int64_t i = 0; i < r.panels; i++) pack(&r, w, i);
 }
 
@@ -192,9 +189,9 @@ static block block_of(const run *r, int64_t i) {
     i /= r->across;
     b.y = i % r->down * r->rows;
     b.image = i / r->down;
-    b.rows = least(r->rows, r->p.y - b.y);
-    b.cols = least(r->cols, r->p.x - b.x);
-    b.last = least(b.first + r->part, r->panels);
+    b.rows = lbi_least(r->rows, r->p.y - b.y);
+    b.cols = lbi_least(r->cols, r->p.x - b.x);
+    b.last = lbi_least(b.first + r->part, r->panels);
     return b;
 }
 
@@ -209,7 +206,7 @@ static void bring_row(const run *r, const float *image, int64_t row, int64_t at,
 static void bring(const run *r, const block *b, float *patch) {
     const lbi_conv *p = &r->p;
     const float *image = r->x + b->image * p->c * p->h * p->w;
-    int64_t left = b->x * p->sw - p->pl, wide = seen(b->cols, p->sw, p->kw, p->dw), from = most(left, 0), to = least(left + wide, p->w);
+    int64_t left = b->x * p->sw - p->pl, wide = seen(b->cols, p->sw, p->kw, p->dw), from = lbi_most(left, 0), to = lbi_least(left + wide, p->w);
     for (int64_t i = 0; i < seen(b->rows, p->sh, p->kh, p->dh); i++, patch += r->pitch) {
         int64_t row = b->y * p->sh - p->pt + i;
         bool none = row < 0 || row >= p->h || from >= to;
@@ -232,24 +229,24 @@ static void one_tile(const run *r, const block *b, int64_t panel, int64_t step, 
     lbi_last_end e = {.more = step > 0 || r->adds, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .ld_add = r->place.pixel};
     if (e.done && r->add) e.add = r->add + at;
     if (e.done) e.act = r->act;
-    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, r->place.pixel, (int)rows, (int)least(r->k->cols, r->o - panel * r->k->cols), &e);
+    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, r->place.pixel, (int)rows, (int)lbi_least(r->k->cols, r->o - panel * r->k->cols), &e);
 }
 
 /* Panels first .. last - 1 over tiles of the block. */
 static void panels_of(const run *r, const block *b, const float *x) {
-    int64_t cols = r->k->cols, tiles = over(b->cols, r->k->rows), each = over(b->cols, tiles);
+    int64_t cols = r->k->cols, tiles = lbi_over(b->cols, r->k->rows), each = lbi_over(b->cols, tiles);
     const float *weights = r->weights + b->group * r->panels * r->deep * cols;
     if (r->small) {
         for (int64_t i = 0; i < b->rows; i++)
             for (int64_t j = 0; j < b->cols; j += each)
-                for (int64_t panel = b->first; panel < b->last; panel++) one_tile(r, b, panel, 0, i, j, least(each, b->cols - j), x, weights + panel * r->deep * cols);
+                for (int64_t panel = b->first; panel < b->last; panel++) one_tile(r, b, panel, 0, i, j, lbi_least(each, b->cols - j), x, weights + panel * r->deep * cols);
         return;
     }
     for (int64_t panel = b->first; panel < b->last; panel++) {
         const float *w = weights + panel * r->deep * cols;
         for (int64_t s = 0; s < r->steps; s++) {
             for (int64_t i = 0; i < b->rows; i++)
-                for (int64_t j = 0; j < b->cols; j += each) one_tile(r, b, panel, s, i, j, least(each, b->cols - j), x, w);
+                for (int64_t j = 0; j < b->cols; j += each) one_tile(r, b, panel, s, i, j, lbi_least(each, b->cols - j), x, w);
             for (int64_t i = r->step[s]; i < r->step[s + 1]; i++) w += r->piece[i].count * cols;
         }
     }
@@ -263,15 +260,15 @@ static void one_block(const run *r, int64_t number, float *patch) {
     else bring(r, &b, patch);
     panels_of(r, &b, x + b.group * r->c);
     if (r->after == LB_ACT_NONE) return;
-    int64_t first = b.group * r->o + b.first * r->k->cols, count = least(b.last * r->k->cols, r->o) - b.first * r->k->cols;
+    int64_t first = b.group * r->o + b.first * r->k->cols, count = lbi_least(b.last * r->k->cols, r->o) - b.first * r->k->cols;
     for (int64_t i = 0; i < b.rows * b.cols; i++) lbi_act_plane(r->after, r->y + place_of(r, &b, i / b.cols, i % b.cols) + first, count, 0);
 }
 
 /* Work memory: ends, lists, a patch for each thread, and weights that are not kept. */
 static float *memory(run *r, int threads, float **kept, float **patches) {
     int64_t wide = r->p.groups * r->panels * r->k->cols, deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
-    int64_t pieces = r->p.kh * r->p.kw * (r->c * r->p.kw / deep + 3), lists = over((pieces * (int64_t)(sizeof(lbi_last_piece) + sizeof(int64_t))) / (int64_t)sizeof(float) + 2 * SLACK, SLACK) * SLACK;
-    r->patch = over(r->patch, SLACK) * SLACK;
+    int64_t pieces = r->p.kh * r->p.kw * (r->c * r->p.kw / deep + 3), lists = lbi_over((pieces * (int64_t)(sizeof(lbi_last_piece) + sizeof(int64_t))) / (int64_t)sizeof(float) + 2 * SLACK, SLACK) * SLACK;
+    r->patch = lbi_over(r->patch, SLACK) * SLACK;
     int64_t weights = wide * r->deep + SLACK;
     float *work = lbi_work_take((size_t)(2 * wide + lists + r->patch * threads + (kept ? 0 : weights)) * sizeof *work);
     if (!work) return NULL;

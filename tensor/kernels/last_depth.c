@@ -6,6 +6,7 @@
 #include <string.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/last_depth.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
@@ -19,25 +20,21 @@ typedef struct run {
     int64_t images, rows, down; /* rows of a band, bands of an image */
 } run;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
-
 lbi_last_depth_plan lbi_last_depth_plan_of(const lbi_conv *p, lb_act act) {
     lbi_last_depth_plan d = {.k = lbi_last_kernel_now(), .p = p};
     int64_t reach = (p->kw - 1) * p->dw;
-    d.low = least(p->x, over(p->pl, p->sw));
+    d.low = lbi_least(p->x, lbi_over(p->pl, p->sw));
     d.high = p->w - 1 - reach + p->pl < 0 ? 0 : (p->w - 1 - reach + p->pl) / p->sw + 1;
-    d.high = most(d.low, least(d.high, p->x));
+    d.high = lbi_most(d.low, lbi_least(d.high, p->x));
     d.strip = (lbi_last_strip){.kh = p->kh, .kw = p->kw, .step = p->sw, .apart = p->dw, .channels = p->c, .ld = p->c, .act = act};
     return d;
 }
 
-size_t lbi_last_depth_work(const lbi_last_depth_plan *d) { return (size_t)(over(d->p->c, d->k->lanes) * d->k->lanes * (d->p->kh * d->p->kw + 1)); }
+size_t lbi_last_depth_work(const lbi_last_depth_plan *d) { return (size_t)(lbi_over(d->p->c, d->k->lanes) * d->k->lanes * (d->p->kh * d->p->kw + 1)); }
 
 /* Kernels times their scale, turned. */
 void lbi_last_depth_pack(lbi_last_depth_plan *d, const float *w, const float *scale, const float *shift, float *work) {
-    int64_t lanes = d->k->lanes, taps = d->p->kh * d->p->kw, wide = over(d->p->c, lanes) * lanes;
+    int64_t lanes = d->k->lanes, taps = d->p->kh * d->p->kw, wide = lbi_over(d->p->c, lanes) * lanes;
     float *weights = work + wide;
     for (int64_t c = 0; c < wide; c++) {
         bool in = c < d->p->c;
@@ -53,21 +50,21 @@ void lbi_last_depth_pixels(const lbi_last_depth_plan *d, const float *const *row
     const lbi_conv *p = d->p;
     const float *row[LBI_LAST_DEEP];
     lbi_last_strip s = d->strip;
-    int64_t top = y * p->sh - p->pt, left = x * p->sw - p->pl, v0 = left < 0 ? over(-left, p->dw) : 0, v1 = least(p->kw, left >= p->w ? 0 : over(p->w - left, p->dw));
-    s.first = top < 0 ? over(-top, p->dh) : 0;
-    s.last = least(p->kh, top >= p->h ? 0 : over(p->h - top, p->dh));
+    int64_t top = y * p->sh - p->pt, left = x * p->sw - p->pl, v0 = left < 0 ? lbi_over(-left, p->dw) : 0, v1 = lbi_least(p->kw, left >= p->w ? 0 : lbi_over(p->w - left, p->dw));
+    s.first = top < 0 ? lbi_over(-top, p->dh) : 0;
+    s.last = lbi_least(p->kh, top >= p->h ? 0 : lbi_over(p->h - top, p->dh));
     for (int64_t u = s.first; u < s.last; u++) row[u] = rows[u] + left * p->c;
     d->k->depth(&s, row, v0, v1, n, to + x * p->c);
 }
 
-int64_t lbi_last_depth_step(const lbi_last_depth_plan *d, int64_t x) { return x < d->low || x >= d->high ? 1 : least(LBI_LAST_STRIP, d->high - x); }
+int64_t lbi_last_depth_step(const lbi_last_depth_plan *d, int64_t x) { return x < d->low || x >= d->high ? 1 : lbi_least(LBI_LAST_STRIP, d->high - x); }
 
 static void plan(run *r, int threads) {
     const lbi_conv *p = r->d.p;
-    r->down = over(p->y * p->sh * p->w * p->c * (int64_t)sizeof(float), NEAR);
-    r->down = least(p->y, most(r->down, over((int64_t)threads * SHARES, r->images)));
-    r->rows = over(p->y, r->down);
-    r->down = over(p->y, r->rows);
+    r->down = lbi_over(p->y * p->sh * p->w * p->c * (int64_t)sizeof(float), NEAR);
+    r->down = lbi_least(p->y, lbi_most(r->down, lbi_over((int64_t)threads * SHARES, r->images)));
+    r->rows = lbi_over(p->y, r->down);
+    r->down = lbi_over(p->y, r->rows);
 }
 
 static void pixels(const run *r, int64_t image, int64_t y, int64_t x, int64_t n) {
@@ -82,7 +79,7 @@ static void pixels(const run *r, int64_t image, int64_t y, int64_t x, int64_t n)
 
 static void one_block(const run *r, int64_t number) {
     const lbi_conv *p = r->d.p;
-    int64_t image = number / r->down, y = number % r->down * r->rows, rows = least(r->rows, p->y - y), at = (image * p->y + y) * p->x * p->c, n = rows * p->x * p->c;
+    int64_t image = number / r->down, y = number % r->down * r->rows, rows = lbi_least(r->rows, p->y - y), at = (image * p->y + y) * p->x * p->c, n = rows * p->x * p->c;
     for (int64_t x = 0, step; x < p->x; x += step) {
         step = lbi_last_depth_step(&r->d, x);
         for (int64_t i = 0; i < rows; i++) pixels(r, image, y + i, x, step);

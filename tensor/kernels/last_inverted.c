@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <string.h>
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/last_depth.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
@@ -29,26 +30,23 @@ typedef struct room {
     float *ring, *deep, *mean, *inner, *gate;
 } room;
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-static int64_t over(int64_t n, int64_t by) { return (n + by - 1) / by; }
-static int64_t lines(int64_t n) { return over(n, LINE) * LINE; }
-static int64_t wide(int64_t o) { return over(o, LBI_LAST_WIDE) * LBI_LAST_WIDE; }
+static int64_t lines(int64_t n) { return lbi_over(n, LINE) * LINE; }
+static int64_t wide(int64_t o) { return lbi_over(o, LBI_LAST_WIDE) * LBI_LAST_WIDE; }
 
 /* y [n,o] = act(scale (x w) + bias + add) of n pixels that lie side by side. */
 static void map(const lbi_last_kernel *k, const lbi_last_map *m, const float *ends, const float *x, int64_t c, int64_t n, const float *add, float *y) {
-    int64_t cols = k->cols, panels = over(m->o, cols), tiles = over(n, k->rows), each = over(n, tiles), deep = PANEL / (cols * (int64_t)sizeof(float));
+    int64_t cols = k->cols, panels = lbi_over(m->o, cols), tiles = lbi_over(n, k->rows), each = lbi_over(n, tiles), deep = PANEL / (cols * (int64_t)sizeof(float));
     bool in_tile = lbi_last_in_tile(m->act), small = c <= deep && c * panels * cols * (int64_t)sizeof(float) <= SMALL;
     int64_t outer = small ? n : panels * cols, outer_step = small ? each : cols, inner = small ? panels * cols : n, inner_step = small ? cols : each;
     for (int64_t a = 0; a < outer; a += outer_step)
         for (int64_t from = 0; from < c; from += deep)
             for (int64_t b = 0; b < inner; b += inner_step) {
                 int64_t pixel = small ? a : b, channel = small ? b : a;
-                lbi_last_piece piece = {from, least(deep, c - from)};
+                lbi_last_piece piece = {from, lbi_least(deep, c - from)};
                 lbi_last_end e = {.more = from > 0, .done = from + deep >= c, .scale = ends + channel, .bias = ends + wide(m->o) + channel, .ld_add = m->o};
                 if (e.done && add) e.add = add + pixel * m->o + channel;
                 if (e.done && in_tile) e.act = m->act;
-                k->tile(&piece, 1, x + pixel * c, c, m->w + channel * c + from * cols, y + pixel * m->o + channel, m->o, (int)least(each, n - pixel), (int)least(cols, m->o - channel), &e);
+                k->tile(&piece, 1, x + pixel * c, c, m->w + channel * c + from * cols, y + pixel * m->o + channel, m->o, (int)lbi_least(each, n - pixel), (int)lbi_least(cols, m->o - channel), &e);
             }
     if (!in_tile) lbi_act_plane(m->act, y, n * m->o, 0);
 }
@@ -63,7 +61,7 @@ static const float *deep_row(const run *r, const float *image, const room *m, in
 static void expand(const run *r, const float *image, const room *m, int64_t from, int64_t to) {
     const lbi_conv *p = &r->b->p;
     for (int64_t n; from < to; from += n) {
-        n = least(to - from, r->ring - from % r->ring);
+        n = lbi_least(to - from, r->ring - from % r->ring);
         map(r->d.k, &r->b->expand, r->ends[0], image + from * p->w * r->b->in, r->b->in, n * p->w, NULL, m->ring + from % r->ring * p->w * p->c);
     }
 }
@@ -92,7 +90,7 @@ static void gated(const run *r, const room *m, const float *image, float *to) {
     map(r->d.k, &b->narrow, r->ends[1], m->mean, e, 1, NULL, m->inner);
     map(r->d.k, &b->widen, r->ends[2], m->inner, b->narrow.o, 1, NULL, m->gate);
     for (int64_t at = 0, count; at < n; at += count) {
-        count = least(PIXELS, n - at);
+        count = lbi_least(PIXELS, n - at);
         r->d.k->gate(m->deep + at * e, count, e, m->gate);
         project(r, m->deep + at * e, count, image + at * b->in, to + at * b->project.o);
     }
@@ -101,15 +99,15 @@ static void gated(const run *r, const room *m, const float *image, float *to) {
 static void one_piece(const run *r, int64_t number, const room *m) {
     const lbi_last_block *b = r->b;
     const lbi_conv *p = &b->p;
-    int64_t image = number / r->pieces, first = number % r->pieces * r->rows, last = least(first + r->rows, p->y), made = most(0, first * p->sh - p->pt);
+    int64_t image = number / r->pieces, first = number % r->pieces * r->rows, last = lbi_least(first + r->rows, p->y), made = lbi_most(0, first * p->sh - p->pt);
     const float *x = r->x + image * p->h * p->w * b->in;
     float *y = r->y + image * p->y * p->x * b->project.o;
     if (b->narrow.w) memset(m->mean, 0, (size_t)p->c * sizeof *m->mean);
     for (int64_t at = first, n; at < last; at += n) {
-        n = least(r->band, last - at);
-        int64_t sees = least(p->h, (at + n - 1) * p->sh - p->pt + (p->kh - 1) * p->dh + 1);
+        n = lbi_least(r->band, last - at);
+        int64_t sees = lbi_least(p->h, (at + n - 1) * p->sh - p->pt + (p->kh - 1) * p->dh + 1);
         if (b->expand.w && sees > made) expand(r, x, m, made, sees);
-        made = most(made, sees);
+        made = lbi_most(made, sees);
         float *deep = m->deep + (b->narrow.w ? at * p->x * p->c : 0);
         for (int64_t i = 0; i < n; i++) {
             depth_row(r, x, m, at + i, deep + i * p->x * p->c);
@@ -123,12 +121,12 @@ static void one_piece(const run *r, int64_t number, const room *m) {
 static void plan(run *r, int threads) {
     const lbi_conv *p = &r->b->p;
     int64_t reach = (p->kh - 1) * p->dh + 1, row = p->w * p->c * (int64_t)sizeof(float);
-    r->pieces = r->b->narrow.w || threads == 1 ? 1 : least(p->y, over((int64_t)threads * SHARES, r->images));
-    r->rows = over(p->y, r->pieces);
-    r->pieces = over(p->y, r->rows);
-    r->band = most(over(PIXELS, p->x), (NEAR - reach * row) / (p->sh * row + p->x * p->c * (int64_t)sizeof(float)));
-    r->band = least(r->band, r->rows);
-    r->ring = least(p->h, (r->band - 1) * p->sh + reach);
+    r->pieces = r->b->narrow.w || threads == 1 ? 1 : lbi_least(p->y, lbi_over((int64_t)threads * SHARES, r->images));
+    r->rows = lbi_over(p->y, r->pieces);
+    r->pieces = lbi_over(p->y, r->rows);
+    r->band = lbi_most(lbi_over(PIXELS, p->x), (NEAR - reach * row) / (p->sh * row + p->x * p->c * (int64_t)sizeof(float)));
+    r->band = lbi_least(r->band, r->rows);
+    r->ring = lbi_least(p->h, (r->band - 1) * p->sh + reach);
 }
 
 /* Scale and bias in whole panels. */

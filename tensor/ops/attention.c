@@ -11,11 +11,10 @@
 #include "tensor/attend.h"
 #include "tensor/attend_packed.h"
 #include "tensor/kernels/attend.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm.h"
 
 enum { ROWS = LBI_ATTEND_ROWS, KEYS = LBI_ATTEND_KEYS };
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static bool shape(lb_call *c) {
     const lbi_attend_options *o = c->params;
@@ -64,7 +63,7 @@ static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, 
     }
     lbi_attend_sight(a, l0, l0 + rows, &lo, &hi);
     for (int64_t s0 = 0; s0 < a->s; s0 += KEYS) {
-        int64_t cols = least(KEYS, a->s - s0);
+        int64_t cols = lbi_least(KEYS, a->s - s0);
         if (lbi_attend_out_of_sight(a, s0, cols, lo, hi)) continue;
         lbi_attend_scores(a, n, h, l0, rows, s0, cols, m, NULL, cols);
         for (int64_t i = 0; i < rows; i++) take_in(m + i * cols, cols, y + i * ld, a->e, &most[i], &sum[i], first);
@@ -83,14 +82,14 @@ static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, 
 static void forward(lb_call *c) {
     lbi_attend a;
     if (!lbi_attend_plan(&a, c, true) || lbi_attend_packed(&a)) return;
-    int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks, tile = least(ROWS, a.l) * least(KEYS, a.s) + 16;
+    int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks, tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16;
     int threads = lbi_attend_threads(&a, pieces, a.d + a.e);
     lb_real *all = lb_scratch(c, (size_t)(tile * threads) * sizeof *all);
     if (!all) return;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t i = 0; i < pieces; i++) {
         int64_t map = i / blocks, l0 = i % blocks * ROWS;
-        rows_forward(&a, map / a.h, map % a.h, l0, least(ROWS, a.l - l0), all + omp_get_thread_num() * tile);
+        rows_forward(&a, map / a.h, map % a.h, l0, lbi_least(ROWS, a.l - l0), all + omp_get_thread_num() * tile);
     }
 }
 
@@ -121,12 +120,12 @@ static void map_backward(const lbi_attend *a, int64_t n, int64_t h, const tiles 
     lb_real delta[ROWS];
     int64_t ld, lo, hi;
     for (int64_t l0 = 0; l0 < a->l; l0 += ROWS) {
-        int64_t rows = least(ROWS, a->l - l0);
+        int64_t rows = lbi_least(ROWS, a->l - l0);
         const lb_real *g = lbi_attend_result_row(a, a->call->gout[0], n, h, l0, &ld), *y = lbi_attend_result_row(a, a->call->out[0], n, h, l0, &ld);
         for (int64_t i = 0; i < rows; i++) delta[i] = (lb_real)lbi_attend_dot(g + i * ld, y + i * ld, a->e);
         lbi_attend_sight(a, l0, l0 + rows, &lo, &hi);
         for (int64_t s0 = 0; s0 < a->s; s0 += KEYS) {
-            int64_t cols = least(KEYS, a->s - s0);
+            int64_t cols = lbi_least(KEYS, a->s - s0);
             if (!lbi_attend_out_of_sight(a, s0, cols, lo, hi)) tile_backward(a, n, h, l0, rows, s0, cols, g, ld, delta, m);
         }
     }
@@ -136,7 +135,7 @@ static void backward(lb_call *c) {
     lbi_attend a;
     if (!c->gout[0] || !lbi_attend_plan(&a, c, true) || lbi_attend_packed_back(&a)) return;
     lbi_attend_units units = lbi_attend_units_of(&a);
-    int64_t tile = least(ROWS, a.l) * least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2);
+    int64_t tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2);
     int threads = lbi_attend_threads(&a, units.count, a.d + a.e);
     lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
     if (!all) return;
