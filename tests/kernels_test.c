@@ -16,6 +16,7 @@
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/last.h"
+#include "tensor/kernels/last_bf16.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/precision.h"
 
@@ -383,6 +384,63 @@ static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_
     lb_free(want);
 }
 
+static void rounded(float *x, int64_t n) {
+    uint16_t *half = lb_alloc((size_t)n + 1, sizeof *half);
+    if (!CHECK(half)) return;
+    lb_convert(half, LB_BF16, x, LB_F32, n);
+    lb_convert(x, LB_F32, half, LB_BF16, n);
+    lb_free(half);
+}
+
+/* Against sums in double of the same rounded factors: they are held exactly, so float's sums are all that differs. Both orders of pictures; weights packed once. */
+static void one_in_bf16(lb_rng *r, const lbi_conv *p, int64_t images, int64_t how) {
+    int64_t n = p->y * p->x, out = p->o * n, in = p->c * p->h * p->w, k = p->c * p->kh * p->kw;
+    static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU, LB_ACT_HARDSWISH, LB_ACT_RELU6};
+    float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out), *turned = pixels_of(x, images, p->c, p->h * p->w), *kept = NULL;
+    if (!CHECK(x && w && bias && scale && add && y && want && turned)) return;
+    lbi_gemm_end end = {.row_scale = how % 3 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .act = acts[how % 5]};
+    bool can = lbi_cpu() >= LBI_CPU_BF16;
+    for (int planes = 0; planes < 3; planes++) {
+        y[images * out] = 0.25f; /* is not written */
+        bool done = lbi_last_bf16(p, images, planes == 1 ? x : turned, planes == 1, planes == 2 ? NULL : w, planes ? &kept : NULL, &end, y);
+        CHECK(done == can);
+        CHECK_NEAR((double)y[images * out], 0.25, 0);
+        if (planes == 0) {
+            rounded(x, images * in);
+            rounded(w, p->o * k);
+        }
+        for (int64_t i = 0, at = 0; planes == 0 && i < images * n; i++)
+            for (int64_t o = 0; o < p->o; o++, at++)
+                want[at] = (float)act_of(end.act, patch(p, x + i / n * in, w, o, i % n / p->x, i % p->x) * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+        if (done) same(y, want, images * n, p->o, p->o, 4 * (double)FLT_EPSILON * (double)(k + 4));
+    }
+    float *all[] = {x, w, bias, scale, add, y, want, turned, kept};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
+}
+
+static void convolutions_in_bf16(void) {
+    static const lbi_conv fixed[] = {/* of networks, and where patches are cut: */
+                                     {.c = 64, .h = 14, .w = 14, .o = 64, .y = 14, .x = 14, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1},
+                                     {.c = 96, .h = 7, .w = 7, .o = 40, .y = 7, .x = 7, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1},
+                                     {.c = 32, .h = 14, .w = 14, .o = 33, .y = 7, .x = 7, .kh = 3, .kw = 3, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1},
+                                     {.c = 3, .h = 50, .w = 76, .o = 24, .y = 25, .x = 38, .kh = 7, .kw = 7, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .pt = 3, .pl = 3, .groups = 1},
+                                     {.c = 3, .h = 31, .w = 30, .o = 16, .y = 31, .x = 30, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1},
+                                     {.c = 64, .h = 14, .w = 14, .o = 35, .y = 7, .x = 7, .kh = 1, .kw = 1, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .groups = 1},
+                                     {.c = 70, .h = 13, .w = 9, .o = 31, .y = 13, .x = 9, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1},
+                                     {.c = 320, .h = 60, .w = 60, .o = 4, .y = 60, .x = 60, .kh = 1, .kw = 3, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .pl = 1, .groups = 1}};
+    lb_rng r = lb_rng_of(15, 0, "convolutions in bf16");
+    for (int round = 0; round < 90; round++) {
+        lbi_conv p = draw_conv(&r, round, false);
+        if (round < (int)LB_COUNT(fixed)) p = fixed[round];
+        if (p.groups > 1) p.c /= p.groups;
+        p.groups = 1;
+        int64_t images = round < (int)LB_COUNT(fixed) ? 3 : lb_rng_below(&r, 4);
+        check_begin("bf16 %d: %lldx%lldx%lld to %lldx%lldx%lld, kernel %lldx%lld", round, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.o, (long long)p.y, (long long)p.x, (long long)p.kh, (long long)p.kw);
+        one_in_bf16(&r, &p, images, round);
+        check_end();
+    }
+}
+
 /* What one number of g brings to gradients, by the definition. */
 static void bring(const lbi_conv *p, double g, int64_t o, int64_t i, int64_t j, const float *x, const float *w, double *gx, double *gw) {
     int64_t c = p->c / p->groups, first = o / (p->o / p->groups) * c;
@@ -620,5 +678,5 @@ static void depthwise(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "kernels", (check_test[]){{"clones_keep_to_the_level", clones_keep_to_the_level},
-        {"products", products}, {"bf16", bf16_products}, {"int8", int8_products}, {"frozen", frozen}, {"points-in-bf16", points_in_bf16}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
+        {"products", products}, {"bf16", bf16_products}, {"int8", int8_products}, {"frozen", frozen}, {"points-in-bf16", points_in_bf16}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"convolutions-in-bf16", convolutions_in_bf16}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
 }

@@ -10,15 +10,14 @@
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/kernels/gemm_bf16_block.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 #ifdef __x86_64__
-#include <immintrin.h>
 
-#define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma"), optimize("O3")))
-#define TILES __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma,amx-tile,amx-bf16"), optimize("O3")))
+#define WIDE LBI_BF16_WIDE
 
-enum { SIDE = 16, DEPTH = 32, PIECE = SIDE * SIDE, ROWS = 256, FEW = 1 << 20 }; /* PIECE: pairs of a panel for DEPTH of k; ROWS: of a task */
+enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, CLOSE = LBI_BF16_CLOSE, ROWS = 256, FEW = 1 << 20 }; /* ROWS: of a task */
 
 typedef struct operand {
     const float *x;
@@ -36,8 +35,6 @@ typedef struct run {
     int64_t ldc;
     bool tiles;
 } run;
-
-static int64_t parts(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 /* ---- packing ---- */
 
@@ -66,19 +63,17 @@ WIDE static void turn(const uint32_t *from, uint32_t *to) {
     }
 }
 
-static __mmask16 first_of(int64_t n) { return n >= SIDE ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
-
 /* `lines` lines of `k` numbers each, from x on: [line][pair], or [pair][line] where lines lie side by side. */
 WIDE static void pairs(const operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
     for (int64_t i = 0; i < SIDE; i++) {
         __m512 low, high;
         if (o->across) {
-            low = i < lines ? _mm512_maskz_loadu_ps(first_of(k), x + i * o->ld) : _mm512_setzero_ps();
-            high = i < lines ? _mm512_maskz_loadu_ps(first_of(k - SIDE), x + i * o->ld + SIDE) : _mm512_setzero_ps();
+            low = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k), x + i * o->ld) : _mm512_setzero_ps();
+            high = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k - SIDE), x + i * o->ld + SIDE) : _mm512_setzero_ps();
             _mm512_storeu_si512(to + i * SIDE, (__m512i)_mm512_cvtne2ps_pbh(high, low));
             continue;
         }
-        __mmask16 mask = first_of(lines);
+        __mmask16 mask = lbi_bf16_first(lines);
         low = 2 * i < k ? _mm512_maskz_loadu_ps(mask, x + 2 * i * o->ld) : _mm512_setzero_ps();
         high = 2 * i + 1 < k ? _mm512_maskz_loadu_ps(mask, x + (2 * i + 1) * o->ld) : _mm512_setzero_ps();
         __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low)), h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
@@ -96,86 +91,13 @@ static void pack_panel(const operand *o, int64_t panel, int64_t steps) {
     }
 }
 
-/* ---- 32 x 32 numbers ---- */
-
-enum { BLOCK = 2 * SIDE, CLOSE = 16 }; /* CLOSE: steps for which two panels of B, 32 KB, stay in L1 */
-
-/* Eight tiles of 16 lines of 64 bytes, as the instruction wants it told. Not on the stack: compilers believe that the instruction reads 8 bytes. */
-typedef struct config {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} config;
-static const config eight = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
-
-TILES static void tiles_begin(void) { _tile_loadconfig(&eight); }
-
-TILES static void tiles_end(void) { _tile_release(); }
-
-/* to [32][32] = or += `steps` steps of two panels of A and two of B, the second of each `apart` steps behind the first. */
-TILES static void block_tiles(int64_t steps, int64_t apart, const uint32_t *a, const uint32_t *b, float *to, bool add) {
-    const uint32_t *a1 = a + apart * PIECE, *b1 = b + apart * PIECE;
-    enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
-    if (add) {
-        _tile_loadd(0, to, OUT);
-        _tile_loadd(1, to + SIDE, OUT);
-        _tile_loadd(2, to + SIDE * BLOCK, OUT);
-        _tile_loadd(3, to + SIDE * BLOCK + SIDE, OUT);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
-    for (int64_t s = 0; s < steps; s++) {
-        _tile_loadd(4, a + s * PIECE, LINE);
-        _tile_loadd(6, b + s * PIECE, LINE);
-        _tile_loadd(5, a1 + s * PIECE, LINE);
-        _tile_loadd(7, b1 + s * PIECE, LINE);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(3, 5, 7);
-    }
-    _tile_stored(0, to, OUT);
-    _tile_stored(1, to + SIDE, OUT);
-    _tile_stored(2, to + SIDE * BLOCK, OUT);
-    _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
-}
-
-/* Eight rows of a panel of A at a time, so that all sums stay in registers. */
-WIDE static void block_wide(int64_t steps, const uint32_t *a, const uint32_t *b, float *to) {
-    enum { HIGH = 8 };
-    for (int half = 0; half < BLOCK / HIGH; half++, to += HIGH * BLOCK) {
-        const uint32_t *from = a + half / 2 * steps * PIECE + half % 2 * HIGH * SIDE;
-        __m512 sum[HIGH][2];
-#pragma GCC unroll 8
-        for (int i = 0; i < HIGH; i++) sum[i][0] = sum[i][1] = _mm512_setzero_ps();
-        for (int64_t s = 0; s < steps; s++)
-            for (int q = 0; q < SIDE; q++) {
-                __m512bh b0 = (__m512bh)_mm512_loadu_si512(b + s * PIECE + q * SIDE), b1 = (__m512bh)_mm512_loadu_si512(b + (steps + s) * PIECE + q * SIDE);
-#pragma GCC unroll 8
-                for (int i = 0; i < HIGH; i++) {
-                    __m512bh x = (__m512bh)_mm512_set1_epi32((int)from[s * PIECE + i * SIDE + q]);
-                    sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, b0);
-                    sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, b1);
-                }
-            }
-#pragma GCC unroll 8
-        for (int i = 0; i < HIGH; i++) {
-            _mm512_storeu_ps(to + i * BLOCK, sum[i][0]);
-            _mm512_storeu_ps(to + i * BLOCK + SIDE, sum[i][1]);
-        }
-    }
-}
-
 /* ---- C ---- */
 
 WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
     const lbi_gemm_end *e = r->end;
     for (int64_t i = i0; i < lbi_least(i0 + BLOCK, r->m); i++)
         for (int64_t j = j0; j < lbi_least(j0 + BLOCK, r->n); j += SIDE) {
-            __mmask16 mask = first_of(r->n - j);
+            __mmask16 mask = lbi_bf16_first(r->n - j);
             float *c = r->c + i * r->ldc + j;
             __m512 x = _mm512_loadu_ps(from + (i - i0) * BLOCK + j - j0);
             if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
@@ -188,15 +110,19 @@ WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
         }
 }
 
+static const uint16_t *halves(const uint32_t *pairs) { return (const uint16_t *)(const void *)pairs; }
+
 /* 32 columns of a task's rows, all of k in pieces for which B stays in L1. */
 static void columns(const run *r, int64_t first, int64_t last, int64_t j, float *blocks) {
     const uint32_t *b = r->b.to + j / SIDE * r->steps * PIECE;
+    int64_t at[CLOSE];
+    for (int s = 0; s < CLOSE; s++) at[s] = s * PIECE * 2;
     for (int64_t s = 0; s < r->steps; s += CLOSE)
         for (int64_t i = first; i < last; i += BLOCK) {
             const uint32_t *a = r->a.to + i / SIDE * r->steps * PIECE;
             float *to = blocks + (i - first) * BLOCK;
-            if (r->tiles) block_tiles(lbi_least(CLOSE, r->steps - s), r->steps, a + s * PIECE, b + s * PIECE, to, s > 0);
-            else if (s == 0) block_wide(r->steps, a, b, to);
+            lbi_bf16_factors f = {.a = halves(a + s * PIECE), .a2 = halves(a + (r->steps + s) * PIECE), .at = at, .ld = DEPTH, .steps = lbi_least(CLOSE, r->steps - s), .b = b + s * PIECE, .b2 = b + (r->steps + s) * PIECE};
+            lbi_bf16_block(r->tiles, &f, to, s > 0);
             if (s + CLOSE >= r->steps) put(r, to, i, j);
         }
 }
@@ -208,35 +134,35 @@ static void task(const run *r, int64_t first) {
     for (int64_t i = first; r->end->act != LB_ACT_NONE && i < last; i++) lbi_act_plane(r->end->act, r->c + i * r->ldc, r->n, 0);
 }
 
-size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return lbi_cpu() < LBI_CPU_BF16 ? 0 : (size_t)(2 * parts(n, BLOCK) * parts(k, DEPTH) * PIECE) * sizeof(uint32_t); }
+size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return lbi_cpu() < LBI_CPU_BF16 ? 0 : (size_t)(2 * lbi_over(n, BLOCK) * lbi_over(k, DEPTH) * PIECE) * sizeof(uint32_t); }
 
 void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {
     const operand b = {w, k, n, k, true, false, to};
 #pragma omp parallel for schedule(static) if (n * k > FEW)
-    for (int64_t i = 0; i < 2 * parts(n, BLOCK); i++) pack_panel(&b, i, parts(k, DEPTH));
+    for (int64_t i = 0; i < 2 * lbi_over(n, BLOCK); i++) pack_panel(&b, i, lbi_over(k, DEPTH));
 }
 
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
     if (lbi_cpu() < LBI_CPU_BF16 || m < 1 || n < 1 || k < 1) return false;
     int threads = omp_in_parallel() || m * n * k < FEW ? 1 : omp_get_max_threads();
-    run r = {.a = {a, lda, m, k, !trans_a, true, NULL}, .b = {b, ldb, n, k, trans_b, false, NULL}, .m = m, .n = n, .steps = parts(k, DEPTH), .end = end, .c = c, .ldc = ldc, .tiles = lbi_cpu() >= LBI_CPU_AMX};
-    int64_t panels_a = 2 * parts(m, BLOCK), panels_b = end->packed ? 0 : 2 * parts(n, BLOCK); /* pairs of panels: the second may be all zeros */
+    run r = {.a = {a, lda, m, k, !trans_a, true, NULL}, .b = {b, ldb, n, k, trans_b, false, NULL}, .m = m, .n = n, .steps = lbi_over(k, DEPTH), .end = end, .c = c, .ldc = ldc, .tiles = lbi_cpu() >= LBI_CPU_AMX};
+    int64_t panels_a = 2 * lbi_over(m, BLOCK), panels_b = end->packed ? 0 : 2 * lbi_over(n, BLOCK); /* pairs of panels: the second may be all zeros */
     uint32_t *work = lbi_work_take((size_t)((panels_a + panels_b) * r.steps * PIECE) * sizeof *work);
     if (!work) return false;
     union { const void *in; uint32_t *out; } ready = {.in = end->packed};
     r.a.to = work;
     r.b.to = ready.in ? ready.out : work + panels_a * r.steps * PIECE;
-    r.rows = lbi_least(ROWS, parts(parts(m, BLOCK), 2 * threads) * BLOCK);
+    r.rows = lbi_least(ROWS, lbi_over(lbi_over(m, BLOCK), 2 * threads) * BLOCK);
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp for schedule(static) nowait
         for (int64_t i = 0; i < panels_a; i++) pack_panel(&r.a, i, r.steps);
 #pragma omp for schedule(static)
         for (int64_t i = 0; i < panels_b; i++) pack_panel(&r.b, i, r.steps);
-        if (r.tiles) tiles_begin();
+        lbi_bf16_begin(r.tiles);
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < parts(m, r.rows); i++) task(&r, i * r.rows);
-        if (r.tiles) tiles_end();
+        for (int64_t i = 0; i < lbi_over(m, r.rows); i++) task(&r, i * r.rows);
+        lbi_bf16_end(r.tiles);
     }
     lbi_work_give(work);
     return true;

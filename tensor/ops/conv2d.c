@@ -14,15 +14,14 @@
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/gemm.h"
-#include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/last.h"
+#include "tensor/kernels/last_bf16.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/loops.h"
 #include "tensor/last.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
-#include "tensor/packed.h"
 #include "tensor/parts.h"
 #include "tensor/precision.h"
 
@@ -104,16 +103,6 @@ static bool last(const lb_call *c) {
 }
 
 #ifndef LB_DOUBLE
-enum { FEW_CHANNELS = 64 }; /* below, rounding and packing take longer than tiles of bf16 save */
-
-/* 1x1 with factors rounded to bf16: pixels of all images times kernels that stay. add: channels last. @return false: not done */
-static bool point_bf16(lb_call *c, const lbi_conv *p, const lb_real *x, const lb_real *add) {
-    const options *o = c->params;
-    if (!lb_tape_bf16(c->tape) || lbi_cpu() < LBI_CPU_AMX || !pointwise(p) || p->groups != 1 || p->c < FEW_CHANNELS || p->o < FEW_CHANNELS) return false;
-    const lbi_gemm_end end = {.col_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .ld_add = p->o, .act = o->act, .bf16 = true, .packed = lbi_packed(c->in[1], p->o, p->c, LB_PRECISION_BF16)};
-    return lbi_gemm_bf16(false, true, c->in[0]->shape[0] * p->y * p->x, p->o, p->c, x, p->c, lb_r(c->in[1]), p->c, &end, lb_r(c->out[0]), p->o);
-}
-
 static void forward_last(lb_call *c, const lbi_conv *p) {
     const options *o = c->params;
     const lb_tensor *x = c->in[0];
@@ -121,14 +110,15 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     const lb_real *add = c->in[4] ? lbi_channels_last(c, c->in[4]) : NULL, *w = lb_r(c->in[1]), *pixels = lb_r(x);
     const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .act = o->act};
     bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
-    bool winograd = !each && lbi_winograd_worth(p, images);
+    bool bf16 = !each && lb_tape_bf16(c->tape) && lbi_last_bf16_worth(p, images), winograd = !each && !bf16 && lbi_winograd_worth(p, images);
     if (each || winograd) pixels = lbi_channels_last(c, x);
-    if (!lb_tape_ok(c->tape) || (lbi_is_last(x) && point_bf16(c, p, pixels, add))) return;
+    if (!lb_tape_ok(c->tape)) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
     else {
-        lbi_form_kind kind = winograd ? LBI_FORM_WINOGRAD : LBI_FORM_LAST;
+        lbi_form_kind kind = bf16 ? LBI_FORM_LAST_BF16 : winograd ? LBI_FORM_WINOGRAD : LBI_FORM_LAST;
         float *had = lbi_form_find(c->in[1], kind, p->groups), *form = had, **kept = c->in[1]->fixed ? &form : NULL;
-        if (winograd) done = lbi_last_winograd(p, images, pixels, w, kept, &end, lb_r(c->out[0]));
+        if (bf16) done = lbi_last_bf16(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]));
+        else if (winograd) done = lbi_last_winograd(p, images, pixels, w, kept, &end, lb_r(c->out[0]));
         else done = lbi_last_conv(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]));
         if (form && !had) lbi_form_keep(c->in[1], kind, p->groups, form);
     }

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/kernels/gemm_bf16_block.h"
+#include <string.h>
+#if !defined LB_DOUBLE && defined __x86_64__
+
+#define WIDE LBI_BF16_WIDE
+#define TILES __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma,amx-tile,amx-bf16"), optimize("O3")))
+#define INLINE static inline __attribute__((always_inline))
+
+enum { SIDE = LBI_BF16_SIDE, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK };
+
+/* Eight tiles of 16 lines of 64 bytes, as the instruction wants it told. Not on the stack: compilers believe that the instruction reads 8 bytes. */
+typedef struct config {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} config;
+static const config eight = {.palette = 1, .bytes = {64, 64, 64, 64, 64, 64, 64, 64}, .rows = {SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE, SIDE}};
+
+TILES static void tiles_begin(void) { _tile_loadconfig(&eight); }
+
+TILES static void tiles_end(void) { _tile_release(); }
+
+void lbi_bf16_begin(bool tiles) {
+    if (tiles) tiles_begin();
+}
+
+void lbi_bf16_end(bool tiles) {
+    if (tiles) tiles_end();
+}
+
+TILES INLINE void block_tiles(const bool low, const bool right, const lbi_bf16_factors *f, float *to, bool add) {
+    enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
+    int64_t ld = f->ld * (int64_t)sizeof *f->a;
+    if (add) {
+        _tile_loadd(0, to, OUT);
+        if (right) _tile_loadd(1, to + SIDE, OUT);
+        if (low) _tile_loadd(2, to + SIDE * BLOCK, OUT);
+        if (low && right) _tile_loadd(3, to + SIDE * BLOCK + SIDE, OUT);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    for (int64_t s = 0; s < f->steps; s++) {
+        _tile_loadd(4, f->a + f->at[s], ld);
+        _tile_loadd(6, f->b + s * PIECE, LINE);
+        if (low) _tile_loadd(5, f->a2 + f->at[s], ld);
+        if (right) _tile_loadd(7, f->b2 + s * PIECE, LINE);
+        _tile_dpbf16ps(0, 4, 6);
+        if (low) _tile_dpbf16ps(2, 5, 6);
+        if (right) _tile_dpbf16ps(1, 4, 7);
+        if (low && right) _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, to, OUT);
+    if (right) _tile_stored(1, to + SIDE, OUT);
+    if (low) _tile_stored(2, to + SIDE * BLOCK, OUT);
+    if (low && right) _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
+}
+
+TILES static void in_tiles(const lbi_bf16_factors *f, float *to, bool add) {
+    if (f->a2 && f->b2) block_tiles(true, true, f, to, add);
+    else if (f->a2) block_tiles(true, false, f, to, add);
+    else if (f->b2) block_tiles(false, true, f, to, add);
+    else block_tiles(false, false, f, to, add);
+}
+
+WIDE INLINE __m512bh pair_of(const uint16_t *a) {
+    int both;
+    memcpy(&both, a, sizeof both);
+    return (__m512bh)_mm512_set1_epi32(both);
+}
+
+/* Eight rows of A at a time, so that all sums stay in registers. */
+WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
+    enum { HIGH = 8 };
+    const uint32_t *b2 = f->b2 ? f->b2 : f->b;
+    for (int part = 0; part < (f->a2 ? BLOCK : SIDE) / HIGH; part++, to += HIGH * BLOCK) {
+        const uint16_t *from = (part < SIDE / HIGH ? f->a : f->a2) + part % 2 * HIGH * f->ld;
+        __m512 sum[HIGH][2];
+#pragma GCC unroll 8
+        for (int i = 0; i < HIGH; i++) {
+            sum[i][0] = add ? _mm512_loadu_ps(to + i * BLOCK) : _mm512_setzero_ps();
+            sum[i][1] = add ? _mm512_loadu_ps(to + i * BLOCK + SIDE) : _mm512_setzero_ps();
+        }
+        for (int64_t s = 0; s < f->steps; s++)
+            for (int q = 0; q < SIDE; q++) {
+                const uint16_t *at = from + f->at[s] + 2 * q;
+                __m512bh left = (__m512bh)_mm512_loadu_si512(f->b + s * PIECE + q * SIDE), right = (__m512bh)_mm512_loadu_si512(b2 + s * PIECE + q * SIDE);
+#pragma GCC unroll 8
+                for (int i = 0; i < HIGH; i++) {
+                    __m512bh x = pair_of(at + i * f->ld);
+                    sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, left);
+                    sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, right);
+                }
+            }
+#pragma GCC unroll 8
+        for (int i = 0; i < HIGH; i++) {
+            _mm512_storeu_ps(to + i * BLOCK, sum[i][0]);
+            _mm512_storeu_ps(to + i * BLOCK + SIDE, sum[i][1]);
+        }
+    }
+}
+
+void lbi_bf16_block(bool tiles, const lbi_bf16_factors *f, float *to, bool add) {
+    if (tiles) in_tiles(f, to, add);
+    else in_registers(f, to, add);
+}
+
+WIDE void lbi_bf16_round(uint16_t *to, const float *from, int64_t n) {
+    int64_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK) _mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + i + SIDE), _mm512_loadu_ps(from + i)));
+    for (; i < n; i += SIDE) {
+        __mmask16 mask = lbi_bf16_first(n - i);
+        _mm256_mask_storeu_epi16(to + i, mask, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from + i)));
+    }
+}
+#endif
