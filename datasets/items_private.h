@@ -19,8 +19,11 @@ LB_MUST_USE lb_status lbi_items_base(lb_items *items, const char *folder);
 LB_MUST_USE lb_status lbi_items_key(lb_buf *out, const lb_items *items, const char *base);
 
 /* Where pictures named in a file of annotations lie: `root` if given; else beside the file, or in the usual places around it (COCO: ../<set>,
- * ../images, ../images/<set> for annotations/..._<set>.json), wherever `name` is there; else the file's own folder. NULL = no memory. */
+ * ../images, ../images/<set> for annotations/..._<set>.json), or any folder beside it, wherever `name` is there; else the file's own folder. NULL = no memory. */
 char *lbi_picture_root(lb_items *items, const char *file, const char *root, const char *name);
+
+/* Is the first picture that a file of annotations names (in its list "images") there? True too where it names none. */
+bool lbi_has_pictures(lb_items *items, const char *file, const char *root);
 
 /* train, val, valid, validation, dev or test, as the first n characters of s? */
 bool lbi_is_split(const char *s, size_t n);

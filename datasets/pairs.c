@@ -61,7 +61,7 @@ static lb_status each_layout(int64_t *found, const char *root, const lbi_pair_sp
     *found = 0;
     for (int s = 0; st == LB_OK && splits[s]; s++)
         for (int i = 0; st == LB_OK && images[i]; i++)
-            if (find_layout(l, root, splits[s], spec, images[i]) && holds(l->images, spec)) {
+            if (find_layout(l, root, splits[s], spec, images[i]) && holds(l->images, spec) && (spec->masks || holds(l->masks, spec))) {
                 ++*found;
                 if (use) st = use(ctx, l);
             }

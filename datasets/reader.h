@@ -54,7 +54,8 @@ LB_API void lb_items_problem(lb_items *items, const char *fmt, ...) LB_PRINTF(2,
 
 /** Lists every input (a media or text file, a folder, a .jsonl, "-", or a reader's name such as "emoji"; a folder of that name is
  *  "./emoji") in order. reader NULL = the surest probe; options: the readers' parameters as a map, each reader taking those it has,
- *  NULL = defaults; besides, of every list: truncated error|partial, orientation apply|keep, jpeg_at_least (io/decoder.h). LB_E_ARG for two items with one key, naming both places, and for an option that no reader of the inputs has;
+ *  NULL = defaults; besides, of every list: truncated error|partial, orientation apply|keep, jpeg_at_least (io/decoder.h),
+ *  frames first|all: every picture of a file of several is an item KEY/000, KEY/001, ... of the group KEY. LB_E_ARG for two items with one key, naming both places, and for an option that no reader of the inputs has;
  *  LB_E_NOTFOUND for an input that is not there. Immutable afterwards, share freely. */
 LB_API LB_MUST_USE lb_status lb_items_open(lb_items **out, int64_t ninputs, const char *const *inputs, const char *reader, const lb_value *options);
 LB_API void lb_items_free(lb_items *items);

@@ -29,18 +29,25 @@ LB_MUST_USE lb_status lbi_av_decoder(AVCodecContext **out, const AVCodecParamete
 /* FFmpeg's error code and last message as a status. a may be NULL. */
 LB_MUST_USE lb_status lbi_av_fail(int code, const lbi_av *a, const char *doing);
 
-enum { LBI_AV_HEADER = 8 };
-/* Decodes one picture that is the whole of `data` (BMP, TIFF); `header` replaces its first 8 bytes, NULL = as they are. */
-LB_MUST_USE lb_status lbi_av_still(AVFrame **out, enum AVCodecID codec, const uint8_t *data, size_t size, const uint8_t *header);
 /* A frame in RGB, grey or palette colours in its own channels and depth: bits below 8 are spread as Pillow does (v * 255 / top), 9 to 16
  * become 16, which `keep_depth` keeps. Other colour spaces go through libswscale to RGB. */
 LB_MUST_USE lb_status lbi_av_picture(lb_image *out, const AVFrame *f, bool keep_depth);
-/* BMP and TIFF: decode, size check and orientation in one. */
-LB_MUST_USE lb_status lbi_av_decode_still(lb_image *out, enum AVCodecID codec, const uint8_t *data, size_t size, const uint8_t *header,
-                                           const lb_decode_options *o, const lb_media_info *info);
+/* A file's bytes as a packet: a copy with the padding that decoders read over. */
+LB_MUST_USE lb_status lbi_av_copy(AVPacket **out, const uint8_t *data, size_t size);
+/* Decodes one picture that is the whole of a packet (BMP, TIFF). */
+LB_MUST_USE lb_status lbi_av_still_packet(AVFrame **out, enum AVCodecID codec, const AVPacket *packet);
+/* Decoding, size checks and orientation in one. */
+LB_MUST_USE lb_status lbi_av_decode_packet(lb_image *out, enum AVCodecID codec, const AVPacket *packet, const lb_decode_options *o, const lb_media_info *info);
 /* What a container says: kind "video" or "audio". */
 LB_MUST_USE lb_status lbi_av_info(lb_media_info *out, const uint8_t *data, size_t size);
 int lbi_av_orientation(const AVStream *s); /* EXIF 1..8 of the display matrix */
+
+/* An animation whose frames are composited one after the other; going back begins anew. The data stay the caller's. */
+typedef struct lbi_av_walk lbi_av_walk;
+LB_MUST_USE lb_status lbi_av_walk_open(lbi_av_walk **out, const uint8_t *data, size_t size, const char *format, const char *name);
+void lbi_av_walk_close(lbi_av_walk *w);
+/* Frame i; the walk's until the next call. LB_E_FORMAT when the file ends before it. */
+LB_MUST_USE lb_status lbi_av_walk_to(const AVFrame **out, lbi_av_walk *w, int64_t i);
 
 LB_END
 #endif

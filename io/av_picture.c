@@ -5,23 +5,28 @@
 #include "io/av.h"
 #include "io/image.h"
 
-lb_status lbi_av_still(AVFrame **out, enum AVCodecID codec, const uint8_t *data, size_t size, const uint8_t *header) {
+lb_status lbi_av_copy(AVPacket **out, const uint8_t *data, size_t size) {
+    if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE) return lb_fail(LB_E_LIMIT, "a picture file of %zu bytes", size);
+    AVPacket *packet = av_packet_alloc();
+    if (!packet || av_new_packet(packet, (int)size) < 0) {
+        av_packet_free(&packet);
+        return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
+    }
+    memcpy(packet->data, data, size);
+    *out = packet;
+    return LB_OK;
+}
+
+lb_status lbi_av_still_packet(AVFrame **out, enum AVCodecID codec, const AVPacket *packet) {
     AVCodecParameters *par = avcodec_parameters_alloc();
     AVCodecContext *c = NULL;
-    AVPacket *packet = av_packet_alloc();
     AVFrame *frame = av_frame_alloc();
-    lb_status st = par && packet && frame ? LB_OK : lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
+    lb_status st = par && frame ? LB_OK : lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     if (st != LB_OK) goto done;
     par->codec_type = AVMEDIA_TYPE_VIDEO;
     par->codec_id = codec;
     LB_TRY(lbi_av_decoder(&c, par, (AVRational){1, 1}, 1, 0));
-    if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE) LB_TRY(lb_fail(LB_E_LIMIT, "a picture file of %zu bytes", size));
-    int code = av_new_packet(packet, (int)size); /* a copy with the padding that decoders read over */
-    if (code >= 0) {
-        memcpy(packet->data, data, size);
-        if (header) memcpy(packet->data, header, LBI_AV_HEADER);
-        code = avcodec_send_packet(c, packet);
-    }
+    int code = avcodec_send_packet(c, packet);
     if (code >= 0) code = avcodec_receive_frame(c, frame);
     if (code == AVERROR(EAGAIN)) code = AVERROR_INVALIDDATA;
     if (code < 0) LB_TRY(lbi_av_fail(code, NULL, "decoding the picture"));
@@ -30,7 +35,6 @@ lb_status lbi_av_still(AVFrame **out, enum AVCodecID codec, const uint8_t *data,
 done:
     avcodec_free_context(&c);
     avcodec_parameters_free(&par);
-    av_packet_free(&packet);
     av_frame_free(&frame);
     return st;
 }
@@ -104,12 +108,12 @@ lb_status lbi_av_picture(lb_image *out, const AVFrame *f, bool keep_depth) {
     return st;
 }
 
-lb_status lbi_av_decode_still(lb_image *out, enum AVCodecID codec, const uint8_t *data, size_t size, const uint8_t *header, const lb_decode_options *o, const lb_media_info *info) {
+lb_status lbi_av_decode_packet(lb_image *out, enum AVCodecID codec, const AVPacket *packet, const lb_decode_options *o, const lb_media_info *info) {
     AVFrame *frame = NULL;
     lb_image img = {0};
     lb_status st = LB_OK;
     LB_TRY(lbi_check_pixels(info->codec, info->width, info->height, info->frames, o));
-    LB_TRY(lbi_av_still(&frame, codec, data, size, header));
+    LB_TRY(lbi_av_still_packet(&frame, codec, packet));
     LB_TRY(lbi_check_pixels(info->codec, frame->width, frame->height, info->frames, o));
     LB_TRY(lbi_av_picture(&img, frame, o && o->keep_depth));
     LB_TRY(lbi_finish(out, &img, o && o->keep_orientation ? 1 : info->orientation));

@@ -74,6 +74,26 @@ lb_status lb_decoder_for(const lb_decoder **out, const uint8_t *data, size_t siz
     return lb_fail(LB_E_UNSUPPORTED, "%s: no decoder knows it: first bytes %s\"%s\"", shown, bytes, text);
 }
 
+lb_status lbi_decode_one(lb_image *out, const lb_decoder *d, const uint8_t *data, size_t size, const lb_decode_options *o) {
+    void *state = NULL;
+    lb_status st = d->begin(&state, data, size);
+    if (st == LB_OK) st = d->at(out, state, o);
+    d->end(state);
+    return st;
+}
+
+lb_status lbi_image_rgb(lb_image *img, lb_fit *fit) {
+    lb_image rgb = {0};
+    lb_status st = LB_OK;
+    if (img->channels != 3 || img->bits != 8) {
+        st = lb_image_to_rgb(&rgb, img);
+        lb_image_free(img);
+        *img = rgb;
+    }
+    if (st == LB_OK) st = lb_image_fit(img, fit);
+    return st;
+}
+
 lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, const char *name, const lb_decode_options *o) {
     const lb_decoder *d = NULL;
     lb_status st = lb_decoder_for(&d, data, size, name);
@@ -83,14 +103,9 @@ lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, c
     lb_decode_options eight = o ? *o : (lb_decode_options){0};
     eight.keep_depth = false;
     if (eight.fit) eight.fit->width = eight.fit->height = 0;
-    lb_image own = {0}, rgb = {0};
+    lb_image own = {0};
     st = d->decode(&own, data, size, &eight);
-    if (st == LB_OK && (own.channels != 3 || own.bits != 8)) {
-        st = lb_image_to_rgb(&rgb, &own);
-        lb_image_free(&own);
-        own = rgb;
-    }
-    if (st == LB_OK) st = lb_image_fit(&own, eight.fit);
+    if (st == LB_OK) st = lbi_image_rgb(&own, eight.fit);
     if (st == LB_OK) *out = own;
     else lb_image_free(&own);
     return st == LB_OK ? st : lb_where(st, "%s", shown);

@@ -29,6 +29,11 @@ typedef struct lb_decoder {
     /* Decodes the whole file in memory, in its own channels and depth. On failure *out is untouched. NULL options = defaults.
      * A NULL slot: the kind has no picture of its own. */
     lb_status (*decode)(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o);
+    /* Pictures of one file that are asked one after the other, where each for itself would be decoded from the begin; NULL slots: it is not. `at` gives picture
+     * o->frame as decode does, best in rising order. The data stay the caller's until `end`, which takes NULL. One thread at a time. */
+    lb_status (*begin)(void **state, const uint8_t *data, size_t size);
+    lb_status (*at)(lb_image *out, void *state, const lb_decode_options *o);
+    void (*end)(void *state);
 } lb_decoder;
 #define LB_DECODER(name) const lb_decoder lb_decoder_##name
 extern LB_API const lb_family lb_decoders;
@@ -40,7 +45,7 @@ LB_API LB_MUST_USE lb_status lb_decoder_for(const lb_decoder **out, const uint8_
 LB_API LB_MUST_USE lb_status lb_image_read_rgb(lb_image *out, const char *path, const lb_decode_options *o);
 /** The same from memory; `name` is for messages. */
 LB_API LB_MUST_USE lb_status lb_image_decode_rgb(lb_image *out, const uint8_t *data, size_t size, const char *name, const lb_decode_options *o);
-/** What the file says of itself, pixels not decoded. */
+/** What the file says of itself, pixels not decoded. `path` may be a uri. */
 LB_API LB_MUST_USE lb_status lb_media_probe(lb_media_info *out, const char *path);
 
 LB_END

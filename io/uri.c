@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "io/decoder_private.h"
 #include "io/image.h"
 #include "io/npz.h"
 #include "io/uri_files.h"
+#include "io/uri_frames.h"
 #include "io/volume.h"
 
 enum { SLOTS = 8 };
@@ -22,11 +24,24 @@ static bool read_number(int64_t *out, const char **p) {
     return true;
 }
 
-/* "1536+20345" or "1536+20345/name" */
+/* Does the text end in "#frame=2"? Where that begins; NULL: it does not. */
+static const char *parse_frame(lb_uri *u, const char *text) {
+    static const char word[] = "#frame=";
+    const char *at = strrchr(text, '#'), *p = at;
+    if (!at || strncmp(at, word, sizeof word - 1) != 0) return NULL;
+    p += sizeof word - 1;
+    if (!read_number(&u->frame, &p) || *p) return NULL;
+    u->framed = true;
+    return at;
+}
+
+/* "1536+20345" or "1536+20345/name", with "#frame=2" */
 static bool parse_part(lb_uri *u, const char *p) {
-    if (!read_number(&u->offset, &p) || *p++ != '+' || !read_number(&u->size, &p) || (*p && *p != '/')) return false;
+    if (!read_number(&u->offset, &p) || *p++ != '+' || !read_number(&u->size, &p) || (*p && *p != '/' && *p != '#')) return false;
+    const char *frame = parse_frame(u, p);
+    if (*p == '#' && frame != p) return false;
     u->kind = LB_URI_PART;
-    u->name = *p ? p + 1 : "";
+    u->name = *p == '/' ? p + 1 : "";
     return true;
 }
 
@@ -69,6 +84,8 @@ lb_status lb_uri_parse(lb_uri *out, const char *uri) {
         }
         *hash = '#';
     }
+    const char *frame = parse_frame(out, path);
+    if (frame) path[frame - path] = 0;
     return LB_OK;
 }
 
@@ -101,6 +118,7 @@ typedef struct whole {
 struct lb_kept {
     lbi_files *files;
     pthread_mutex_t lock;
+    lbi_frames *frames;
     size_t limit;
     uint64_t clock;
     whole *at[SLOTS];
@@ -151,6 +169,7 @@ lb_status lb_kept_new(lb_kept **out, size_t bytes) {
     k->limit = bytes;
     pthread_mutex_init(&k->lock, NULL);
     lb_status st = lbi_files_new(&k->files);
+    if (st == LB_OK) st = lbi_frames_new(&k->frames);
     if (st == LB_OK) *out = k;
     else lb_kept_free(k);
     return st;
@@ -160,6 +179,7 @@ void lb_kept_free(lb_kept *k) {
     if (!k) return;
     for (int i = 0; i < SLOTS; i++) free_whole(k->at[i]);
     lbi_files_free(k->files);
+    lbi_frames_free(k->frames);
     pthread_mutex_destroy(&k->lock);
     lb_free(k);
 }
@@ -272,12 +292,36 @@ static lb_status in_channels(lb_image *out, lb_image *take_in, lb_status (*conve
     return st;
 }
 
+/* The picture of a file or part in its own channels; one of several may stay open. */
+static lb_status decode_own(lb_image *out, lb_mmap *m, const lb_uri *u, const char *uri, lb_decode_options *o, lb_kept *kept) {
+    const lb_decoder *d = NULL;
+    lb_status st = lb_decoder_for(&d, m->data, m->size, uri);
+    if (st != LB_OK) return st;
+    if (!d->decode) return lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", uri, d->kind);
+    if (u->framed) o->frame = u->frame;
+    st = u->framed && kept ? lbi_frames_picture(out, kept->frames, d, m, uri, o) : d->decode(out, m->data, m->size, o);
+    return st == LB_OK ? st : lb_where(st, "%s", uri);
+}
+
+static lb_status frame_rgb(lb_image *out, lb_mmap *m, const lb_uri *u, const char *uri, const lb_decode_options *o, lb_kept *kept) {
+    lb_decode_options eight = o ? *o : (lb_decode_options){0};
+    lb_image own = {0};
+    eight.keep_depth = false;
+    if (eight.fit) eight.fit->width = eight.fit->height = 0;
+    lb_status st = decode_own(&own, m, u, uri, &eight, kept);
+    if (st == LB_OK) st = lbi_image_rgb(&own, eight.fit);
+    if (st == LB_OK) *out = own;
+    else lb_image_free(&own);
+    return st;
+}
+
 lb_status lb_uri_rgb(lb_image *out, const char *uri, const lb_decode_options *o, lb_kept *kept) {
     lb_uri u = {0};
     lb_mmap m = {0};
     lb_image own = {0};
     lb_status st = take_bytes(&m, &u, uri, kept);
-    if (st == LB_OK && !is_whole(&u)) st = lb_image_decode_rgb(out, m.data, m.size, uri, o);
+    if (st == LB_OK && u.framed) st = frame_rgb(out, &m, &u, uri, o, kept);
+    else if (st == LB_OK && !is_whole(&u)) st = lb_image_decode_rgb(out, m.data, m.size, uri, o);
     else if (st == LB_OK) {
         st = from_whole(&own, &u, o, kept, false);
         if (st == LB_OK) st = in_channels(out, &own, lb_image_to_rgb);
@@ -313,18 +357,14 @@ static lb_status grey_labels(lb_image *out, const lb_image *in) {
     return LB_OK;
 }
 
-static lb_status decode_labels(lb_image *out, const lb_mmap *m, const char *uri, const lb_decode_options *o) {
-    const lb_decoder *d = NULL;
+static lb_status decode_labels(lb_image *out, lb_mmap *m, const lb_uri *u, const char *uri, const lb_decode_options *o, lb_kept *kept) {
     lb_image own = {0};
     lb_decode_options exact = o ? *o : (lb_decode_options){0};
     exact.keep_depth = exact.keep_palette = true;
-    lb_status st = lb_decoder_for(&d, m->data, m->size, uri);
-    if (st != LB_OK) return st;
-    if (!d->decode) return lb_fail(LB_E_UNSUPPORTED, "%s: is %s, not a picture", uri, d->kind);
-    st = d->decode(&own, m->data, m->size, &exact);
+    lb_status st = decode_own(&own, m, u, uri, &exact, kept);
     if (st == LB_OK && own.channels == 1) *out = own;
-    else if (st == LB_OK) st = in_channels(out, &own, grey_labels);
-    return st == LB_OK ? st : lb_where(st, "%s", uri);
+    else if (st == LB_OK && (st = in_channels(out, &own, grey_labels)) != LB_OK) st = lb_where(st, "%s", uri);
+    return st;
 }
 
 lb_status lb_uri_labels(lb_image *out, const char *uri, const lb_decode_options *o, lb_kept *kept) {
@@ -332,7 +372,7 @@ lb_status lb_uri_labels(lb_image *out, const char *uri, const lb_decode_options 
     lb_mmap m = {0};
     lb_image own = {0};
     lb_status st = take_bytes(&m, &u, uri, kept);
-    if (st == LB_OK && !is_whole(&u)) st = decode_labels(out, &m, uri, o);
+    if (st == LB_OK && !is_whole(&u)) st = decode_labels(out, &m, &u, uri, o, kept);
     else if (st == LB_OK) {
         st = from_whole(&own, &u, o, kept, true);
         if (st == LB_OK && own.channels == 1) *out = own;

@@ -3,6 +3,7 @@
  *   shard.tar#1536+20345/000001.jpg   20345 bytes from byte 1536 on: a member of an archive, read in place; its name is for people
  *   case.npz#imgs@12                  array `imgs`, index 12 of its first axis (without @12: the whole array)
  *   scan.nii.gz#k=12@3                slice 12 across k (or j, i) of volume 3 (without @3: of volume 0)
+ *   moving.gif#frame=2                picture 2 (from 0) of an animation, a page of a TIFF; also behind a member of an archive
  * A '#' is part of the name when such a file is there or what follows has none of these forms. Thread-safe. */
 #ifndef LB_IO_URI_H
 #define LB_IO_URI_H
@@ -20,6 +21,8 @@ typedef struct lb_uri {
     int64_t index;        /* array: along the first axis, -1 = the whole; slice: along the axis */
     int axis;             /* slice: 0 k, 1 j, 2 i */
     int64_t volume;       /* slice */
+    bool framed;          /* file, part: picture `frame` of several is named */
+    int64_t frame;
 } lb_uri;
 LB_API LB_MUST_USE lb_status lb_uri_parse(lb_uri *out, const char *uri);
 LB_API void lb_uri_free(lb_uri *u);
@@ -28,8 +31,8 @@ LB_API bool lb_uri_exists(const char *uri); /* is the file there? */
 /** The bytes of a file or of a part; of an array or slice: of their file. Released by lb_mmap_close. */
 LB_API LB_MUST_USE lb_status lb_uri_map(lb_mmap *out, const char *uri);
 
-/* Files that were decoded whole because their slices are asked one after the other, and archives that stay open because their members are; the least used
- * is dropped beyond a limit. Locked inside; parts of one file may be asked by several threads. */
+/* Files that were decoded whole because their slices are asked one after the other, archives that stay open because their members are, animations that stay
+ * open because their frames are; the least used is dropped beyond a limit. Locked inside; parts of one file may be asked by several threads. */
 typedef struct lb_kept lb_kept;
 LB_API LB_MUST_USE lb_status lb_kept_new(lb_kept **out, size_t bytes);
 LB_API void lb_kept_free(lb_kept *k);

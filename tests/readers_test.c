@@ -180,6 +180,7 @@ static void uri_is(const char *text, lb_uri_kind kind, const char *path, int64_t
     if (!CHECK_OK(lb_uri_parse(&u, text))) return;
     CHECK_INT(u.kind, kind);
     CHECK_TEXT(u.path, path);
+    if (kind == LB_URI_FILE) CHECK_INT(u.framed ? u.frame : 0, a);
     if (kind == LB_URI_PART) CHECK_INT(u.offset, a), CHECK_INT(u.size, b);
     if (kind == LB_URI_ARRAY || kind == LB_URI_SLICE) CHECK_INT(u.index, a);
     if (kind == LB_URI_SLICE) CHECK_INT(u.axis * 100 + u.volume, b);
@@ -196,6 +197,9 @@ static void uris(void) {
     uri_is("c.npz#imgs", LB_URI_ARRAY, "c.npz", -1, 0);
     uri_is("c.npz#imgs@5", LB_URI_ARRAY, "c.npz", 5, 0);
     uri_is("c.zip#imgs@5", LB_URI_FILE, "c.zip#imgs@5", 0, 0);
+    uri_is("a.gif#frame=3", LB_URI_FILE, "a.gif", 3, 0);
+    uri_is("a.gif#frame=x", LB_URI_FILE, "a.gif#frame=x", 0, 0);
+    uri_is("s.tar#12+34/a#5.gif#frame=2", LB_URI_PART, "s.tar", 12, 34);
     lb_mmap m = {0};
     CHECK_FAILS(lb_uri_map(&m, "tar/shard-001.tar#10000000+5"), LB_E_FORMAT, "shard-001.tar: ends at byte");
     CHECK_FAILS(lb_uri_map(&m, "tar/none.tar#0+5"), LB_E_NOTFOUND, "tar/none.tar");
@@ -238,9 +242,25 @@ static void sound_in_shard(void) {
     lb_items_free(items);
 }
 
+/* Frames of a file that stays open, asked in any order, are those that are decoded each for itself. */
+static void frames_in_any_order(void) {
+    lb_items *items = open_case("frames");
+    for (int64_t k = 0; items && k < 3 * items->count; k++) {
+        const lb_item *item = &items->at[k * 7 % items->count];
+        lb_image open = {0}, alone = {0};
+        if (CHECK_OK(lb_item_image(&open, items, item)) && CHECK_OK(lb_uri_rgb(&alone, item->image, NULL, NULL)))
+            CHECK(open.width == alone.width && open.height == alone.height && memcmp(open.pixels, alone.pixels, (size_t)open.width * (size_t)open.height * 3) == 0);
+        lb_image_free(&open);
+        lb_image_free(&alone);
+    }
+    lb_image img = {0};
+    CHECK_FAILS(lb_uri_rgb(&img, "frames/a.gif#frame=4", NULL, items ? items->kept : NULL), LB_E_ARG, "frame 4 of 4");
+    lb_items_free(items);
+}
+
 /* The list of a list is that list: uris survive JSONL. */
 static void listed_again(void) {
-    static const char *const names[] = {"tar", "npz", "nifti", "csv-quotes"};
+    static const char *const names[] = {"tar", "npz", "nifti", "csv-quotes", "frames"};
     for (size_t k = 0; k < LB_COUNT(names); k++) {
         lb_items *items = open_case(names[k]), *again = NULL;
         lb_buf out = {0};
@@ -323,7 +343,7 @@ static void decoding(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"members of open archives", members_of_open_archives}, {"sound_in_shard", sound_in_shard}, {"listed_again", listed_again}, {"decoding", decoding}, {0}};
+    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"members of open archives", members_of_open_archives}, {"sound_in_shard", sound_in_shard}, {"frames_in_any_order", frames_in_any_order}, {"listed_again", listed_again}, {"decoding", decoding}, {0}};
     if (chdir(check_data("readers")) != 0) return 1;
     return check_main(argc, argv, "readers", tests);
 }

@@ -1,72 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* COCO's annotation files: captions, instances (polygons, runs) and panoptic. The file is walked through, never made a tree; what an annotation draws is
  * parsed when its mask is asked. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
+#include "datasets/coco.h"
 #include "datasets/scan.h"
-#include "io/decoder.h"
-#include "io/rle.h"
-
-enum { HEAD = 65536, IGNORED = 255 };
 
 typedef struct options {
-    const char *root, *masks, *per, *value, *overlap, *split;
+    const char *root, *masks, *kind, *per, *value, *overlap, *split;
     bool crowds;
 } options;
 
 static const lb_param params[] = {
     LB_PARAM_TEXT(options, root, NULL, NULL, "folder of the pictures; none given = the usual places around the file"),
     LB_PARAM_TEXT(options, masks, NULL, NULL, "panoptic: folder of the PNG files; none given = named as the file, beside it"),
+    LB_PARAM_TEXT(options, kind, NULL, NULL, "of a folder's annotations: captions, instances, panoptic, stuff or person_keypoints; none given = the first of these that is there"),
     LB_PARAM_TEXT(options, per, "image", "image|annotation", "what an item is: a picture with all it shows, or one instance of it; captions are always one item each"),
     LB_PARAM_TEXT(options, value, "category", "category|index|instance", "of a mask's pixels: the category's id, 1 + its place in the file's list, or 1 + the instance's place in the picture"),
     LB_PARAM_TEXT(options, overlap, "last", "last|ignore", "where instances overlap: the last one's value, or 255"),
-    LB_PARAM_TEXT(options, split, NULL, NULL, "split that the items are given"),
+    LB_PARAM_TEXT(options, split, NULL, NULL, "split that the items are given; none given = of a folder's files the one that they are named by"),
     LB_PARAM_FLAG(options, crowds, 1, "annotations of crowds (iscrowd 1) count"),
     LB_PARAM_END,
 };
 
-typedef struct picture {
-    int64_t id;
-    char *file;
-    int32_t width, height;
-    int64_t first, count; /* its annotations, within set.order */
-} picture;
-
-typedef struct category {
-    int64_t id;
-    char *name;
-} category;
-
-typedef struct annotation {
-    int64_t id, image, category; /* image: an id, then an index */
-    const char *shape;  /* segmentation or segments_info, as JSON within the file */
-    size_t shape_size;
-    char *text, *file;  /* caption; panoptic PNG */
-    float box[4];
-    bool crowd, boxed;
-} annotation;
-
-typedef struct set {
-    lb_mmap map;
-    const char *name, *masks;
-    options o; /* its texts live as long as the list */
-    picture *pictures;
-    category *categories;
-    annotation *at;
-    int64_t picture_count, picture_capacity, category_count, category_capacity, count, capacity;
-    int64_t *order; /* annotations by picture, in the file's order */
-    uint16_t most;  /* largest value of a mask */
-} set;
-
-/* The handle of an item. */
-typedef struct drawn {
-    const lb_reader *reader;
-    const set *set;
-    int64_t picture, first, count; /* annotations, within set.order */
-} drawn;
+typedef lbi_coco set;
+typedef lbi_coco_picture picture;
+typedef lbi_coco_category category;
+typedef lbi_coco_annotation annotation;
 
 static void close_set(void *p) {
     set *s = p;
@@ -79,16 +40,12 @@ static void close_set(void *p) {
 }
 
 static int probe(const char *path) {
-    lb_mmap m = {0};
-    int sure = 0;
-    if (!lb_ends_with(path, ".json") || !lb_file_exists(path) || lb_is_folder(path)) return 0;
-    if (lb_mmap_open(&m, path) != LB_OK) lb_error_clear();
-    size_t n = m.size < HEAD ? m.size : HEAD;
-    const char *p = (const char *)m.data;
-    if (n && memmem(p, n, "\"images\"", 8)) sure = memmem(p, n, "\"sentences\"", 11) ? 30 : memmem(p, n, "\"file_name\"", 11) ? 90 : 50;
-    else if (n && memmem(p, n, "\"annotations\"", 13) && memmem(p, n, "\"image_id\"", 10)) sure = 80;
-    lb_mmap_close(&m);
-    return sure;
+    lbi_coco_file *files = NULL;
+    int64_t n = 0;
+    if (!lb_is_folder(path)) return lbi_coco_sure(path);
+    if (lbi_coco_files(&files, &n, path) != LB_OK) lb_error_clear();
+    lbi_coco_files_free(files, n);
+    return n > 0 ? 92 : 0;
 }
 
 /* ---- walking through the file ---- */
@@ -175,7 +132,7 @@ static lb_status read_annotation(lb_items *items, set *s, lbi_scan *scan) {
         lb_items_problem(items, "%s:%lld: an annotation without image_id; left out", s->name, (long long)lbi_scan_line(scan));
         return LB_OK;
     }
-    if (a.crowd && !s->o.crowds) return LB_OK;
+    if (a.crowd && !s->crowds) return LB_OK;
     annotation *all = grow(s->at, s->count, &s->capacity, sizeof *all);
     if (!all) return LB_E_NOMEM;
     s->at = all;
@@ -248,160 +205,6 @@ done:
     return st;
 }
 
-static int64_t category_at(const set *s, int64_t id) {
-    for (int64_t i = 0; i < s->category_count; i++)
-        if (s->categories[i].id == id) return i;
-    return -1;
-}
-
-/* ---- masks ---- */
-
-static int64_t value_of(const set *s, int64_t id, int64_t nth) {
-    if (strcmp(s->o.per, "annotation") == 0) return 1;
-    if (strcmp(s->o.value, "instance") == 0) return 1 + nth;
-    return strcmp(s->o.value, "index") == 0 ? 1 + category_at(s, id) : id;
-}
-
-static lb_status find_most(set *s) {
-    int64_t most = 1;
-    for (int64_t i = 0; i < s->category_count; i++) {
-        int64_t v = value_of(s, s->categories[i].id, 0);
-        most = v > most ? v : most;
-        if (v < 0) return lb_fail(LB_E_UNSUPPORTED, "%s: category %lld cannot be a mask's value; take value=index", s->name, (long long)v);
-    }
-    if (strcmp(s->o.value, "instance") == 0)
-        for (int64_t i = 0; i < s->picture_count; i++) most = s->pictures[i].count > most ? s->pictures[i].count : most;
-    if (most > UINT16_MAX) return lb_fail(LB_E_LIMIT, "%s: mask values up to %lld, the limit is 65535", s->name, (long long)most);
-    s->most = (uint16_t)most;
-    return LB_OK;
-}
-
-static lb_status paint_runs(lb_image *map, const lb_value *v, uint16_t value) {
-    const lb_value *size = lb_get(v, "size"), *counts = lb_get(v, "counts");
-    int64_t *runs = NULL, n = 0;
-    lb_status st = LB_OK;
-    if (!size || size->kind != LB_V_LIST || size->count != 2 || !counts) return lb_fail(LB_E_FORMAT, "runs without size and counts");
-    if (size->items[0]->integer != map->height || size->items[1]->integer != map->width)
-        return lb_fail(LB_E_FORMAT, "runs for %lld x %lld pixels, the picture has %d x %d", (long long)size->items[1]->integer, (long long)size->items[0]->integer, map->width, map->height);
-    if (counts->kind == LB_V_TEXT) st = lb_rle_unpack(&runs, &n, counts->text, counts->text_size);
-    else if (counts->kind == LB_V_LIST && (runs = lb_alloc((size_t)counts->count, sizeof *runs)))
-        for (; n < counts->count; n++) runs[n] = counts->items[n]->kind == LB_V_INT ? counts->items[n]->integer : -1;
-    else st = counts->kind == LB_V_LIST ? LB_E_NOMEM : lb_fail(LB_E_FORMAT, "counts of runs are neither a text nor a list");
-    if (st == LB_OK) st = lb_rle_paint(map, runs, n, value);
-    lb_free(runs);
-    return st;
-}
-
-static lb_status paint_polygons(lb_image *map, const lb_value *v, uint16_t value) {
-    for (int64_t i = 0; i < v->count; i++) {
-        const lb_value *p = v->items[i];
-        if (p->kind != LB_V_LIST || p->count % 2) return lb_fail(LB_E_FORMAT, "polygon %lld is no list of x and y", (long long)i);
-        double *xy = lb_alloc((size_t)p->count, sizeof *xy);
-        if (!xy) return LB_E_NOMEM;
-        for (int64_t k = 0; k < p->count; k++) xy[k] = p->items[k]->kind == LB_V_INT ? (double)p->items[k]->integer : p->items[k]->kind == LB_V_REAL ? p->items[k]->real : NAN;
-        lb_status st = lb_polygon_paint(map, xy, p->count / 2, value);
-        lb_free(xy);
-        if (st != LB_OK) return st;
-    }
-    return LB_OK;
-}
-
-static lb_status paint(lb_image *map, const annotation *a, uint16_t value, const char *name) {
-    lb_value *v = NULL;
-    if (!a->shape) return lb_fail(LB_E_FORMAT, "has no segmentation");
-    lb_status st = lb_json_parse(&v, a->shape, a->shape_size, name);
-    if (st == LB_OK && v->kind == LB_V_MAP) st = paint_runs(map, v, value);
-    else if (st == LB_OK && v->kind == LB_V_LIST) st = paint_polygons(map, v, value);
-    else if (st == LB_OK) st = lb_fail(LB_E_FORMAT, "segmentation is neither polygons nor runs");
-    lb_value_free(v);
-    return st;
-}
-
-static int64_t get(const lb_image *m, int64_t i) { return m->bits == 16 ? ((const uint16_t *)m->pixels)[i] : ((const uint8_t *)m->pixels)[i]; }
-
-static void put(lb_image *m, int64_t i, int64_t v) {
-    if (m->bits == 16) ((uint16_t *)m->pixels)[i] = (uint16_t)v;
-    else ((uint8_t *)m->pixels)[i] = (uint8_t)v;
-}
-
-/* What `one` draws into `map`: overlaps become 255. */
-static void merge(lb_image *map, lb_image *one) {
-    for (int64_t i = 0, n = (int64_t)map->width * map->height; i < n; i++) {
-        int64_t v = get(one, i);
-        if (v) put(map, i, get(map, i) ? IGNORED : v);
-        put(one, i, 0);
-    }
-}
-
-static lb_status draw_instances(lb_image *map, const drawn *d) {
-    const set *s = d->set;
-    bool ignore = strcmp(s->o.overlap, "ignore") == 0 && d->count > 1;
-    lb_image one = {0};
-    lb_status st = LB_OK;
-    if (ignore) {
-        LB_TRY(lb_image_new(&one, map->width, map->height, 1, map->bits));
-        memset(one.pixels, 0, (size_t)map->width * (size_t)map->height * (size_t)(map->bits / 8));
-    }
-    for (int64_t i = 0; i < d->count; i++) {
-        const annotation *a = &s->at[s->order[d->first + i]];
-        st = paint(ignore ? &one : map, a, (uint16_t)value_of(s, a->category, i), s->name);
-        if (st != LB_OK) {
-            st = lb_where(st, "%s: annotation %lld", s->name, (long long)a->id);
-            goto done;
-        }
-        if (ignore) merge(map, &one);
-    }
-done:
-    lb_image_free(&one);
-    return st;
-}
-
-/* Pixels of the PNG are ids of segments, R + 256 G + 65536 B; 0 is of none. */
-static lb_status draw_panoptic(lb_image *map, const set *s, const annotation *a) {
-    lb_image rgb = {0};
-    lb_value *v = NULL;
-    lb_status st = LB_OK;
-    char *path = lb_path_join(s->masks, a->file);
-    if (!path) return LB_E_NOMEM;
-    LB_TRY(lb_image_read_rgb(&rgb, path, NULL));
-    LB_TRY(lb_json_parse(&v, a->shape ? a->shape : "[]", a->shape ? a->shape_size : 2, s->name));
-    if (rgb.width != map->width || rgb.height != map->height) LB_TRY(lb_fail(LB_E_FORMAT, "%s: %d x %d pixels, the picture has %d x %d", path, rgb.width, rgb.height, map->width, map->height));
-    const uint8_t *p = rgb.pixels;
-    int64_t last = 0, value = 0;
-    for (int64_t i = 0, n = (int64_t)rgb.width * rgb.height; i < n; i++, p += 3) {
-        int64_t id = p[0] | p[1] << 8 | p[2] << 16, k = 0;
-        if (id != last) {
-            while (id && k < v->count && lb_get_int(v->items[k], "id", -1) != id) k++;
-            if (id && k == v->count) LB_TRY(lb_fail(LB_E_FORMAT, "%s: pixel %lld is of segment %lld, which %s does not list", path, (long long)i, (long long)id, s->name));
-            value = id ? value_of(s, lb_get_int(v->items[k], "category_id", 0), k) : 0;
-            last = id;
-        }
-        put(map, i, value);
-    }
-done:
-    lb_value_free(v);
-    lb_image_free(&rgb);
-    lb_free(path);
-    return st;
-}
-
-static lb_status mask(lb_image *out, const lb_item *item) {
-    const drawn *d = item->inner;
-    const set *s = d->set;
-    const picture *p = &s->pictures[d->picture];
-    lb_image map = {0};
-    if (p->width < 1 || p->height < 1) return lb_fail(LB_E_FORMAT, "%s: picture %lld has no width and height", s->name, (long long)p->id);
-    lb_status st = lb_image_new(&map, p->width, p->height, 1, s->most > 255 ? 16 : 8);
-    if (st != LB_OK) return st;
-    memset(map.pixels, 0, (size_t)map.width * (size_t)map.height * (size_t)(map.bits / 8));
-    const annotation *a = d->count ? &s->at[s->order[d->first]] : NULL;
-    if (a && a->file) st = draw_panoptic(&map, s, a);
-    else st = draw_instances(&map, d);
-    if (st == LB_OK) *out = map;
-    else lb_image_free(&map);
-    return st;
-}
-
 /* ---- items ---- */
 
 extern const lb_reader lb_reader_coco;
@@ -409,20 +212,20 @@ extern const lb_reader lb_reader_coco;
 static lb_status add(lb_items *items, set *s, int64_t at, int64_t first, int64_t count, const char *root, lb_buf *key) {
     const picture *p = &s->pictures[at];
     const annotation *one = count == 1 ? &s->at[s->order[first]] : NULL;
-    bool single = strcmp(s->o.per, "annotation") == 0, caption = one && one->text;
+    bool single = s->single, caption = one && one->text;
     lb_status st = LB_OK;
     float *boxes = NULL;
     char *path = lb_path_join(root, p->file);
-    drawn *d = lbi_items_alloc(items, sizeof *d);
+    lbi_coco_drawn *d = lbi_items_alloc(items, sizeof *d);
     if (!path || !d) LB_TRY(LB_E_NOMEM);
-    *d = (drawn){&lb_reader_coco, s, at, first, count};
+    *d = (lbi_coco_drawn){&lb_reader_coco, s, at, first, count};
     if (single && !caption && one) lb_buf_clear(key), lb_buf_format(key, "%s:%lld", p->file, (long long)one->id);
     else LB_TRY(lbi_items_key(key, items, p->file));
     LB_TRY(lb_buf_status(key));
-    lb_item item = {.key = key->data, .image = path, .split = (char *)s->o.split, .group = single || caption ? p->file : NULL};
+    lb_item item = {.key = key->data, .image = path, .split = (char *)s->split, .group = single || caption ? p->file : NULL};
     if (caption) item.text = one->text, item.text_size = strlen(one->text);
     else item.inner = d;
-    if (single && one && category_at(s, one->category) >= 0) item.label = s->categories[category_at(s, one->category)].name;
+    if (single && one && lbi_coco_category_at(s, one->category) >= 0) item.label = s->categories[lbi_coco_category_at(s, one->category)].name;
     if (!(boxes = lb_alloc((size_t)count, 4 * sizeof *boxes))) LB_TRY(LB_E_NOMEM);
     for (int64_t i = 0; i < count; i++) {
         const annotation *a = &s->at[s->order[first + i]];
@@ -439,7 +242,7 @@ done:
 static lb_status emit(lb_items *items, set *s, const char *root) {
     lb_buf key = {0};
     lb_status st = LB_OK;
-    bool captions = false, single = strcmp(s->o.per, "annotation") == 0;
+    bool captions = false, single = s->single;
     int64_t bare = 0;
     for (int64_t i = 0; i < s->count; i++) captions = captions || s->at[i].text;
     for (int64_t i = 0; i < s->picture_count; i++) {
@@ -458,28 +261,81 @@ done:
     return st;
 }
 
-static lb_status read(lb_items *items, const char *path, const void *cfg) {
-    const options *o = cfg;
-    lb_status st = LB_OK;
+static lb_status new_set(set **out, lb_items *items, const char *path, const options *o, const char *split) {
     set *s = lb_calloc(1, sizeof *s);
     if (!s) return LB_E_NOMEM;
-    st = lbi_items_own(items, s, close_set);
+    lb_status st = lbi_items_own(items, s, close_set);
     if (st != LB_OK) return st;
-    const char *const texts[] = {o->per, o->value, o->overlap, o->split ? o->split : ""};
-    char *own[LB_COUNT(texts)];
-    for (size_t i = 0; i < LB_COUNT(texts); i++)
-        if (!(own[i] = lbi_items_text(items, texts[i], strlen(texts[i])))) return LB_E_NOMEM;
-    s->o = (options){.per = own[0], .value = own[1], .overlap = own[2], .split = o->split ? own[3] : NULL, .crowds = o->crowds};
-    if (!(s->name = lbi_items_text(items, path, strlen(path)))) return LB_E_NOMEM;
     size_t stem = strlen(path) - (lb_ends_with(path, ".json") ? 5 : 0);
-    s->masks = o->masks ? lbi_items_text(items, o->masks, strlen(o->masks)) : lbi_items_text(items, path, stem);
-    if (!s->masks) return LB_E_NOMEM;
-    if ((st = lb_mmap_open(&s->map, path)) != LB_OK || (st = walk(items, s)) != LB_OK || (st = sort_annotations(items, s)) != LB_OK || (st = find_most(s)) != LB_OK) return st;
-    const char *root = lbi_picture_root(items, path, o->root, s->picture_count ? s->pictures[0].file : "");
-    if (!root) return LB_E_NOMEM;
-    if ((st = lbi_items_base(items, root)) != LB_OK) return st;
-    return emit(items, s, root);
+    const char **to[] = {&s->name, &s->masks, &s->value, &s->overlap, &s->split}, *from[] = {path, o->masks, o->value, o->overlap, split};
+    for (size_t i = 0; i < LB_COUNT(to); i++)
+        if (from[i] && !(*to[i] = lbi_items_text(items, from[i], strlen(from[i])))) return LB_E_NOMEM;
+    if (!s->masks && !(s->masks = lbi_items_text(items, path, stem))) return LB_E_NOMEM;
+    s->crowds = o->crowds;
+    s->single = strcmp(o->per, "annotation") == 0;
+    *out = s;
+    return LB_OK;
 }
 
-LB_READER(coco) = {.id = "coco", .title = "COCO annotations: captions, instances to masks and boxes, panoptic", .source = "cocodataset.org, format-data; masks as pycocotools' (maskApi.c)", .params = params,
-                   .params_size = sizeof(options), .fields = "image text mask boxes label split group", .probe = probe, .read = read, .mask = mask};
+static lb_status read_file(lb_items *items, const char *path, const options *o, const char *split) {
+    set *s = NULL;
+    lb_status st = LB_OK;
+    LB_TRY(new_set(&s, items, path, o, split));
+    LB_TRY(lb_mmap_open(&s->map, path));
+    LB_TRY(walk(items, s));
+    LB_TRY(sort_annotations(items, s));
+    LB_TRY(lbi_coco_find_most(s));
+    const char *root = lbi_picture_root(items, path, o->root, s->picture_count ? s->pictures[0].file : "");
+    if (!root) LB_TRY(LB_E_NOMEM);
+    LB_TRY(lbi_items_base(items, root));
+    LB_TRY(emit(items, s, root));
+done:
+    return st;
+}
+
+/* Which kind of a folder's annotations is read; the others are told. */
+static lb_status choose_kind(const char **out, lb_items *items, const char *folder, const lbi_coco_file *files, int64_t n, const char *asked) {
+    static const char *const kinds[] = {"captions", "instances", "panoptic", "stuff", "person_keypoints"};
+    char others[128] = "";
+    const char *chosen = NULL;
+    for (size_t k = 0; k < LB_COUNT(kinds); k++) {
+        bool there = false;
+        for (int64_t i = 0; i < n; i++) there = there || strcmp(files[i].kind, kinds[k]) == 0;
+        if (there && !chosen && (!asked || strcmp(asked, kinds[k]) == 0)) chosen = kinds[k];
+        else if (there) snprintf(others + strlen(others), sizeof others - strlen(others), "%s%s", *others ? ", " : "", kinds[k]);
+    }
+    if (!chosen) return lb_fail(LB_E_NOTFOUND, "%s: holds no COCO annotations%s%s%s%s", folder, asked ? " of kind " : "", asked ? asked : "", *others ? ", but " : "", others);
+    if (!asked && *others) lb_items_problem(items, "%s: read are its %s; it holds %s too (kind=NAME)", folder, chosen, others);
+    *out = chosen;
+    return LB_OK;
+}
+
+/* Sets whose pictures were not fetched are left out, unless no set's were. */
+static lb_status read_folder(lb_items *items, const char *folder, const options *o) {
+    lbi_coco_file *files = NULL;
+    int64_t n = 0, used = 0;
+    const char *kind = NULL;
+    bool any = false;
+    lb_status st = LB_OK;
+    LB_TRY(lbi_coco_files(&files, &n, folder));
+    LB_TRY(choose_kind(&kind, items, folder, files, n, o->kind));
+    for (int64_t i = 0; i < n; i++)
+        if (strcmp(files[i].kind, kind) == 0) files[used] = files[i], files[i].path = i == used ? files[i].path : NULL, used++;
+        else lb_free(files[i].path), files[i].path = NULL;
+    n = used;
+    for (int64_t i = 0; i < n; i++) any = any || lbi_has_pictures(items, files[i].path, o->root);
+    for (int64_t i = 0; i < n; i++)
+        if (any && !lbi_has_pictures(items, files[i].path, o->root)) lb_items_problem(items, "%s: its pictures are not there; left out", files[i].path);
+        else LB_TRY(read_file(items, files[i].path, o, o->split ? o->split : *files[i].split ? files[i].split : NULL));
+done:
+    lbi_coco_files_free(files, n);
+    return st;
+}
+
+static lb_status read(lb_items *items, const char *path, const void *cfg) {
+    const options *o = cfg;
+    return lb_is_folder(path) ? read_folder(items, path, o) : read_file(items, path, o, o->split);
+}
+
+LB_READER(coco) = {.id = "coco", .title = "COCO annotations, a file or a folder of them: captions, instances to masks and boxes, panoptic", .source = "cocodataset.org, format-data; masks as pycocotools' (maskApi.c)", .params = params,
+                   .params_size = sizeof(options), .fields = "image text mask boxes label split group", .probe = probe, .read = read, .mask = lbi_coco_mask};

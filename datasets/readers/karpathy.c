@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "datasets/scan.h"
 
-enum { HEAD = 65536 };
+enum { HEAD = 65536, LISTS = 64 };
 
 typedef struct options {
     const char *root, *restval;
@@ -26,7 +26,7 @@ typedef struct job {
     lb_buf key;
 } job;
 
-static int probe(const char *path) {
+static int probe_file(const char *path) {
     lb_mmap m = {0};
     if (!lb_ends_with(path, ".json") || !lb_file_exists(path) || lb_is_folder(path)) return 0;
     if (lb_mmap_open(&m, path) != LB_OK) lb_error_clear();
@@ -35,6 +35,39 @@ static int probe(const char *path) {
     bool mine = n && memmem(p, n, "\"images\"", 8) && memmem(p, n, "\"sentences\"", 11) && memmem(p, n, "\"raw\"", 5);
     lb_mmap_close(&m);
     return mine ? 95 : 0;
+}
+
+/* The first of the folder's lists whose first picture is there, else the first; NULL: there is none. The others are told, if `items` is given. */
+static char *list_in(lb_items *items, const char *folder, const char *root) {
+    char **names = NULL, *found = NULL;
+    int64_t n = 0, more = 0;
+    bool there = false;
+    if (lb_list_folder(&names, &n, folder) != LB_OK) lb_error_clear();
+    for (int64_t i = 0, looked = 0; i < n && looked < LISTS; i++) {
+        char *path = lb_ends_with(names[i], ".json") ? lb_path_join(folder, names[i]) : NULL;
+        looked += path != NULL;
+        if (path && probe_file(path) > 0) {
+            bool better = !found || (items && !there && lbi_has_pictures(items, path, root));
+            more += found != NULL;
+            if (better) {
+                there = items && lbi_has_pictures(items, path, root);
+                lb_free(found);
+                found = path;
+                path = NULL;
+            }
+        }
+        lb_free(path);
+    }
+    if (more && items) lb_items_problem(items, "%s: read is %s; it holds %lld lists more (give one as input)", folder, found, (long long)more);
+    lb_names_free(names, n);
+    return found;
+}
+
+static int probe(const char *path) {
+    if (!lb_is_folder(path)) return probe_file(path);
+    char *list = list_in(NULL, path, NULL);
+    lb_free(list);
+    return list ? 93 : 0;
 }
 
 static lb_status add(job *j, const char *file, const char *split, const lb_value *sentence, int64_t line) {
@@ -106,7 +139,7 @@ static lb_status walk(job *j, lbi_scan *s) {
     return s->fault || found ? LB_OK : lb_fail(LB_E_FORMAT, "%s: holds no list of images", j->name);
 }
 
-static lb_status read(lb_items *items, const char *path, const void *cfg) {
+static lb_status read_list(lb_items *items, const char *path, const options *cfg) {
     job j = {.items = items, .o = cfg, .name = path};
     lb_mmap m = {0};
     lb_status st = lb_mmap_open(&m, path);
@@ -120,6 +153,15 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
     }
     lb_mmap_close(&m);
     lb_buf_free(&j.key);
+    return st;
+}
+
+static lb_status read(lb_items *items, const char *path, const void *cfg) {
+    const options *o = cfg;
+    if (!lb_is_folder(path)) return read_list(items, path, o);
+    char *list = list_in(items, path, o->root);
+    lb_status st = list ? read_list(items, list, o) : lb_fail(LB_E_NOTFOUND, "%s: holds no list of Karpathy's (dataset*.json)", path);
+    lb_free(list);
     return st;
 }
 

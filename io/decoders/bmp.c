@@ -24,8 +24,13 @@ static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
 
 static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) {
     lb_media_info i;
+    AVPacket *packet = NULL;
     lb_status st = info(&i, data, size);
-    return st == LB_OK ? lbi_av_decode_still(out, AV_CODEC_ID_BMP, data, size, NULL, o, &i) : st;
+    if (st == LB_OK) st = lbi_check_pixels("BMP", i.width, i.height, 1, o);
+    if (st == LB_OK) st = lbi_av_copy(&packet, data, size);
+    if (st == LB_OK) st = lbi_av_decode_packet(out, AV_CODEC_ID_BMP, packet, o, &i);
+    av_packet_free(&packet);
+    return st;
 }
 
 static int probe(const uint8_t *head, size_t size) {

@@ -65,47 +65,43 @@ static void fill_clear(lb_image *img, const outline *o) {
         if (p[4 * i + 3] == 0) memcpy(p + 4 * i, o->palette + 3 * entry, 3);
 }
 
-/* Frame `wanted`, composited on the canvas. */
-static lb_status frame_at(AVFrame *frame, lbi_av *a, AVCodecContext *c, AVPacket *packet, int64_t wanted) {
-    bool end = false;
-    for (int64_t i = 0;;) {
-        int code = avcodec_receive_frame(c, frame);
-        if (code >= 0) {
-            if (i++ == wanted) return LB_OK;
-            av_frame_unref(frame);
-            continue;
-        }
-        if (code != AVERROR(EAGAIN)) return code == AVERROR_EOF ? lb_fail(LB_E_FORMAT, "GIF is truncated: frame %lld is missing", (long long)wanted) : lbi_av_fail(code, a, "decoding GIF");
-        lb_status st = lbi_av_packet(packet, &end, a, 0);
-        if (st != LB_OK) return st;
-        code = avcodec_send_packet(c, end ? NULL : packet);
-        av_packet_unref(packet);
-        if (code < 0 && code != AVERROR_EOF) return lbi_av_fail(code, a, "decoding GIF");
-    }
-}
+typedef struct animation {
+    const uint8_t *data;
+    size_t size;
+    outline line;
+    lbi_av_walk *walk;
+} animation;
 
-static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) {
+static lb_status begin(void **state, const uint8_t *data, size_t size) {
     outline line;
     lb_status st = walk(&line, data, size);
-    if (st == LB_OK) st = lbi_check_pixels("GIF", line.width, line.height, line.frames, o);
-    if (st != LB_OK) return st;
-    lbi_av a;
-    AVCodecContext *c = NULL;
-    AVPacket *packet = av_packet_alloc();
-    AVFrame *frame = av_frame_alloc();
-    LB_TRY(lbi_av_open(&a, data, size, "gif"));
-    if (!packet || !frame || a.format->nb_streams < 1) LB_TRY(lb_fail(LB_E_FORMAT, "GIF is damaged: no stream of pictures"));
-    LB_TRY(lbi_av_decoder(&c, a.format->streams[0]->codecpar, a.format->streams[0]->time_base, 1, 0));
-    LB_TRY(frame_at(frame, &a, c, packet, o ? o->frame : 0));
-    LB_TRY(lbi_av_picture(out, frame, false));
-    if (out->channels == 4) fill_clear(out, &line);
-done:
-    avcodec_free_context(&c);
-    av_packet_free(&packet);
-    av_frame_free(&frame);
-    lbi_av_close(&a);
+    animation *f = st == LB_OK ? lb_calloc(1, sizeof *f) : NULL;
+    if (!f) return st == LB_OK ? LB_E_NOMEM : st;
+    *f = (animation){.data = data, .size = size, .line = line};
+    *state = f;
+    return LB_OK;
+}
+
+static lb_status at(lb_image *out, void *state, const lb_decode_options *o) {
+    animation *f = state;
+    const AVFrame *frame = NULL;
+    lb_status st = lbi_check_pixels("GIF", f->line.width, f->line.height, f->line.frames, o);
+    if (st == LB_OK && !f->walk) st = lbi_av_walk_open(&f->walk, f->data, f->size, "gif", "GIF");
+    if (st == LB_OK) st = lbi_av_walk_to(&frame, f->walk, o ? o->frame : 0);
+    if (st == LB_OK) st = lbi_av_picture(out, frame, false);
+    if (st == LB_OK && out->channels == 4) fill_clear(out, &f->line);
     return st;
 }
+
+static void end(void *state) {
+    animation *f = state;
+    if (f) lbi_av_walk_close(f->walk);
+    lb_free(f);
+}
+
+LB_DECODER(gif);
+
+static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) { return lbi_decode_one(out, &lb_decoder_gif, data, size, o); }
 
 static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
     outline o;
@@ -121,4 +117,4 @@ static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
 static int probe(const uint8_t *head, size_t size) { return size >= 6 && (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0) ? 100 : 0; }
 
 LB_DECODER(gif) = {.id = "gif", .title = "GIF: still and animated", .source = "GIF89a specification, through FFmpeg; clear pixels as Pillow 13.0 gives them", .kind = "image",
-                   .endings = "gif", .probe = probe, .info = info, .decode = decode};
+                   .endings = "gif", .probe = probe, .info = info, .decode = decode, .begin = begin, .at = at, .end = end};

@@ -3,11 +3,11 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
-#include "io/decoder_private.h"
+#include "io/av.h"
 #include "io/exif.h"
 #include "io/image.h"
 
-enum { DEFLATE_RATIO = 1032 };
+enum { DEFLATE_RATIO = 1032, MAX_FRAMES = 100000, IHDR_END = 33 };
 static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 
 /* Everything that must survive a longjmp lives here. */
@@ -17,6 +17,7 @@ typedef struct job {
     const uint8_t *at;
     size_t left;
     size_t size;
+    int64_t frames;
     lb_decode_options o;
     bool starved, started, clipped;
     char text[160];
@@ -80,10 +81,26 @@ static int orientation_of(const uint8_t *p, size_t size) {
     return exif ? exif : xmp ? xmp : 1;
 }
 
+/* Frames as Pillow counts them: those that acTL (before the pixels) declares, and the picture that other programs show where that is none of them (no fcTL
+ * before the pixels). W3C PNG, third edition, 11.3.6. */
+static int64_t frames_of(const uint8_t *p, size_t size, bool *apart) {
+    int64_t declared = 0;
+    *apart = true;
+    for (size_t at = 8; size >= 12 && at <= size - 12;) {
+        size_t n = be32(p + at);
+        if (n > size - at - 12 || memcmp(p + at + 4, "IDAT", 4) == 0) break;
+        if (memcmp(p + at + 4, "acTL", 4) == 0 && n == 8) declared = be32(p + at + 8);
+        if (memcmp(p + at + 4, "fcTL", 4) == 0) *apart = false;
+        at += 12 + n;
+    }
+    if (declared < 1 || declared > MAX_FRAMES) return 1;
+    return declared + *apart;
+}
+
 /* Limits before anything is allocated: declared pixels, and more data than deflate could possibly expand to (1032:1). */
 static lb_status check_size(const job *j) {
     uint32_t w = png_get_image_width(j->png, j->info), h = png_get_image_height(j->png, j->info);
-    lb_status st = lbi_check_pixels("PNG", w, h, 1, &j->o);
+    lb_status st = lbi_check_pixels("PNG", w, h, j->frames, &j->o);
     if (st != LB_OK) return st;
     uint64_t bytes = ((uint64_t)w * png_get_channels(j->png, j->info) * png_get_bit_depth(j->png, j->info) + 7) / 8 * h;
     if (!j->o.partial && bytes / DEFLATE_RATIO > j->size) return lb_fail(LB_E_FORMAT, "PNG is truncated: %zu bytes cannot hold %u x %u pixels", j->size, w, h);
@@ -143,7 +160,7 @@ static lb_status damaged(const job *j) {
     return lb_fail(LB_E_FORMAT, "PNG is damaged: %s", j->text);
 }
 
-static void end(job *j) {
+static void finish(job *j) {
     png_destroy_read_struct(&j->png, &j->info, NULL);
     lb_free(j->rows);
     lb_image_free(&j->img);
@@ -161,24 +178,69 @@ static lb_status guarded(job *j, lb_status (*work)(job *j)) {
     return j->o.partial && j->started ? LB_OK : damaged(j);
 }
 
-static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) {
+/* The picture that every program shows. */
+static lb_status first(lb_image *out, const uint8_t *data, size_t size, int64_t frames, const lb_decode_options *o) {
     job *j = lb_calloc(1, sizeof *j);
     if (!j) return LB_E_NOMEM;
     if (o) j->o = *o;
+    j->frames = frames;
     lb_status st = LB_OK;
     LB_TRY(begin(j, data, size));
     LB_TRY(guarded(j, run));
     if (j->img.bits == 16 && !j->o.keep_depth) LB_TRY(reduce(&j->img, j->clipped));
     LB_TRY(lbi_finish(out, &j->img, j->o.keep_orientation ? 1 : orientation_of(data, size)));
 done:
-    end(j);
+    finish(j);
     return st;
 }
+
+typedef struct animation {
+    const uint8_t *data;
+    size_t size;
+    int64_t count;
+    bool apart; /* frame 0 is none of the animation's */
+    lbi_av_walk *walk;
+} animation;
+
+static lb_status start(void **state, const uint8_t *data, size_t size) {
+    animation *a = lb_calloc(1, sizeof *a);
+    if (!a) return LB_E_NOMEM;
+    *a = (animation){.data = data, .size = size};
+    a->count = frames_of(data, size, &a->apart);
+    *state = a;
+    return LB_OK;
+}
+
+static lb_status at(lb_image *out, void *state, const lb_decode_options *o) {
+    animation *a = state;
+    const AVFrame *frame = NULL;
+    lb_image img = {0};
+    int64_t i = o ? o->frame : 0;
+    if (i == 0 || i >= a->count) return first(out, a->data, a->size, a->count, o);
+    lb_status st = a->size < IHDR_END ? lb_fail(LB_E_FORMAT, "PNG is truncated: data ends in the header") : lbi_check_pixels("PNG", be32(a->data + 16), be32(a->data + 20), a->count, o);
+    if (st == LB_OK && !a->walk) st = lbi_av_walk_open(&a->walk, a->data, a->size, "apng", "PNG animation");
+    if (st == LB_OK) st = lbi_av_walk_to(&frame, a->walk, i - a->apart);
+    if (st == LB_OK) st = lbi_av_picture(&img, frame, o->keep_depth);
+    if (st == LB_OK) st = lbi_finish(out, &img, o->keep_orientation ? 1 : orientation_of(a->data, a->size));
+    lb_image_free(&img);
+    return st;
+}
+
+static void end(void *state) {
+    animation *a = state;
+    if (a) lbi_av_walk_close(a->walk);
+    lb_free(a);
+}
+
+LB_DECODER(png);
+
+static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) { return lbi_decode_one(out, &lb_decoder_png, data, size, o); }
 
 static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
     job *j = lb_calloc(1, sizeof *j);
     if (!j) return LB_E_NOMEM;
     lb_status st = LB_OK;
+    bool apart;
     LB_TRY(begin(j, data, size));
     LB_TRY(guarded(j, header));
     int colour = png_get_color_type(j->png, j->info);
@@ -186,15 +248,15 @@ static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
     int channels = palette ? 3 : png_get_channels(j->png, j->info);
     *out = (lb_media_info){.kind = "image", .codec = "png", .width = (int32_t)png_get_image_width(j->png, j->info),
                            .height = (int32_t)png_get_image_height(j->png, j->info), .channels = channels + clear,
-                           .bits = png_get_bit_depth(j->png, j->info) == 16 ? 16 : 8, .orientation = orientation_of(data, size), .frames = 1};
-    const char *parts[3] = {png_get_interlace_type(j->png, j->info) ? "interlaced" : NULL, palette ? "palette" : NULL, clear ? "transparent colour" : NULL};
+                           .bits = png_get_bit_depth(j->png, j->info) == 16 ? 16 : 8, .orientation = orientation_of(data, size), .frames = frames_of(data, size, &apart)};
+    const char *parts[4] = {png_get_interlace_type(j->png, j->info) ? "interlaced" : NULL, palette ? "palette" : NULL, clear ? "transparent colour" : NULL, out->frames > 1 ? "animated" : NULL};
     if (palette && clear) parts[1] = "palette with transparency", parts[2] = NULL;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         size_t n = strlen(out->note);
         if (parts[i]) snprintf(out->note + n, sizeof out->note - n, "%s%s", n ? ", " : "", parts[i]);
     }
 done:
-    end(j);
+    finish(j);
     return st;
 }
 
@@ -202,6 +264,6 @@ static int probe(const uint8_t *head, size_t size) {
     return size >= sizeof signature && memcmp(head, signature, sizeof signature) == 0 ? 100 : 0;
 }
 
-LB_DECODER(png) = {.id = "png", .title = "PNG: all colour types and depths, interlaced, palette, transparency",
-                   .source = "W3C PNG, second edition, through libpng; depths reduced as Pillow 13.0", .kind = "image", .endings = "png apng",
-                   .probe = probe, .info = info, .decode = decode};
+LB_DECODER(png) = {.id = "png", .title = "PNG: all colour types and depths, interlaced, palette, transparency, animations",
+                   .source = "W3C PNG, second edition, through libpng; depths reduced as Pillow 13.0; animations through FFmpeg", .kind = "image", .endings = "png apng",
+                   .probe = probe, .info = info, .decode = decode, .begin = start, .at = at, .end = end};

@@ -2,9 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 #include "io/av.h"
-#include "io/exif.h"
 
-enum { MAX_PAGES = 10000, WIDTH = 256, HEIGHT = 257, BITS = 258, COMPRESSION = 259, SAMPLES = 277 };
+enum { MAX_PAGES = 10000, WIDTH = 256, HEIGHT = 257, BITS = 258, COMPRESSION = 259, ORIENTATION = 274, SAMPLES = 277 };
 
 static uint32_t word(const uint8_t *p, bool little, int bytes) {
     uint32_t x = 0;
@@ -28,6 +27,7 @@ static void take(lb_media_info *m, uint32_t tag, uint32_t v) {
     if (tag == HEIGHT) m->height = (int32_t)v;
     if (tag == BITS) m->bits = v > 8 ? 16 : 8;
     if (tag == SAMPLES) m->channels = (int32_t)v;
+    if (tag == ORIENTATION && v >= 1 && v <= 8) m->orientation = (int)v;
     if (tag == COMPRESSION) snprintf(m->note, sizeof m->note, "%s", v < LB_COUNT(ways) && ways[v] ? ways[v] : v == 32773 ? "PackBits" : v == 32946 ? "deflate" : "");
 }
 
@@ -35,7 +35,7 @@ static void take(lb_media_info *m, uint32_t tag, uint32_t v) {
 static lb_status walk(lb_media_info *out, size_t *directory, const uint8_t *data, size_t size, int64_t page) {
     if (size < 8) return lb_fail(LB_E_FORMAT, "TIFF is truncated: data ends in the header");
     bool little = data[0] == 'I';
-    lb_media_info m = {.kind = "image", .codec = "tiff", .channels = 1, .bits = 8};
+    lb_media_info m = {.kind = "image", .codec = "tiff", .channels = 1, .bits = 8, .orientation = 1};
     *directory = 0;
     for (size_t at = word(data + 4, little, 4); at;) {
         if (at > size - 2 || m.frames == MAX_PAGES) break; /* cut, or a ring */
@@ -52,8 +52,6 @@ static lb_status walk(lb_media_info *out, size_t *directory, const uint8_t *data
         at = word(data + at, little, 4);
     }
     if (m.frames == 0 || (*directory && (m.width < 1 || m.height < 1))) return lb_fail(LB_E_FORMAT, "TIFF is truncated or damaged: no directory with a size");
-    int orientation = lbi_exif_orientation(data, size);
-    m.orientation = orientation ? orientation : 1;
     *out = m;
     return LB_OK;
 }
@@ -63,21 +61,46 @@ static lb_status info(lb_media_info *out, const uint8_t *data, size_t size) {
     return walk(out, &directory, data, size, 0);
 }
 
-/* FFmpeg decodes the first page; another one becomes the first by the offset in the header. */
-static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) {
+/* FFmpeg decodes the first page; another one becomes the first by the offset in the header of a copy. */
+typedef struct pages {
+    const uint8_t *data;
+    size_t size;
+    AVPacket *copy;
+} pages;
+
+static lb_status begin(void **state, const uint8_t *data, size_t size) {
+    pages *p = lb_calloc(1, sizeof *p);
+    if (!p) return LB_E_NOMEM;
+    *p = (pages){.data = data, .size = size};
+    *state = p;
+    return LB_OK;
+}
+
+static lb_status at(lb_image *out, void *state, const lb_decode_options *o) {
+    pages *p = state;
     lb_media_info i;
     size_t directory;
-    lb_status st = walk(&i, &directory, data, size, o ? o->frame : 0);
+    lb_status st = walk(&i, &directory, p->data, p->size, o ? o->frame : 0);
+    if (st == LB_OK) st = lbi_check_pixels("TIFF", i.width, i.height, i.frames, o);
+    if (st == LB_OK && !p->copy) st = lbi_av_copy(&p->copy, p->data, p->size);
     if (st != LB_OK) return st;
-    uint8_t header[LBI_AV_HEADER];
-    memcpy(header, data, sizeof header);
-    for (size_t k = 0; k < 4; k++) header[4 + k] = (uint8_t)(directory >> 8 * (data[0] == 'I' ? k : 3 - k));
-    return lbi_av_decode_still(out, AV_CODEC_ID_TIFF, data, size, header, o, &i);
+    for (size_t k = 0; k < 4; k++) p->copy->data[4 + k] = (uint8_t)(directory >> 8 * (p->data[0] == 'I' ? k : 3 - k));
+    return lbi_av_decode_packet(out, AV_CODEC_ID_TIFF, p->copy, o, &i);
 }
+
+static void end(void *state) {
+    pages *p = state;
+    if (p) av_packet_free(&p->copy);
+    lb_free(p);
+}
+
+LB_DECODER(tiff);
+
+static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) { return lbi_decode_one(out, &lb_decoder_tiff, data, size, o); }
 
 static int probe(const uint8_t *head, size_t size) {
     return size >= 8 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0) ? 90 : 0;
 }
 
 LB_DECODER(tiff) = {.id = "tiff", .title = "TIFF: grey, palette, RGB, 8 and 16 bits, several pages", .source = "TIFF 6.0, through FFmpeg", .kind = "image",
-                    .endings = "tif tiff", .probe = probe, .info = info, .decode = decode};
+                    .endings = "tif tiff", .probe = probe, .info = info, .decode = decode, .begin = begin, .at = at, .end = end};

@@ -58,23 +58,6 @@ static lb_status still(lb_image *img, const uint8_t *data, size_t size, const We
     return code == VP8_STATUS_OK || (code == VP8_STATUS_SUSPENDED && rows > 0) ? LB_OK : status_of(code);
 }
 
-/* Frame o->frame of an animation on its canvas. */
-static lb_status animated(lb_image *img, const uint8_t *data, size_t size, const lb_decode_options *o) {
-    WebPAnimDecoderOptions how;
-    if (!WebPAnimDecoderOptionsInit(&how)) return lb_fail(LB_E_BUG, "libwebp is of another version than its headers");
-    how.color_mode = MODE_RGBA;
-    WebPAnimDecoder *d = WebPAnimDecoderNew(&(WebPData){data, size}, &how);
-    if (!d) return lb_fail(LB_E_FORMAT, "WebP animation is damaged");
-    WebPAnimInfo info;
-    uint8_t *canvas = NULL;
-    int end_ms, got = WebPAnimDecoderGetInfo(d, &info);
-    for (int64_t i = 0; got && i <= (o ? o->frame : 0); i++) got = WebPAnimDecoderGetNext(d, &canvas, &end_ms);
-    lb_status st = got ? lb_image_new(img, (int32_t)info.canvas_width, (int32_t)info.canvas_height, 4, 8) : lb_fail(LB_E_FORMAT, "WebP animation is damaged");
-    if (st == LB_OK) memcpy(img->pixels, canvas, (size_t)info.canvas_width * (size_t)info.canvas_height * 4);
-    WebPAnimDecoderDelete(d);
-    return st;
-}
-
 /* Header of a file that may be cut: *demux is NULL where only the first chunk can be read. */
 static lb_status header(WebPBitstreamFeatures *f, WebPDemuxer **demux, int64_t *frames, const uint8_t *data, size_t size) {
     VP8StatusCode code = WebPGetFeatures(data, size, f);
@@ -87,21 +70,70 @@ static lb_status header(WebPBitstreamFeatures *f, WebPDemuxer **demux, int64_t *
     return LB_OK;
 }
 
-static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) {
-    WebPBitstreamFeatures f;
-    WebPDemuxer *demux = NULL;
+typedef struct animation {
+    const uint8_t *data;
+    size_t size;
+    WebPBitstreamFeatures features;
+    WebPDemuxer *demux;
+    int64_t count, next; /* next: the frame that the walk gives next */
+    WebPAnimDecoder *walk;
+} animation;
+
+static void end(void *state) {
+    animation *f = state;
+    if (!f) return;
+    WebPAnimDecoderDelete(f->walk);
+    WebPDemuxDelete(f->demux);
+    lb_free(f);
+}
+
+static lb_status begin(void **state, const uint8_t *data, size_t size) {
+    animation *f = lb_calloc(1, sizeof *f);
+    if (!f) return LB_E_NOMEM;
+    *f = (animation){.data = data, .size = size, .count = 1};
+    lb_status st = header(&f->features, &f->demux, &f->count, data, size);
+    if (st == LB_OK) *state = f;
+    else end(f);
+    return st;
+}
+
+static lb_status start(animation *f) {
+    WebPAnimDecoderOptions how;
+    if (!WebPAnimDecoderOptionsInit(&how)) return lb_fail(LB_E_BUG, "libwebp is of another version than its headers");
+    how.color_mode = MODE_RGBA;
+    f->walk = WebPAnimDecoderNew(&(WebPData){f->data, f->size}, &how);
+    return f->walk ? LB_OK : lb_fail(LB_E_FORMAT, "WebP animation is damaged");
+}
+
+/* Frame `wanted` of an animation on its canvas. */
+static lb_status animated(lb_image *img, animation *f, int64_t wanted) {
+    WebPAnimInfo info;
+    uint8_t *canvas = NULL;
+    int end_ms;
+    lb_status st = f->walk ? LB_OK : start(f);
+    if (st != LB_OK) return st;
+    if (wanted < f->next) WebPAnimDecoderReset(f->walk), f->next = 0;
+    int got = WebPAnimDecoderGetInfo(f->walk, &info);
+    for (; got && f->next <= wanted; f->next++) got = WebPAnimDecoderGetNext(f->walk, &canvas, &end_ms);
+    if (!got) f->next = f->count; /* begin anew whatever is asked next */
+    st = got ? lb_image_new(img, (int32_t)info.canvas_width, (int32_t)info.canvas_height, 4, 8) : lb_fail(LB_E_FORMAT, "WebP animation is damaged");
+    if (st == LB_OK) memcpy(img->pixels, canvas, (size_t)info.canvas_width * (size_t)info.canvas_height * 4);
+    return st;
+}
+
+static lb_status at(lb_image *out, void *state, const lb_decode_options *o) {
+    animation *f = state;
     lb_image img = {0};
-    int64_t frames = 1;
-    lb_status st = LB_OK;
-    LB_TRY(header(&f, &demux, &frames, data, size));
-    LB_TRY(lbi_check_pixels("WebP", f.width, f.height, frames, o));
-    LB_TRY(f.has_animation ? animated(&img, data, size, o) : still(&img, data, size, &f, o));
-    LB_TRY(lbi_finish(out, &img, demux && !(o && o->keep_orientation) ? orientation_of(demux) : 1));
-done:
-    WebPDemuxDelete(demux);
+    lb_status st = lbi_check_pixels("WebP", f->features.width, f->features.height, f->count, o);
+    if (st == LB_OK) st = f->features.has_animation ? animated(&img, f, o ? o->frame : 0) : still(&img, f->data, f->size, &f->features, o);
+    if (st == LB_OK) st = lbi_finish(out, &img, f->demux && !(o && o->keep_orientation) ? orientation_of(f->demux) : 1);
     lb_image_free(&img);
     return st;
 }
+
+LB_DECODER(webp);
+
+static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const lb_decode_options *o) { return lbi_decode_one(out, &lb_decoder_webp, data, size, o); }
 
 static double seconds_of(const WebPDemuxer *d) {
     WebPIterator it;
@@ -135,4 +167,5 @@ static int probe(const uint8_t *head, size_t size) {
 }
 
 LB_DECODER(webp) = {.id = "webp", .title = "WebP: lossy, lossless, alpha, animations", .source = "WebP container specification through libwebp (fancy upsampling, as Pillow 13.0)",
-                    .kind = "image", .endings = "webp", .probe = probe, .info = info, .decode = decode};
+                    .kind = "image", .endings = "webp", .probe = probe, .info = info, .decode = decode,
+                    .begin = begin, .at = at, .end = end};

@@ -8,7 +8,7 @@ Offsets of tar members are Python's tarfile's."""
 import csv, io, json, os, shutil, tarfile, wave
 import numpy as np
 import nibabel as nib
-from PIL import Image
+from PIL import Image, ImageSequence
 from pycocotools import mask as coco_mask
 
 here = os.path.dirname(os.path.abspath(__file__))
@@ -212,6 +212,7 @@ put("karpathy/dataset.json", json.dumps({"dataset": "flickr8k", "images": [
     {"filename": "2.jpg", "split": "restval", "filepath": "val2014", "sentences": [{"raw": "Two."}, {"tokens": ["none"]}]}, {"filename": "3.jpg", "sentences": []}]}))
 items = [{"key": "1.jpg", "image": "karpathy/1.jpg", "text": "A cat.", "split": "train", "group": "1.jpg"}, {"key": "1.jpg:2", "image": "karpathy/1.jpg", "text": "Ein Über [\"]}.", "split": "train", "group": "1.jpg"},
          {"key": "val2014/2.jpg", "image": "karpathy/val2014/2.jpg", "text": "Two.", "split": "train", "group": "val2014/2.jpg"}]
+karpathy_items = items
 case("karpathy", "karpathy/dataset.json", "karpathy", items, ["a sentence of 'val2014/2.jpg' has no raw text; left out", "a picture without filename or sentences; left out"])
 case("karpathy-first", "karpathy/dataset.json", "karpathy", [items[0], dict(items[2], split="restval")], ["a picture without filename or sentences; left out"], options={"first": True, "restval": "restval"})
 text = open("karpathy/dataset.json").read()
@@ -301,6 +302,78 @@ items = [{"key": "audio/1-1.wav", "audio": "sounds/audio/1-1.wav", "label": "dog
 problems = ["sounds/meta/esc50.csv:4: '3-3.wav' is no sound in sounds; left out", "sounds/meta/esc50.csv:5: has 1 fields in place of 7; left out", "1 sounds are not in sounds/meta/esc50.csv; left out"]
 case("audio-folder", "sounds", "audio-folder", items, problems)
 case("audio-folds", "sounds", "audio-folder", [dict(items[0], split="train"), dict(items[1], split="test")], problems, options={"test_fold": 2})
+
+# ---- folders of annotations ----
+val = "coco/annotations/../val2017"
+other = ["coco: read are its captions; it holds instances, panoptic too (kind=NAME)"]
+case("coco-folder", "coco", "coco", [{"key": "b.png", "image": val + "/b.png", "text": "Two.", "split": "val", "group": "b.png"}, {"key": "a.png", "image": val + "/a.png", "text": texts[0]["caption"], "split": "val", "group": "a.png"},
+     {"key": "a.png:2", "image": val + "/a.png", "text": "Again.", "split": "val", "group": "a.png"}], other + ["annotation 4 is of picture 99", "1 pictures have no caption; left out"])
+case("coco-folder-instances", "coco/annotations", "coco", [dict(e, split="val") for e in entries], options={"kind": "instances"})
+record("coco-folder-instances", "a.png", "mask", painted(of[7], lambda a, n: a["category_id"]))
+one = lambda name, **more: json.dumps({"images": [{"id": 1, "file_name": name, "height": 5, "width": 6}], "annotations": [dict({"id": 1, "image_id": 1}, **more)], "categories": categories})
+polygon = dict(category_id=18, segmentation=[[1, 1, 4, 1, 4, 4, 1, 4]])
+put("coco-sets/annotations/instances_val2017.json", one("v.png", **polygon))
+put("coco-sets/annotations/instances_train2017.json", one("t.png", **polygon))
+put("coco-sets/annotations/person_keypoints_val2017.json", one("v.png", **polygon))
+put("coco-sets/annotations/image_info_test2017.json", json.dumps({"images": [{"id": 1, "file_name": "x.png"}]}))
+put("coco-sets/images/val2017/v.png", encoded(picture()))
+case("coco-sets", "coco-sets", "coco", [{"key": "v.png", "image": "coco-sets/annotations/../images/val2017/v.png", "split": "val"}],
+     ["coco-sets: read are its instances; it holds person_keypoints too", "instances_train2017.json: its pictures are not there; left out"])
+for n in ("train", "valid"):
+    put(f"coco-exported/{n}/_annotations.coco.json", one(n + ".png", **polygon))
+    put(f"coco-exported/{n}/{n}.png", encoded(picture()))
+case("coco-exported", "coco-exported", "coco", [{"key": n + ".png", "image": f"coco-exported/{n}/{n}.png", "split": n} for n in ("train", "valid")])
+case("karpathy-folder", "karpathy", "karpathy", karpathy_items, ["a sentence of 'val2014/2.jpg' has no raw text; left out", "a picture without filename or sentences; left out"])
+said = lambda name: json.dumps({"images": [{"filename": name, "split": "test", "sentences": [{"raw": "Said."}]}]})
+put("flickr/dataset_coco.json", said("0.jpg"))
+put("flickr/dataset_flickr30k.json", said("1.jpg"))
+put("flickr/flickr30k-images/1.jpg", b"")
+case("karpathy-beside", "flickr", "karpathy", [{"key": "1.jpg", "image": "flickr/flickr30k-images/1.jpg", "text": "Said.", "split": "test", "group": "1.jpg"}], ["flickr: read is flickr/dataset_flickr30k.json; it holds 1 lists more"])
+
+# ---- files of several pictures: every one by ImageSequence ----
+def several(n, w=9, h=7):
+    base, frames = rng.integers(0, 256, (h, w, 3), dtype=np.uint8) & 0xE0, []
+    for i in range(n):
+        f = base.copy()
+        f[1 + i:4 + i, 2:5 + i] = [40 * i, 200, 255 - 50 * i]
+        frames.append(Image.fromarray(f))
+    return frames
+
+
+def sequence(path): return [np.asarray(p.convert("RGB")) for p in ImageSequence.Iterator(Image.open(path))]
+
+
+os.makedirs("frames")
+gif, page = several(4), several(3)
+gif[0].save("frames/a.gif", save_all=True, append_images=gif[1:], duration=50, disposal=[1, 2, 1, 0])
+gif[0].save("frames/b.webp", save_all=True, append_images=gif[1:], duration=50, lossless=True)
+gif[0].save("frames/c.png", save_all=True, append_images=gif[1:], duration=50, disposal=1, blend=1)
+gif[0].save("frames/d.png", save_all=True, append_images=gif[1:3], duration=50, default_image=True)
+page[0].save("frames/e.tif", save_all=True, append_images=[page[1].crop((0, 0, 5, 7)), page[2]], compression="tiff_lzw")
+page[0].save("frames/f.png")
+names = ["a.gif", "b.webp", "c.png", "d.png", "e.tif"]
+items = []
+for name in names:
+    shown = sequence("frames/" + name)
+    assert len(shown) == {"d.png": 3, "e.tif": 3}.get(name, 4), (name, len(shown))
+    for i, p in enumerate(shown):
+        items.append({"key": f"{name}/{i:03d}", "image": f"frames/{name}#frame={i}", "group": name})
+        record("frames", items[-1]["key"], "image", p)
+items.append({"key": "f.png", "image": "frames/f.png"})
+case("frames", "frames", "folder", items, options={"frames": "all"})
+case("frames-first", "frames", "folder", [{"key": n, "image": "frames/" + n} for n in names + ["f.png"]])
+stack = [(rng.integers(0, 9, (7, 9)) * 700).astype(np.uint16) for _ in range(3)]
+os.makedirs("stacks")
+for name, n in (("deep", 3), ("short", 2)): Image.fromarray(stack[0]).save(f"stacks/{name}.tif", save_all=True, append_images=[Image.fromarray(m) for m in stack[1:n]])
+put("stacks/one.png", encoded(stack[0].astype(np.uint8)))
+put("stacks/list.jsonl", "\n".join(json.dumps({"key": m, "image": "../frames/e.tif", "mask": m}) for m in ("deep.tif", "short.tif", "one.png")) + "\n")
+items = [{"key": f"{m}/{i:03d}", "image": f"stacks/../frames/e.tif#frame={i}", "mask": f"stacks/{m}" + (f"#frame={i}" if m == "deep.tif" else ""), "group": m} for m in ("deep.tif", "one.png") for i in range(3)]
+case("frames-masks", "stacks", "jsonl", items, ["stacks/../frames/e.tif: holds 3 pictures, its mask stacks/short.tif 2; left out"], options={"frames": "all"})
+for i in range(3): record("frames-masks", f"deep.tif/{i:03d}", "mask", stack[i])
+make_tar("tar/moving.tar", [("x." + "gif", open("frames/a.gif", "rb").read()), ("x.txt", b"moves")], tarfile.USTAR_FORMAT)
+part = f"tar/moving.tar#512+{os.path.getsize('frames/a.gif')}/x.gif"
+case("frames-tar", "tar/moving.tar", "tar", [{"key": f"x/{i:03d}", "image": f"{part}#frame={i}", "text": "moves", "group": "x"} for i in range(4)], options={"frames": "all"})
+for i, p in enumerate(sequence("frames/a.gif")): record("frames-tar", f"x/{i:03d}", "image", p)
 
 put("pixels.bin", bytes(pixels))
 put("pixels.txt", "\n".join(index) + "\n")
