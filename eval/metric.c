@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "eval/metric.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/rng.h"
@@ -213,6 +214,15 @@ bool lb_interval(double *lo, double *hi, double *values, int64_t n) {
     *lo = values[(int64_t)(0.025 * (double)(m - 1) + 0.5)];
     *hi = values[(int64_t)(0.975 * (double)(m - 1) + 0.5)];
     return true;
+}
+
+void lb_put_range(lb_value *out, const char *key, double lo, double hi) {
+    char name[64];
+    lb_value *range = lb_value_list();
+    lb_list_real(range, lo);
+    lb_list_real(range, hi);
+    snprintf(name, sizeof name, "%s_95", key);
+    lb_map_put(out, name, range);
 }
 
 void lb_bootstrap(double *lo, double *hi, const double *values, int64_t n, int64_t draws, uint64_t seed) {

@@ -37,6 +37,8 @@ LB_API const lb_tensor *lb_metric_find(int nin, const lb_metric_input *in, const
 LB_API void lb_bootstrap_draw(int64_t *out, int64_t n, uint64_t seed, int64_t d);
 /** The middle 95 % of n resampled scores, NaN left out; reorders them. @return false when there are none */
 LB_API bool lb_interval(double *lo, double *hi, double *values, int64_t n);
+/** Puts the 95 % interval [lo, hi] of the score `key` under key_95. */
+LB_API void lb_put_range(lb_value *out, const char *key, double lo, double hi);
 /** Half-width free percentile bootstrap of a mean: lo, hi at 95%, `draws` resamples from seed. */
 LB_API void lb_bootstrap(double *lo, double *hi, const double *values, int64_t n, int64_t draws, uint64_t seed);
 

@@ -59,14 +59,9 @@ int64_t lb_rows_classes(const lb_rows *a, const lb_rows *b) {
 
 void lb_put_mean(lb_value *out, const char *key, const double *values, int64_t n, int64_t draws, uint64_t seed) {
     double sum = 0, lo, hi;
-    char name[64];
     for (int64_t i = 0; i < n; i++) sum += values[i];
     lb_map_real(out, key, sum / (double)n);
     if (draws == 0) return;
     lb_bootstrap(&lo, &hi, values, n, draws, seed);
-    lb_value *range = lb_value_list();
-    lb_list_real(range, lo);
-    lb_list_real(range, hi);
-    snprintf(name, sizeof name, "%s_95", key);
-    lb_map_put(out, name, range);
+    lb_put_range(out, key, lo, hi);
 }

@@ -291,12 +291,7 @@ static lb_status interval(lb_value *out, const char *key, const lb_segmentation 
         lb_bootstrap_draw(draw, s->n, s->o.seed, d);
         drawn[d] = foreground(s, value, draw);
     }
-    if (st == LB_OK && lb_interval(&lo, &hi, drawn, s->o.bootstrap)) {
-        lb_value *range = lb_value_list();
-        lb_list_real(range, scale * lo);
-        lb_list_real(range, scale * hi);
-        lb_map_put(out, key, range);
-    }
+    if (st == LB_OK && lb_interval(&lo, &hi, drawn, s->o.bootstrap)) lb_put_range(out, key, scale * lo, scale * hi);
     lb_free(drawn);
     lb_free(draw);
     return st;
@@ -338,8 +333,7 @@ lb_status lb_segmentation_score(lb_value *out, const lb_segmentation *s, const c
     for (size_t j = 0; j < LB_COUNT(scores); j++) {
         if (j >= 2 && !s->o.boundary) continue;
         lb_map_real(out, scores[j].name, scores[j].scale * foreground(s, scores[j].value, NULL));
-        snprintf(name, sizeof name, "%s_95", scores[j].name);
-        if (s->o.bootstrap > 0) LB_TRY(interval(out, name, s, scores[j].value, scores[j].scale));
+        if (s->o.bootstrap > 0) LB_TRY(interval(out, scores[j].name, s, scores[j].value, scores[j].scale));
     }
     lb_map_int(out, "cases", s->n);
     lb_map_int(out, "classes", s->o.classes);

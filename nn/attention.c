@@ -28,14 +28,19 @@ typedef struct heads {
 
 static const char *or_else(const char *name, const char *usual) { return name ? name : usual; }
 
+/* Has the bias of the keys no effect? It adds the same q b to all scores of a query, which a softmax does not see; so its gradient is 0, and what is computed
+ * of it rounding alone, which Adam would scale up to whole steps. Not so where keys are turned, normalised, or beside others without it. */
+static bool idle_key_bias(const lb_attend_spec *s) { return !s->cos && !s->names->k_norm && !s->prefix_k && s->softcap == 0; }
+
 /* Rows from..to-1 of the fused parameters of torch.nn.MultiheadAttention, applied to x. */
-static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, int64_t rows, int64_t from, int64_t to) {
+static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, const heads *n, int64_t from, int64_t to) {
     char name[128];
+    int64_t q = n->h * n->d, kv = n->g * n->d, rows = q + 2 * kv;
     lb_tape *t = lb_nn_tape(m);
     snprintf(name, sizeof name, "%s_weight", s->names->in_proj);
     lb_tensor *w = lb_nn_param(m, name, 2, (int64_t[]){rows, lbi_size(x, 0)}, LB_INIT_XAVIER_UNIFORM, 0), *b = NULL;
     snprintf(name, sizeof name, "%s_bias", s->names->in_proj);
-    if (!s->no_bias) b = lb_slice(t, lb_nn_param(m, name, 1, &rows, LB_INIT_ZEROS, 0), 0, from, to, 1);
+    if (!s->no_bias) b = lb_slice(t, lbi_still(t, lb_nn_param(m, name, 1, &rows, LB_INIT_ZEROS, 0), q, idle_key_bias(s) ? q + kv : q), 0, from, to, 1);
     return lb_linear(t, x, lb_slice(t, w, 0, from, to, 1), b, LB_ACT_NONE);
 }
 
@@ -43,22 +48,22 @@ static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, int64
 static void project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *s, const heads *n, bool held, lb_tensor *out[3]) {
     lb_tape *t = lb_nn_tape(m);
     const lb_attend_names *names = s->names;
-    int64_t q = n->h * n->d, kv = n->g * n->d;
+    int64_t q = n->h * n->d, kv = n->g * n->d, idle = idle_key_bias(s) ? kv : 0;
     if (names->in_proj && x != y) {
-        out[0] = in_proj(m, x, s, q + 2 * kv, 0, q);
+        out[0] = in_proj(m, x, s, n, 0, q);
         if (held) return;
-        out[1] = in_proj(m, y, s, q + 2 * kv, q, q + kv);
-        out[2] = in_proj(m, y, s, q + 2 * kv, q + kv, q + 2 * kv);
+        out[1] = in_proj(m, y, s, n, q, q + kv);
+        out[2] = in_proj(m, y, s, n, q + kv, q + 2 * kv);
     } else if (names->qkv || names->in_proj) {
-        lb_tensor *all = names->in_proj ? in_proj(m, x, s, q + 2 * kv, 0, q + 2 * kv) : lbi_linear(m, x, names->qkv, q + 2 * kv, LB_ACT_NONE, !s->no_bias);
+        lb_tensor *all = names->in_proj ? in_proj(m, x, s, n, 0, q + 2 * kv) : lbi_linear_still(m, x, names->qkv, q + 2 * kv, LB_ACT_NONE, !s->no_bias, q, q + idle);
         out[0] = lb_slice(t, all, -1, 0, q, 1);
         out[1] = lb_slice(t, all, -1, q, q + kv, 1);
         out[2] = lb_slice(t, all, -1, q + kv, q + 2 * kv, 1);
     } else {
         out[0] = lbi_linear(m, x, or_else(names->q, "q_proj"), q, LB_ACT_NONE, !s->no_bias);
         if (held) return;
-        lb_tensor *both = names->kv ? lbi_linear(m, y, names->kv, 2 * kv, LB_ACT_NONE, !s->no_bias) : NULL;
-        out[1] = both ? lb_slice(t, both, -1, 0, kv, 1) : lbi_linear(m, y, or_else(names->k, "k_proj"), kv, LB_ACT_NONE, !s->no_bias && !s->no_key_bias);
+        lb_tensor *both = names->kv ? lbi_linear_still(m, y, names->kv, 2 * kv, LB_ACT_NONE, !s->no_bias, 0, idle) : NULL;
+        out[1] = both ? lb_slice(t, both, -1, 0, kv, 1) : lbi_linear_still(m, y, or_else(names->k, "k_proj"), kv, LB_ACT_NONE, !s->no_bias && !s->no_key_bias, 0, idle);
         out[2] = both ? lb_slice(t, both, -1, kv, 2 * kv, 1) : lbi_linear(m, y, or_else(names->v, "v_proj"), kv, LB_ACT_NONE, !s->no_bias);
     }
 }

@@ -17,14 +17,23 @@ lb_tensor *lbi_named_buffer(lb_nn *m, const char *name, const char *part, int64_
     return lb_nn_buffer(m, full, 1, &n, value);
 }
 
-lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias) {
+lb_tensor *lbi_still(lb_tape *t, lb_tensor *b, int64_t from, int64_t to) {
+    if (!b || from >= to || !b->requires_grad || lb_tape_get_mode(t) != LB_TAPE_GRAD || !lb_tape_ok(t)) return b;
+    lb_tensor *parts[3] = {lb_slice(t, b, 0, 0, from, 1), lb_detach(t, lb_slice(t, b, 0, from, to, 1)), lb_slice(t, b, 0, to, b->shape[0], 1)};
+    int first = from > 0 ? 0 : 1, last = to < b->shape[0] ? 2 : 1;
+    return first == last ? parts[1] : lb_concat(t, last - first + 1, parts + first, 0);
+}
+
+lb_tensor *lbi_linear_still(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias, int64_t from, int64_t to) {
     lb_tape *t = lb_nn_tape(m);
     int64_t in = lbi_size(x, 0);
     lb_tensor *w = lbi_named(m, name, "weight", 2, (int64_t[]){out, in}, LB_INIT_KAIMING_UNIFORM, 0);
-    lb_tensor *b = bias ? lbi_named(m, name, "bias", 1, &out, LB_INIT_KAIMING_UNIFORM, (double)in) : NULL;
+    lb_tensor *b = bias ? lbi_still(t, lbi_named(m, name, "bias", 1, &out, LB_INIT_KAIMING_UNIFORM, (double)in), from, to) : NULL;
     if (!lbi_lora_chosen(m, name)) return lb_linear(t, x, w, b, act);
     return lb_activate(t, lbi_lora_add(m, lb_linear(t, x, w, b, LB_ACT_NONE), x, name, out), act);
 }
+
+lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias) { return lbi_linear_still(m, x, name, out, act, bias, 0, 0); }
 
 lb_tensor *lb_nn_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act) { return lbi_linear(m, x, name, out, act, true); }
 lb_tensor *lb_nn_linear_no_bias(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act) { return lbi_linear(m, x, name, out, act, false); }

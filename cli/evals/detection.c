@@ -59,11 +59,7 @@ done:
 static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     lb_status st = LB_OK;
     boxes truth = {0}, guess = {0};
-    lb_value *set = NULL;
-    (void)cli;
     if (!o->truth || !o->guess) return cli_usage("eval detection wants --truth and --guess, COCO's annotations and results");
-    LB_TRY(cli_key_values(&set, &o->set));
-    LB_TRY(lb_value_only(set, "eval detection", (const char *const[]){NULL}));
     LB_TRY(read(&truth, o->truth, false));
     LB_TRY(read(&guess, o->guess, true));
     const struct { const char *name; const void *data; lb_dtype dtype; int64_t n, width; } columns[] = {
@@ -75,11 +71,8 @@ static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
         x[i] = cli_eval_view(columns[i].data, columns[i].dtype, columns[i].width ? 2 : 1, (int64_t[]){columns[i].n, columns[i].width});
         in[i] = (lb_metric_input){columns[i].name, &x[i]};
     }
-    const lb_head *metric = NULL;
-    LB_TRY(lb_family_find(&metric, &lb_metrics, "detection"));
-    st = ((const lb_metric *)metric)->score(out, NULL, (int)LB_COUNT(columns), in);
+    st = cli_eval_score(out, "detection", o, cli, (int)LB_COUNT(columns), in);
 done:
-    lb_value_free(set);
     close(&truth);
     close(&guess);
     return st;

@@ -18,7 +18,7 @@ enum { SEEDS_MAX = 16, WORDS_MAX = 96 };
 
 typedef struct options {
     const char *out, *results;
-    int64_t seeds;
+    int64_t seeds, first;
     lb_text_list set;
 } options;
 
@@ -26,6 +26,7 @@ static const lb_param params[] = {
     LB_PARAM_WORD(options, out, "FOLDER", "where its runs are kept; default runs/experiments/NAME"),
     LB_PARAM_WORD(options, results, "FILE", "table whose row is written; none by default"),
     LB_PARAM(options, seeds, 0, 0, SEEDS_MAX, "seeds", "how many; 0 = as the experiment says"),
+    LB_PARAM(options, first, -1, -1, 1000000000, "seed", "the first one, the others follow it; -1 = as the experiment says"),
     LB_PARAM_LIST(options, set, "KEY=VALUE", "overrides a key of every recipe (train.steps=2 tries an experiment out)"),
     LB_PARAM_END};
 
@@ -34,8 +35,8 @@ typedef struct experiment {
     const options *o;
     lb_value *value;   /* the file */
     char *folder;
-    int64_t seeds;
-    lb_value *summary[SEEDS_MAX]; /* map: run -> summary.json */
+    int64_t seeds, first; /* seeds first .. first + seeds - 1 */
+    lb_value *summary[SEEDS_MAX]; /* of seed first + i; map: run -> summary.json */
 } experiment;
 
 /* ---- runs ---- */
@@ -105,9 +106,10 @@ static lb_status spawn(const experiment *e, const words *w, const char *what) {
     return failed ? lb_fail(LB_E_IO, "%s: %s", what, strerror(failed)) : wait_for(pid, e->cli, what);
 }
 
-static lb_status run_one(experiment *e, const char *run, const lb_value *v, int64_t seed) {
+static lb_status run_one(experiment *e, const char *run, const lb_value *v, int64_t at) {
     lb_status st = LB_OK;
     words w = {0};
+    int64_t seed = e->first + at;
     lb_value *summary = NULL;
     char what[128], *path = lb_format_dup("%s/%lld/%s/summary.json", e->folder, (long long)seed, run);
     snprintf(what, sizeof what, "run %s, seed %lld", run, (long long)seed);
@@ -116,7 +118,7 @@ static lb_status run_one(experiment *e, const char *run, const lb_value *v, int6
     LB_TRY(words_of(&w, e, run, v, seed));
     LB_TRY(spawn(e, &w, what));
     LB_TRY(lb_json_read(&summary, path));
-    lb_map_put(e->summary[seed], run, summary);
+    lb_map_put(e->summary[at], run, summary);
     summary = NULL;
 done:
     for (int i = 0; i < w.count; i++) lb_free(w.at[i]);
@@ -128,7 +130,7 @@ done:
 /* ---- scores and what is expected of them ---- */
 
 /* "run.score" of a seed, or a number. */
-static lb_status value_of(const experiment *e, const lb_value *what, int64_t seed, double *out) {
+static lb_status value_of(const experiment *e, const lb_value *what, int64_t at, double *out) {
     char path[256];
     if (what->kind == LB_V_REAL || what->kind == LB_V_INT) {
         *out = what->kind == LB_V_REAL ? what->real : (double)what->integer;
@@ -137,7 +139,7 @@ static lb_status value_of(const experiment *e, const lb_value *what, int64_t see
     const char *text = what->kind == LB_V_TEXT ? what->text : "", *dot = strchr(text, '.');
     if (!dot) return lb_fail(LB_E_ARG, "experiment: line %d: a number or run.score is wanted", what->line);
     snprintf(path, sizeof path, "%.*s.scores.%s", (int)(dot - text), text, dot + 1);
-    *out = lb_get_real(e->summary[seed], path, NAN);
+    *out = lb_get_real(e->summary[at], path, NAN);
     return isfinite(*out) ? LB_OK : lb_fail(LB_E_NOTFOUND, "experiment: line %d: there is no score '%s'", what->line, text);
 }
 
@@ -221,7 +223,7 @@ static lb_status check_ranks(const experiment *e, const lb_value *v, bool *holds
             sum += gap * gap;
         }
         double correlation = 1 - 6 * sum / (n * (n * n - 1));
-        lb_say(LB_LOG_INFO, "experiment", "seed %lld: rank correlation %.3f", (long long)s, correlation);
+        lb_say(LB_LOG_INFO, "experiment", "seed %lld: rank correlation %.3f", (long long)(e->first + s), correlation);
         *holds = *holds && correlation > lb_get_real(v, "above", 0);
     }
     return LB_OK;
@@ -229,14 +231,14 @@ static lb_status check_ranks(const experiment *e, const lb_value *v, bool *holds
 
 /* Of candidates (score, what chooses, cost) in one seed: is the score of the one that is chosen, with the least of `chosen_by`, no less than the mean of the
  * others that cost no more? */
-static lb_status chosen_well(const experiment *e, const lb_value *v, int64_t seed, bool *good) {
+static lb_status chosen_well(const experiment *e, const lb_value *v, int64_t at, bool *good) {
     const lb_value *by = lb_get(v, "chosen_by"), *of = lb_get(v, "of"), *cost = lb_get(v, "cost");
     double x[3][32], sum = 0, n = 0;
     int64_t best = 0;
     for (int64_t i = 0; i < by->count; i++) {
         const lb_value *one[] = {by->items[i], of->items[i], cost->items[i]};
         for (int k = 0; k < 3; k++) {
-            lb_status st = value_of(e, one[k], seed, &x[k][i]);
+            lb_status st = value_of(e, one[k], at, &x[k][i]);
             if (st != LB_OK) return st;
         }
         if (x[0][i] < x[0][best]) best = i;
@@ -247,7 +249,7 @@ static lb_status chosen_well(const experiment *e, const lb_value *v, int64_t see
         n++;
     }
     *good = n == 0 || x[1][best] >= sum / n;
-    lb_say(LB_LOG_INFO, "experiment", "seed %lld: candidate %lld is chosen: %.4g, %.0f others %.4g", (long long)seed, (long long)best, x[1][best], n, n > 0 ? sum / n : 0);
+    lb_say(LB_LOG_INFO, "experiment", "seed %lld: candidate %lld is chosen: %.4g, %.0f others %.4g", (long long)(e->first + at), (long long)best, x[1][best], n, n > 0 ? sum / n : 0);
     return LB_OK;
 }
 
@@ -347,7 +349,7 @@ static lb_status report(experiment *e, double seconds) {
     lb_buf row = {0};
     int held = 0, all = 0;
     const char *name = lb_get_text(e->value, "name", "");
-    lb_buf_format(&row, "| %s | %s | %lld | ", name, lb_get_text(e->value, "claim", ""), (long long)e->seeds);
+    lb_buf_format(&row, "| %s | %s | %lld to %lld | ", name, lb_get_text(e->value, "claim", ""), (long long)e->first, (long long)(e->first + e->seeds - 1));
     LB_TRY(shown(e, &row));
     lb_buf_format(&row, " | ");
     LB_TRY(judge(e, &row, &held, &all));
@@ -358,6 +360,7 @@ static lb_status report(experiment *e, double seconds) {
         lb_value *v = lb_value_map();
         lb_map_text(v, "name", name);
         lb_map_int(v, "seeds", e->seeds);
+        lb_map_int(v, "first", e->first);
         lb_map_int(v, "expected", all);
         lb_map_int(v, "held", held);
         lb_map_text(v, "row", lb_buf_str(&row));
@@ -370,7 +373,7 @@ done:
 }
 
 static lb_status run(lb_cli *cli, void *opts) {
-    static const char *const known[] = {"name", "claim", "seeds", "runs", "show", "expect", NULL};
+    static const char *const known[] = {"name", "claim", "seeds", "first", "runs", "show", "expect", NULL};
     lb_status st = LB_OK;
     experiment e = {.cli = cli, .o = opts};
     double start = lb_now();
@@ -382,6 +385,8 @@ static lb_status run(lb_cli *cli, void *opts) {
     if (!e.folder) LB_TRY(LB_E_NOMEM);
     e.seeds = e.o->seeds ? e.o->seeds : lb_get_int(e.value, "seeds", 3);
     if (e.seeds < 1 || e.seeds > SEEDS_MAX) LB_TRY(lb_fail(LB_E_ARG, "experiment: seeds is %lld, 1 to %d is wanted", (long long)e.seeds, SEEDS_MAX));
+    e.first = e.o->first >= 0 ? e.o->first : lb_get_int(e.value, "first", 0);
+    if (e.first < 0 || e.first > 1000000000) LB_TRY(lb_fail(LB_E_ARG, "experiment: first is %lld, a seed from 0 to 1000000000 is wanted", (long long)e.first));
     LB_TRY(run_all(&e));
     LB_TRY(report(&e, lb_now() - start));
 done:
@@ -393,7 +398,7 @@ done:
 }
 
 LB_VERB(experiment) = {.id = "experiment", .title = "runs the experiment of a method and says whether its claim holds", .source = "", .params = params, .params_size = sizeof(options),
-                       .usage = "experiment NAME [--results FILE] [--seeds N] [--out FOLDER]", .min_words = 1, .max_words = 1,
+                       .usage = "experiment NAME [--results FILE] [--seeds N] [--first SEED] [--out FOLDER]", .min_words = 1, .max_words = 1,
                        .help = "NAME is experiments/NAME.yaml, or a file: runs (recipes with what they set, each over the seeds), scores to show, and what is expected of\n"
                                "them. Prints a row: the claim, seeds, scores as mean and standard deviation, verdict, time; --results puts it into a table. Stopped: the\n"
                                "same command goes on.", .run = run};

@@ -132,12 +132,7 @@ static void put(lb_value *out, const char *name, const direction *d) {
     for (int i = 0; i < 3; i++) {
         snprintf(key, sizeof key, "r%lld", (long long)depths[i]);
         lb_map_real(v, key, d->recall[i]);
-        if (isnan(d->lo[i])) continue;
-        lb_value *range = lb_value_list();
-        lb_list_real(range, d->lo[i]);
-        lb_list_real(range, d->hi[i]);
-        snprintf(key, sizeof key, "r%lld_95", (long long)depths[i]);
-        lb_map_put(v, key, range);
+        if (!isnan(d->lo[i])) lb_put_range(v, key, d->lo[i], d->hi[i]);
     }
     lb_map_real(v, "median_rank", d->median);
     lb_map_real(v, "mrr", d->mean_reciprocal);

@@ -110,6 +110,27 @@ def search():
     check("no model", done.code == 2 and "--model" in done.err, done)
 
 
+def intervals_of_boxes():
+    """100 images with a box each, of which 50 are found: the share of found ones among images drawn anew is binomial, its middle 95 % 40.2 to 59.8."""
+    box = lambda i, **more: {"image_id": 7 * i, "category_id": 3, "bbox": [0, 0, 9, 9], **more}
+    write("truth.json", json.dumps([box(i) for i in range(100)]))
+    scores = []
+    for found, more in ((50, []), (50, ["--bootstrap", "9"]), (50, ["--bootstrap", "9"]), (50, ["--bootstrap", "9", "--set", "seed=1"]), (100, []), (50, ["--bootstrap", "0"])):
+        write("found.json", json.dumps([box(i, score=0.5) for i in range(found)]))
+        done = run("eval", "detection", "--truth", "truth.json", "--guess", "found.json", "--json", *more)
+        works(f"{found} found", done)
+        scores.append(json.loads(done.out))
+    first, few, again, other, all_found, none = scores
+    check("counted", first["images"] == 100 and first["ar"] == 50, first)
+    # 1,000 draws put each end within two hundredths of the binomial's.
+    check("recall's", abs(first["ar_95"][0] - 40.2) <= 2 and abs(first["ar_95"][1] - 59.8) <= 2, first)
+    # Precision is 1 up to that recall, read at 101 places.
+    check("precision's", all(abs(p - (r + 1) / 1.01) < 1e-6 for p, r in zip(first["ap50_95"], first["ar_95"])), first)
+    check("a function of the seed", few == again and few["ar_95"] != other["ar_95"], (few, again, other))
+    check("of no spread", all(abs(x - 100) < 1e-9 for x in all_found["ap_95"]), all_found)
+    check("none", "ap_95" not in none and none["ap"] == first["ap"], none)
+
+
 def boxes():
     """The recorded cases of pycocotools (tests/data/eval/make.py) by way of COCO's files."""
     with open(os.path.join(os.environ["LB_TEST_DATA"], "eval/cases.json")) as f: recorded = [c for c in json.load(f) if c["metric"] == "detection"]
@@ -124,6 +145,7 @@ def boxes():
         got = json.loads(done.out)
         for key, want in case["want"].items():
             check(f"{case['name']}: {key}", got[key] is None if want is None or want != want else abs(got[key] - want) < 1e-6 * max(1, abs(want)), (got[key], want))
+    intervals_of_boxes()
     write("found.json", json.dumps([{"image_id": 1, "category_id": 1, "bbox": [0, 0, 1]}]))
     fails("no box", run("eval", "detection", "--truth", "truth.json", "--guess", "found.json"), "found.json", "box 0")
     fails("no boxes", run("eval", "detection", "--truth", "truth.json", "--guess", "gone.json"), "gone.json")
