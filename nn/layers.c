@@ -19,9 +19,10 @@ lb_tensor *lbi_named_buffer(lb_nn *m, const char *name, const char *part, int64_
 
 lb_tensor *lbi_still(lb_tape *t, lb_tensor *b, int64_t from, int64_t to) {
     if (!b || from >= to || !b->requires_grad || lb_tape_get_mode(t) != LB_TAPE_GRAD || !lb_tape_ok(t)) return b;
+    if (to - from == b->shape[0]) return lb_add(t, lb_detach(t, b), lb_scale(t, b, 0));
     lb_tensor *parts[3] = {lb_slice(t, b, 0, 0, from, 1), lb_detach(t, lb_slice(t, b, 0, from, to, 1)), lb_slice(t, b, 0, to, b->shape[0], 1)};
     int first = from > 0 ? 0 : 1, last = to < b->shape[0] ? 2 : 1;
-    return first == last ? parts[1] : lb_concat(t, last - first + 1, parts + first, 0);
+    return lb_concat(t, last - first + 1, parts + first, 0);
 }
 
 lb_tensor *lbi_linear_still(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias, int64_t from, int64_t to) {
