@@ -68,8 +68,35 @@ def forward(name, model, count, times):
             print("#", name, e, file=sys.stderr)
 
 
+def conv_norm(inputs, outputs, kernel, stride=1, groups=1, act=True):
+    parts = [nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False), nn.BatchNorm2d(outputs, 1e-3)]
+    return nn.Sequential(*parts, *([nn.ReLU6()] if act else []))
+
+
+class InvertedResidual(nn.Module):
+    def __init__(self, inputs, outputs, kernel, stride, expand):
+        super().__init__()
+        inner = inputs * expand
+        first = [conv_norm(inputs, inner, 1)] if expand > 1 else []
+        self.body = nn.Sequential(*first, conv_norm(inner, inner, kernel, stride, inner), conv_norm(inner, outputs, 1, act=False))
+        self.added = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        return self.body(x) + x if self.added else self.body(x)
+
+
+def efficientnet_lite0():
+    layers, channels = [conv_norm(3, 32, 3, 2)], 32
+    for expand, out, count, stride, kernel in ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)):
+        for i in range(count):
+            layers.append(InvertedResidual(channels, out, kernel, 1 if i else stride, expand))
+            channels = out
+    return nn.Sequential(*layers, conv_norm(320, 1280, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 1000))
+
+
 def vision():
     import torchvision.models as tv
+    forward("efficientnet-lite0-forward", efficientnet_lite0(), 16, 4)
     forward("vit-b16-forward", tv.vit_b_16(), 8, 3)
     forward("resnet18-forward", tv.resnet18(), 16, 4)
     forward("resnet50-forward", tv.resnet50(), 8, 4)

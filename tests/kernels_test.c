@@ -234,37 +234,76 @@ static void frozen(void) {
     }
 }
 
-/* Two 1x1 convolutions with scale, bias, addition: with factors rounded to bf16 the result turns little (8 bits of a factor: an error of 1 in 500 of each term, at random). */
-static void points_in_bf16(void) {
-    enum { C = 96, O = 80, SIDE = 9, IMAGES = 3, N = IMAGES * O * SIDE * SIDE };
-    static const int rank[] = {4, 4, 1, 1, 4, 1, 1, 4};
-    static const int64_t sizes[][4] = {{IMAGES, C, SIDE, SIDE}, {C, C, 1, 1}, {C}, {C}, {O, C, 1, 1}, {O}, {O}, {IMAGES, O, SIDE, SIDE}};
-    lb_rng r = lb_rng_of(12, 0, "points");
-    lb_tensor *in[8] = {0};
-    for (int i = 0; i < 8; i++) {
-        if (!CHECK_OK(lb_tensor_new(&in[i], LB_F32, rank[i], sizes[i]))) return;
-        for (int64_t k = 0; k < lb_numel(in[i]); k++) ((float *)in[i]->data)[k] = (float)lb_rng_normal(&r);
-        lb_tensor_fix(in[i], true);
-    }
-    double dot = 0, square[2] = {0};
-    double *y[2] = {lb_alloc(N, sizeof **y), lb_alloc(N, sizeof **y)};
+/* ---- ops with factors rounded to bf16 ---- */
+
+typedef lb_tensor *(*rounding)(lb_tape *t, lb_tensor *const *in);
+
+/* The cosine between an op's result in float and in bf16; differ: whether any number does. */
+static double turned_by(rounding run, lb_tensor *const *in, int64_t n, bool *differ) {
+    double dot = 0, square[2] = {0}, *y[2] = {lb_alloc((size_t)n, sizeof **y), lb_alloc((size_t)n, sizeof **y)};
+    *differ = false;
     for (int bf16 = 0; bf16 < 2; bf16++) {
         lb_tape *t = NULL;
-        if (!CHECK_OK(lb_tape_new(&t))) return;
+        if (!CHECK_OK(lb_tape_new(&t))) return 0;
         lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
         lb_tape_set_bf16(t, bf16);
-        lb_tensor *x = lb_conv2d_scaled(t, in[0], in[1], in[2], in[3], NULL, lb_conv_same(1, 0, 1), LB_ACT_RELU);
-        x = lb_conv2d_scaled(t, x, in[4], in[5], in[6], in[7], lb_conv_same(1, 0, 1), LB_ACT_NONE);
-        CHECK_OK(lb_read_f64(x, y[bf16], N));
+        CHECK_OK(lb_read_f64(run(t, in), y[bf16], n));
         lb_tape_free(t);
     }
-    for (int64_t k = 0; k < N; k++) {
+    for (int64_t k = 0; k < n; k++) {
         dot += y[0][k] * y[1][k];
+        *differ = *differ || y[0][k] != y[1][k];
         for (int i = 0; i < 2; i++) square[i] += y[i][k] * y[i][k];
     }
-    CHECK(dot / sqrt(square[0] * square[1]) > 0.9999);
     for (int i = 0; i < 2; i++) lb_free(y[i]);
-    for (int i = 0; i < 8; i++) lb_tensor_free(in[i]);
+    return dot / sqrt(square[0] * square[1]);
+}
+
+/* Two 1x1 convolutions with scale, bias, addition. */
+static lb_tensor *two_points(lb_tape *t, lb_tensor *const *in) {
+    lb_tensor *x = lb_conv2d_scaled(t, in[0], in[1], in[2], in[3], NULL, lb_conv_same(1, 0, 1), LB_ACT_RELU);
+    return lb_conv2d_scaled(t, x, in[4], in[5], in[6], in[7], lb_conv_same(1, 0, 1), LB_ACT_NONE);
+}
+
+/* Inverted residual blocks, one with gates and a stride, one whose result is added to x. */
+static lb_tensor *two_blocks(lb_tape *t, lb_tensor *const *in) {
+    lb_inverted_spec s = {.expand = {in[1], in[2], in[3]}, .depthwise = {in[4], in[5], NULL}, .project = {in[6], in[7], NULL}, .depth = lb_conv_same(1, 1, 1), .act = LB_ACT_RELU6, .add = true};
+    lb_tensor *x = lb_inverted_residual(t, in[0], &s);
+    s.narrow = (lb_scaled_map){in[8], NULL, NULL};
+    s.widen = (lb_scaled_map){in[9], NULL, NULL};
+    s.depth = lb_conv_same(2, 1, 1);
+    s.act = LB_ACT_SILU;
+    s.gate = LB_ACT_SIGMOID;
+    s.add = false;
+    return lb_inverted_residual(t, x, &s);
+}
+
+/* Factors rounded to bf16 turn a result little (8 bits of a factor: an error of 1 in 500 of each term, at random). */
+static void ops_in_bf16(void) {
+    enum { C = 96, O = 80, SIDE = 9, IMAGES = 3, E = 130, MOST = 10 };
+    static const struct {
+        const char *name;
+        rounding run;
+        int64_t n;
+        int count, rank[MOST];
+        int64_t sizes[MOST][4];
+    } ops[] = {{"points", two_points, IMAGES * O * SIDE * SIDE, 8, {4, 4, 1, 1, 4, 1, 1, 4}, {{IMAGES, C, SIDE, SIDE}, {C, C, 1, 1}, {C}, {C}, {O, C, 1, 1}, {O}, {O}, {IMAGES, O, SIDE, SIDE}}},
+               {"blocks", two_blocks, IMAGES * C * 25, 10, {4, 4, 1, 1, 4, 1, 4, 1, 4, 4}, {{IMAGES, C, SIDE, SIDE}, {E, C, 1, 1}, {E}, {E}, {E, 1, 3, 3}, {E}, {C, E, 1, 1}, {C}, {8, E, 1, 1}, {E, 8, 1, 1}}}};
+    lb_rng r = lb_rng_of(12, 0, "points");
+    for (size_t o = 0; o < LB_COUNT(ops); o++) {
+        lb_tensor *in[MOST] = {0};
+        check_begin("%s", ops[o].name);
+        for (int i = 0; i < ops[o].count; i++) {
+            if (!CHECK_OK(lb_tensor_new(&in[i], LB_F32, ops[o].rank[i], ops[o].sizes[i]))) return;
+            for (int64_t k = 0; k < lb_numel(in[i]); k++) ((float *)in[i]->data)[k] = (float)lb_rng_normal(&r);
+            lb_tensor_fix(in[i], true);
+        }
+        bool differ;
+        CHECK(turned_by(ops[o].run, in, ops[o].n, &differ) > 0.9999);
+        CHECK(differ == (lbi_cpu() >= LBI_CPU_BF16));
+        for (int i = 0; i < ops[o].count; i++) lb_tensor_free(in[i]);
+        check_end();
+    }
 }
 
 /* Tasks are a function of shapes and threads, sums within one are not split: the bits are those of one thread. */
@@ -678,5 +717,5 @@ static void depthwise(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "kernels", (check_test[]){{"clones_keep_to_the_level", clones_keep_to_the_level},
-        {"products", products}, {"bf16", bf16_products}, {"int8", int8_products}, {"frozen", frozen}, {"points-in-bf16", points_in_bf16}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"convolutions-in-bf16", convolutions_in_bf16}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
+        {"products", products}, {"bf16", bf16_products}, {"int8", int8_products}, {"frozen", frozen}, {"ops-in-bf16", ops_in_bf16}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"convolutions-in-bf16", convolutions_in_bf16}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
 }

@@ -116,4 +116,7 @@ WIDE void lbi_bf16_round(uint16_t *to, const float *from, int64_t n) {
         _mm256_mask_storeu_epi16(to + i, mask, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from + i)));
     }
 }
+#elif !defined LB_DOUBLE
+void lbi_bf16_begin(bool tiles) {}
+void lbi_bf16_end(bool tiles) {}
 #endif

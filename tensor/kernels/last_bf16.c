@@ -9,23 +9,18 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/cpu.h"
-#include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_bf16.h"
-#include "tensor/kernels/gemm_bf16_block.h"
-#include "tensor/kernels/last_kernel.h"
+#include "tensor/kernels/last_bf16_map.h"
 #include "tensor/kernels/turn.h"
 #include "tensor/kernels/winograd.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 #ifdef __x86_64__
 
-#define WIDE LBI_BF16_WIDE
-#define INLINE static inline __attribute__((always_inline))
-
 enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, CLOSE = LBI_BF16_CLOSE, LINE = 64 };
 /* Bytes of a patch, and of one whose weights are HEAVY, since each block reads them all; of weights that stay in L2 while all of them pass by a tile. Results of a block at least. */
-enum { NEAR = 512 * 1024, FAR = 1024 * 1024, HEAVY = 1024 * 1024, SMALL = 256 * 1024, PIXELS = 64 };
+enum { NEAR = 512 * 1024, FAR = 1024 * 1024, HEAVY = 1024 * 1024, SMALL = 640 * 1024, PIXELS = 64 };
 
 /* An axis of the pictures as patches hold it. */
 typedef struct axis {
@@ -38,9 +33,9 @@ typedef struct axis {
 typedef struct run {
     lbi_conv p;
     const float *x;
-    float *y;
     lbi_gemm_end end;
-    bool planes, tiles, lines, in_tile, small; /* x is [C,H,W]; AMX; results of a row alone are a line of tiles; the activation is applied in them; all weights stay near */
+    lbi_bf16_out out;
+    bool planes, tiles, lines, small;          /* x is [C,H,W]; AMX; results of a row alone are a line of tiles; all weights stay near */
     int64_t images, c;                         /* c: numbers of a pixel of the patch */
     axis down, across;
     int64_t unit, row, plane;                  /* numbers of a patch between neighbouring results, between rows of results, of a phase */
@@ -49,8 +44,7 @@ typedef struct run {
     int64_t together, rows, bands;             /* pictures and rows of a block, blocks of a picture */
     int64_t parts, part;                       /* blocks that share a patch's results, and their panels */
     uint32_t *weights;                         /* [panels][2][steps][PIECE] */
-    float *scale, *bias;                       /* [panels][BLOCK] */
-    int64_t patch, sums;                       /* numbers of a thread's memory */
+    int64_t patch;                             /* numbers of a thread's memory */
 } run;
 
 /* ---- plan ---- */
@@ -153,11 +147,13 @@ static void pack(const run *r, const float *w, int64_t panel, float *lines) {
     lbi_bf16_pack(r->weights + panel * 2 * r->steps * PIECE, lines, count, k);
 }
 
-static void pack_ends(const run *r) {
+static void pack_ends(run *r, float *scale, float *bias) {
     for (int64_t i = 0; i < r->panels * BLOCK; i++) {
-        r->scale[i] = i < r->p.o && r->end.row_scale ? r->end.row_scale[i] : 1;
-        r->bias[i] = i < r->p.o && r->end.row_bias ? r->end.row_bias[i] : 0;
+        scale[i] = i < r->p.o && r->end.row_scale ? r->end.row_scale[i] : 1;
+        bias[i] = i < r->p.o && r->end.row_bias ? r->end.row_bias[i] : 0;
     }
+    r->out.scale = scale;
+    r->out.bias = bias;
 }
 
 /* ---- a patch ---- */
@@ -177,18 +173,6 @@ static block block_of(const run *r, int64_t i) {
     return b;
 }
 
-/* n pixels of `channels` numbers, `apart` numbers between them, to pixels of c numbers. */
-static void round_pixels(const float *from, int64_t n, int64_t apart, int64_t channels, uint16_t *to, int64_t c) {
-    if (channels == c && apart == c) {
-        lbi_bf16_round(to, from, n * c);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++, to += c) {
-        lbi_bf16_round(to, from + i * apart, channels);
-        memset(to + channels, 0, (size_t)(c - channels) * sizeof *to);
-    }
-}
-
 static void clear(uint16_t *to, int64_t pixels, int64_t c) {
     if (pixels > 0) memset(to, 0, (size_t)(pixels * c) * sizeof *to);
 }
@@ -199,7 +183,7 @@ static void bring_row(const run *r, const float *row, int64_t phase, uint16_t *t
     int64_t channels = r->p.c, first = a->before > phase ? lbi_over(a->before - phase, a->step) : 0, end = lbi_least(a->pitch, lbi_over(a->size + a->before - phase, a->step));
     if (end < first) first = end = lbi_least(first, a->pitch);
     clear(to, first, r->c);
-    round_pixels(row + (first * a->step + phase - a->before) * channels, end - first, a->step * channels, channels, to + first * r->c, r->c);
+    lbi_bf16_pixels(row + (first * a->step + phase - a->before) * channels, end - first, a->step * channels, channels, to + first * r->c, r->c);
     clear(to + end * r->c, a->pitch - end, r->c);
 }
 
@@ -233,40 +217,6 @@ static bool plain(const run *r) { return r->across.pitch == 1 && r->across.size 
 
 /* ---- results ---- */
 
-WIDE INLINE __m512 activate(lb_act act, __m512 x) {
-    __m512 zero = _mm512_setzero_ps(), six = _mm512_set1_ps(6), third = _mm512_set1_ps(1.0f / 6);
-    if (act == LB_ACT_RELU) return _mm512_max_ps(zero, x);
-    if (act == LB_ACT_RELU6) return _mm512_min_ps(six, _mm512_max_ps(zero, x));
-    if (act != LB_ACT_HARDSWISH && act != LB_ACT_HARDSIGMOID) return x;
-    __m512 gate = _mm512_mul_ps(_mm512_min_ps(six, _mm512_max_ps(zero, _mm512_add_ps(x, _mm512_set1_ps(3)))), third);
-    return act == LB_ACT_HARDSWISH ? _mm512_mul_ps(x, gate) : gate;
-}
-
-/* 16 channels of n results in a row of y. */
-WIDE INLINE void put_lanes(const lb_act act, const float *from, int64_t n, __m512 scale, __m512 bias, const float *add, float *y, int64_t o, __mmask16 mask) {
-    for (int64_t i = 0; i < n; i++) {
-        __m512 x = _mm512_fmadd_ps(_mm512_loadu_ps(from + i * BLOCK), scale, bias);
-        if (add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, add + i * o));
-        _mm512_mask_storeu_ps(y + i * o, mask, activate(act, x));
-    }
-}
-
-/* n results in a row of y, 32 channels from `channel` on; from: their sums. */
-WIDE static void put(const run *r, const float *from, int64_t n, int64_t pixel, int64_t channel) {
-    int64_t o = r->p.o;
-    lb_act act = r->in_tile ? r->end.act : LB_ACT_NONE;
-    for (int64_t v = 0; v < BLOCK && channel + v < o; v += SIDE) {
-        __mmask16 mask = lbi_bf16_first(o - channel - v);
-        __m512 scale = _mm512_loadu_ps(r->scale + channel + v), bias = _mm512_loadu_ps(r->bias + channel + v);
-        float *y = r->y + pixel * o + channel + v;
-        const float *add = r->end.add ? r->end.add + pixel * o + channel + v : NULL;
-        if (act == LB_ACT_NONE) put_lanes(LB_ACT_NONE, from + v, n, scale, bias, add, y, o, mask);
-        else if (act == LB_ACT_RELU) put_lanes(LB_ACT_RELU, from + v, n, scale, bias, add, y, o, mask);
-        else put_lanes(act, from + v, n, scale, bias, add, y, o, mask);
-    }
-    for (int64_t i = 0; !r->in_tile && i < n; i++) lbi_act_plane(r->end.act, r->y + (pixel + i) * o + channel, lbi_least(BLOCK, o - channel), 0);
-}
-
 /* A tile's place: where its first row is in the patch, how many it has, and what result that is. */
 typedef struct place {
     int64_t at, count, image, y, x;
@@ -292,7 +242,7 @@ static void leave(const run *r, const block *b, const place *at, const float *fr
     int64_t image = at->image, y = at->y, x = at->x;
     for (int64_t i = 0, n; i < at->count; i += n) {
         n = lbi_least(at->count - i, r->lines ? p->x : r->across.pitch - x);
-        if (y < b->rows && x < p->x) put(r, from + i * BLOCK, lbi_least(n, p->x - x), ((b->image + image) * p->y + b->y + y) * p->x + x, panel * BLOCK);
+        if (y < b->rows && x < p->x) lbi_bf16_put(&r->out, from + i * BLOCK, lbi_least(n, p->x - x), ((b->image + image) * p->y + b->y + y) * p->x + x, panel * BLOCK);
         x = 0;
         if (++y < r->down.pitch || b->images == 1) continue;
         y = 0;
@@ -311,7 +261,7 @@ static void products(const run *r, const uint16_t *patch, const place *at, int64
 static void one_block(const run *r, int64_t number, uint16_t *patch, float *sums, float *turned) {
     block b = block_of(r, number);
     int64_t tiles = tiles_of(r, &b), each = r->pass < r->steps ? BLOCK * BLOCK : 0;
-    if (plain(r)) round_pixels(r->x + b.y * r->p.c, b.rows, r->p.c, r->p.c, patch, r->c);
+    if (plain(r)) lbi_bf16_pixels(r->x + b.y * r->p.c, b.rows, r->p.c, r->p.c, patch, r->c);
     else bring(r, &b, patch, turned);
     for (int64_t i = 0; r->small && i < tiles; i++) {
         place at = place_of(r, &b, i);
@@ -347,8 +297,7 @@ static bool memory(run *r, int threads, float **kept, room *m) {
     m->work = lbi_work_take((size_t)(at + ends + m->each * threads + (kept ? 0 : weights)) * sizeof(float));
     if (!m->work) return false;
     r->at = (int64_t *)(void *)m->work;
-    r->scale = m->work + at;
-    r->bias = r->scale + r->panels * BLOCK;
+    pack_ends(r, m->work + at, m->work + at + r->panels * BLOCK);
     m->own = m->work + at + ends;
     float *to = !kept ? m->own + m->each * threads : *kept ? *kept : lb_alloc_aligned((size_t)weights * sizeof(float));
     r->weights = (uint32_t *)(void *)to;
@@ -363,7 +312,7 @@ bool lbi_last_bf16_worth(const lbi_conv *p, int64_t images) {
 }
 
 bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) {
-    run r = {.p = *p, .x = x, .y = y, .end = *end, .planes = planes, .images = images, .tiles = lbi_cpu() >= LBI_CPU_AMX, .in_tile = lbi_last_in_tile(end->act)};
+    run r = {.p = *p, .x = x, .end = *end, .out = {.add = end->add, .y = y, .o = p->o, .act = end->act}, .planes = planes, .images = images, .tiles = lbi_cpu() >= LBI_CPU_AMX};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (lbi_cpu() < LBI_CPU_BF16 || p->groups != 1 || p->o < 1 || p->c < 1) return false;
     if (images == 0) return true;
@@ -372,7 +321,6 @@ bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool plane
     room m;
     if (!memory(&r, threads, kept, &m)) return false;
     put_taps(&r);
-    pack_ends(&r);
     int64_t blocks = lbi_over(r.images, r.together) * r.bands * r.parts;
 #pragma omp parallel num_threads(threads)
     {

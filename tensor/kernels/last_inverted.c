@@ -4,8 +4,10 @@
 #include "tensor/kernels/last_inverted.h"
 #include <omp.h>
 #include <string.h>
+#include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/kernels/last_bf16_map.h"
 #include "tensor/kernels/last_depth.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
@@ -22,12 +24,14 @@ typedef struct run {
     int64_t band, ring;           /* output rows of a band, rows of the ring */
     lb_act after;                 /* behind the depthwise one, where its kernel does not know it */
     const float *ends[4];         /* scale and bias of the maps, in whole panels */
-    int64_t place[6];             /* where the parts of a thread's memory begin, and where they end */
+    bool tiles;                   /* products in bf16 by AMX */
+    int64_t place[7];             /* where the parts of a thread's memory begin, and where they end */
 } run;
 
-/* A thread's memory: the ring, depthwise results, their sums, squeeze and excite's inside, gates. */
+/* A thread's memory: the ring, depthwise results, their sums, squeeze and excite's inside, gates, pixels in bf16. */
 typedef struct room {
     float *ring, *deep, *mean, *inner, *gate;
+    uint16_t *rounded;
 } room;
 
 static int64_t lines(int64_t n) { return lbi_over(n, LINE) * LINE; }
@@ -51,10 +55,16 @@ static void map(const lbi_last_kernel *k, const lbi_last_map *m, const float *en
     if (!in_tile) lbi_act_plane(m->act, y, n * m->o, 0);
 }
 
+static void either(const run *r, const room *m, const lbi_last_map *by, const float *ends, const float *x, int64_t c, int64_t n, const float *add, float *y) {
+    const lbi_bf16_out out = {.scale = ends, .bias = ends + wide(by->o), .add = add, .y = y, .o = by->o, .act = by->act};
+    if (by->w_bf16) lbi_bf16_map(r->tiles, x, n, c, by->w_bf16, m->rounded, &out);
+    else map(r->d.k, by, ends, x, c, n, add, y);
+}
+
 /* Row `row` of the E channels; x itself where it has them. */
 static const float *deep_row(const run *r, const float *image, const room *m, int64_t row) {
     const lbi_conv *p = &r->b->p;
-    return r->b->expand.w ? m->ring + row % r->ring * p->w * p->c : image + row * p->w * p->c;
+    return r->b->expand.o ? m->ring + row % r->ring * p->w * p->c : image + row * p->w * p->c;
 }
 
 /* Makes rows from .. to - 1 of the E channels, in runs that do not go round the ring. */
@@ -62,7 +72,7 @@ static void expand(const run *r, const float *image, const room *m, int64_t from
     const lbi_conv *p = &r->b->p;
     for (int64_t n; from < to; from += n) {
         n = lbi_least(to - from, r->ring - from % r->ring);
-        map(r->d.k, &r->b->expand, r->ends[0], image + from * p->w * r->b->in, r->b->in, n * p->w, NULL, m->ring + from % r->ring * p->w * p->c);
+        either(r, m, &r->b->expand, r->ends[0], image + from * p->w * r->b->in, r->b->in, n * p->w, NULL, m->ring + from % r->ring * p->w * p->c);
     }
 }
 
@@ -78,8 +88,8 @@ static void depth_row(const run *r, const float *image, const room *m, int64_t y
     if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, to, p->x * p->c, 0);
 }
 
-static void project(const run *r, const float *deep, int64_t n, const float *x, float *y) {
-    map(r->d.k, &r->b->project, r->ends[3], deep, r->b->p.c, n, r->b->add ? x : NULL, y);
+static void project(const run *r, const room *m, const float *deep, int64_t n, const float *x, float *y) {
+    either(r, m, &r->b->project, r->ends[3], deep, r->b->p.c, n, r->b->add ? x : NULL, y);
 }
 
 /* The gates of a picture, and its pixels times them, a few at a time on their way into the last map. */
@@ -92,7 +102,7 @@ static void gated(const run *r, const room *m, const float *image, float *to) {
     for (int64_t at = 0, count; at < n; at += count) {
         count = lbi_least(PIXELS, n - at);
         r->d.k->gate(m->deep + at * e, count, e, m->gate);
-        project(r, m->deep + at * e, count, image + at * b->in, to + at * b->project.o);
+        project(r, m, m->deep + at * e, count, image + at * b->in, to + at * b->project.o);
     }
 }
 
@@ -102,26 +112,26 @@ static void one_piece(const run *r, int64_t number, const room *m) {
     int64_t image = number / r->pieces, first = number % r->pieces * r->rows, last = lbi_least(first + r->rows, p->y), made = lbi_most(0, first * p->sh - p->pt);
     const float *x = r->x + image * p->h * p->w * b->in;
     float *y = r->y + image * p->y * p->x * b->project.o;
-    if (b->narrow.w) memset(m->mean, 0, (size_t)p->c * sizeof *m->mean);
+    if (b->narrow.o) memset(m->mean, 0, (size_t)p->c * sizeof *m->mean);
     for (int64_t at = first, n; at < last; at += n) {
         n = lbi_least(r->band, last - at);
         int64_t sees = lbi_least(p->h, (at + n - 1) * p->sh - p->pt + (p->kh - 1) * p->dh + 1);
-        if (b->expand.w && sees > made) expand(r, x, m, made, sees);
+        if (b->expand.o && sees > made) expand(r, x, m, made, sees);
         made = lbi_most(made, sees);
-        float *deep = m->deep + (b->narrow.w ? at * p->x * p->c : 0);
+        float *deep = m->deep + (b->narrow.o ? at * p->x * p->c : 0);
         for (int64_t i = 0; i < n; i++) {
             depth_row(r, x, m, at + i, deep + i * p->x * p->c);
-            if (b->narrow.w) r->d.k->sums(deep + i * p->x * p->c, p->x, p->c, m->mean);
+            if (b->narrow.o) r->d.k->sums(deep + i * p->x * p->c, p->x, p->c, m->mean);
         }
-        if (!b->narrow.w) project(r, deep, n * p->x, x + at * p->x * b->in, y + at * p->x * b->project.o);
+        if (!b->narrow.o) project(r, m, deep, n * p->x, x + at * p->x * b->in, y + at * p->x * b->project.o);
     }
-    if (b->narrow.w) gated(r, m, x, y);
+    if (b->narrow.o) gated(r, m, x, y);
 }
 
 static void plan(run *r, int threads) {
     const lbi_conv *p = &r->b->p;
     int64_t reach = (p->kh - 1) * p->dh + 1, row = p->w * p->c * (int64_t)sizeof(float);
-    r->pieces = r->b->narrow.w || threads == 1 ? 1 : lbi_least(p->y, lbi_over((int64_t)threads * SHARES, r->images));
+    r->pieces = r->b->narrow.o || threads == 1 ? 1 : lbi_least(p->y, lbi_over((int64_t)threads * SHARES, r->images));
     r->rows = lbi_over(p->y, r->pieces);
     r->pieces = lbi_over(p->y, r->rows);
     r->band = lbi_most(lbi_over(PIXELS, p->x), (NEAR - reach * row) / (p->sh * row + p->x * p->c * (int64_t)sizeof(float)));
@@ -142,33 +152,38 @@ static float *put_ends(const lbi_last_map *m, float *to) {
 static void place(run *r) {
     const lbi_last_block *b = r->b;
     const lbi_conv *p = &b->p;
-    const int64_t size[] = {b->expand.w ? r->ring * p->w * p->c : 0, (b->narrow.w ? p->y : r->band) * p->x * p->c, p->c, b->narrow.w ? b->narrow.o : 0, p->c};
-    for (int i = 0; i < 5; i++) r->place[i + 1] = r->place[i] + lines(size[i]);
+    int64_t before = b->expand.w_bf16 ? r->ring * p->w * lbi_up(b->in, LBI_BF16_DEPTH) : 0, behind = b->project.w_bf16 ? (b->narrow.o ? PIXELS : r->band * p->x) * lbi_up(p->c, LBI_BF16_DEPTH) : 0;
+    const int64_t size[] = {b->expand.o ? r->ring * p->w * p->c : 0, (b->narrow.o ? p->y : r->band) * p->x * p->c, p->c, b->narrow.o ? b->narrow.o : 0, p->c, lbi_over(lbi_most(before, behind), 2)};
+    for (int i = 0; i < 6; i++) r->place[i + 1] = r->place[i] + lines(size[i]);
 }
 
 bool lbi_last_inverted(const lbi_last_block *b, int64_t images, const float *x, float *y) {
     bool known = lbi_last_in_tile(b->act);
-    run r = {.b = b, .d = lbi_last_depth_plan_of(&b->p, known ? b->act : LB_ACT_NONE), .x = x, .y = y, .images = images, .after = known ? LB_ACT_NONE : b->act};
+    run r = {.b = b, .d = lbi_last_depth_plan_of(&b->p, known ? b->act : LB_ACT_NONE), .x = x, .y = y, .images = images, .after = known ? LB_ACT_NONE : b->act, .tiles = lbi_cpu() >= LBI_CPU_AMX};
     const lbi_last_map *maps[] = {&b->expand, &b->narrow, &b->widen, &b->project};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.d.k || b->p.kh > LBI_LAST_DEEP) return false;
     if (images == 0) return true;
     plan(&r, threads);
     place(&r);
-    int64_t each = r.place[5], ends = 0, packed = lines((int64_t)lbi_last_depth_work(&r.d));
-    for (int i = 0; i < 4; i++) ends += maps[i]->w ? 2 * wide(maps[i]->o) : 0;
+    int64_t each = r.place[6], ends = 0, packed = lines((int64_t)lbi_last_depth_work(&r.d));
+    for (int i = 0; i < 4; i++) ends += maps[i]->o ? 2 * wide(maps[i]->o) : 0;
     float *work = lbi_work_take((size_t)(ends + packed + each * threads) * sizeof *work), *at = work;
     if (!work) return false;
     for (int i = 0; i < 4; i++) {
         r.ends[i] = at;
-        if (maps[i]->w) at = put_ends(maps[i], at);
+        if (maps[i]->o) at = put_ends(maps[i], at);
     }
     lbi_last_depth_pack(&r.d, b->w, b->scale, b->bias, at);
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (int64_t i = 0; i < images * r.pieces; i++) {
+    bool tiles = r.tiles && (b->expand.w_bf16 || b->project.w_bf16);
+#pragma omp parallel num_threads(threads)
+    {
         float *own = at + packed + each * omp_get_thread_num();
-        room m = {own, own + r.place[1], own + r.place[2], own + r.place[3], own + r.place[4]};
-        one_piece(&r, i, &m);
+        room m = {own, own + r.place[1], own + r.place[2], own + r.place[3], own + r.place[4], (uint16_t *)(void *)(own + r.place[5])};
+        lbi_bf16_begin(tiles);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < images * r.pieces; i++) one_piece(&r, i, &m);
+        lbi_bf16_end(tiles);
     }
     lbi_work_give(work);
     return true;

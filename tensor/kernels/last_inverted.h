@@ -6,9 +6,11 @@
 #include "tensor/kernels/conv.h"
 #ifndef LB_DOUBLE
 
-/* A 1x1 convolution: kernels as lbi_last_pack makes them, scale and bias [outputs] or NULL. w NULL: the block has none. */
+/* A 1x1 convolution: kernels as lbi_last_pack makes them, or as lbi_bf16_pack, for products of rounded factors; scale and bias [outputs] or NULL. o = 0: the block has none. */
 typedef struct lbi_last_map {
-    const float *w, *scale, *bias;
+    const float *w;
+    const void *w_bf16;
+    const float *scale, *bias;
     int64_t o;
     lb_act act;
 } lbi_last_map;
@@ -16,7 +18,7 @@ typedef struct lbi_last_map {
 typedef struct lbi_last_block {
     lbi_conv p; /* the depthwise one: c = o = groups = E */
     int64_t in; /* channels of x */
-    lbi_last_map expand, narrow, widen, project;
+    lbi_last_map expand, narrow, widen, project; /* narrow and widen in float alone */
     const float *w, *scale, *bias; /* of the depthwise one, as ever: [E,1,kh,kw] */
     lb_act act;
     bool add; /* x to the result */

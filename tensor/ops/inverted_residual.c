@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 #include <omp.h>
+#include "base/cpu.h"
 #include "tensor/forms.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/last.h"
@@ -14,6 +15,7 @@
 #include "tensor/last.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/packed.h"
 
 typedef struct options {
     lb_conv_spec depth;
@@ -133,11 +135,13 @@ static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
 static const float *numbers(const lb_tensor *x) { return x ? lb_r(x) : NULL; }
 
-/* Packed once where the kernels stay, else for this call. */
-static lbi_last_map map_of(lb_call *c, int w, const lb_tensor *scale, lb_act act) {
+/* Packed once where the kernels stay, else for this call; rounded where they stay and the products may be. */
+static lbi_last_map map_of(lb_call *c, int w, const lb_tensor *scale, lb_act act, bool bf16) {
     const lb_tensor *x = c->in[w];
     lbi_last_map m = {.scale = numbers(scale), .bias = numbers(c->in[w + 1]), .o = x ? x->shape[0] : 0, .act = act};
     if (!x) return (lbi_last_map){0};
+    if (bf16) m.w_bf16 = lbi_packed(x, x->shape[0], x->shape[1], LB_PRECISION_BF16);
+    if (m.w_bf16) return m;
     float *packed = lbi_form_find(x, LBI_FORM_LAST, 1);
     size_t bytes = (size_t)lbi_last_packed_size(x->shape[0], x->shape[1]) * sizeof *packed;
     if (!packed) {
@@ -159,10 +163,11 @@ static void forward_last(lb_call *c) {
     const options *o = c->params;
     const lb_real *x = lbi_channels_last(c, c->in[X]);
     lbi_last_block b = {.p = plan_of(c), .in = c->in[X]->shape[1], .w = numbers(c->in[DEPTH]), .scale = numbers(c->in[DEPTH_SCALE]), .bias = numbers(c->in[DEPTH_B]), .act = o->act, .add = o->add};
-    b.expand = map_of(c, EXPAND, c->in[EXPAND_SCALE], o->act);
-    b.narrow = map_of(c, NARROW, NULL, o->inner_act);
-    b.widen = map_of(c, WIDEN, NULL, o->gate);
-    b.project = map_of(c, PROJECT, c->in[PROJECT_SCALE], LB_ACT_NONE);
+    bool bf16 = lb_tape_bf16(c->tape) && lbi_cpu() >= LBI_CPU_BF16;
+    b.expand = map_of(c, EXPAND, c->in[EXPAND_SCALE], o->act, bf16);
+    b.narrow = map_of(c, NARROW, NULL, o->inner_act, false);
+    b.widen = map_of(c, WIDEN, NULL, o->gate, false);
+    b.project = map_of(c, PROJECT, c->in[PROJECT_SCALE], LB_ACT_NONE, bf16);
     if (lb_tape_ok(c->tape) && !lbi_last_inverted(&b, c->in[X]->shape[0], x, lb_r(c->out[0]))) lb_tape_fail(c->tape, LB_E_NOMEM, "inverted_residual: no memory for its rows");
 }
 #endif
