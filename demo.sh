@@ -11,7 +11,7 @@ cd "$(dirname "$0")"
 start=$(date +%s)
 say() { printf '\n== %s (%s s)\n' "$*" "$(($(date +%s) - start))"; }
 out=out/demo; seeds=${DEMO_SEEDS:-"0 1 2"}; steps=${DEMO_STEPS:-}
-kinds="alone distilled"
+kinds="alone distilled" share=""
 data="--input emoji --option held_out=400 --option pairs=400"
 
 say "packages and build"
@@ -40,7 +40,7 @@ zeroshot() { folder=$1; shift
 # Trains unless the run is finished; a stopped run goes on.
 run() { folder=$1; recipe=$2; shift 2
   [ -e "$folder/summary.json" ] && return 0
-  $limbeck train "$recipe" --out "$folder" --resume --set "$@"
+  $limbeck train "$recipe" --out "$folder" --resume $share --set "$@"
 }
 
 if [ $source = pretrained ]; then
@@ -74,12 +74,21 @@ fi
 
 say "students"
 runs=$out/teacher
+# The students of a seed learn at once, each with its share of the processors: small networks gain more so than by more threads.
+share="--threads $(($(nproc) / $(echo $kinds | wc -w)))"
+[ "$share" != "--threads 0" ] || share="--threads 1"
+student() { kind=$1; seed=$2
+  run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps} $([ $kind != distilled-glosses ] || echo data.options.limit=$DEMO_GLOSSES)
+  zeroshot $out/$kind-$seed
+}
 for seed in $seeds; do
+  jobs=""; failed=""
   for kind in $kinds; do
-    run $out/$kind-$seed recipes/demo/$kind.yaml seed=$seed tokenizer=$tokenizer ${steps:+train.steps=$steps} $([ $kind != distilled-glosses ] || echo data.options.limit=$DEMO_GLOSSES)
-    zeroshot $out/$kind-$seed
+    student $kind $seed & jobs="$jobs $!"
     runs="$runs $out/$kind-$seed"
   done
+  for job in $jobs; do wait $job || failed=yes; done
+  [ -z "$failed" ] || exit 1
 done
 
 say "report"
