@@ -5,8 +5,6 @@
  * A super network's sub-networks share weights by leading slices. Each learns the relations among queries, among keys and among values of the
  * teacher's last layer; the best one within a budget is the one whose loss on held-out text is smallest. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 #include "distill/method.h"
 #include "distill/parts/parts.h"
 #include "distill/play.h"
@@ -67,27 +65,19 @@ static void relation_scores(lb_tape *t, const void *cfg, const lb_args *a, lb_ou
     for (int i = 0; i < 3; i++) lb_out(out, i, lb_part_relation(t, a->in[i], o->relation_heads));
 }
 
-static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    const options *o = cfg;
+/* Over queries, keys and values. */
+static lb_tensor *relation_loss(lb_tape *t, const options *o, const lb_args *a, lb_tensor *mask, lb_tensor *(*gap)(lb_tape *, lb_tensor *, lb_tensor *, lb_tensor *, int64_t)) {
     lb_tensor *sum = NULL;
-    if (!check_vectors(t, o, a->in, 6) || (o->use_mask && !lb_part_check_kept(t, a->in[6]))) return;
+    if (!check_vectors(t, o, a->in, 6) || (mask && !lb_part_check_kept(t, mask))) return lb_inert(t);
     for (int i = 0; i < 3; i++) {
-        lb_tensor *one = lb_part_relation_mse(t, a->in[i], a->in[3 + i], o->use_mask ? a->in[6] : NULL, o->relation_heads);
+        lb_tensor *one = gap(t, a->in[i], a->in[3 + i], mask, o->relation_heads);
         sum = sum ? lb_add(t, sum, one) : one;
     }
-    lb_out(out, 0, sum);
+    return sum;
 }
 
-static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    const options *o = cfg;
-    lb_tensor *sum = NULL;
-    if (!check_vectors(t, o, a->in, 6) || !lb_part_check_kept(t, a->in[6])) return;
-    for (int i = 0; i < 3; i++) {
-        lb_tensor *one = lb_part_relation_kl(t, a->in[i], a->in[3 + i], a->in[6], o->relation_heads);
-        sum = sum ? lb_add(t, sum, one) : one;
-    }
-    lb_out(out, 0, sum);
-}
+static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { lb_out(out, 0, relation_loss(t, cfg, a, ((const options *)cfg)->use_mask ? a->in[6] : NULL, lb_part_relation_mse)); }
+static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { lb_out(out, 0, relation_loss(t, cfg, a, a->in[6], lb_part_relation_kl)); }
 
 /* ---- shared weights ---- */
 
@@ -129,51 +119,14 @@ static void kept_layers(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
     if (!lb_check(t, kept >= 1, "depth_mult %g keeps none of %lld layers", o->depth_mult, (long long)o->layers)) return;
     int64_t *index = lb_alloc((size_t)kept, sizeof *index);
     for (int64_t k = 0; index && k < kept; k++) index[k] = k * o->layers / kept;
-    if (index) lb_out(out, 0, lb_part_indices(t, 1, &kept, index));
-    else (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    lb_out(out, 0, index ? lb_part_indices(t, 1, &kept, index) : lb_tape_fail_status(t, LB_E_NOMEM));
     lb_free(index);
 }
 
-static bool check_list(lb_tape *t, const lb_tensor *x, const char *name) {
-    if (!lb_check(t, x->shape[0] > 0, "%s is empty", name)) return false;
-    for (int64_t i = 0; i < x->shape[0] && !lb_part_shapes_only(t); i++)
-        if (!lb_check(t, lb_get_at(x, i) > (i ? lb_get_at(x, i - 1) : 0), "%s[%lld] is %g; rising numbers above 0 are wanted", name, (long long)i, lb_get_at(x, i))) return false;
-    return true;
-}
-
-static void put_subnets(lb_tape *t, lb_outs *out, const lb_part_subnet *all, int64_t n) {
-    double *numbers = lb_alloc((size_t)n * 5 + 1, sizeof *numbers);
-    if (!numbers) {
-        (void)lb_tape_fail_status(t, LB_E_NOMEM);
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        numbers[i] = all[i].parameters;
-        for (int k = 0; k < 4; k++) numbers[n + 4 * i + k] = all[i].config[k];
-    }
-    lb_out(out, 0, lb_part_constant(t, 1, &n, numbers));
-    lb_out(out, 1, lb_part_constant(t, 2, (int64_t[]){n, 4}, numbers + n));
-    lb_free(numbers);
-}
-
 static void subspace_partition(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    static const char *const names[] = {"layers", "heads", "hidden", "ratio"};
     const options *o = cfg;
-    lb_part_space space = {.vocab = (double)o->vocab, .positions = (double)o->positions, .super_heads = (double)o->super_heads, .least = o->start_size, .most = o->stop_size};
-    lb_part_subnet *all = NULL;
-    double *lists[4] = {NULL};
-    int64_t n = 0;
-    bool good = true;
-    for (int k = 0; k < 4 && good; k++) {
-        space.count[k] = a->in[k]->shape[0];
-        good = check_list(t, a->in[k], names[k]) && ((lists[k] = lb_calloc((size_t)space.count[k], sizeof **lists)) || lb_tape_fail_status(t, LB_E_NOMEM)->data);
-        for (int64_t i = 0; good && i < space.count[k] && !lb_part_shapes_only(t); i++) lists[k][i] = lb_get_at(a->in[k], i);
-        space.choice[k] = lists[k];
-    }
-    if (good && !lb_part_shapes_only(t) && lb_part_subnets(&all, &n, &space) != LB_OK) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    if (lb_tape_ok(t) && lb_check(t, n > 0 || lb_part_shapes_only(t), "no sub-network of the space has %g to %g parameters", o->start_size, o->stop_size)) put_subnets(t, out, all, n);
-    for (int k = 0; k < 4; k++) lb_free(lists[k]);
-    lb_free(all);
+    const lb_part_space space = {.vocab = (double)o->vocab, .positions = (double)o->positions, .super_heads = (double)o->super_heads, .least = o->start_size, .most = o->stop_size};
+    lb_out(out, 0, lb_part_subnets(t, &space, a->in, &out->at[1]));
 }
 
 /* The largest, the smallest, and two drawn from between. */
@@ -184,25 +137,7 @@ static void sandwich_sample(lb_tape *t, const void *cfg, const lb_args *a, lb_ou
     if (lb_check(t, picked[2] != picked[3], "draw holds %lld twice", (long long)picked[2] - 1)) lb_out(out, 0, lb_part_indices(t, 1, &four, picked));
 }
 
-static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    const options *o = cfg;
-    int64_t n = a->in[0]->shape[0], front = 0, best = -1;
-    if (!lb_check(t, n > 0, "cost is empty") || !lb_check_finite(t, a->in[0], "cost") || !lb_check_finite(t, a->in[1], "validation_loss")) return;
-    double *numbers = lb_calloc((size_t)n * 2, sizeof *numbers);
-    int64_t *pareto = lb_calloc((size_t)n, sizeof *pareto);
-    if (!numbers || !pareto) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; numbers && i < n && !lb_part_shapes_only(t); i++) {
-        numbers[i] = lb_get_at(a->in[0], i);
-        numbers[n + i] = lb_get_at(a->in[1], i);
-    }
-    if (numbers && pareto && lb_part_budget(numbers, numbers + n, n, o->budget, &best, pareto, &front) != LB_OK) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    if (numbers && pareto && lb_check(t, best >= 0 || lb_part_shapes_only(t), "no candidate costs %g or less", o->budget)) {
-        lb_out(out, 0, lb_part_indices(t, 0, NULL, &best));
-        lb_out(out, 1, lb_part_indices(t, 1, &front, pareto));
-    }
-    lb_free(numbers);
-    lb_free(pareto);
-}
+static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { lb_out(out, 0, lb_part_budget(t, a->in[0], a->in[1], ((const options *)cfg)->budget, &out->at[1])); }
 
 /* ---- a training step of the super network, the search, and what it chose ---- */
 
@@ -217,54 +152,65 @@ static lb_tensor *loss_of(lb_play *p, const options *o, const double config[4], 
     return lb_play_call(p, o, "relation_loss_mse", 7, names, in).at[0];
 }
 
-/* The sub-networks that the parameters' lists make, in rising size. @return how many; fewer than the sandwich's four fail the tape */
-static int64_t space_of(lb_play *p, const options *o, lb_part_subnet **all) {
-    const char *const names[] = {"layers", "heads", "hidden", "ratio"}, *const texts[] = {o->space_layers, o->space_heads, o->space_hidden, o->space_ratio};
-    lb_part_space space = {.vocab = (double)o->vocab, .positions = (double)o->positions, .super_heads = (double)o->super_heads, .least = o->start_size, .most = o->stop_size};
-    double x[4][32];
-    int64_t n = 0;
-    for (int k = 0; k < 4; k++) {
-        space.choice[k] = x[k];
-        space.count[k] = lb_part_numbers(texts[k], x[k], 32);
-        bool rising = space.count[k] > 0;
-        for (int64_t i = 0; rising && i < space.count[k]; i++) rising = x[k][i] > (i ? x[k][i - 1] : 0);
-        if (!lb_check(p->tape, rising, "space_%s is '%s'; rising numbers with commas between are wanted", names[k], texts[k])) return 0;
-    }
-    if (lb_part_subnets(all, &n, &space) != LB_OK) (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
-    return lb_check(p->tape, n >= 4, "a space of %lld sub-networks; at least 4 are wanted", (long long)n) ? n : 0;
+static void config_of(const lb_tensor *configs, int64_t i, double config[4]) {
+    for (int k = 0; k < 4; k++) config[k] = lb_get_at(configs, 4 * i + k);
 }
 
-/* Of each sub-network, on batches that no step learns from where the recipe names such a stream, else on this step's. */
-static void validate(lb_play *p, const options *o, const lb_part_subnet *all, int64_t n, double *loss) {
+/* The lists of the parameters; the largest sub-network in largest. @return parameters [n] and configs [n,4] of all, in rising size, n at least the sandwich's four */
+static lb_outs space_of(lb_play *p, const options *o, double largest[4]) {
+    static const char *const names[] = {"layers", "heads", "hidden", "ratio"};
+    const char *const texts[] = {o->space_layers, o->space_heads, o->space_hidden, o->space_ratio};
+    lb_tensor *in[4];
+    for (int k = 0; k < 4; k++) {
+        double x[64];
+        int64_t n = lb_part_numbers(texts[k], x, 64);
+        if (!lb_check(p->tape, n > 0, "space_%s is '%s'; rising numbers with commas between are wanted", names[k], texts[k])) return (lb_outs){{NULL}};
+        largest[k] = x[n - 1];
+        in[k] = lb_input(p->tape, k < 3 ? LB_I64 : LB_REAL, 1, &n, x, LB_F64);
+    }
+    lb_outs all = lb_play_call(p, o, "subspace_partition", 4, names, in);
+    int64_t n = lb_tape_ok(p->tape) ? all.at[0]->shape[0] : 0;
+    (void)lb_check(p->tape, n >= 4 || lb_part_shapes_only(p->tape), "a space of %lld sub-networks; at least 4 are wanted", (long long)n);
+    return all;
+}
+
+/* [n]: loss of each, on batches that no step learns from where the recipe names such a stream, else on this step's. */
+static lb_tensor *validated(lb_play *p, const options *o, const lb_tensor *configs) {
     bool held_out = o->validation[0];
+    int64_t n = configs->shape[0];
+    double *loss = lb_calloc((size_t)n, sizeof *loss), one[4];
+    if (!loss) return lb_tape_fail_status(p->tape, LB_E_NOMEM);
     for (int64_t b = 0; b < (held_out ? o->validation_batches : 1) && lb_tape_ok(p->tape); b++) {
         if (held_out) lb_play_look(p, o->validation, b);
-        for (int64_t i = 0; i < n && lb_tape_ok(p->tape); i++) loss[i] += lb_number(loss_of(p, o, all[i].config, false));
+        for (int64_t i = 0; i < n && lb_tape_ok(p->tape); i++) {
+            config_of(configs, i, one);
+            loss[i] += lb_number(loss_of(p, o, one, false));
+        }
         if (held_out) lb_play_back(p);
     }
+    lb_tensor *x = lb_part_constant(p->tape, 1, &n, loss);
+    lb_free(loss);
+    return x;
 }
 
-static void choose(lb_play *p, const options *o, const lb_part_subnet *all, int64_t n) {
-    double *numbers = lb_calloc((size_t)n * 2, sizeof *numbers);
-    int64_t *front = lb_calloc((size_t)n, sizeof *front), nfront, best = -1;
-    if (numbers && front) {
-        for (int64_t i = 0; i < n; i++) numbers[i] = all[i].parameters;
-        validate(p, o, all, n, numbers + n);
-        if (lb_tape_ok(p->tape) && lb_part_budget(numbers, numbers + n, n, o->budget, &best, front, &nfront) != LB_OK) (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
-        if (lb_check(p->tape, best >= 0, "no sub-network costs %g or less", o->budget))
-            for (int k = 0; k < 4; k++) ((lb_real *)p->state[0]->data)[k] = (lb_real)all[best].config[k];
-    } else (void)lb_tape_fail_status(p->tape, LB_E_NOMEM);
-    lb_free(numbers);
-    lb_free(front);
+/* Into the state. */
+static void choose(lb_play *p, const options *o, const lb_outs *all) {
+    lb_tensor *best = lb_play_call(p, o, "budget_search", 2, (const char *const[]){"cost", "validation_loss"}, (lb_tensor *[]){all->at[0], validated(p, o, all->at[1])}).at[0];
+    double config[4];
+    if (!lb_tape_ok(p->tape)) return;
+    config_of(all->at[1], (int64_t)lb_number(best), config);
+    for (int k = 0; k < 4; k++) ((lb_real *)p->state[0]->data)[k] = (lb_real)config[k];
 }
 
 /* The largest, the smallest and two others on one batch. */
-static lb_tensor *sandwich(lb_play *p, const options *o, const lb_part_subnet *all, int64_t n) {
-    int64_t first = lb_rng_below(p->rng, n - 2), second = (first + 1 + lb_rng_below(p->rng, n - 3)) % (n - 2);
+static lb_tensor *sandwich(lb_play *p, const options *o, const lb_tensor *configs) {
+    int64_t n = configs->shape[0], first = lb_rng_below(p->rng, n - 2), second = (first + 1 + lb_rng_below(p->rng, n - 3)) % (n - 2);
     const int64_t picked[] = {n - 1, 0, 1 + first, 1 + second};
     lb_tensor *sum = NULL;
     for (int i = 0; i < 4; i++) {
-        lb_tensor *loss = loss_of(p, o, all[picked[i]].config, true);
+        double one[4];
+        config_of(configs, picked[i], one);
+        lb_tensor *loss = loss_of(p, o, one, true);
         sum = sum ? lb_add(p->tape, sum, loss) : loss;
     }
     return sum;
@@ -273,21 +219,16 @@ static lb_tensor *sandwich(lb_play *p, const options *o, const lb_part_subnet *a
 static lb_tensor *search(lb_play *p, const void *cfg) {
     const options *o = cfg;
     lb_tape *t = p->tape;
-    lb_part_subnet *all = NULL;
-    lb_tensor *loss = NULL;
     double one[4];
     if (o->fixed[0]) return lb_check(t, lb_part_numbers(o->fixed, one, 4) == 4, "fixed is '%s'; layers,heads,width,ratio are wanted", o->fixed) ? loss_of(p, o, one, true) : lb_inert(t);
-    int64_t n = space_of(p, o, &all);
-    if (n > 0 && lb_part_shapes_only(t)) loss = loss_of(p, o, all[n - 1].config, true);
-    else if (n > 0 && p->step < (int64_t)(o->search_at * (double)p->steps)) loss = sandwich(p, o, all, n);
-    else if (n > 0) {
-        const lb_real *chosen = p->state[0]->data;
-        if (chosen[0] == 0) choose(p, o, all, n);
-        for (int k = 0; k < 4; k++) one[k] = (double)chosen[k];
-        if (lb_tape_ok(t)) loss = loss_of(p, o, one, true);
-    }
-    lb_free(all);
-    return loss ? loss : lb_inert(t);
+    lb_outs all = space_of(p, o, one);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    if (lb_part_shapes_only(t)) return loss_of(p, o, one, true);
+    if (p->step < (int64_t)(o->search_at * (double)p->steps)) return sandwich(p, o, all.at[1]);
+    const lb_real *chosen = p->state[0]->data;
+    if (chosen[0] == 0) choose(p, o, &all);
+    for (int k = 0; k < 4; k++) one[k] = (double)chosen[k];
+    return lb_tape_ok(t) ? loss_of(p, o, one, true) : lb_inert(t);
 }
 
 #define VECTORS "student_query[B,N,W] student_key[B,N,W] student_value[B,N,W]"

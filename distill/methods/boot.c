@@ -58,24 +58,24 @@ static bool check_pair(lb_tape *t, const options *o, const lb_tensor *from, cons
     return true;
 }
 
+/* Sample by sample: tensors [B,...], times [B], and what is asked of them. */
+typedef struct step {
+    const options *o;
+    const lb_tensor *y, *f, *t, *s, *f_s; /* f_s: heun's, else NULL */
+    int part;                             /* schedule: alpha, sigma, lambda, slope */
+} step;
+
+static int64_t sample_of(const step *k, int64_t i) { return i / (lb_numel(k->y) / k->y->shape[0]); }
+
+static double schedule_at(const void *ctx, int64_t i) {
+    const step *k = ctx;
+    lb_part_noise p = at(k->o, lb_get_at(k->t, i));
+    return (double[]){p.alpha, p.sigma, p.lambda, p.slope}[k->part];
+}
+
 static void schedule(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    const lb_tensor *x = a->in[0];
-    int64_t n = x->shape[0];
-    if (!check_times(t, cfg, x, "t")) return;
-    double *numbers = lb_calloc((size_t)n * 4 + 1, sizeof *numbers);
-    if (!numbers) {
-        (void)lb_tape_fail_status(t, LB_E_NOMEM);
-        return;
-    }
-    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) {
-        lb_part_noise p = at(cfg, lb_get_at(x, i));
-        numbers[i] = p.alpha;
-        numbers[n + i] = p.sigma;
-        numbers[2 * n + i] = p.lambda;
-        numbers[3 * n + i] = p.slope;
-    }
-    for (int k = 0; k < 4; k++) lb_out(out, k, lb_part_constant(t, 1, &n, numbers + k * n));
-    lb_free(numbers);
+    if (!check_times(t, cfg, a->in[0], "t")) return;
+    for (int k = 0; k < 4; k++) lb_out(out, k, lb_part_fill(t, 1, a->in[0]->shape, schedule_at, &(step){.o = cfg, .t = a->in[0], .part = k}));
 }
 
 /* ---- the teacher's clean sample ---- */
@@ -90,28 +90,26 @@ static bool check_rows(lb_tape *t, const lb_tensor *x, const lb_tensor *time) {
     return lb_check(t, x->rank > 0 && x->shape[0] == time->shape[0], "t has %lld samples, another number than the tensors", (long long)time->shape[0]);
 }
 
-/* Room for numbers of x's shape; NULL fails the tape. */
-static double *room_for(lb_tape *t, const lb_tensor *x) {
-    double *values = lb_calloc((size_t)lb_numel(x) + 1, sizeof *values);
-    if (!values) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    return values;
+/* f: what the network says of y = x_t. */
+static double clean_at(const void *ctx, int64_t i) {
+    const step *k = ctx;
+    const options *o = k->o;
+    lb_part_noise p = at(o, lb_get_at(k->t, sample_of(k, i)));
+    double v = lb_get_at(k->y, i), guess = lb_get_at(k->f, i);
+    double y = is(o->prediction, "eps") ? (v - p.sigma * guess) / p.alpha : is(o->prediction, "v") ? p.alpha * v - p.sigma * guess : guess;
+    return o->clip > 0 ? fmax(-o->clip, fmin(o->clip, y)) : y;
+}
+
+static bool check_signal(lb_tape *t, const options *o, const lb_tensor *time) {
+    for (int64_t i = 0; is(o->prediction, "eps") && i < lb_numel(time) && !lb_part_shapes_only(t); i++)
+        if (!lb_check(t, at(o, lb_get_at(time, i)).alpha >= 1e-8, "sample %lld: no signal is left at t = %g", (long long)i, lb_get_at(time, i))) return false;
+    return lb_tape_ok(t);
 }
 
 static void to_x0(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    const options *o = cfg;
     const lb_tensor *x = a->in[0], *e = a->in[1], *time = a->in[2];
-    if (!check_same(t, x, e, "prediction", "x_t") || !check_rows(t, x, time) || !check_times(t, o, time, "t") || !lb_check_finite(t, x, "x_t") || !lb_check_finite(t, e, "prediction")) return;
-    double *y = room_for(t, x);
-    int64_t n = lb_numel(x), each = x->shape[0] ? n / x->shape[0] : 0;
-    for (int64_t i = 0; y && i < n && !lb_part_shapes_only(t); i++) {
-        lb_part_noise p = at(o, lb_get_at(time, i / each));
-        double v = lb_get_at(x, i), guess = lb_get_at(e, i);
-        if (is(o->prediction, "eps") && !lb_check(t, p.alpha >= 1e-8, "sample %lld: no signal is left at t = %g", (long long)(i / each), lb_get_at(time, i / each))) break;
-        y[i] = is(o->prediction, "eps") ? (v - p.sigma * guess) / p.alpha : is(o->prediction, "v") ? p.alpha * v - p.sigma * guess : guess;
-        if (o->clip > 0) y[i] = fmax(-o->clip, fmin(o->clip, y[i]));
-    }
-    if (y) lb_out(out, 0, lb_part_constant(t, x->rank, x->shape, y));
-    lb_free(y);
+    if (!check_same(t, x, e, "prediction", "x_t") || !check_rows(t, x, time) || !check_times(t, cfg, time, "t") || !check_signal(t, cfg, time) || !lb_check_finite(t, x, "x_t") || !lb_check_finite(t, e, "prediction")) return;
+    lb_out(out, 0, lb_part_fill(t, x->rank, x->shape, clean_at, &(step){.o = cfg, .y = x, .f = e, .t = time}));
 }
 
 static void guidance(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
@@ -122,78 +120,58 @@ static void guidance(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out
 
 /* ---- one solver step ---- */
 
-typedef struct step {
-    const lb_tensor *y, *f, *t, *s, *f_s; /* f_s: heun's, else NULL */
-} step;
-
-static double solve(const options *o, const step *k, int64_t i, int64_t sample) {
+static double solve_at(const void *ctx, int64_t i) {
+    const step *k = ctx;
+    int64_t sample = sample_of(k, i);
     double from = lb_get_at(k->t, sample), to = lb_get_at(k->s, sample), y = lb_get_at(k->y, i), f = lb_get_at(k->f, i), delta = from - to;
-    lb_part_noise p = at(o, from), q = at(o, to);
-    if (is(o->solver, "ddim")) return y - expm1(q.lambda - p.lambda) * (f - y);
+    lb_part_noise p = at(k->o, from), q = at(k->o, to);
+    if (is(k->o->solver, "ddim")) return y - expm1(q.lambda - p.lambda) * (f - y);
     double euler = y + delta * p.slope * (f - y);
-    if (is(o->solver, "euler")) return euler;
+    if (is(k->o->solver, "euler")) return euler;
     return y + delta / 2 * (p.slope * (f - y) + q.slope * (lb_get_at(k->f_s, i) - euler));
 }
 
-static bool check_step(lb_tape *t, const options *o, const step *k) {
-    return check_same(t, k->y, k->f, "teacher_x0", "y_t") && check_rows(t, k->y, k->t) && (!k->f_s || check_same(t, k->y, k->f_s, "teacher_x0_s", "y_t")) && check_pair(t, o, k->t, k->s) && lb_check_finite(t, k->y, "y_t") && lb_check_finite(t, k->f, "teacher_x0") &&
-           lb_check(t, !is(o->solver, "heun") || k->f_s, "the solver heun wants teacher_x0_s") && (!k->f_s || lb_check_finite(t, k->f_s, "teacher_x0_s"));
+static lb_tensor *solved(lb_tape *t, const step *k) { return lb_part_fill(t, k->y->rank, k->y->shape, solve_at, k); }
+
+/* alpha y + sigma eps; eps stands in f. */
+static double noised_at(const void *ctx, int64_t i) {
+    const step *k = ctx;
+    lb_part_noise p = at(k->o, lb_get_at(k->t, sample_of(k, i)));
+    return p.alpha * lb_get_at(k->y, i) + p.sigma * lb_get_at(k->f, i);
 }
 
-/* [B,...] as y_t. */
-static lb_tensor *target_of(lb_tape *t, const options *o, const step *k) {
-    double *y = room_for(t, k->y);
-    int64_t n = lb_numel(k->y), each = k->y->shape[0] ? n / k->y->shape[0] : 0;
-    for (int64_t i = 0; y && i < n && !lb_part_shapes_only(t); i++) y[i] = solve(o, k, i, i / each);
-    lb_tensor *x = y ? lb_part_constant(t, k->y->rank, k->y->shape, y) : lb_inert(t);
-    lb_free(y);
-    return x;
-}
-
-/* alpha y + sigma eps. */
 static lb_tensor *noised(lb_tape *t, const options *o, const lb_tensor *y, const lb_tensor *noise, const lb_tensor *time) {
-    double *x = room_for(t, y);
-    int64_t n = lb_numel(y), each = y->shape[0] ? n / y->shape[0] : 0;
-    for (int64_t i = 0; x && i < n && !lb_part_shapes_only(t); i++) {
-        lb_part_noise p = at(o, lb_get_at(time, i / each));
-        x[i] = p.alpha * lb_get_at(y, i) + p.sigma * lb_get_at(noise, i);
-    }
-    lb_tensor *out = x ? lb_part_constant(t, y->rank, y->shape, x) : lb_inert(t);
-    lb_free(x);
-    return out;
+    return lb_part_fill(t, y->rank, y->shape, noised_at, &(step){.o = o, .y = y, .f = noise, .t = time});
+}
+
+static bool check_step(lb_tape *t, const step *k) {
+    return check_same(t, k->y, k->f, "teacher_x0", "y_t") && check_rows(t, k->y, k->t) && (!k->f_s || check_same(t, k->y, k->f_s, "teacher_x0_s", "y_t")) && check_pair(t, k->o, k->t, k->s) && lb_check_finite(t, k->y, "y_t") && lb_check_finite(t, k->f, "teacher_x0") &&
+           lb_check(t, !is(k->o->solver, "heun") || k->f_s, "the solver heun wants teacher_x0_s") && (!k->f_s || lb_check_finite(t, k->f_s, "teacher_x0_s"));
 }
 
 static void target(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    const options *o = cfg;
-    step k = {a->in[0], a->in[2], a->in[3], a->in[4], a->in[5]};
-    if (!check_same(t, k.y, a->in[1], "noise", "y_t") || !check_step(t, o, &k) || !lb_check_finite(t, a->in[1], "noise")) return;
-    lb_out(out, 0, noised(t, o, k.y, a->in[1], k.t));
-    lb_out(out, 1, target_of(t, o, &k));
+    step k = {cfg, a->in[0], a->in[2], a->in[3], a->in[4], a->in[5], 0};
+    if (!check_same(t, k.y, a->in[1], "noise", "y_t") || !check_step(t, &k) || !lb_check_finite(t, a->in[1], "noise")) return;
+    lb_out(out, 0, noised(t, cfg, k.y, a->in[1], k.t));
+    lb_out(out, 1, solved(t, &k));
 }
 
 /* ---- loss ---- */
 
-static lb_tensor *sample_weights(lb_tape *t, const options *o, const step *k) {
-    int64_t n = k->t->shape[0];
-    double *w = lb_calloc((size_t)n + 1, sizeof *w);
-    if (!w) return lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) {
-        double from = lb_get_at(k->t, i), delta = from - lb_get_at(k->s, i), unit = is(o->weighting, "plain") ? 1 : is(o->weighting, "delta") ? delta : delta * at(o, from).slope;
-        w[i] = 1 / (unit * unit);
-    }
-    lb_tensor *x = lb_part_constant(t, 1, &n, w);
-    lb_free(w);
-    return x;
+static double weight_at(const void *ctx, int64_t i) {
+    const step *k = ctx;
+    double from = lb_get_at(k->t, i), delta = from - lb_get_at(k->s, i), unit = is(k->o->weighting, "plain") ? 1 : is(k->o->weighting, "delta") ? delta : delta * at(k->o, from).slope;
+    return 1 / (unit * unit);
 }
 
 static void loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *y_s = a->in[0], *y_end = a->in[3];
-    step k = {a->in[1], a->in[2], a->in[5], a->in[6], a->in[7]};
-    if (!lb_check(t, lb_numel(y_s) > 0, "y_s is empty") || !check_same(t, y_s, k.y, "y_t", "y_s") || !check_same(t, y_s, y_end, "y_end", "y_s") || !check_same(t, y_s, a->in[4], "teacher_x0_end", "y_s") || !check_step(t, o, &k) || !lb_check_finite(t, y_s, "y_s") || !lb_check_finite(t, y_end, "y_end") || !lb_check_finite(t, a->in[4], "teacher_x0_end")) return;
-    lb_tensor *gap = lb_square(t, lb_sub(t, y_s, target_of(t, o, &k)));
+    step k = {o, a->in[1], a->in[2], a->in[5], a->in[6], a->in[7], 0};
+    if (!lb_check(t, lb_numel(y_s) > 0, "y_s is empty") || !check_same(t, y_s, k.y, "y_t", "y_s") || !check_same(t, y_s, y_end, "y_end", "y_s") || !check_same(t, y_s, a->in[4], "teacher_x0_end", "y_s") || !check_step(t, &k) || !lb_check_finite(t, y_s, "y_s") || !lb_check_finite(t, y_end, "y_end") || !lb_check_finite(t, a->in[4], "teacher_x0_end")) return;
+    lb_tensor *gap = lb_square(t, lb_sub(t, y_s, solved(t, &k)));
     int64_t rows[2] = {y_s->shape[0], lb_numel(y_s) / y_s->shape[0]};
-    lb_tensor *each = lb_mean(t, lb_reshape(t, gap, 2, rows), 1, false), *bootstrap = lb_mean_all(t, lb_mul(t, each, sample_weights(t, o, &k)));
+    lb_tensor *each = lb_mean(t, lb_reshape(t, gap, 2, rows), 1, false), *bootstrap = lb_mean_all(t, lb_mul(t, each, lb_part_fill(t, 1, k.t->shape, weight_at, &k)));
     lb_tensor *boundary = lb_mean_all(t, lb_square(t, lb_sub(t, y_end, lb_detach(t, a->in[4]))));
     lb_out(out, 0, lb_add(t, bootstrap, lb_scale(t, boundary, o->beta)));
     lb_out(out, 1, bootstrap);
@@ -257,7 +235,7 @@ static lb_tensor *train(lb_play *p, const void *cfg) {
     if (is(o->solver, "heun")) {
         options euler = *o;
         euler.solver = "euler";
-        lb_tensor *guess = target_of(t, &euler, &(step){y, f, from, to, NULL});
+        lb_tensor *guess = solved(t, &(step){&euler, y, f, from, to, NULL, 0});
         f_s = clean(p, o, noised(t, o, guess, noise, to), to);
     }
     lb_tensor *in[] = {student_at(p, true, noise, to), y, f, student_at(p, true, noise, end), clean(p, o, noise, end), from, to, f_s};

@@ -57,6 +57,17 @@ lb_tensor *lb_part_constant(lb_tape *t, int rank, const int64_t *shape, const do
 
 lb_tensor *lb_part_indices(lb_tape *t, int rank, const int64_t *shape, const int64_t *values) { return lb_input(t, LB_I64, rank, shape, values, LB_I64); }
 
+lb_tensor *lb_part_fill(lb_tape *t, int rank, const int64_t *shape, double (*value)(const void *ctx, int64_t i), const void *ctx) {
+    int64_t n = 1;
+    for (int d = 0; d < rank; d++) n *= shape[d];
+    double *x = lb_calloc((size_t)n + 1, sizeof *x);
+    if (!x) return lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; i < n && !lb_part_shapes_only(t); i++) x[i] = value(ctx, i);
+    lb_tensor *out = lb_part_constant(t, rank, shape, x);
+    lb_free(x);
+    return out;
+}
+
 bool lb_part_shapes_only(const lb_tape *t) { return lb_tape_get_mode(t) == LB_TAPE_SHAPES; }
 
 /* ---- losses ---- */

@@ -22,6 +22,8 @@ bool lb_part_check_logits(lb_tape *t, const lb_tensor *x, const lb_tensor *mask,
 
 lb_tensor *lb_part_constant(lb_tape *t, int rank, const int64_t *shape, const double *values);
 lb_tensor *lb_part_indices(lb_tape *t, int rank, const int64_t *shape, const int64_t *values);
+/** Number i of it is value(ctx, i). Nothing is called in a run for shapes. */
+lb_tensor *lb_part_fill(lb_tape *t, int rank, const int64_t *shape, double (*value)(const void *ctx, int64_t i), const void *ctx);
 /** No data are there to compute from: a run for shapes. */
 bool lb_part_shapes_only(const lb_tape *t);
 
@@ -55,16 +57,12 @@ typedef struct lb_part_layer {
 /** A post-norm BERT layer of the kept sizes on x [B,N,width]; keys where mask [B,N] is 0 get -10^4. */
 lb_tensor *lb_part_layer_of(lb_tape *t, const lb_part_layer *l, lb_tensor *x, lb_tensor *mask);
 
-typedef struct lb_part_subnet {
-    double config[4], parameters; /* layers, heads, width, ratio of the MLP's units to the width */
-} lb_part_subnet;
 typedef struct lb_part_space {
-    const double *choice[4]; /* of layers, heads, width, ratio */
-    int64_t count[4];
-    double vocab, positions, super_heads, least, most; /* parameters allowed, both ends included */
+    double vocab, positions, super_heads, least, most; /* least, most: parameters allowed, both ends included */
 } lb_part_space;
-/** All sub-networks of the allowed sizes, in rising size, then order of the tuple: new, lb_free. */
-lb_status lb_part_subnets(lb_part_subnet **out, int64_t *n, const lb_part_space *s);
+/** All sub-networks of the allowed sizes whose layers, heads, width and ratio (of the MLP's units to the width) are of four lists of rising numbers, in rising size, then order of the
+ *  tuple. @return parameters [n]; *configs [n,4]. None fails the tape. */
+lb_tensor *lb_part_subnets(lb_tape *t, const lb_part_space *s, lb_tensor *const lists[4], lb_tensor **configs);
 
 /* ---- diffusion: x_t = alpha y + sigma noise (distill/parts/diffusion.c) ---- */
 
@@ -82,9 +80,9 @@ lb_tensor *lb_part_time_embedding(lb_tape *t, const lb_tensor *time, int64_t wid
 
 /** "2,3,4" as numbers. @return how many, at most `most`; -1 when it is none */
 int lb_part_numbers(const char *text, double *out, int most);
-/** The least loss among costs within the budget (of equal ones the lower cost, then the lower index; -1 = none), and the front: in rising cost those whose loss is below
- *  every cheaper one's. front holds n. */
-lb_status lb_part_budget(const double *cost, const double *loss, int64_t n, double budget, int64_t *best, int64_t *front, int64_t *nfront);
+/** Index of the least loss [n] among costs [n] within the budget (of equal ones the lower cost, then the lower index; none fails the tape), and the front: in rising cost those whose
+ *  loss is below every cheaper one's. */
+lb_tensor *lb_part_budget(lb_tape *t, const lb_tensor *cost, const lb_tensor *loss, double budget, lb_tensor **front);
 
 /* ---- federations ---- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdlib.h>
+#include "distill/method.h"
 #include "distill/parts/parts.h"
 
 int lb_part_numbers(const char *text, double *out, int most) {
@@ -24,23 +25,36 @@ static int by_cost(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-lb_status lb_part_budget(const double *cost, const double *loss, int64_t n, double budget, int64_t *best, int64_t *front, int64_t *nfront) {
-    candidate *c = lb_calloc((size_t)n + 1, sizeof *c);
+/* Sorted: the index of the best within the budget, -1 = none; the front's indices. */
+static int64_t best_of(const candidate *c, int64_t n, double budget, int64_t *front, int64_t *nfront) {
     double within = INFINITY, least = INFINITY;
-    if (!c) return LB_E_NOMEM;
-    for (int64_t i = 0; i < n; i++) c[i] = (candidate){cost[i], loss[i], i};
-    qsort(c, (size_t)n, sizeof *c, by_cost);
-    *best = -1;
-    *nfront = 0;
-    for (int64_t i = 0; i < n; i++) {
+    int64_t best = -1;
+    for (int64_t i = *nfront = 0; i < n; i++) {
         if (c[i].cost <= budget && c[i].loss < within) {
             within = c[i].loss;
-            *best = c[i].index;
+            best = c[i].index;
         }
         if (c[i].loss >= least) continue;
         least = c[i].loss;
         front[(*nfront)++] = c[i].index;
     }
+    return best;
+}
+
+lb_tensor *lb_part_budget(lb_tape *t, const lb_tensor *cost, const lb_tensor *loss, double budget, lb_tensor **front) {
+    int64_t n = cost->shape[0], nfront = 0, best = -1;
+    if (!lb_check(t, n > 0, "cost is empty") || !lb_check_finite(t, cost, "cost") || !lb_check_finite(t, loss, "validation_loss")) return lb_inert(t);
+    candidate *c = lb_calloc((size_t)n, sizeof *c);
+    int64_t *index = lb_calloc((size_t)n, sizeof *index);
+    if (!c || !index) (void)lb_tape_fail_status(t, LB_E_NOMEM);
+    if (c && index && !lb_part_shapes_only(t)) {
+        for (int64_t i = 0; i < n; i++) c[i] = (candidate){lb_get_at(cost, i), lb_get_at(loss, i), i};
+        qsort(c, (size_t)n, sizeof *c, by_cost);
+        best = best_of(c, n, budget, index, &nfront);
+        (void)lb_check(t, best >= 0, "no candidate costs %g or less", budget);
+    }
+    if (lb_tape_ok(t)) *front = lb_part_indices(t, 1, &nfront, index);
     lb_free(c);
-    return LB_OK;
+    lb_free(index);
+    return lb_part_indices(t, 0, NULL, &best);
 }
