@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/held.h"
 
 static lb_status system_error(int code, const char *path) {
     return lb_fail(code == ENOENT ? LB_E_NOTFOUND : code == ENOMEM ? LB_E_NOMEM : LB_E_IO, "%s: %s", path,
@@ -218,21 +219,29 @@ static lb_status map_bytes(lb_mmap *out, int fd, const char *path, int64_t offse
     return LB_OK;
 }
 
+typedef struct part {
+    lbi_held held;
+    uint8_t bytes[]; /* no alignment: a part that is mapped has none either, and malloc finds the block of the last one at once */
+} part;
+
+static void give_part(lbi_held *h) { lb_free(h); }
+
 static lb_status read_bytes(lb_mmap *out, int fd, const char *path, int64_t offset, int64_t size) {
     lb_status st = LB_OK;
-    uint8_t *to = lb_alloc((size_t)size, 1); /* no alignment: a part that is mapped has none either, and malloc finds the block of the last one at once */
-    if (!to) return LB_E_NOMEM;
+    part *p = lb_alloc(sizeof *p + (size_t)size, 1);
+    if (!p) return LB_E_NOMEM;
+    p->held.give = give_part;
     for (int64_t done = 0; done < size;) {
-        ssize_t n = pread(fd, to + done, (size_t)(size - done), offset + done);
+        ssize_t n = pread(fd, p->bytes + done, (size_t)(size - done), offset + done);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) LB_TRY(system_error(errno, path));
         if (n == 0) LB_TRY(ends_early(path, offset + done, offset, size));
         done += n;
     }
-    *out = (lb_mmap){.data = to, .size = (size_t)size, .memory = to};
-    to = NULL;
+    *out = (lb_mmap){.data = p->bytes, .size = (size_t)size, .memory = p};
+    p = NULL;
 done:
-    lb_free(to);
+    lb_free(p);
     return st;
 }
 
@@ -286,8 +295,9 @@ void lb_mmap_rest(const lb_mmap *m) {
 
 void lb_mmap_close(lb_mmap *m) {
     if (!m) return;
-    lb_free(m->memory);
-    if (m->data && !m->memory) {
+    lbi_held *held = m->memory;
+    if (held) held->give(held);
+    else if (m->data) {
         uintptr_t extra = (uintptr_t)m->data % (uintptr_t)sysconf(_SC_PAGESIZE);
         munmap((void *)((uintptr_t)m->data - extra), m->size + extra);
     }
