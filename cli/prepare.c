@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/prepare.h"
+#include <stdio.h>
 #include <string.h>
 #include "io/image.h"
+#include "io/uri.h"
 
 const lb_item *prepare_item(const prepare_job *j, int64_t i) { return &j->items->at[j->rows[i]]; }
 
@@ -12,6 +14,8 @@ void prepare_drop(void *job, void *one) {
     lb_free(p->why);
     lb_buf_free(&p->image);
     lb_buf_free(&p->mask);
+    lb_mmap_close(&p->image_file);
+    lb_mmap_close(&p->mask_file);
     lb_image_free(&p->pixels);
     lb_free(p->input);
     lb_free(p->boxes);
@@ -24,8 +28,33 @@ static double lap(prepare_job *j, int stage, double from) {
     return now;
 }
 
+static bool keeps(const prepare_job *j) { return strcmp(j->format, "keep") == 0; }
+
 static lb_status encode(lb_buf *out, const prepare_job *j, const lb_image *img) {
-    return strcmp(j->format, "png") == 0 ? lb_png_encode(out, img) : lb_jpeg_encode(out, img, j->quality);
+    return strcmp(j->format, "jpg") != 0 ? lb_png_encode(out, img) : lb_jpeg_encode(out, img, j->quality);
+}
+
+/* The bytes of a file or of a member of an archive, with what its decoder calls such files; empty where the uri names less than a file (a slice, a frame): that is
+ * encoded. The header is read, pixels are not. */
+static lb_status take_over(lb_mmap *out, char *ending, size_t cap, const prepare_job *j, const char *uri) {
+    lb_uri u = {0};
+    lb_mmap m = {0};
+    lb_media_info info;
+    const lb_decoder *d = NULL;
+    lb_status st = lb_uri_parse(&u, uri);
+    bool whole = !u.framed && (u.kind == LB_URI_FILE || u.kind == LB_URI_PART);
+    lb_uri_free(&u);
+    if (st != LB_OK || !whole) return st;
+    LB_TRY(lb_uri_bytes(&m, uri, j->items->kept));
+    LB_TRY(lb_decoder_for(&d, m.data, m.size, uri));
+    if ((st = d->info(&info, m.data, m.size)) != LB_OK) LB_TRY(lb_where(st, "%s", uri));
+    if (strcmp(d->kind, "image") != 0) goto done;
+    snprintf(ending, cap, "%.*s", (int)strcspn(d->endings, " "), d->endings);
+    *out = m;
+    m = (lb_mmap){0};
+done:
+    lb_mmap_close(&m);
+    return st;
 }
 
 static lb_status make_mask(prepare_job *j, const lb_item *item, prepared *p) {
@@ -33,7 +62,14 @@ static lb_status make_mask(prepare_job *j, const lb_item *item, prepared *p) {
     lb_image_spec nearest = j->spec;
     nearest.filter = "nearest";
     double at = lb_now();
-    lb_status st = lb_item_mask(&mask, j->items, item);
+    char ending[8] = "";
+    lb_status st = keeps(j) && item->mask ? take_over(&p->mask_file, ending, sizeof ending, j, item->mask) : LB_OK;
+    if (st == LB_OK && strcmp(ending, "png") == 0) {
+        lap(j, STAGE_DECODE, at);
+        return st;
+    }
+    lb_mmap_close(&p->mask_file);
+    if (st == LB_OK) st = lb_item_mask(&mask, j->items, item);
     at = lap(j, STAGE_DECODE, at);
     if (st == LB_OK && p->from_width && (mask.width != p->from_width || mask.height != p->from_height))
         st = lb_fail(LB_E_FORMAT, "the picture has %d x %d pixels, its mask %d x %d", p->from_width, p->from_height, mask.width, mask.height);
@@ -50,7 +86,12 @@ static lb_status make_image(prepare_job *j, const lb_item *item, bool arrays, pr
     lb_image raw = {0};
     double at = lb_now();
     lb_fit fit;
-    lb_status st = lb_image_spec_fit(&fit, &j->spec);
+    lb_status st = keeps(j) && item->image ? take_over(&p->image_file, p->ending, sizeof p->ending, j, item->image) : LB_OK;
+    if (st != LB_OK || p->image_file.data) {
+        lap(j, STAGE_DECODE, at);
+        return st;
+    }
+    st = lb_image_spec_fit(&fit, &j->spec);
     if (st == LB_OK) st = lb_item_image_fit(&raw, j->items, item, &fit);
     at = lap(j, STAGE_DECODE, at);
     if (st != LB_OK) return st;
@@ -70,7 +111,7 @@ static lb_status make_image(prepare_job *j, const lb_item *item, bool arrays, pr
     }
     at = lap(j, STAGE_PREPARE, at);
     if (arrays) return LB_OK;
-    p->ending = j->format;
+    snprintf(p->ending, sizeof p->ending, "%s", keeps(j) ? "png" : j->format);
     st = encode(&p->image, j, &p->pixels);
     lb_image_free(&p->pixels);
     lap(j, STAGE_ENCODE, at);

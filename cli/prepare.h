@@ -2,6 +2,7 @@
 /* `limbeck prepare`: items resized and encoded once, into a folder, tar shards, or arrays of what a model would see. Private to the verb. */
 #ifndef LB_CLI_PREPARE_H
 #define LB_CLI_PREPARE_H
+#include "base/file.h"
 #include "cli/items.h"
 #include "cli/stages.h"
 #include "vision/preprocess.h"
@@ -17,7 +18,7 @@ typedef struct prepare_job {
     bool has_spec;       /* the spec is a model's: tensors are made too */
     lb_image_spec spec;
     const char *out;
-    const char *format;  /* jpg | png */
+    const char *format;  /* jpg | png | keep: files' bytes are taken over */
     int quality;
     int64_t shard;       /* items of a shard */
     int64_t memory;      /* bytes ahead */
@@ -40,7 +41,8 @@ typedef struct prepared {
     lb_status status;
     char *why;
     lb_buf image, mask;     /* encoded; empty = none */
-    const char *ending;     /* of the image's file */
+    lb_mmap image_file, mask_file; /* bytes that are taken over in place of those */
+    char ending[8];         /* of the image's file */
     float *input;           /* arrays: [3,H,W] */
     lb_image pixels;        /* arrays: after geometry */
     float *boxes;

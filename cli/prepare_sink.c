@@ -15,6 +15,8 @@
 #include "io/uri.h"
 #include "lb_version.h"
 
+enum { BUFFER = 1 << 20, STEP = 8 << 20 };
+
 typedef struct shard {
     int64_t first, count; /* within sink.order */
     int split;            /* -1: none */
@@ -31,7 +33,7 @@ typedef struct sink {
     /* the shard in work */
     FILE *archive;
     char *part, *name;    /* of the archive: while it is written; relative to the folder */
-    int64_t at;           /* bytes in it */
+    int64_t at, started;  /* bytes in it; those that are on their way to the disk */
     lb_buf note;
     lb_flow *flow;
     int64_t done;         /* items of finished shards */
@@ -132,11 +134,19 @@ static lb_status open_shard(sink *s, int64_t i) {
     s->part = s->name ? lb_format_dup("%s/%s.part", s->folder, s->name) : NULL;
     if (!s->part) return LB_E_NOMEM;
     s->archive = fopen(s->part, "wb");
-    return s->archive ? LB_OK : lb_fail(LB_E_IO, "%s: %s", s->part, strerror(errno));
+    if (!s->archive) return lb_fail(LB_E_IO, "%s: %s", s->part, strerror(errno));
+    (void)setvbuf(s->archive, NULL, _IOFBF, BUFFER);
+    s->started = 0;
+    return LB_OK;
 }
 
+/* Every few megabytes start for the disk while others come: else most of the time is the wait at the shard's end. */
 static lb_status append(sink *s, const void *data, size_t size) {
     s->at += (int64_t)size;
+    if (s->at - s->started >= STEP) {
+        (void)sync_file_range(fileno(s->archive), s->started, s->at - s->started, SYNC_FILE_RANGE_WRITE);
+        s->started = s->at - BUFFER;
+    }
     return fwrite(data, 1, size, s->archive) == size ? LB_OK : lb_fail(LB_E_IO, "%s: %s", s->part, strerror(errno));
 }
 
@@ -237,10 +247,13 @@ static lb_status write_item(sink *s, int64_t position, int split, const prepared
     if (p->status != LB_OK) return note_failure(s, item, p->status, p->why ? p->why : lb_status_name(p->status));
     snprintf(stem, sizeof stem, "%09lld", (long long)position);
     lb_value *line = line_of(s, item, p, split);
-    if (p->image.size) LB_TRY(put(s, line, "image", stem, p->ending, p->image.data, p->image.size));
+    const lb_mmap *file = &p->image_file, *labels = &p->mask_file;
+    if (file->size) LB_TRY(put(s, line, "image", stem, p->ending, file->data, file->size));
+    else if (p->image.size) LB_TRY(put(s, line, "image", stem, p->ending, p->image.data, p->image.size));
     if (item->audio) LB_TRY(put_copy(s, line, "audio", stem, item->audio));
     if (item->video) LB_TRY(put_copy(s, line, "video", stem, item->video));
-    if (p->mask.size) LB_TRY(put(s, line, "mask", stem, "mask.png", p->mask.data, p->mask.size));
+    if (labels->size) LB_TRY(put(s, line, "mask", stem, "mask.png", labels->data, labels->size));
+    else if (p->mask.size) LB_TRY(put(s, line, "mask", stem, "mask.png", p->mask.data, p->mask.size));
     if (s->tar) LB_TRY(put_fields(s, line, item, stem));
     lb_value *whole = line;
     line = NULL;
@@ -310,7 +323,7 @@ static lb_status work(void *ctx, int64_t i, void **result) {
 static int64_t held(void *ctx, const void *result) {
     const prepared *p = result;
     (void)ctx;
-    return (int64_t)(p->image.size + p->mask.size);
+    return (int64_t)(p->image.size + p->mask.size + p->image_file.size + p->mask_file.size);
 }
 
 static lb_status open_flow(sink *s, int64_t first) {

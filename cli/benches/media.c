@@ -16,7 +16,7 @@
 #include "io/uri.h"
 #include "vision/preprocess.h"
 
-enum { WIDTH = 1024, HEIGHT = 768, SIDE = 224, MEMBERS = 2000, MEMBER = 40000, BLOCK = 1 << 20, MANY = 64, PAGE = 4096, HEAD = 512, STEP = HEAD + (MEMBER + HEAD - 1) / HEAD * HEAD };
+enum { WIDTH = 1024, HEIGHT = 768, SIDE = 224, MEMBERS = 2000, MEMBER = 40000, BLOCK = 1 << 20, MANY = 256, PAGE = 4096, HEAD = 512, STEP = HEAD + (MEMBER + HEAD - 1) / HEAD * HEAD };
 
 typedef struct state {
     lb_image picture;

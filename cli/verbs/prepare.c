@@ -26,7 +26,7 @@ static const lb_param params[] = {
     LB_PARAM_TEXT(options, filter, "bicubic", "bicubic|bilinear|lanczos|box|nearest|hamming", "of resizing; equal to Pillow's"),
     LB_PARAM(options, crop, 0, 0, 65536, "px", "centre square of this side"),
     LB_PARAM_FLAG(options, pad, 0, "with --longest: black to a square, right and below"),
-    LB_PARAM_TEXT(options, format, "jpg", "jpg|png", "of the pictures that are written"),
+    LB_PARAM_TEXT(options, format, "jpg", "jpg|png|keep", "of the pictures that are written; keep: their files' bytes as they are, where nothing is resized or cut"),
     LB_PARAM(options, quality, 95, 1, 100, "1", "of JPEG"),
     LB_PARAM(options, shard, 1000, 1, 10000000, "items", "items of a shard, and of what a stop loses at most"),
     LB_PARAM_TEXT(options, group, "group", NULL, "with shares as --split (0.8,0.1,0.1: train, val, test): field whose items stay together: group, label, domain, text, image; none there: the key"),
@@ -73,6 +73,7 @@ static lb_status choose_spec(prepare_job *j, const options *o) {
     if (o->spec && (o->resize || o->longest || o->crop || o->pad)) return cli_usage("--spec goes without --resize, --longest, --crop and --pad");
     if (o->resize && o->longest) return cli_usage("--resize and --longest are two ways of saying the size: take one");
     if (o->pad && !o->longest) return cli_usage("--pad goes with --longest");
+    if (strcmp(o->format, "keep") == 0 && (o->spec || o->resize || o->longest || o->crop)) return cli_usage("--format keep takes files over as they are: it goes without --spec, --resize, --longest and --crop");
     if (o->spec) return open_spec(j, o->spec);
     lb_image_spec *s = &j->spec;
     *s = (lb_image_spec){.mode = "none", .filter = o->filter, .crop_rounding = "torchvision", .scale = 1.0 / 255, .std = {1, 1, 1}, .crop_w = (int)o->crop, .crop_h = (int)o->crop, .pad = o->pad};

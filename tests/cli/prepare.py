@@ -102,4 +102,28 @@ def splits_and_duplicates():
     check("the same files with one thread", files("d-one") == files("d-split"), "")
 
 
-CASES = [arrays, folder_and_shards, stopped, splits_and_duplicates]
+def kept():
+    rows = make_set("f", 6)
+    for i in range(6): write(f"f/m/{i}.png", png(20, 14, bytes([i % 3] * 3 * 20 * 14)))
+    for i, r in enumerate(rows): r["mask"] = f"m/{i}.png"
+    write("f/list.jsonl", "".join(json.dumps(r) + "\n" for r in rows))
+    write("f/p/2.png", b"no picture")
+    for out, tar in (("f-folder", False), ("f-tar/x-%03d.tar", True)):
+        works("files are taken over", run("prepare", "--input", "f", "--format", "keep", "--shard", "4", "--out", out))
+        folder = out.split("/")[0]
+        got = lines(folder + "/list.jsonl")
+        check("all but the bad one", [g["key"] for g in got] == [f"k/{i}" for i in (0, 1, 3, 4, 5)] and lines(folder + "/failed.jsonl")[0]["key"] == "k/2", str(got))
+
+        def stored(uri):
+            if not tar: return read(f"{folder}/{uri}")
+            archive, rest = uri.split("#")
+            at, size = (int(n) for n in rest.split("/")[0].split("+"))
+            return read(f"{folder}/{archive}")[at:at + size]
+
+        check("bytes and boxes are the same", all(stored(g["image"]) == read("f/p/" + g["key"][2:] + ".png") and stored(g["mask"]) == read("f/m/" + g["key"][2:] + ".png") and g["boxes"] == [[1, 2, 11, 12]] for g in got), "")
+    works("members are taken over too", run("prepare", "--input", "f-tar/list.jsonl", "--format", "keep", "--out", "f-again"))
+    check("the same pictures again", [read("f-again/" + g["image"]) for g in lines("f-again/list.jsonl")] == [read(f"f/p/{i}.png") for i in (0, 1, 3, 4, 5)], "")
+    fails("keep and a size", run("prepare", "--input", "f", "--format", "keep", "--resize", "8", "--out", "f-no"), "--format keep", code=2)
+
+
+CASES = [arrays, folder_and_shards, stopped, kept, splits_and_duplicates]
