@@ -20,16 +20,16 @@ bool lbi_contrast_shape(lb_call *c) {
     return true;
 }
 
-typedef struct rows {
-    const lb_real *x;
+typedef struct rows { /* those of a, then those of b */
+    const lb_real *a, *b;
     lb_real *unit, *length;
-    int64_t d;
+    int64_t n, d;
 } rows;
 
 LBI_LEVELS static void normalise(const void *ctx, int64_t first, int64_t last) {
     const rows *r = ctx;
     for (int64_t i = first; i < last; i++) {
-        const lb_real *restrict x = r->x + i * r->d;
+        const lb_real *restrict x = i < r->n ? r->a + i * r->d : r->b + (i - r->n) * r->d;
         lb_real *restrict y = r->unit + i * r->d;
         double sum = 0;
 #pragma omp simd reduction(+ : sum)
@@ -46,13 +46,12 @@ static double scale_of(const lb_call *c, double temperature) { return c->in[2] ?
 lbi_contrast lbi_contrast_scores(lb_call *c, double temperature) {
     int64_t n = c->in[0]->shape[0], m = c->in[1]->shape[0], d = c->in[0]->shape[1];
     lbi_contrast k = {n, m, d, scale_of(c, temperature), lb_tape_get_mode(c->tape) == LB_TAPE_GRAD, lb_r(c->out[1]), lb_r(c->out[2]), lb_r(c->out[3])};
-    rows a = {lb_r(c->in[0]), k.unit, k.stats, d}, b = {lb_r(c->in[1]), k.unit + n * d, k.stats + n, d};
-    lbi_split(n, 4 * d, normalise, &a);
-    lbi_split(m, 4 * d, normalise, &b);
-    if (n * m == 0) return k;
-    if (d > 0) lbi_gemm(false, true, n, m, d, a.unit, d, b.unit, d, 0, k.score, m);
+    lb_real *scales = lb_scratch(c, (size_t)(n + 1) * sizeof *scales);
+    lbi_split(n + m, 4 * d, normalise, &(rows){lb_r(c->in[0]), lb_r(c->in[1]), k.unit, k.stats, n, d});
+    if (n * m == 0 || !scales) return k;
+    for (int64_t i = 0; i < n; i++) scales[i] = (lb_real)k.scale;
+    if (d > 0) lbi_gemm_to(false, true, n, m, d, k.unit, d, k.unit + n * d, d, &(lbi_gemm_end){.row_scale = scales}, k.score, m);
     else memset(k.score, 0, (size_t)(n * m) * sizeof(lb_real));
-    for (int64_t i = 0; i < n * m; i++) k.score[i] *= (lb_real)k.scale;
     return k;
 }
 

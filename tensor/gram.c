@@ -8,14 +8,29 @@
 /* A squared distance below this share of the two rows' squares has lost six bits or more in the Gram matrix. */
 #define NEAR ((lb_real)(sizeof(lb_real) == 4 ? 1.0 / 64 : 1e-6))
 
-LBI_LEVELS static void centre(lb_real *restrict to, const lb_real *restrict x, int64_t n, int64_t d, double *restrict sum) {
-    for (int64_t k = 0; k < d; k++) sum[k] = 0;
+typedef struct columns {
+    lb_real *to;
+    const lb_real *x;
+    int64_t n, d;
+    double *mean;
+} columns;
+
+/* Some columns about their means. */
+LBI_LEVELS static void centre_columns(const void *ctx, int64_t first, int64_t last) {
+    const columns *g = ctx;
+    int64_t n = g->n, d = g->d;
+    const lb_real *x = g->x;
+    lb_real *restrict to = g->to;
+    double *restrict mean = g->mean;
+    for (int64_t k = first; k < last; k++) mean[k] = 0;
     for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < d; k++) sum[k] += (double)x[i * d + k];
-    for (int64_t k = 0; k < d; k++) sum[k] /= (double)n;
+        for (int64_t k = first; k < last; k++) mean[k] += (double)x[i * d + k];
+    for (int64_t k = first; k < last; k++) mean[k] /= (double)n;
     for (int64_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < d; k++) to[i * d + k] = (lb_real)((double)x[i * d + k] - sum[k]);
+        for (int64_t k = first; k < last; k++) to[i * d + k] = (lb_real)((double)x[i * d + k] - mean[k]);
 }
+
+static void centre(lb_real *to, const lb_real *x, int64_t n, int64_t d, double *mean) { lbi_split(d, 4 * n, centre_columns, &(columns){to, x, n, d, mean}); }
 
 LBI_LEVELS double lbi_square_distance(const lb_real *a, const lb_real *b, int64_t d) {
     double sum = 0;
@@ -29,7 +44,7 @@ bool lbi_gram_near(const lbi_gram *g, int64_t i, int64_t j) {
     return i != j && g->square[i * g->n + j] < NEAR * (p[i * g->n + i] + p[j * g->n + j]);
 }
 
-static void squares(const void *ctx, int64_t first, int64_t last) {
+LBI_LEVELS static void squares(const void *ctx, int64_t first, int64_t last) {
     const lbi_gram *g = ctx;
     int64_t n = g->n;
     const lb_real *p = g->product;
@@ -44,34 +59,50 @@ static void squares(const void *ctx, int64_t first, int64_t last) {
 bool lbi_gram_make(lb_call *c, lbi_gram *g, const lb_tensor *x) {
     int64_t n = x->shape[0], d = x->shape[1];
     *g = (lbi_gram){n, d, NULL, NULL, NULL};
-    double *sum = lb_scratch(c, (size_t)(d + 1) * sizeof *sum);
+    double *mean = lb_scratch(c, (size_t)(d + 1) * sizeof *mean);
     g->x = lb_scratch(c, (size_t)(n * d + 1) * sizeof(lb_real));
     g->product = lb_scratch(c, (size_t)(n * n + 1) * sizeof(lb_real));
     g->square = lb_scratch(c, (size_t)(n * n + 1) * sizeof(lb_real));
-    if (!sum || !g->x || !g->product || !g->square) return false;
+    if (!mean || !g->x || !g->product || !g->square) return false;
     if (n == 0) return true;
-    centre(g->x, lb_r(x), n, d, sum);
+    centre(g->x, lb_r(x), n, d, mean);
     if (d > 0) lbi_gemm(false, true, n, n, d, g->x, d, g->x, d, 0, g->product, n);
     else memset(g->product, 0, (size_t)(n * n) * sizeof(lb_real));
     lbi_split(n, n * 4, squares, g);
     return true;
 }
 
-/* The matrix f (diag(row sums) - s), whose product with x is the gradient; about the mean of x nothing changes, as its rows sum to 0. */
+typedef struct rows {
+    lb_real *to;
+    const lb_real *s;
+    int64_t n;
+    lb_real f;
+} rows;
+
+/* Rows of f (diag(row sums) - s). */
+LBI_LEVELS static void laplacian(const void *ctx, int64_t first, int64_t last) {
+    const rows *r = ctx;
+    for (int64_t i = first; i < last; i++) {
+        const lb_real *restrict s = r->s + i * r->n;
+        lb_real *restrict to = r->to + i * r->n;
+        double row = 0;
+#pragma omp simd reduction(+ : row)
+        for (int64_t j = 0; j < r->n; j++) {
+            to[j] = -r->f * s[j];
+            row += j != i ? (double)s[j] : 0;
+        }
+        to[i] = (lb_real)((double)r->f * row);
+    }
+}
+
+/* The product of that matrix with x is the gradient; about the mean of x nothing changes, as its rows sum to 0. */
 void lbi_gram_back(lb_call *c, lb_tensor *gx, const lb_tensor *x, const lb_real *s, lb_real f, bool fresh) {
     int64_t n = x->shape[0], d = x->shape[1];
     lb_real *m = lb_scratch(c, (size_t)(n * n + 1) * sizeof *m), *about = lb_scratch(c, (size_t)(n * d + 1) * sizeof *about);
-    double *sum = lb_scratch(c, (size_t)(d + 1) * sizeof *sum);
-    if (!m || !about || !sum || n * d == 0) return;
-    for (int64_t i = 0; i < n; i++) {
-        double row = 0;
-        for (int64_t j = 0; j < n; j++) {
-            m[i * n + j] = -f * s[i * n + j];
-            if (j != i) row += (double)s[i * n + j];
-        }
-        m[i * n + i] = (lb_real)((double)f * row);
-    }
-    centre(about, lb_r(x), n, d, sum);
+    double *mean = lb_scratch(c, (size_t)(d + 1) * sizeof *mean);
+    if (!m || !about || !mean || n * d == 0) return;
+    lbi_split(n, 2 * n, laplacian, &(rows){m, s, n, f});
+    centre(about, lb_r(x), n, d, mean);
     lbi_gemm(false, false, n, d, n, m, n, about, d, fresh ? 0 : 1, lb_r(gx), d);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "tensor/half.h"
@@ -381,10 +382,24 @@ LBI_LEVELS static bool finite_row(const lb_real *x, int64_t n) {
     return !bad;
 }
 
+typedef struct finding {
+    const lb_real *x;
+    atomic_bool *bad;
+} finding;
+
+static void find_bad(const void *ctx, int64_t first, int64_t last) {
+    const finding *f = ctx;
+    if (!finite_row(f->x + first, last - first)) atomic_store(f->bad, true);
+}
+
 bool lb_all_finite(const lb_tensor *x) {
     int64_t n = lb_numel(x);
     if (!x->data || (x->dtype != LB_F32 && x->dtype != LB_F64 && x->dtype != LB_F16 && x->dtype != LB_BF16)) return true;
-    if (x->dtype == LB_REAL && lb_is_contiguous(x)) return finite_row(x->data, n);
+    if (x->dtype == LB_REAL && lb_is_contiguous(x)) {
+        atomic_bool bad = false;
+        lbi_split(n, 1, find_bad, &(finding){x->data, &bad});
+        return !bad;
+    }
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(lb_get_at(x, i))) return false;
     return true;

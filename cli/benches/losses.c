@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Losses and costly ops, forward and backward. */
+#include <limits.h>
+#include <malloc.h>
 #include <string.h>
 #include "cli/bench.h"
 #include "distill/method.h"
@@ -18,6 +20,7 @@ struct loss {
     int64_t shape[INPUTS][4];
     bool trained[INPUTS];
     lb_tensor *(*value)(state *s);
+    int runs;
 };
 
 static lb_tensor *component(state *s, const char *method, const char *name, const char *params, const char *const names[INPUTS], lb_tensor *const *in, int nin) {
@@ -60,19 +63,22 @@ static lb_tensor *attention(state *s) { return lb_sum_all(s->tape, lb_attention(
 static lb_tensor *conv(state *s) { return lb_sum_all(s->tape, lb_conv2d(s->tape, s->in[0], s->in[1], NULL, lb_conv_same(1, 1, 1), LB_ACT_NONE)); }
 
 static const loss losses[] = {
-    {"kd-kl-256x1000", {2, 2}, {{256, 1000}, {256, 1000}}, {true, false}, kd_kl},
-    {"infonce-256x512", {2, 2}, {{256, 512}, {256, 512}}, {true, true}, infonce},
-    {"rkd-distance-256x512", {2, 2}, {{256, 512}, {256, 512}}, {true, false}, rkd_distance},
-    {"rkd-angle-128x256", {2, 2}, {{128, 256}, {128, 256}}, {true, false}, rkd_angle},
-    {"token-mse-64x196x384", {3, 3}, {{64, 196, 384}, {64, 196, 384}}, {true, false}, token_mse},
-    {"attention-8x12x197x64", {4, 0}, {{8, 12, 197, 64}}, {true, false}, attention},
-    {"conv3x3-16x64x56", {4, 4}, {{16, 64, 56, 56}, {64, 64, 3, 3}}, {true, true}, conv},
+    {"kd-kl-256x1000", {2, 2}, {{256, 1000}, {256, 1000}}, {true, false}, kd_kl, 50},
+    {"infonce-256x512", {2, 2}, {{256, 512}, {256, 512}}, {true, true}, infonce, 50},
+    {"rkd-distance-256x512", {2, 2}, {{256, 512}, {256, 512}}, {true, false}, rkd_distance, 50},
+    {"rkd-angle-128x256", {2, 2}, {{128, 256}, {128, 256}}, {true, false}, rkd_angle, 50},
+    {"token-mse-64x196x384", {3, 3}, {{64, 196, 384}, {64, 196, 384}}, {true, false}, token_mse, 20},
+    {"attention-8x12x197x64", {4, 0}, {{8, 12, 197, 64}}, {true, false}, attention, 20},
+    {"conv3x3-16x64x56", {4, 4}, {{16, 64, 56, 56}, {64, 64, 3, 3}}, {true, true}, conv, 20},
 };
 
 static lb_status once(void *ctx) {
     state *s = ctx;
-    for (int i = 0; i < INPUTS; i++)
-        if (s->in[i] && s->in[i]->grad) memset(s->in[i]->grad->data, 0, (size_t)lb_numel(s->in[i]) * sizeof(lb_real));
+    for (int i = 0; i < INPUTS; i++) {
+        if (!s->in[i]) continue;
+        lb_tensor_free(s->in[i]->grad);
+        s->in[i]->grad = NULL;
+    }
     lb_backward(s->tape, s->loss->value(s));
     lb_status st = lb_tape_status(s->tape);
     lb_tape_reset(s->tape);
@@ -91,7 +97,7 @@ static lb_status one(cli_bench *b, const loss *l) {
         LB_TRY(cli_bench_random(b, &s.in[i], names[i], l->rank[i], l->shape[i]));
         s.in[i]->requires_grad = l->trained[i];
     }
-    LB_TRY(cli_bench_best(b, &seconds, 10, 2, once, &s));
+    LB_TRY(cli_bench_best(b, &seconds, l->runs, 3, once, &s));
     LB_TRY(cli_bench_say(b, l->name, "limbeck", 1e3 * seconds, "ms"));
 done:
     for (int i = 0; i < INPUTS; i++) lb_tensor_free(s.in[i]);
@@ -101,6 +107,8 @@ done:
 
 static lb_status run(cli_bench *b) {
     lb_status st = LB_OK;
+    mallopt(M_MMAP_THRESHOLD, 1 << 30); /* gradients of leaves come from here; a network's come from the tape, which keeps its memory */
+    mallopt(M_TRIM_THRESHOLD, INT_MAX);
     for (size_t i = 0; i < LB_COUNT(losses) && st == LB_OK; i++) st = one(b, &losses[i]);
     return st;
 }

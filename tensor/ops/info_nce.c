@@ -7,6 +7,7 @@
 #include "tensor/contrast.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/loops.h"
 
 typedef struct options {
     double temperature;
@@ -23,15 +24,26 @@ static bool shape(lb_call *c) {
     return lbi_contrast_shape(c);
 }
 
-/* log sum exp of each column. */
-LBI_LEVELS static void column_sums(const lb_real *restrict x, int64_t n, int64_t m, lb_real *restrict top, lb_real *restrict sum) {
-    for (int64_t j = 0; j < m; j++) top[j] = -INFINITY;
-    for (int64_t j = 0; j < m; j++) sum[j] = 0;
+typedef struct job {
+    lbi_contrast k;
+    lb_real *columns, *top; /* log sum exp and maximum of each column; NULL: one way alone */
+    double *loss, *dot;     /* of each row */
+    lb_real f;
+} job;
+
+/* log sum exp of some columns. */
+LBI_LEVELS static void column_sums(const void *ctx, int64_t first, int64_t last) {
+    const job *g = ctx;
+    const lb_real *x = g->k.score;
+    lb_real *restrict top = g->top, *restrict sum = g->columns;
+    int64_t n = g->k.n, m = g->k.m;
+    for (int64_t j = first; j < last; j++) top[j] = -INFINITY;
+    for (int64_t j = first; j < last; j++) sum[j] = 0;
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < m; j++) top[j] = x[i * m + j] > top[j] ? x[i * m + j] : top[j];
+        for (int64_t j = first; j < last; j++) top[j] = x[i * m + j] > top[j] ? x[i * m + j] : top[j];
     for (int64_t i = 0; i < n; i++)
-        for (int64_t j = 0; j < m; j++) sum[j] += lbi_exp(x[i * m + j] - top[j]);
-    for (int64_t j = 0; j < m; j++) sum[j] = top[j] + lbi_log(sum[j]);
+        for (int64_t j = first; j < last; j++) sum[j] += lbi_exp(x[i * m + j] - top[j]);
+    for (int64_t j = first; j < last; j++) sum[j] = top[j] + lbi_log(sum[j]);
 }
 
 /* Row i of scores becomes slopes. @return sum of slope * score */
@@ -58,27 +70,38 @@ LBI_LEVELS static double slope_row(lb_real *restrict x, int64_t m, int64_t i, lb
     return dot - (double)(back * own);
 }
 
+static void each_row(const void *ctx, int64_t first, int64_t last) {
+    const job *g = ctx;
+    for (int64_t i = first; i < last; i++) {
+        lb_real *x = g->k.score + i * g->k.m;
+        double logsum = lbi_logsum_row(x, g->k.m, 1), own = (double)x[i];
+        g->loss[i] = g->columns ? (logsum + (double)g->columns[i]) / 2 - own : logsum - own;
+        g->dot[i] = g->k.wanted ? slope_row(x, g->k.m, i, (lb_real)logsum, g->columns, g->f) : 0;
+    }
+}
+
 static void forward(lb_call *c) {
     const options *o = c->params;
-    lbi_contrast k = lbi_contrast_scores(c, o->temperature);
-    lb_real *work = lb_scratch(c, (size_t)(k.n + 2 * k.m + 1) * sizeof *work), *columns = work + k.n;
-    double rows = 0, turned = 0, dot = 0;
-    if (!work || k.n == 0) {
-        lb_r(c->out[0])[0] = 0;
-        lbi_contrast_note(&k, 0, 0);
-        return;
+    job g = {.k = lbi_contrast_scores(c, o->temperature)};
+    int64_t n = g.k.n, m = g.k.m;
+    double loss = 0, dot = 0;
+    lb_real *work = lb_scratch(c, (size_t)(2 * m + 1) * sizeof *work);
+    g.loss = lb_scratch(c, (size_t)(2 * n + 1) * sizeof *g.loss);
+    if (!work || !g.loss) return;
+    g.dot = g.loss + n;
+    g.f = (lb_real)((o->both ? 0.5 : 1) / (double)(n > 0 ? n : 1));
+    if (o->both) {
+        g.columns = work;
+        g.top = work + m;
+        lbi_split(m, 16 * n, column_sums, &g);
     }
-    if (o->both) column_sums(k.score, k.n, k.m, columns + k.m, columns);
-    for (int64_t i = 0; i < k.n; i++) {
-        double logsum = lbi_logsum_row(k.score + i * k.m, k.m, 1), own = (double)k.score[i * k.m + i];
-        work[i] = (lb_real)logsum;
-        rows += logsum - own;
-        if (o->both) turned += (double)columns[i] - own;
+    lbi_split(n, 32 * m, each_row, &g);
+    for (int64_t i = 0; i < n; i++) {
+        loss += g.loss[i];
+        dot += g.dot[i];
     }
-    lb_r(c->out[0])[0] = (lb_real)((o->both ? (rows + turned) / 2 : rows) / (double)k.n);
-    lb_real f = (lb_real)((o->both ? 0.5 : 1) / (double)k.n);
-    for (int64_t i = 0; k.wanted && i < k.n; i++) dot += slope_row(k.score + i * k.m, k.m, i, work[i], o->both ? columns : NULL, f);
-    lbi_contrast_note(&k, dot, 0);
+    lb_r(c->out[0])[0] = n > 0 ? (lb_real)(loss / (double)n) : 0;
+    lbi_contrast_note(&g.k, dot, 0);
 }
 
 static void backward(lb_call *c) { lbi_contrast_backward(c, ((const options *)c->params)->temperature); }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include "tensor/gram.h"
 #include "tensor/kernels/levels.h"
+#include "tensor/loops.h"
 #include "tensor/ops.h"
 
 typedef struct relations {
@@ -15,55 +16,104 @@ typedef struct relations {
 
 static const double clamp = 1e-12;
 
+typedef struct job {
+    relations s, z;
+    double *sum, *count, *student; /* of each row */
+    lb_real *h;
+} job;
+
+static inline lb_real root_of(lb_real x) { return sizeof x == 4 ? (lb_real)sqrtf((float)x) : (lb_real)sqrt((double)x); }
+
 /* Distances take the place of their squares. */
-LBI_LEVELS static bool make(lb_call *c, relations *r, const lb_tensor *x) {
-    double sum = 0;
-    int64_t count = 0;
-    if (!lbi_gram_make(c, &r->g, x)) return false;
-    for (int64_t i = 0; i < r->g.n * r->g.n; i++) {
-        double square = (double)r->g.square[i];
-        double d = sqrt(square > clamp ? square : clamp);
-        sum += square > clamp ? d : 0;
-        count += square > clamp;
-        r->g.square[i] = (lb_real)d;
+LBI_LEVELS static double roots(lb_real *restrict x, int64_t n, double *count) {
+    double sum = 0, beyond = 0;
+#pragma omp simd reduction(+ : sum, beyond)
+    for (int64_t j = 0; j < n; j++) {
+        lb_real square = x[j], d = root_of(square > (lb_real)clamp ? square : (lb_real)clamp);
+        sum += square > (lb_real)clamp ? (double)d : 0;
+        beyond += square > (lb_real)clamp ? 1 : 0;
+        x[j] = d;
     }
-    for (int64_t i = 0; i < r->g.n; i++) r->g.square[i * r->g.n + i] = 0;
-    r->count = count > 0 ? (double)count : 1;
-    r->mean = sum / r->count > 1e-12 ? sum / r->count : 1e-12;
+    *count = beyond;
+    return sum;
+}
+
+static void root_rows(const relations *r, double *sum, double *count, int64_t i) {
+    lb_real *x = r->g.square + i * r->g.n;
+    sum[i] = roots(x, r->g.n, &count[i]);
+    x[i] = 0;
+}
+
+static void roots_student(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    for (int64_t i = first; i < last; i++) root_rows(&j->s, j->sum, j->count, i);
+}
+
+static void roots_teacher(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    for (int64_t i = first; i < last; i++) root_rows(&j->z, j->sum, j->count, i);
+}
+
+static double total(const double *x, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+
+static bool make(lb_call *c, job *j, relations *r, const lb_tensor *x) {
+    int64_t n = x->shape[0];
+    if (!lbi_gram_make(c, &r->g, x)) return false;
+    lbi_split(n, 8 * n, r == &j->s ? roots_student : roots_teacher, j);
+    double count = total(j->count, n);
+    r->count = count > 0 ? count : 1;
+    r->mean = total(j->sum, n) / r->count;
+    if (!(r->mean > 1e-12)) r->mean = 1e-12;
     return true;
 }
 
-LBI_LEVELS static double losses(const relations *s, const relations *z, lb_real *restrict h, double *dot) {
-    lb_real by_s = (lb_real)(1 / s->mean), by_z = (lb_real)(1 / z->mean);
-    double total = 0, sum = 0;
-#pragma omp simd reduction(+ : total, sum)
-    for (int64_t i = 0; i < s->g.n * s->g.n; i++) {
-        lb_real d = s->g.square[i] * by_s - z->g.square[i] * by_z, cut = d > 1 ? 1 : d < -1 ? -1 : d;
-        total += (double)(cut * (d - (lb_real)0.5 * cut));
-        sum += (double)(cut * s->g.square[i]);
+LBI_LEVELS static double losses(const lb_real *s, const lb_real *z, lb_real by_s, lb_real by_z, int64_t n, lb_real *restrict h, double *dot) {
+    double loss = 0, sum = 0;
+#pragma omp simd reduction(+ : loss, sum)
+    for (int64_t i = 0; i < n; i++) {
+        lb_real d = s[i] * by_s - z[i] * by_z, cut = d > 1 ? 1 : d < -1 ? -1 : d;
+        loss += (double)(cut * (d - (lb_real)0.5 * cut));
+        sum += (double)(cut * s[i]);
         h[i] = cut;
     }
     *dot = sum;
-    return total;
+    return loss;
 }
 
-LBI_LEVELS static void factors(const relations *s, lb_real *h, double dot) {
+static void loss_rows(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    int64_t n = j->s.g.n;
+    lb_real by_s = (lb_real)(1 / j->s.mean), by_z = (lb_real)(1 / j->z.mean);
+    for (int64_t i = first; i < last; i++) j->sum[i] = losses(j->s.g.square + i * n, j->z.g.square + i * n, by_s, by_z, n, j->h + i * n, &j->student[i]);
+}
+
+LBI_LEVELS static void factors(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    const relations *s = &j->s;
     int64_t n = s->g.n;
+    double dot = total(j->student, n);
     lb_real scale = (lb_real)(2 / ((double)n * (double)n * s->mean)), shift = (lb_real)(dot / (s->mean * s->count)), least = (lb_real)sqrt(clamp);
-    for (int64_t i = 0; i < n * n; i++) {
+    lb_real *restrict h = j->h;
+    for (int64_t i = first * n; i < last * n; i++) {
         lb_real d = s->g.square[i];
         h[i] = d > least ? scale * (h[i] - shift) / d : 0;
     }
 }
 
 static void forward(lb_call *c) {
-    relations s, z;
     int64_t n = c->in[0]->shape[0];
-    double dot;
-    if (!make(c, &s, c->in[0]) || !make(c, &z, c->in[1])) return;
-    double total = losses(&s, &z, lb_r(c->out[1]), &dot);
-    lb_r(c->out[0])[0] = n > 0 ? (lb_real)(total / ((double)n * (double)n)) : 0;
-    if (lb_tape_get_mode(c->tape) == LB_TAPE_GRAD) factors(&s, lb_r(c->out[1]), dot);
+    job j = {.h = lb_r(c->out[1]), .sum = lb_scratch(c, (size_t)(3 * n + 1) * sizeof *j.sum)};
+    if (!j.sum) return;
+    j.count = j.sum + n;
+    j.student = j.count + n;
+    if (!make(c, &j, &j.s, c->in[0]) || !make(c, &j, &j.z, c->in[1])) return;
+    lbi_split(n, 4 * n, loss_rows, &j);
+    lb_r(c->out[0])[0] = n > 0 ? (lb_real)(total(j.sum, n) / ((double)n * (double)n)) : 0;
+    if (lb_tape_get_mode(c->tape) == LB_TAPE_GRAD) lbi_split(n, 4 * n, factors, &j);
 }
 
 static const lb_op_case cases[] = {

@@ -4,6 +4,7 @@
 #include "tensor/contrast.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/loops.h"
 
 typedef struct options {
     double temperature;
@@ -21,6 +22,7 @@ static bool shape(lb_call *c) {
 LBI_LEVELS static double row(lb_real *restrict x, int64_t m, int64_t i, lb_real bias, lb_real f, bool wanted, double *dot, double *sum) {
     double loss = 0, d = 0, s = 0;
     lb_real own = x[i] + bias;
+    *dot = *sum = 0;
 #pragma omp simd reduction(+ : loss)
     for (int64_t j = 0; j < m; j++) loss += (double)lbi_softplus(x[j] + bias);
     loss += (double)(lbi_softplus(-own) - lbi_softplus(own));
@@ -35,19 +37,39 @@ LBI_LEVELS static double row(lb_real *restrict x, int64_t m, int64_t i, lb_real 
     }
     lb_real back = x[i] + f / (1 + lbi_exp(own)); /* the diagonal pulls: slope -f sigmoid(-own) */
     x[i] -= back;
-    *dot += d - (double)(back * cosine);
-    *sum += s - (double)back;
+    *dot = d - (double)(back * cosine);
+    *sum = s - (double)back;
     return loss;
+}
+
+typedef struct job {
+    lbi_contrast k;
+    lb_real bias;
+    double *loss, *dot, *sum; /* of each row */
+} job;
+
+static void each_row(const void *ctx, int64_t first, int64_t last) {
+    const job *g = ctx;
+    for (int64_t i = first; i < last; i++) g->loss[i] = row(g->k.score + i * g->k.m, g->k.m, i, g->bias, (lb_real)(1 / (double)g->k.n), g->k.wanted, &g->dot[i], &g->sum[i]);
 }
 
 static void forward(lb_call *c) {
     const options *o = c->params;
-    lbi_contrast k = lbi_contrast_scores(c, o->temperature);
-    lb_real bias = c->in[3] ? lb_r(c->in[3])[0] : 0;
+    job g = {.k = lbi_contrast_scores(c, o->temperature), .bias = c->in[3] ? lb_r(c->in[3])[0] : 0};
+    int64_t n = g.k.n;
     double loss = 0, dot = 0, sum = 0;
-    for (int64_t i = 0; i < k.n; i++) loss += row(k.score + i * k.m, k.m, i, bias, (lb_real)(1 / (double)k.n), k.wanted, &dot, &sum);
-    lb_r(c->out[0])[0] = k.n > 0 ? (lb_real)(loss / (double)k.n) : 0;
-    lbi_contrast_note(&k, dot, sum);
+    g.loss = lb_scratch(c, (size_t)(3 * n + 1) * sizeof *g.loss);
+    if (!g.loss) return;
+    g.dot = g.loss + n;
+    g.sum = g.dot + n;
+    lbi_split(n, 32 * g.k.m, each_row, &g);
+    for (int64_t i = 0; i < n; i++) {
+        loss += g.loss[i];
+        dot += g.dot[i];
+        sum += g.sum[i];
+    }
+    lb_r(c->out[0])[0] = n > 0 ? (lb_real)(loss / (double)n) : 0;
+    lbi_contrast_note(&g.k, dot, sum);
 }
 
 static void backward(lb_call *c) {
