@@ -290,10 +290,12 @@ def ellipses():
 def eval():
     import numpy as np
     masks = ellipses()
+    labels = [(t.astype(np.uint8), g.astype(np.uint8)) for t, g in masks]
 
-    def overlaps():
+    def overlaps(pairs):
         for _ in range(20):
-            for t, g in masks:
+            for t, g in pairs:
+                if t.dtype != bool: t, g = t == 1, g == 1
                 tp, fp, fn = np.count_nonzero(t & g), np.count_nonzero(~t & g), np.count_nonzero(t & ~g)
                 2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn)
 
@@ -305,7 +307,9 @@ def eval():
                 tp, fp, fn, tn = np.sum((t & g) & use), np.sum((~t & g) & use), np.sum((t & ~g) & use), np.sum((~t & ~g) & use)
                 2 * tp / (2 * tp + fp + fn), tp / (tp + fp + fn)
 
-    say("dice-iou-512", "numpy", 1000 / best(overlaps, 2), "mask/s")
+    # Labels of bytes are what a mask's file holds and what ours takes; bool arrays have the comparison behind them.
+    say("dice-iou-512", "numpy", 1000 / best(lambda: overlaps(labels), 2), "mask/s")
+    say("dice-iou-512", "numpy-bool", 1000 / best(lambda: overlaps(masks), 2), "mask/s")
     say("dice-iou-512", "nnunet", 100 / best(published, 2), "mask/s")
     try:
         from scipy.ndimage import binary_erosion, distance_transform_edt
