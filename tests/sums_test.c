@@ -77,6 +77,27 @@ static void attention(void) {
     lb_tape_free(t);
 }
 
+/* Students whose logits are 10^4 or -10^4, half and half: q is 2/K on the first half, so of reverse KL the slope at i is q (mean of log p - log p_i) there, 0 elsewhere. */
+static void extreme_logits(void) {
+    enum { K = 34 };
+    lb_tape *t = NULL;
+    lb_rng r = lb_rng_make(3, 0);
+    off o = {0};
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    lb_tensor *z = normal(t, &r, 2, (int64_t[]){1, K}, 1, 0), *s = NULL;
+    if (!CHECK_OK(lb_tensor_new(&s, LB_F32, 2, (int64_t[]){1, K}))) return;
+    for (int i = 0; i < K; i++) ((float *)s->data)[i] = i < K / 2 ? 1e4f : -1e4f;
+    s->requires_grad = true;
+    lb_backward(t, lb_divergence(t, s, z, NULL, LB_KL_REVERSE, 1, 0, -1, LB_SUM));
+    double mean = 0;
+    for (int i = 0; i < K / 2; i++) mean += (double)((float *)z->data)[i] * 2 / K;
+    for (int i = 0; i < K && CHECK(s->grad); i++) add(&o, (double)((float *)s->grad->data)[i], i < K / 2 ? (mean - (double)((float *)z->data)[i]) * 2 / K : 0);
+    CHECK_OK(lb_tape_status(t));
+    CHECK(sqrt(o.wrong / o.all) < 2e-6); /* 1.4e-3 when log sum exp, 10002.8, is one float */
+    lb_tape_free(t);
+    lb_tensor_free(s);
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "sums", (check_test[]){{"products", products}, {"attention", attention}, {0}});
+    return check_main(argc, argv, "sums", (check_test[]){{"products", products}, {"attention", attention}, {"extreme logits", extreme_logits}, {0}});
 }

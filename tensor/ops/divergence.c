@@ -35,11 +35,11 @@ static bool shape(lb_call *c) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "weights are wanted in the shape of the student without axis %d", o.axis);
         return false;
     }
-    for (int i = 2; i < 4; i++) {
-        c->out[i]->dtype = LB_REAL;
-        c->out[i]->rank = c->out[1]->rank;
-        for (int d = 0; d < c->out[1]->rank; d++) c->out[i]->shape[d] = c->out[1]->shape[d];
-    }
+    c->out[2]->dtype = c->out[3]->dtype = LB_REAL;
+    c->out[2]->rank = c->out[1]->rank;
+    for (int d = 0; d < c->out[1]->rank; d++) c->out[2]->shape[d] = c->out[1]->shape[d];
+    c->out[3]->rank = 1; /* rows of dots, then of what the logarithms leave */
+    c->out[3]->shape[0] = 3 * lb_numel(c->out[1]);
     lbi_class_loss_shape(c->out[0], c->out[1], o.reduction);
     return true;
 }
@@ -55,9 +55,17 @@ typedef struct rule {
     lb_real share;
 } rule;
 
-__attribute__((always_inline)) static inline term term_of(rule r, lb_real s, lb_real z, lb_real logsum_s, lb_real logsum_z) {
+/* Logarithm of a sum of exponentials in two parts: one number would lose, at logits of 10^4, what the probabilities depend on. */
+typedef struct logsum {
+    lb_real most, rest;
+} logsum;
+
+static logsum parts_of(double x) { return (logsum){(lb_real)x, (lb_real)(x - (double)(lb_real)x)}; }
+static inline lb_real less(lb_real x, logsum l) { return (x - l.most) - l.rest; }
+
+__attribute__((always_inline)) static inline term term_of(rule r, lb_real s, lb_real z, logsum logsum_s, logsum logsum_z) {
     const lb_real least = sizeof(lb_real) == 4 ? (lb_real)1.2e-38 : (lb_real)2.3e-308; /* keeps logarithms finite where both have vanished */
-    lb_real lq = s - logsum_s, lp = z - logsum_z, q = lbi_exp(lq), p = lbi_exp(lp), b = r.share, m, lm;
+    lb_real lq = less(s, logsum_s), lp = less(z, logsum_z), q = lbi_exp(lq), p = lbi_exp(lp), b = r.share, m, lm;
     bool dead = s == -INFINITY || z == -INFINITY || (r.kind == LB_JENSEN_SHANNON && (b == 0 || b == 1));
     lp = dead ? 0 : lp;
     lq = dead ? 0 : lq;
@@ -107,12 +115,14 @@ __attribute__((always_inline)) static inline term term_of(rule r, lb_real s, lb_
 typedef struct row {
     const lb_real *s, *z;
     int64_t k;
-    lb_real by, logsum_s, logsum_z;
+    lb_real by;
+    logsum logsum_s, logsum_z;
 } row;
 
 __attribute__((always_inline)) static inline double sum_kind(rule r, const row *w, double *dot_q) {
     double f = 0, q = 0;
-    lb_real by = w->by, ls = w->logsum_s, lz = w->logsum_z;
+    lb_real by = w->by;
+    logsum ls = w->logsum_s, lz = w->logsum_z;
     const lb_real *s = w->s, *z = w->z;
 #pragma omp simd reduction(+ : f, q)
     for (int64_t i = 0; i < w->k; i++) {
@@ -126,7 +136,8 @@ __attribute__((always_inline)) static inline double sum_kind(rule r, const row *
 
 __attribute__((always_inline)) static inline double dot_teacher(rule r, const row *w) {
     double p = 0;
-    lb_real by = w->by, ls = w->logsum_s, lz = w->logsum_z;
+    lb_real by = w->by;
+    logsum ls = w->logsum_s, lz = w->logsum_z;
     const lb_real *s = w->s, *z = w->z;
 #pragma omp simd reduction(+ : p)
     for (int64_t i = 0; i < w->k; i++) p += (double)term_of(r, by * s[i], by * z[i], ls, lz).p;
@@ -134,13 +145,14 @@ __attribute__((always_inline)) static inline double dot_teacher(rule r, const ro
 }
 
 __attribute__((always_inline)) static inline void back_kind(rule r, const row *w, lb_real *restrict gs, lb_real *restrict gz, lb_real g, lb_real dot_q) {
-    lb_real by = w->by, ls = w->logsum_s, lz = w->logsum_z;
+    lb_real by = w->by;
+    logsum ls = w->logsum_s, lz = w->logsum_z;
     const lb_real *s = w->s, *z = w->z;
     if (gs)
-        for (int64_t i = 0; i < w->k; i++) gs[i] = g * (term_of(r, by * s[i], by * z[i], ls, lz).q - dot_q * lbi_exp(by * s[i] - ls));
+        for (int64_t i = 0; i < w->k; i++) gs[i] = g * (term_of(r, by * s[i], by * z[i], ls, lz).q - dot_q * lbi_exp(less(by * s[i], ls)));
     if (!gz) return;
     lb_real dot_p = (lb_real)dot_teacher(r, w);
-    for (int64_t i = 0; i < w->k; i++) gz[i] = g * (term_of(r, by * s[i], by * z[i], ls, lz).p - dot_p * lbi_exp(by * z[i] - lz));
+    for (int64_t i = 0; i < w->k; i++) gz[i] = g * (term_of(r, by * s[i], by * z[i], ls, lz).p - dot_p * lbi_exp(less(by * z[i], lz)));
 }
 
 LBI_LEVELS static double sum_row(rule r, const row *w, double *dot_q) {
@@ -192,8 +204,8 @@ LBI_LEVELS static double forward_row(row *w, double *dot_q) {
         gap += (double)(kept * d);
     }
     double logsum_s = (double)top_s + log(sum_s), logsum_z = (double)top_z + log(sum_z);
-    w->logsum_s = (lb_real)logsum_s;
-    w->logsum_z = (lb_real)logsum_z;
+    w->logsum_s = parts_of(logsum_s);
+    w->logsum_z = parts_of(logsum_z);
     *dot_q = -live / sum_z;
     return gap / sum_z + live / sum_z * (logsum_s - logsum_z);
 }
@@ -204,7 +216,7 @@ typedef struct job {
     const options *o;
     lbi_axes r;
     rule rule;
-    lb_real *logsum_s, *logsum_z, *dot;
+    lb_real *logsum_s, *logsum_z, *dot, *rest_s, *rest_z;
     const lb_real *weight; /* NULL = 1 */
     double *loss;
     const lb_tensor *g;
@@ -219,6 +231,8 @@ static job job_of(const lb_call *c) {
     j.logsum_s = lb_r(c->out[1]);
     j.logsum_z = lb_r(c->out[2]);
     j.dot = lb_r(c->out[3]);
+    j.rest_s = j.dot + lb_numel(c->out[1]);
+    j.rest_z = j.rest_s + lb_numel(c->out[1]);
     j.weight = c->in[2] ? lb_r(c->in[2]) : NULL;
     if (!j.weight || o->reduction != LB_MEAN) return j;
     double sum = lbi_sum_row(j.weight, lb_numel(c->in[2]));
@@ -228,19 +242,21 @@ static job job_of(const lb_call *c) {
 
 static void value(const void *ctx, int64_t number, const lb_real *const *x, lb_real *const *y) {
     const job *j = ctx;
-    row w = {x[0], x[1], j->r.n, (lb_real)(1 / j->o->temperature), 0, 0};
+    row w = {x[0], x[1], j->r.n, (lb_real)(1 / j->o->temperature), {0, 0}, {0, 0}};
     double dot, weight = weight_of(j, number);
     j->loss[number] = 0;
     if (weight == 0) return;
     if (j->rule.kind == LB_KL_FORWARD) {
         j->loss[number] = weight * forward_row(&w, &dot);
     } else {
-        w.logsum_s = (lb_real)lbi_logsum_row(w.s, w.k, w.by);
-        w.logsum_z = (lb_real)lbi_logsum_row(w.z, w.k, w.by);
+        w.logsum_s = parts_of(lbi_logsum_row(w.s, w.k, w.by));
+        w.logsum_z = parts_of(lbi_logsum_row(w.z, w.k, w.by));
         j->loss[number] = weight * sum_row(j->rule, &w, &dot);
     }
-    j->logsum_s[number] = w.logsum_s;
-    j->logsum_z[number] = w.logsum_z;
+    j->logsum_s[number] = w.logsum_s.most;
+    j->logsum_z[number] = w.logsum_z.most;
+    j->rest_s[number] = w.logsum_s.rest;
+    j->rest_z[number] = w.logsum_z.rest;
     j->dot[number] = (lb_real)dot;
 }
 
@@ -255,7 +271,7 @@ static void forward(lb_call *c) {
 
 static void slope(const void *ctx, int64_t number, const lb_real *const *x, lb_real *const *y) {
     const job *j = ctx;
-    row w = {x[0], x[1], j->r.n, (lb_real)(1 / j->o->temperature), j->logsum_s[number], j->logsum_z[number]};
+    row w = {x[0], x[1], j->r.n, (lb_real)(1 / j->o->temperature), {j->logsum_s[number], j->rest_s[number]}, {j->logsum_z[number], j->rest_z[number]}};
     double weight = weight_of(j, number), g = weight * j->factor / j->o->temperature * lbi_class_gradient(j->g, number);
     for (int i = 0; weight == 0 && i < 2; i++)
         if (y[i]) memset(y[i], 0, (size_t)w.k * sizeof(lb_real));
@@ -292,7 +308,7 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2, -1}, .shape = {{67, 1003}, {67, 1003}}, .params = &kl},
 };
 
-LB_OP(divergence) = {.id = "divergence", .title = "divergence of softened distributions given by logits", .source = "arXiv:1503.02531, eq. (1); arXiv:2402.03898 (skew); torch.nn.functional.kl_div", .sig = "student teacher weight? -> loss logsum_student logsum_teacher dot", .results = 1,
+LB_OP(divergence) = {.id = "divergence", .title = "divergence of softened distributions given by logits", .source = "arXiv:1503.02531, eq. (1); arXiv:2402.03898 (skew); torch.nn.functional.kl_div", .sig = "student teacher weight? -> loss logsum_student logsum_teacher saved", .results = 1,
                      .math = "sum f(softmax(z / T), softmax(s / T))", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .constant = 1u << 2, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward,
                      .cases = cases, .case_count = LB_COUNT(cases)};
 
