@@ -74,7 +74,10 @@ static void *worker(void *arg) {
         pthread_mutex_lock(&f->lock);
         s->ready = true;
         f->held += s->bytes;
-        pthread_cond_broadcast(&f->made);
+        if (i != f->taken) continue; /* not what the one who takes results may wait for */
+        pthread_mutex_unlock(&f->lock);
+        pthread_cond_signal(&f->made);
+        pthread_mutex_lock(&f->lock);
     }
     pthread_mutex_unlock(&f->lock);
     return NULL;
@@ -136,8 +139,8 @@ lb_status lb_flow_next(lb_flow *f, int64_t *index, void **result, bool *end) {
     s->result = NULL;
     *index = f->taken++;
     f->held -= got.bytes;
-    pthread_cond_broadcast(&f->room);
     pthread_mutex_unlock(&f->lock);
+    pthread_cond_broadcast(&f->room);
     if (got.status == LB_OK) {
         *result = got.result;
         return LB_OK;
