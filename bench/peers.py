@@ -241,6 +241,20 @@ def media():
     say("jpeg-decode-1024x768-1thread", "pillow", 1 / best(lambda: np.asarray(decode()), 20), "img/s")
     say("resize-bicubic-to-224-1thread", "pillow", 1 / best(lambda: picture.resize((224, 224), Image.BICUBIC), 20), "img/s")
     say("jpeg-to-tensor-1thread", "pillow+numpy", 1 / best(tensor, 20), "img/s")
+    import os, tarfile, tempfile
+    path = os.path.join(tempfile.gettempdir(), f"limbeck-peers-{os.getpid()}.tar")
+    with tarfile.open(path, "w") as t:
+        for i in range(2000):
+            m = tarfile.TarInfo(f"{i:06d}.jpg")
+            m.size = 40000
+            t.addfile(m, io.BytesIO(np.random.default_rng(i).bytes(40000)))
+    size = os.path.getsize(path)
+
+    def members(mode):
+        with tarfile.open(path, mode) as t: return sum(len(t.extractfile(m).read()) for m in t)
+
+    for mode in ("r:", "r|"): say("tar-read-80MB", "tarfile " + mode, size / 1e6 / best(lambda: members(mode), 5), "MB/s")
+    os.remove(path)
 
 
 def video():

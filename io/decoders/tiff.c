@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "io/av.h"
+#include "io/tiff_jpeg.h"
 
 enum { MAX_PAGES = 10000, WIDTH = 256, HEIGHT = 257, BITS = 258, COMPRESSION = 259, ORIENTATION = 274, SAMPLES = 277 };
 
@@ -76,12 +77,21 @@ static lb_status begin(void **state, const uint8_t *data, size_t size) {
     return LB_OK;
 }
 
+static lb_status jpeg_page(lb_image *out, const pages *p, size_t directory, const lb_media_info *i, const lb_decode_options *o) {
+    lb_image img = {0};
+    lb_status st = lbi_tiff_jpeg(&img, p->data, p->size, directory, o);
+    if (st == LB_OK) st = lbi_finish(out, &img, o && o->keep_orientation ? 1 : i->orientation);
+    lb_image_free(&img);
+    return st;
+}
+
 static lb_status at(lb_image *out, void *state, const lb_decode_options *o) {
     pages *p = state;
     lb_media_info i;
     size_t directory;
     lb_status st = walk(&i, &directory, p->data, p->size, o ? o->frame : 0);
     if (st == LB_OK) st = lbi_check_pixels("TIFF", i.width, i.height, i.frames, o);
+    if (st == LB_OK && lbi_tiff_is_jpeg(p->data, p->size, directory)) return jpeg_page(out, p, directory, &i, o);
     if (st == LB_OK && !p->copy) st = lbi_av_copy(&p->copy, p->data, p->size);
     if (st != LB_OK) return st;
     for (size_t k = 0; k < 4; k++) p->copy->data[4 + k] = (uint8_t)(directory >> 8 * (p->data[0] == 'I' ? k : 3 - k));
@@ -102,5 +112,5 @@ static int probe(const uint8_t *head, size_t size) {
     return size >= 8 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0) ? 90 : 0;
 }
 
-LB_DECODER(tiff) = {.id = "tiff", .title = "TIFF: grey, palette, RGB, 8 and 16 bits, several pages", .source = "TIFF 6.0, through FFmpeg", .kind = "image",
+LB_DECODER(tiff) = {.id = "tiff", .title = "TIFF: grey, palette, RGB, 8 and 16 bits, several pages", .source = "TIFF 6.0, through FFmpeg; JPEG pages (Technical Note 2) through libjpeg-turbo", .kind = "image",
                     .endings = "tif tiff", .probe = probe, .info = info, .decode = decode, .begin = begin, .at = at, .end = end};

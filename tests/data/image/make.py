@@ -195,6 +195,29 @@ def through_other_libraries(rgb, rgba, grey):
         yield "moving.gif", moving, k
 
 
+def tiff(tags, pieces):
+    """Little-endian, one page; pieces are its strips or tiles, whose offsets and sizes are tags[0] and tags[1]."""
+    at, offsets, body = 8, [], b""
+    for p in pieces:
+        offsets.append(at + len(body))
+        body += p + b"\0" * (len(p) % 2)
+    more = dict(tags[2])
+    more[tags[0]], more[tags[1]] = offsets, [len(p) for p in pieces]
+    directory, late, end = b"", b"", at + len(body) + 2 + 12 * len(more) + 4
+    for tag, values in sorted(more.items()):
+        data = struct.pack("<%dI" % len(values), *values)
+        directory += struct.pack("<HHI", tag, 4, len(values)) + (data if len(data) == 4 else struct.pack("<I", end + len(late)))
+        late += data if len(data) > 4 else b""
+    return b"II*\0" + struct.pack("<I", at + len(body)) + body + struct.pack("<H", len(more)) + directory + struct.pack("<I", 0) + late
+
+
+def tiffs_of_jpegs(rgb):
+    big = Image.fromarray(np.tile(rgb, (2, 2, 1)))
+    for mode, name in (("RGB", "rgb"), ("YCbCr", "ycc"), ("L", "grey")): yield "jpeg-%s.tif" % name, saved(big.convert(mode), "TIFF", compression="jpeg", quality=85)
+    tiles = [jpeg(big.crop((x, y, x + 16, y + 16)), quality=85, subsampling=0) for y in range(0, 38, 16) for x in range(0, 58, 16)]
+    yield "jpeg-tiles.tif", tiff((324, 325, {256: [58], 257: [38], 258: [8, 8, 8], 259: [7], 262: [6], 277: [3], 284: [1], 322: [16], 323: [16], 530: [1, 1]}), tiles)
+
+
 def high_efficiency(rgb, rgba):
     """HEIC and AVIF. (name, bytes, largest difference): RGB kept as RGB is equal; YCbCr at full size differs by rounding; where chroma is halved,
     libheif 1.15 repeats it and Pillow's library interpolates it, which shows at the red block's edge."""
@@ -238,6 +261,9 @@ def main():
     for name, data, frame in through_other_libraries(*shown):
         put(name, data)
         record(name, " frame-%d" % frame if frame else "", frame)
+    for name, data in tiffs_of_jpegs(shown[0]):
+        put(name, data)
+        record(name)
     put("decode.txt", ("\n".join(index) + "\n").encode())
     put("decode.bin", pixels)
 
