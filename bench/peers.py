@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision train
+"""peers.py [GROUP...]: the figures of `limbeck bench` as PyTorch and ONNX Runtime make them, as JSON lines (groups: matmul vision text_nets train
 losses media audio store eval open). Needs torch, torchvision, onnx and onnxruntime, h5py for store, faiss, scipy and monai for eval; a peer that is missing is left out. Two threads, best of several runs."""
 import json
 import os
@@ -41,11 +41,11 @@ def matmul():
             say(f"matmul-{n}", peer, 2e-9 * n**3 / best(lambda: a @ b, 6), "GFLOP/s")
 
 
-def onnx_session(model, image):
+def onnx_session(model, x):
     import onnxruntime
     torch.backends.mha.set_fastpath_enabled(False)
     with tempfile.NamedTemporaryFile(suffix=".onnx") as f:
-        torch.onnx.export(model, (image,), f.name, input_names=["image"], opset_version=17, dynamo=False)
+        torch.onnx.export(model, (x,), f.name, input_names=["x"], opset_version=17, dynamo=False)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = THREADS
         session = onnxruntime.InferenceSession(f.name, options, providers=["CPUExecutionProvider"])
@@ -53,19 +53,39 @@ def onnx_session(model, image):
     return session
 
 
-def forward(name, model, count, times):
+def forward(name, model, x, times, unit="img/s"):
     model.eval()
-    image = torch.randn(count, 3, 224, 224)
     with torch.no_grad():
-        say(name, "torch", count / best(lambda: model(image), times), "img/s")
+        say(name, "torch", len(x) / best(lambda: model(x), times), unit)
         if HAS_BF16:
             with torch.autocast("cpu", torch.bfloat16):
-                say(name, "torch-bf16", count / best(lambda: model(image), times), "img/s")
+                say(name, "torch-bf16", len(x) / best(lambda: model(x), times), unit)
         try:
-            session, feed = onnx_session(model, image), {"image": image.numpy()}
-            say(name, "onnxruntime", count / best(lambda: session.run(None, feed), times), "img/s")
+            session, feed = onnx_session(model, x), {"x": x.numpy()}
+            say(name, "onnxruntime", len(x) / best(lambda: session.run(None, feed), times), unit)
         except ImportError as e:
             print("#", name, e, file=sys.stderr)
+
+
+def pictures(count):
+    return torch.randn(count, 3, 224, 224)
+
+
+class Wrapped(nn.Module):
+    """The first result of a model of transformers that is given one tensor."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x, return_dict=False)[0]
+
+
+def text_nets():
+    from transformers import BertConfig, BertModel
+    config = BertConfig(hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536)
+    forward("minilm-l6-forward-b32-t128", Wrapped(BertModel(config, add_pooling_layer=False)), torch.randint(1000, 20000, (32, 128)), 4, "seq/s")
 
 
 def conv_norm(inputs, outputs, kernel, stride=1, groups=1, act=True):
@@ -96,11 +116,11 @@ def efficientnet_lite0():
 
 def vision():
     import torchvision.models as tv
-    forward("efficientnet-lite0-forward", efficientnet_lite0(), 16, 4)
-    forward("vit-b16-forward", tv.vit_b_16(), 8, 3)
-    forward("resnet18-forward", tv.resnet18(), 16, 4)
-    forward("resnet50-forward", tv.resnet50(), 8, 4)
-    forward("mobilenetv3l-forward", tv.mobilenet_v3_large(), 16, 4)
+    forward("efficientnet-lite0-forward", efficientnet_lite0(), pictures(16), 4)
+    forward("vit-b16-forward", tv.vit_b_16(), pictures(8), 3)
+    forward("resnet18-forward", tv.resnet18(), pictures(16), 4)
+    forward("resnet50-forward", tv.resnet50(), pictures(8), 4)
+    forward("mobilenetv3l-forward", tv.mobilenet_v3_large(), pictures(16), 4)
 
 
 def step(name, model, x, unit="img/s"):
@@ -286,11 +306,13 @@ def video():
 def audio():
     import numpy as np
     try:
-        from transformers import WhisperFeatureExtractor
-        extractor, sound = WhisperFeatureExtractor(feature_size=80), np.random.default_rng(0).normal(size=480000).astype(np.float32)
+        import transformers
+        extractor, sound = transformers.WhisperFeatureExtractor(feature_size=80), np.random.default_rng(0).normal(size=480000).astype(np.float32)
         for kind in ("np", "pt"): say("log-mel-30s", "transformers-" + kind, 1 / best(lambda: extractor(sound, sampling_rate=16000, return_tensors=kind), 3), "clip/s")
     except ImportError:
-        pass
+        return
+    size = {"d_model": 512, "encoder_layers": 6, "decoder_layers": 1, "encoder_attention_heads": 8, "decoder_attention_heads": 8, "encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}
+    forward("whisper-base-encoder-30s", Wrapped(transformers.WhisperModel(transformers.WhisperConfig(**size)).encoder), torch.randn(1, 80, 3000), 4, "clip/s")
 
 
 def ellipses():
@@ -381,6 +403,6 @@ def open_files():
 
 
 if __name__ == "__main__":
-    for group in (matmul, vision, train, losses, media, audio, store, eval, open_files, *([video] if "LB_VIDEO" in os.environ else [])):
+    for group in (matmul, vision, text_nets, train, losses, media, audio, store, eval, open_files, *([video] if "LB_VIDEO" in os.environ else [])):
         if len(sys.argv) < 2 or group.__name__.split("_files")[0] in sys.argv[1:]:
             group()

@@ -7,6 +7,7 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/gemm_block.h"
+#include "tensor/kernels/last_kernel.h"
 #include "tensor/kernels/work.h"
 
 void lbi_gemm_ref(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc) {
@@ -53,7 +54,7 @@ static void finish(const product *p, const lbi_gemm_end *end) {
 #ifndef LB_DOUBLE
 /* ---- packed products ----
  * The longer side of C is split into tasks that threads take in turn; the other operand is packed once, before. Rows are the longer side:
- * B is shared, a task packs MC rows of A at a time. Columns are: A is shared, a task packs NC columns of B. */
+ * B is shared, a task packs MC rows of A at a time, or reads them as they lie. Columns are: A is shared, a task packs NC columns of B. */
 
 enum { STEPS = 64 }; /* of k that a thread packs of the shared operand at a time */
 _Static_assert(LBI_KC % STEPS == 0, "a piece is of one block of k");
@@ -69,6 +70,9 @@ typedef struct run {
     int64_t lines;      /* of the shared operand */
     int64_t step;       /* rows or columns of C a task makes */
     bool by_rows;
+    const lbi_last_kernel *direct; /* tiles that read A as it lies; NULL: it is packed */
+    lb_act act;                    /* applied in these */
+    float bias[LBI_NR_MAX];        /* of the last panel's columns, filled up */
 } run;
 
 static int64_t k_step(int64_t k0, int64_t k) { return k - k0 <= LBI_KC_MOST ? k - k0 : LBI_KC; }
@@ -121,6 +125,39 @@ static void pack_shared(const run *r, int64_t piece) {
     else pack_steps(r, piece);
 }
 
+/* May tiles read A as it lies? Its rows are lines of numbers, of which a tile reads many side by side: they must not fall into one set of L1. */
+static void choose_direct(run *r, const lbi_gemm_end *end) {
+    enum { PAGE = 4096 };
+    const product *p = r->p;
+    if (!r->by_rows || p->trans_a || p->lda * (int64_t)sizeof(float) % PAGE == 0 || (end->beta != 0 && end->beta != 1) || end->row_scale || end->row_bias) return;
+    r->direct = lbi_last_kernel_now();
+    if (r->direct->cols != r->g->nr) r->direct = NULL;
+    if (!r->direct) return;
+    bool within = lbi_last_in_tile(end->act);
+    int64_t last = (p->n - 1) / r->g->nr * r->g->nr;
+    r->act = within ? end->act : LB_ACT_NONE;
+    r->after = within ? LB_ACT_NONE : end->act;
+    for (int64_t j = last; end->col_bias && j < p->n; j++) r->bias[j - last] = end->col_bias[j];
+}
+
+/* Rows first .. first + rows - 1 of C from k0 on. b: panels of kc steps. */
+static void direct_block(const run *r, int64_t first, int64_t rows, int64_t k0, int64_t kc, const float *b) {
+    static const float ones[LBI_NR_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const product *p = r->p;
+    const lbi_last_piece piece = {0, kc};
+    int64_t step = r->direct->rows, nr = r->g->nr;
+    bool done = k0 + kc == p->k;
+    for (int64_t j = 0; j < p->n; j += nr, b += nr * kc) {
+        int64_t cols = p->n - j < nr ? p->n - j : nr;
+        lbi_last_end e = {.more = k0 > 0 || r->end.beta != 0, .done = done && r->end.col_bias, .scale = ones, .ld_add = r->end.ld_add, .act = done ? r->act : LB_ACT_NONE};
+        if (e.done) e.bias = cols < nr ? r->bias : r->end.col_bias + j;
+        for (int64_t i = first; i < first + rows; i += step) {
+            if (done && r->end.add) e.add = r->end.add + i * e.ld_add + j;
+            r->direct->tile(&piece, 1, p->a + i * p->lda + k0, p->lda, b, p->c + i * p->ldc + j, p->ldc, (int)(first + rows - i < step ? first + rows - i : step), (int)cols, &e);
+        }
+    }
+}
+
 static void task(const run *r, int64_t number, float *own) {
     const product *p = r->p;
     int width = r->by_rows ? r->g->nr : r->g->mr;
@@ -133,6 +170,10 @@ static void task(const run *r, int64_t number, float *own) {
         kc = k_step(k0, p->k);
         const float *shared = (r->by_rows && r->ready ? r->ready : r->shared) + padded * k0;
         bool begin = k0 == 0, done = k0 + kc == p->k;
+        if (r->direct) {
+            direct_block(r, first, rows, k0, kc, shared);
+            continue;
+        }
         if (r->by_rows) {
             lbi_pack(r->g, own, r->g->mr, p->a, p->lda, !p->trans_a, first, count, k0, kc);
             lbi_gemm_block(r->g, rows, cols, kc, own, shared, c, p->ldc, &end, begin, done);
@@ -172,6 +213,7 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     if (!r.g) return false;
     if (r.ready) r.by_rows = p->m >= 4 * threads * r.g->mr; /* then A is packed by tasks, and nothing before */
     r.end = lbi_tile_end_of(end, &r.after);
+    choose_direct(&r, end);
     r.lines = r.by_rows ? p->n : p->m;
     bool runs = r.by_rows ? p->trans_a : !p->trans_b; /* of what a task packs: longer ones are better than more tasks */
     r.step = r.by_rows ? task_size(p->m, r.g->mr, runs ? LBI_MC_RUNS : LBI_MC, threads, runs) : task_size(p->n, r.g->nr, LBI_NC, threads, runs);

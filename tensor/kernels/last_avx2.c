@@ -13,6 +13,7 @@ enum { LANES = 8 };
 INLINE vec larger(vec a, vec b) { return (vec)_mm256_max_ps((__m256)a, (__m256)b); }
 INLINE vec smaller(vec a, vec b) { return (vec)_mm256_min_ps((__m256)a, (__m256)b); }
 INLINE __m256i lanes_below(int count) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+INLINE vec inverse(vec x) { return 1 / x; }
 INLINE vec load_first(const float *p, int count) { return (vec)_mm256_maskload_ps(p, lanes_below(count)); }
 INLINE void store_first(float *p, vec v, int count) { _mm256_maskstore_ps(p, lanes_below(count), (__m256)v); }
 #include "tensor/kernels/last_tile.h"

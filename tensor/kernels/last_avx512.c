@@ -12,6 +12,11 @@ enum { LANES = 16 };
 #define INLINE static inline __attribute__((always_inline))
 INLINE vec larger(vec a, vec b) { return (vec)_mm512_max_ps((__m512)a, (__m512)b); }
 INLINE vec smaller(vec a, vec b) { return (vec)_mm512_min_ps((__m512)a, (__m512)b); }
+/* One step of Newton from 14 bits. */
+INLINE vec inverse(vec x) {
+    vec r = (vec)_mm512_rcp14_ps((__m512)x);
+    return r * (2 - x * r);
+}
 INLINE vec load_first(const float *p, int count) { return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p); }
 INLINE void store_first(float *p, vec v, int count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v); }
 #include "tensor/kernels/last_tile.h"

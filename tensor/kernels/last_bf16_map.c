@@ -32,7 +32,7 @@ WIDE INLINE void put_lanes(const lb_act act, const float *from, int64_t n, __m51
 
 WIDE void lbi_bf16_put(const lbi_bf16_out *to, const float *sums, int64_t n, int64_t pixel, int64_t channel) {
     int64_t o = to->o;
-    bool known = lbi_last_in_tile(to->act);
+    bool known = lbi_last_in_tile(to->act) && to->act != LB_ACT_GELU;
     lb_act act = known ? to->act : LB_ACT_NONE;
     for (int64_t v = 0; v < BLOCK && channel + v < o; v += SIDE) {
         __mmask16 mask = lbi_bf16_first(o - channel - v);
