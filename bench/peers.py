@@ -402,7 +402,42 @@ def open_files():
         say("open-graph", "onnxruntime", 1e3 * best(lambda: onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]), 5), "ms")
 
 
+def made_tokenizers():
+    """CLIP's own pieces, from open_clip, as transformers sets its tokenizer up; a Unigram of 8,000 pieces trained on WordNet's glosses."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+    from open_clip.tokenizer import SimpleTokenizer
+    from transformers import CLIPTokenizer
+    clip = SimpleTokenizer()
+    published = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    yield "clip-bpe", CLIPTokenizer(vocab={published.get(piece, piece): i for piece, i in clip.encoder.items()}, merges=list(clip.bpe_ranks)).backend_tokenizer
+    unigram = Tokenizer(models.Unigram())
+    unigram.normalizer, unigram.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+    with open("/usr/share/wordnet/data.noun", encoding="utf-8") as f: glosses = [line.partition("| ")[2].strip() for line in f if "| " in line]
+    unigram.train_from_iterator(glosses[:20000], trainers.UnigramTrainer(vocab_size=8000, unk_token="<unk>", special_tokens=["<unk>"], show_progress=False))
+    yield "unigram", unigram
+
+
+def text():
+    """Lines of cli/benches/text.c. LB_TOKENIZERS: a folder for tokenizers made here, which `limbeck bench text --file` takes."""
+    import random
+    from tokenizers import Tokenizer
+    os.environ.setdefault("RAYON_NUM_THREADS", str(THREADS))
+    words = ["the", "a", "of", "segmentation", "distillation", "student", "teacher", "unbelievable", "cardiology", "naïve", "3.14159", "hyper-parameter", "München", "tokens,", "(see)", "running", "quickly"]
+    random.seed(0)
+    lines = [" ".join(random.choices(words, k=20)) for _ in range(50000)]
+    size, home = sum(len(line.encode()) for line in lines) / 1e6, os.environ.get("LIMBECK_HOME", os.path.expanduser("~/.cache/limbeck"))
+    pairs = [(name, Tokenizer.from_file(os.path.join(home, model, "tokenizer.json"))) for name, model in (("wordpiece", "minilm-l6"), ("byte-bpe", "whisper-base")) if os.path.isdir(os.path.join(home, model))]
+    for name, made in made_tokenizers() if "LB_TOKENIZERS" in os.environ else ():
+        os.makedirs(os.path.join(os.environ["LB_TOKENIZERS"], name), exist_ok=True)
+        made.save(os.path.join(os.environ["LB_TOKENIZERS"], name, "tokenizer.json"))
+        pairs.append((name, made))
+    for name, tokenizer in pairs:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        say(name + "-encode", "tokenizers", size / best(lambda: tokenizer.encode_batch(lines), 2), "MB/s")
+
+
 if __name__ == "__main__":
-    for group in (matmul, vision, text_nets, train, losses, media, audio, store, eval, open_files, *([video] if "LB_VIDEO" in os.environ else [])):
+    for group in (matmul, vision, text_nets, train, text, losses, media, audio, store, eval, open_files, *([video] if "LB_VIDEO" in os.environ else [])):
         if len(sys.argv) < 2 or group.__name__.split("_files")[0] in sys.argv[1:]:
             group()

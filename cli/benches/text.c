@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokenizers over many lines, with the vocabularies of fetched models: 50,000 lines of 20 words, drawn from the words of bench/peers.py. */
+/* Tokenizers over many lines, with the vocabularies of fetched models, and of those that bench/peers.py made in the folder --file: 50,000 lines of 20 words,
+ * drawn from the words of bench/peers.py. */
 #include <string.h>
 #include "base/file.h"
 #include "base/rng.h"
@@ -48,15 +49,15 @@ static lb_status once(void *ctx) {
     return st;
 }
 
-/* A figure for the tokenizer of a fetched model; passed over with a remark when that is not there. */
-static lb_status one(cli_bench *b, state *s, const char *name, const char *model) {
+/* A figure for the tokenizer in a folder; passed over with a remark when that is not there. */
+static lb_status one(cli_bench *b, state *s, const char *name, const char *home, const char *model) {
     if (!cli_bench_wants(b, name)) return LB_OK;
-    char *home = lb_home(), *folder = home ? lb_path_join(home, model) : NULL;
+    char *folder = lb_path_join(home, model);
     double seconds = 0;
     lb_status st = folder ? LB_OK : LB_E_NOMEM;
     LB_TRY(st);
     if (!lb_is_folder(folder)) {
-        lb_say(LB_LOG_INFO, "bench", "%s: passed over, %s is not fetched", name, model);
+        lb_say(LB_LOG_INFO, "bench", "%s: passed over, there is no %s", name, folder);
         goto done;
     }
     LB_TRY(lb_tokenizer_open(&s->tokenizer, folder));
@@ -66,15 +67,18 @@ done:
     lb_tokenizer_close(s->tokenizer);
     s->tokenizer = NULL;
     lb_free(folder);
-    lb_free(home);
     return st;
 }
 
 static lb_status run(cli_bench *b) {
     state s = {0};
-    lb_status st = make_lines(&s);
-    if (st == LB_OK) st = one(b, &s, "wordpiece-encode", "minilm-l6");
-    if (st == LB_OK) st = one(b, &s, "byte-bpe-encode", "whisper-base");
+    char *home = lb_home();
+    lb_status st = home ? make_lines(&s) : LB_E_NOMEM;
+    if (st == LB_OK) st = one(b, &s, "wordpiece-encode", home, "minilm-l6");
+    if (st == LB_OK) st = one(b, &s, "byte-bpe-encode", home, "whisper-base");
+    if (st == LB_OK && b->file) st = one(b, &s, "clip-bpe-encode", b->file, "clip-bpe");
+    if (st == LB_OK && b->file) st = one(b, &s, "unigram-encode", b->file, "unigram");
+    lb_free(home);
     lb_buf_free(&s.text);
     lb_free(s.lines);
     lb_free(s.sizes);

@@ -8,7 +8,7 @@ typedef struct options {
 } options;
 
 static const lb_param params[] = {LB_PARAM_TEXT(options, only, NULL, NULL, "only figures whose name holds this"),
-                                  LB_PARAM_TEXT(options, file, NULL, NULL, "of the group video: the file to measure on"), LB_PARAM_END};
+                                  LB_PARAM_TEXT(options, file, NULL, NULL, "of the group video: the file to measure on; of text: a folder of further tokenizers"), LB_PARAM_END};
 
 static lb_status run(lb_cli *cli, void *opts) {
     lb_status st = LB_OK;
