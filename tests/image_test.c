@@ -136,6 +136,25 @@ static void refuses_bad_files(void) {
     CHECK_INT(lb_alloc_live(), live);
 }
 
+/* 12 bits a sample, lossless, hierarchical: no damage. */
+static void jpegs_of_other_kinds(void) {
+    static const struct {
+        int at, value;
+        const char *part;
+    } kinds[] = {{4, 12, "precision 12"}, {1, 0xC3, "0xc3"}, {1, 0xC5, "0xc5"}};
+    lb_buf b = read_data("image/rgb-420.jpg");
+    for (size_t i = 0; i < LB_COUNT(kinds); i++) {
+        lb_image img = {0};
+        char *sof = memmem(b.data, b.size, "\xff\xc0", 2), before;
+        if (!CHECK(sof != NULL)) break;
+        before = sof[kinds[i].at];
+        sof[kinds[i].at] = (char)kinds[i].value;
+        CHECK_FAILS(lb_image_decode_rgb(&img, (const uint8_t *)b.data, b.size, "other.jpg", NULL), LB_E_UNSUPPORTED, kinds[i].part);
+        sof[kinds[i].at] = before;
+    }
+    lb_buf_free(&b);
+}
+
 static void every_cut_is_an_error_or_a_picture(void) {
     static const char *const names[] = {"image/progressive.jpg", "image/ycck.jpg", "image/restart.jpg", "image/palette-8-clear.png", "image/rgb-16-interlaced.png",
                                         "image/lossy-alpha.webp", "image/555.bmp", "image/palette.tif", "image/clear.gif"};
@@ -393,7 +412,7 @@ static void near_pairs(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "image",
-                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"cuts", every_cut_is_an_error_or_a_picture},
+                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"other_jpegs", jpegs_of_other_kinds}, {"cuts", every_cut_is_an_error_or_a_picture},
                                      {"memory", refused_memory_is_reported}, {"info", media_info}, {"options", options}, {"fast-mode", fast_mode}, {"infos", other_infos}, {"geometry", crop_flip_over},
                                      {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {"hashes", hashes}, {"near_pairs", near_pairs}, {0}});
 }

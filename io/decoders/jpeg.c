@@ -248,6 +248,7 @@ static lb_status guarded(job *j, lb_status (*work)(job *j), const uint8_t *data,
         return work(j);
     }
     if (j->o.partial && j->img.pixels && j->c.output_scanline > 0) return LB_OK;
+    if (j->err.msg_code == JERR_BAD_PRECISION || j->err.msg_code == JERR_SOF_UNSUPPORTED) return lb_fail(LB_E_UNSUPPORTED, "JPEG that libjpeg-turbo does not decode: %s", j->text);
     return lb_fail(LB_E_FORMAT, "JPEG is damaged: %s", j->text);
 }
 
