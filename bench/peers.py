@@ -308,7 +308,7 @@ def audio():
     try:
         import transformers
         extractor, sound = transformers.WhisperFeatureExtractor(feature_size=80), np.random.default_rng(0).normal(size=480000).astype(np.float32)
-        for kind in ("np", "pt"): say("log-mel-30s", "transformers-" + kind, 1 / best(lambda: extractor(sound, sampling_rate=16000, return_tensors=kind), 3), "clip/s")
+        for kind in ("np", "pt"): say("log-mel-30s", "transformers-" + kind, 1 / best(lambda: extractor(sound, sampling_rate=16000, return_tensors=kind), 20), "clip/s")
     except ImportError:
         return
     size = {"d_model": 512, "encoder_layers": 6, "decoder_layers": 1, "encoder_attention_heads": 8, "decoder_attention_heads": 8, "encoder_ffn_dim": 2048, "decoder_ffn_dim": 2048}

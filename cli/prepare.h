@@ -53,14 +53,14 @@ const lb_item *prepare_item(const prepare_job *j, int64_t i);
 /* Decodes and resizes item i; encodes it unless `arrays`. Only refused memory is a failure, others are in the result. */
 LB_MUST_USE lb_status prepare_one(prepare_job *j, int64_t i, bool arrays, prepared **out);
 void prepare_drop(void *job, void *one);
+/* Makes the folder. *finished: it holds this very set already, stats are its own; LB_E_MISMATCH when it holds another. */
+LB_MUST_USE lb_status prepare_begin(prepare_job *j, lb_value *stats, bool *finished);
 /* ---- prepare_arrays.c ---- */
 LB_MUST_USE lb_status prepare_arrays(prepare_job *j, int64_t *failed);
 /* ---- prepare_near.c: exact and near duplicates, and splits that keep groups (and duplicates) together ---- */
 LB_MUST_USE lb_status prepare_near(prepare_job *j);
 LB_MUST_USE lb_status prepare_split(prepare_job *j);
 /* ---- prepare_sink.c: a folder or shards with list and stats ---- */
-/* Makes the folder. *finished: it holds this very set already, stats are its own; LB_E_MISMATCH when it holds another. */
-LB_MUST_USE lb_status prepare_begin(prepare_job *j, lb_value *stats, bool *finished);
 LB_MUST_USE lb_status prepare_sink(prepare_job *j, lb_value *stats, int64_t *failed);
 
 #endif

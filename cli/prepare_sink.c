@@ -457,31 +457,6 @@ static lb_status write_stats(sink *s, totals *t, lb_value *stats) {
     return st;
 }
 
-/* A finished set: of this run, then nothing is to be done; of another, then it is not touched. */
-static lb_status find_finished(const prepare_job *j, lb_value *stats, bool *finished) {
-    lb_value *v = NULL;
-    char *folder = lb_ends_with(j->out, ".tar") ? lb_path_folder(j->out) : lb_strdup(j->out), *path = folder ? lb_path_join(folder, "stats.json") : NULL;
-    lb_status st = path ? LB_OK : LB_E_NOMEM;
-    *finished = false;
-    if (st == LB_OK && lb_file_exists(path)) {
-        st = lb_json_read(&v, path);
-        if (st == LB_OK && strcmp(lb_get_text(v, "run", ""), j->run) != 0) st = lb_fail(LB_E_MISMATCH, "%s: is of other items or options; take another folder, or remove it", path);
-        for (int64_t i = 0; st == LB_OK && i < v->count; i++) lb_map_put(stats, v->keys[i], lb_value_copy(v->items[i]));
-        *finished = st == LB_OK;
-    }
-    lb_value_free(v);
-    lb_free(folder);
-    lb_free(path);
-    return st;
-}
-
-lb_status prepare_begin(prepare_job *j, lb_value *stats, bool *finished) {
-    char *folder = lb_ends_with(j->out, ".tar") ? lb_path_folder(j->out) : lb_strdup(j->out);
-    lb_status st = folder ? lb_make_folders(folder) : LB_E_NOMEM;
-    lb_free(folder);
-    return st == LB_OK ? find_finished(j, stats, finished) : st;
-}
-
 lb_status prepare_sink(prepare_job *j, lb_value *stats, int64_t *failed) {
     sink s = {.job = j};
     totals t = {.splits = lb_value_map(), .reasons = lb_value_map()};

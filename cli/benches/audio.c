@@ -33,7 +33,7 @@ static lb_status log_mel(cli_bench *b) {
         st = LB_E_NOMEM;
         goto done;
     }
-    LB_TRY(cli_bench_best(b, &seconds, 5, 2, mel_once, &s));
+    LB_TRY(cli_bench_best(b, &seconds, 40, 2, mel_once, &s));
     LB_TRY(cli_bench_say(b, name, "limbeck", 1 / seconds, "clip/s"));
 done:
     lb_free(s.out);
