@@ -269,12 +269,26 @@ static const char *in_line(cli_graph *g, const char *s, const cli_value *q, cons
     return n ? cli_graph_node(g, "Reshape", NULL, 2, s, cli_graph_ints(g, 4, (int64_t[]){-1, q->shape[1], q->shape[2], k->shape[2]})) : s;
 }
 
+static const char *reshaped(cli_graph *g, const char *x, int n, const int64_t *shape) { return cli_graph_node(g, "Reshape", NULL, 2, x, cli_graph_ints(g, n, shape)); }
+
+static const char *sliced(cli_graph *g, const char *x, int64_t axis, int64_t from, int64_t to) {
+    return cli_graph_node(g, "Slice", NULL, 4, x, cli_graph_ints(g, 1, &from), cli_graph_ints(g, 1, &to), cli_graph_ints(g, 1, &axis));
+}
+
+/* r [H,P], P = L + S - 1, as r[s - l + L - 1] [H,L,S]: rows of P - 1 numbers of r over and over, from L - 1 on. */
+static const char *by_distance(cli_graph *g, const char *r, int64_t h, int64_t l, int64_t s) {
+    int64_t p = l + s - 1;
+    if (l == 1) return reshaped(g, r, 3, (int64_t[]){h, 1, s});
+    const char *x = cli_graph_node(g, "Expand", NULL, 2, reshaped(g, r, 3, (int64_t[]){h, 1, p}), cli_graph_ints(g, 3, (int64_t[]){h, l, p}));
+    x = sliced(g, reshaped(g, x, 2, (int64_t[]){h, l * p}), 1, l - 1, l - 1 + l * (p - 1));
+    return sliced(g, reshaped(g, x, 3, (int64_t[]){h, l, p - 1}), 2, 0, s);
+}
+
 static void attention(cli_graph *g, const cli_traced *c) {
     const lb_attend_params *p = c->params;
     const cli_value *q = value(g, c->in[0]), *k = value(g, c->in[1]), *y = value(g, c->out[0]);
-    const char *bias = in(g, c, 3), *mask = in(g, c, 4);
+    const char *bias = in(g, c, 3), *mask = in(g, c, 4), *relative = in(g, c, 5);
     if (q->shape[1] != k->shape[1]) refuse(g, c, "grouped heads");
-    if (c->nin > 5 && c->in[5] >= 0) refuse(g, c, "relative places");
     int64_t biases = bias ? turns(value(g, c->in[3]), q) : 0, masks = mask ? turns(value(g, c->in[4]), q) : 0;
     if (g->st != LB_OK) return;
     const char *s = cli_graph_node(g, "Mul", NULL, 2, in(g, c, 0), cli_graph_real(g, p->scale));
@@ -284,6 +298,7 @@ static void attention(cli_graph *g, const cli_traced *c) {
         s = cli_graph_node(g, "Mul", NULL, 2, s, cli_graph_real(g, p->softcap));
     }
     if (bias) s = in_line(g, cli_graph_node(g, "Add", NULL, 2, in_turns(g, s, q, k, biases), bias), q, k, biases);
+    if (relative) s = cli_graph_node(g, "Add", NULL, 2, s, by_distance(g, relative, value(g, c->in[5])->shape[0], q->shape[2], k->shape[2]));
     if (mask) s = in_line(g, cli_graph_node(g, "Where", NULL, 3, cast(g, mask, NULL, ONNX_BOOL), in_turns(g, s, q, k, masks), cli_graph_real(g, HIDDEN)), q, k, masks);
     const char *seen = rule(g, p, q->shape[2], k->shape[2]);
     if (seen) s = cli_graph_node(g, "Add", NULL, 2, s, seen);
@@ -392,6 +407,21 @@ static void argmax(cli_graph *g, const cli_traced *c) {
     lb_onnx_file_int(g->onnx, "keepdims", p->keep);
 }
 
+static void cumsum(cli_graph *g, const cli_traced *c) {
+    const lb_running_params *p = c->params;
+    cli_graph_node(g, "CumSum", out(g, c), 2, in(g, c, 0), cli_graph_ints(g, 1, (int64_t[]){from_front(p->axis, rank(g, c))}));
+    lb_onnx_file_int(g->onnx, "reverse", p->reverse);
+}
+
+/* How many of the row [...,1,N] are below x [...,M,1]. */
+static void searchsorted(cli_graph *g, const cli_traced *c) {
+    const lb_searchsorted_params *p = c->params;
+    const char *row = cli_graph_node(g, "Unsqueeze", NULL, 2, in(g, c, 0), cli_graph_ints(g, 1, (int64_t[]){-2})), *x = cli_graph_node(g, "Unsqueeze", NULL, 2, in(g, c, 1), cli_graph_ints(g, 1, (int64_t[]){-1}));
+    const char *below = cast(g, cli_graph_node(g, p->after ? "LessOrEqual" : "Less", NULL, 2, row, x), NULL, ONNX_I64);
+    cli_graph_node(g, "ReduceSum", out(g, c), 2, below, cli_graph_ints(g, 1, (int64_t[]){-1}));
+    lb_onnx_file_int(g->onnx, "keepdims", 0);
+}
+
 static void with_number(cli_graph *g, const cli_traced *c) {
     const lb_number_params *p = c->params;
     cli_graph_node(g, strcmp(c->op->id, "scale") == 0 ? "Mul" : "Add", out(g, c), 2, in(g, c, 0), cli_graph_real(g, (double)p->s));
@@ -428,12 +458,12 @@ static const struct {
     void (*write)(cli_graph *g, const cli_traced *c);
 } ops[] = {
     {"adaptive_avg_pool", 1, adaptive_avg_pool}, {"add_scalar", 1, with_number}, {"amax", 1, over}, {"amin", 1, over}, {"argmax", 1, argmax}, {"attention", 6, attention},
-    {"channel_affine", 3, channel_affine}, {"channel_norm", 3, channel_norm}, {"clamp", 1, clamp}, {"concat", 10, concat}, {"conv2d", 5, conv2d},
+    {"channel_affine", 3, channel_affine}, {"channel_norm", 3, channel_norm}, {"clamp", 1, clamp}, {"concat", 10, concat}, {"conv2d", 5, conv2d}, {"cumsum", 1, cumsum},
     {"embedding", 2, embedding}, {"eq", 2, compare}, {"expand", 1, expand}, {"gather", 2, pick}, {"ge", 2, compare}, {"gt", 2, compare},
     {"index_select", 2, pick}, {"layer_norm", 3, layer_norm}, {"le", 2, compare}, {"linear", 3, linear}, {"log_softmax", 1, softmax},
     {"lt", 2, compare}, {"masked_fill", 2, masked_fill}, {"matmul", 2, matmul}, {"max_pool", 1, max_pool}, {"mean", 1, over}, {"ne", 2, compare},
     {"norm", 1, norm}, {"normalize", 1, normalize}, {"pad", 1, pad}, {"permute", 1, permute}, {"reshape", 1, reshape}, {"rms_norm", 2, rms_norm}, {"rsqrt", 1, rsqrt},
-    {"scale", 1, with_number}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"square", 1, square}, {"sum", 1, over},
+    {"scale", 1, with_number}, {"searchsorted", 2, searchsorted}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"square", 1, square}, {"sum", 1, over},
     {"to_real", 1, to_real}, {"transpose", 1, swap}, {"view", 1, reshape},
 };
 

@@ -6,6 +6,8 @@
 #include "tensor/ops.h"
 LB_BEGIN
 
+typedef struct lb_running_params { int axis; bool reverse; } lb_running_params;  /* cumsum */
+typedef struct lb_searchsorted_params { bool after; } lb_searchsorted_params;
 typedef struct lb_act_params { lb_act act; } lb_act_params;                     /* linear, channel_affine */
 typedef struct lb_eps_params { double eps; } lb_eps_params;                     /* layer_norm, channel_norm, rms_norm */
 typedef struct lb_number_params { lb_real s; } lb_number_params;                /* scale, add_scalar, pow_scalar */

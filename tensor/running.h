@@ -2,16 +2,13 @@
 /* Running values along one axis, line by line, forwards or backwards. The parameters of these ops are lbi_running. Private to tensor/. */
 #ifndef LB_TENSOR_RUNNING_H
 #define LB_TENSOR_RUNNING_H
+#include "tensor/calls.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
-#include "tensor/ops.h"
 LB_BEGIN
 
-typedef struct lbi_running {
-    int axis;
-    bool reverse; /* from the end on */
-} lbi_running;
+typedef lb_running_params lbi_running; /* reverse: from the end on */
 
 /* Every output has the shape of x. */
 bool lbi_running_shape(lb_call *c);

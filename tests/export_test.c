@@ -39,6 +39,8 @@ static const trial trials[] = {
     {"siglip-vision", "siglip-vision", "{\"size\": 32, \"patch\": 8, \"width\": 24, \"depth\": 2, \"heads\": 3, \"mlp\": 48}", "embedding,tokens", NULL},
     {"siglip-text", "siglip-text", "{\"vocab\": 64, \"max_tokens\": 9, \"width\": 24, \"depth\": 2, \"heads\": 3, \"mlp\": 48, \"embed\": 16}", "embedding,tokens", NULL},
     {"bert", "bert", "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 3, \"intermediate_size\": 48}", "embedding,tokens", NULL},
+    {"roberta", "bert", "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 3, \"intermediate_size\": 48, \"places_after\": 1, \"type_vocab_size\": 1}", "embedding,tokens", NULL},
+    {"mpnet", "mpnet", "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 3, \"intermediate_size\": 48}", "embedding,tokens", NULL},
     {"text-transformer", "text-transformer", "{\"vocab\": 64, \"width\": 24, \"heads\": 3, \"mlp\": 48, \"embed\": 16}", "embedding,pooled", NULL},
     {"dual-encoder", "dual-encoder", "{\"image_size\": 32, \"image_width\": 8, \"image_head\": 32, \"vocab\": 64, \"text_width\": 24, \"text_heads\": 3, \"text_mlp\": 48, \"embed\": 16}", "image_embed,text_embed,logit_scale", NULL},
     {"dual-encoder-image", "dual-encoder", "{\"image_size\": 32, \"image_width\": 8, \"image_head\": 32, \"vocab\": 64, \"text_width\": 24, \"text_heads\": 3, \"text_mlp\": 48, \"embed\": 16}", "image_embed", "image"},
@@ -92,7 +94,7 @@ static void make_inputs(run *r, const trial *c) {
         for (int64_t k = 0; k < lb_numel(x); k++) {
             if (!whole) ((float *)x->data)[k] = (float)lb_rng_normal(&rng);
             else if (strcmp(name, "mask") == 0) ((int64_t *)x->data)[k] = k % shape[1] <= shape[1] - 1 - k / shape[1];
-            else ((int64_t *)x->data)[k] = lb_rng_below(&rng, 64);
+            else ((int64_t *)x->data)[k] = k % 7 == 3 ? 1 : lb_rng_below(&rng, 64); /* 1: padding of RoBERTa and MPNet */
         }
         r->in[r->nin++] = (lb_named){name, x};
     }

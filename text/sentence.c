@@ -88,21 +88,18 @@ void lb_sentence_head(lb_nn *m, lb_tensor *tokens, lb_tensor *mask, const lb_sen
     lb_nn_tap(m, s->normalize ? lb_normalize(t, x, 1e-12) : x, "embedding");
 }
 
+/* By ops alone, so that a graph can be written of it: p = how many tokens there are up to here, 0 at padding; places are the numbers of edges below p, of
+ * which `padding` lie below everything. */
 lb_tensor *lb_places_after_padding(lb_tape *t, lb_tensor *ids, int64_t padding) {
     if (!lb_tape_ok(t) || ids->rank != 2) return lb_inert(t);
-    int64_t n = ids->shape[0], length = ids->shape[1], *x = lb_calloc((size_t)(n * length) + 1, sizeof *x);
-    lb_status st = x ? LB_OK : LB_E_NOMEM;
-    if (st == LB_OK && lb_tape_get_mode(t) != LB_TAPE_SHAPES) st = lb_read_i64(ids, x, n * length);
-    for (int64_t i = 0; st == LB_OK && i < n; i++)
-        for (int64_t k = 0, seen = 0; k < length; k++) {
-            bool token = x[i * length + k] != padding;
-            seen += token;
-            x[i * length + k] = padding + (token ? seen : 0);
-        }
-    if (lb_tape_get_mode(t) == LB_TAPE_SHAPES && x) memset(x, 0, (size_t)(n * length) * sizeof *x);
-    lb_tensor *y = st == LB_OK ? lb_input(t, LB_I64, 2, ids->shape, x, LB_I64) : lb_tape_fail_status(t, st);
-    lb_free(x);
-    return y;
+    int64_t n = ids->shape[0], count = padding + ids->shape[1];
+    double *edge = lb_alloc((size_t)count + 1, sizeof *edge);
+    if (!edge) return lb_tape_fail_status(t, LB_E_NOMEM);
+    for (int64_t i = 0; i < count; i++) edge[i] = (double)(i - padding) + 0.5;
+    lb_tensor *edges = lb_expand(t, lb_input(t, LB_REAL, 2, (int64_t[]){1, count}, edge, LB_F64), 2, (int64_t[]){n, count});
+    lb_free(edge);
+    lb_tensor *token = lb_ne(t, lb_to_real(t, ids), lb_scalar(t, (double)padding));
+    return lb_searchsorted(t, edges, lb_mul(t, token, lb_cumsum(t, token, 1)), false);
 }
 
 lb_status lb_sentence_from_config(const lb_param *table, void *cfg, const lb_value *config) {

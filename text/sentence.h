@@ -31,7 +31,7 @@ LB_API LB_MUST_USE lb_status lb_sentence_from_config(const lb_param *table, void
 /** Outside names of encoders: the prefix, except before the head's map. @return true */
 LB_API bool lb_sentence_name(char *dst, size_t cap, const char *name, const char *prefix);
 
-/** Places of RoBERTa and MPNet: padding + 1 and on for what is no padding, padding elsewhere. i64 [N,L], by the values of ids; zeros on a SHAPES tape. */
+/** Places of RoBERTa and MPNet: padding + 1 and on for what is no padding, padding elsewhere. i64 [N,L]. */
 LB_API lb_tensor *lb_places_after_padding(lb_tape *t, lb_tensor *ids, int64_t padding);
 
 LB_END

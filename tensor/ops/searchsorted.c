@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = how many elements of the ascending row are below x (right: not above it): where x would go. NaN goes to the end. */
-#include "tensor/ops.h"
+#include "tensor/calls.h"
 #include "tensor/loops.h"
-
-struct searchsorted {
-    bool right;
-};
 
 static void search(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
-    bool right = ((const struct searchsorted *)c->params)->right;
+    bool right = ((const lb_searchsorted_params *)c->params)->after;
     int64_t n = c->in[0]->shape[c->in[0]->rank - 1], m = c->in[1]->shape[c->in[1]->rank - 1];
     for (int64_t i = first; i < last; i++) {
         const lb_real *row = lb_r(c->in[0]) + i / m * n;
@@ -35,7 +31,7 @@ static void ascending(void *const *data, const int64_t *numel) {
     for (int64_t i = 0; i + 1 < numel[1]; i += 2) x[i] = (lb_real)(i % 5) - 1; /* some equal ones */
 }
 
-static const struct searchsorted left = {false}, right = {true};
+static const lb_searchsorted_params left = {false}, right = {true};
 static const lb_op_case cases[] = {
     {.name = "left", .rank = {1, 1}, .shape = {{7}, {9}}, .params = &left, .fill = ascending},
     {.name = "right", .rank = {2, 2}, .shape = {{2, 7}, {2, 6}}, .params = &right, .fill = ascending},
@@ -44,9 +40,9 @@ static const lb_op_case cases[] = {
 
 LB_OP(searchsorted) = {.id = "searchsorted", .title = "where numbers go in ascending rows", .source = "torch.searchsorted",
                        .sig = "sorted[...,N] x[...,M] -> y[...,M]:i64", .math = "y = #{i : sorted_i < x}",
-                       .params_size = sizeof(struct searchsorted), .forward = forward, .no_grad = "a place does not change smoothly",
+                       .params_size = sizeof(lb_searchsorted_params), .forward = forward, .no_grad = "a place does not change smoothly",
                        .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_searchsorted(lb_tape *t, lb_tensor *sorted, lb_tensor *x, bool after) {
-    return lb_apply(t, &lb_op_searchsorted, &(struct searchsorted){after}, sizeof(struct searchsorted), 2, (lb_tensor *[]){sorted, x});
+    return lb_apply(t, &lb_op_searchsorted, &(lb_searchsorted_params){after}, sizeof(lb_searchsorted_params), 2, (lb_tensor *[]){sorted, x});
 }
