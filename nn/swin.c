@@ -59,8 +59,10 @@ lb_tensor *lb_nn_window_attention(lb_nn *m, lb_tensor *x, const lb_swin_spec *s)
     if (shifted && !s->shift_first) x = shift(t, x, -context[3], -context[4]);
     lb_attend_spec a = {.heads = s->heads, .names = &names, .no_bias = s->no_qkv_bias, .bias = bias_of(m, w, s->heads)};
     if (shifted) a.mask = table(t, windows * area * area, 4, (int64_t[]){windows, 1, area, area}, together, context);
+    a.map = s->map;
     lb_tensor *y = lb_reshape(t, lb_windows(t, x, w, w), 3, (int64_t[]){-1, area, c});
     y = lb_nn_attend(m, y, NULL, &a);
+    if (s->map) *s->map = lb_keep(t, lb_reshape(t, *s->map, 5, (int64_t[]){-1, windows, s->heads, area, area}));
     y = lb_from_windows(t, lb_reshape(t, y, 4, (int64_t[]){-1, w, w, c}), context[1], context[2]);
     if (shifted && !s->shift_first) y = shift(t, y, context[3], context[4]);
     if (padded) y = lb_slice(t, lb_slice(t, y, 1, 0, h, 1), 2, 0, wide, 1);

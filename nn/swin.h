@@ -10,6 +10,7 @@ typedef struct lb_swin_spec {
     lb_mlp_spec mlp;
     double eps, drop_path;        /* eps 0 = 1e-5 */
     bool no_qkv_bias;
+    lb_tensor **map;              /* NULL, or receives the weights [N,windows,heads,window^2,window^2], which are then kept in memory */
     bool shift_first;             /* shifted before sides are filled up (timm), not behind it */
 } lb_swin_spec;
 /** x [N,H,W,C]: x + attention in windows (norm1 x), x + mlp(norm2 x); attn.qkv, attn.proj, attn.relative_position_bias_table

@@ -73,8 +73,12 @@ static lb_tensor *stage(lb_nn *m, const config *c, const stages *s, int i, int *
     int64_t width = c->patch_embeds_hidden_size << i;
     lb_nn_in(m, "layers.%d", i);
     for (int k = 0; k < s->depth[i]; k++) {
+        char tap[24];
+        lb_tensor *map = NULL;
+        snprintf(tap, sizeof tap, "attn.%d", *block);
         lb_nn_in(m, "blocks.%d", k);
-        x = lb_nn_swin_block(m, x, &(lb_swin_spec){.heads = s->heads[i], .window = c->window_size, .shift = k % 2 ? c->window_size / 2 : 0, .mlp = {.width = (int64_t)(c->mlp_ratio * (double)width), .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps});
+        x = lb_nn_swin_block(m, x, &(lb_swin_spec){.map = lb_nn_wants(m, tap) ? &map : NULL, .heads = s->heads[i], .window = c->window_size, .shift = k % 2 ? c->window_size / 2 : 0, .mlp = {.width = (int64_t)(c->mlp_ratio * (double)width), .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps});
+        if (map) lb_nn_tap(m, map, "%s", tap);
         lb_nn_tap(m, lb_flatten(t, x, 1, 2), "block.%d", (*block)++);
         x = lb_nn_out(m, x);
     }
@@ -164,5 +168,5 @@ static const lb_spelling spellings[] = {{"audio_model.audio_encoder.", {publishe
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
 LB_ARCH(clap_audio) = {.id = "clap_audio", .title = "sound side of CLAP (HTSAT)", .source = "arXiv:2211.06687, arXiv:2202.00874; names of Hugging Face ClapAudioModelWithProjection", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
-                       .inputs = "audio[N,1,T,F]", .taps = "embedding[N,E] audio_embeds[N,E] pooled[N,D] tokens[N,L,D] features[N,D,h,w] block.K[N,L,D] embeddings[N,L,D] mel[N,1,T,F]", .forward = forward, .example = example,
+                       .inputs = "audio[N,1,T,F]", .taps = "embedding[N,E] audio_embeds[N,E] pooled[N,D] tokens[N,L,D] features[N,D,h,w] block.K[N,L,D] attn.K[N,W,H,M,M] embeddings[N,L,D] mel[N,1,T,F]", .forward = forward, .example = example,
                        .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .preprocess = "{\"feature_extractor_type\": \"ClapFeatureExtractor\", \"truncation\": \"rand_trunc\", \"frequency_min\": 50}"};

@@ -107,11 +107,13 @@ def clap(r, name, make, outer=False, frames=30, **more):
     audio = picture(*shape, name="audio")
     taps = numbered(b for s in encoder.layers for b in s.blocks)
     first = hooked([encoder.patch_embed, encoder.norm], ["embeddings", "tokens"])
+    maps, keep = {}, lambda k: lambda module, args, y: maps.update({f"attn.{k}": y[1].reshape(len(audio), -1, *y[1].shape[1:])})
+    for k, block in enumerate(b for s in encoder.layers for b in s.blocks): block.attention.self.register_forward_hook(keep(k))
     with torch.no_grad():
-        y = model.audio_model(input_features=audio, is_longer=torch.zeros(2, dtype=torch.long))
+        y = model.audio_model(input_features=audio, is_longer=torch.zeros(2, dtype=torch.long), output_attentions=True)
         z = model.audio_projection(y.pooler_output)
     out = {"mel": audio, "features": y.last_hidden_state, "pooled": y.pooler_output, "audio_embeds": z, "embedding": torch.nn.functional.normalize(z, dim=-1)}
-    r.case(name, config, tensors, {"audio": audio}, out | taps | first)
+    r.case(name, config, tensors, {"audio": audio}, out | taps | first | (maps if name == "clap-audio" else {}))
 
 
 def main():
