@@ -124,6 +124,29 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     }
     if (!done) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for its kernels");
 }
+
+/* Convolutions along one axis, without gradient, go in lanes of channels too: what turning costs there and back is little beside the products of many channels. */
+static bool worth_turning(const lb_call *c, const lbi_conv *p) {
+    enum { CHANNELS = 16 };
+    return p->h == 1 && p->kh == 1 && p->kw > 1 && p->groups == 1 && p->c >= CHANNELS && p->o >= CHANNELS && !p->exact && !c->in[3] && !c->in[4] && lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD && lbi_last_can();
+}
+
+/* @return false: not done */
+static bool turned_forward(lb_call *c, const lbi_conv *p) {
+    int64_t images = c->in[0]->shape[0];
+    float *y = lb_scratch(c, (size_t)(images * p->o * p->x) * sizeof *y);
+    const float *x = y ? lbi_channels_last(c, c->in[0]) : NULL, *w = lb_r(c->in[1]);
+    const lbi_gemm_end end = {.row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = ((const options *)c->params)->act};
+    /* as a picture that is one pixel wide, whose rows may be divided */
+    const lbi_conv high = {.c = p->c, .h = p->w, .w = 1, .o = p->o, .y = p->x, .x = 1, .kh = p->kw, .kw = 1, .sh = p->sw, .sw = 1, .dh = p->dw, .dw = 1, .pt = p->pl, .groups = 1};
+    bool bf16 = x && lb_tape_bf16(c->tape) && lbi_last_bf16_worth(&high, images);
+    if (!x || !(bf16 ? lbi_last_bf16(&high, images, x, false, w, NULL, &end, y) : lbi_last_conv(p, images, x, false, w, NULL, &end, y))) return false;
+    lb_tensor from = *c->out[0];
+    from.data = y;
+    lbi_layout_last(&from);
+    lbi_gather_strided(lb_r(c->out[0]), &from);
+    return true;
+}
 #endif
 
 static void forward(lb_call *c) {
@@ -137,6 +160,9 @@ static void forward(lb_call *c) {
     int64_t images = c->in[0]->shape[0], in = p.c * p.h * p.w, out = p.o * p.y * p.x;
     const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
     lb_real *y = lb_r(c->out[0]);
+#ifndef LB_DOUBLE
+    if (worth_turning(c, &p) && turned_forward(c, &p)) return;
+#endif
     if (depthwise(&p)) {
         bool apart = c->in[3] || c->in[4];
         lbi_depthwise_forward(c, &p, apart);
