@@ -17,17 +17,30 @@ static lb_status sound(float *dst, const lb_audio_prepare *p, const lb_item *ite
     return st == LB_OK ? st : lb_where(st, "item %s", item->key);
 }
 
-lb_status source_add_audio(const cli_source_spec *s, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad) {
+typedef struct part {
+    const cli_source_spec *s;
+    const int64_t *items;
+    float *out;
+    int64_t size, frames;
+} part;
+
+static lb_status one_sound(void *ctx, int64_t i, void **none) {
+    const part *p = ctx;
+    *none = NULL;
+    return sound(p->out + i * p->size, p->s->audio, &p->s->items->at[p->items[i]]);
+}
+
+lb_status source_add_audio(const cli_source_spec *s, int hands, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad) {
     int64_t shape[LB_MAX_RANK] = {n}, size = 1;
     int rank = 0;
+    int64_t failed = 0;
     lb_tensor *x = NULL;
     lb_audio_prepare_shape(s->audio, s->audio->window, &rank, shape + 1);
     for (int d = 1; d <= rank; d++) size *= shape[d];
     lb_status st = source_add(b, "audio", LB_F32, rank + 1, shape, &x);
-    for (int64_t i = 0; i < n && st == LB_OK; i++) {
-        *bad = items[i];
-        st = sound((float *)x->data + i * size, s->audio, &s->items->at[items[i]]);
-    }
+    if (st != LB_OK) return st;
+    st = source_each(hands, n, one_sound, &(part){.s = s, .items = items, .out = x->data, .size = size}, &failed);
+    if (st != LB_OK) *bad = items[failed];
     return st;
 }
 
@@ -61,15 +74,20 @@ done:
     return st == LB_OK ? st : lb_where(st, "item %s", item->key);
 }
 
-lb_status source_add_video(const cli_source_spec *s, int64_t frames, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad) {
+static lb_status one_video(void *ctx, int64_t i, void **none) {
+    const part *p = ctx;
+    *none = NULL;
+    return video(p->out + i * p->frames * p->size, p->frames, p->size, p->s->image, &p->s->items->at[p->items[i]]);
+}
+
+lb_status source_add_video(const cli_source_spec *s, int hands, int64_t frames, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad) {
     int32_t w, h;
     lb_tensor *x = NULL;
     lb_image_spec_size(s->image, s->image->size_w, s->image->size_h ? s->image->size_h : s->image->size_w, &w, &h);
-    int64_t size = 3 * (int64_t)w * h;
+    int64_t size = 3 * (int64_t)w * h, failed = 0;
     lb_status st = source_add(b, "video", LB_F32, 5, (int64_t[]){n, frames, 3, h, w}, &x);
-    for (int64_t i = 0; i < n && st == LB_OK; i++) {
-        *bad = items[i];
-        st = video((float *)x->data + i * frames * size, frames, size, s->image, &s->items->at[items[i]]);
-    }
+    if (st != LB_OK) return st;
+    st = source_each(hands, n, one_video, &(part){s, items, x->data, size, frames}, &failed);
+    if (st != LB_OK) *bad = items[failed];
     return st;
 }

@@ -19,7 +19,7 @@ const lb_param cli_train_params[] = {
     LB_PARAM(cli_train_options, ema, 0, 0, 1, "1", "decay of the moving average of the weights; 0 = none"),
     LB_PARAM(cli_train_options, accumulate, 1, 1, 1e6, "batches", "batches whose gradients make one step"),
     LB_PARAM(cli_train_options, patience, 0, 0, 1e9, "evaluations", "ends after so many evaluations (eval_every) without a better score; 0 = never"),
-    LB_PARAM(cli_train_options, workers, 1, 0, 64, "threads", "threads that make batches ahead"),
+    LB_PARAM(cli_train_options, workers, 0, 0, 64, "threads", "threads that make batches ahead, beside the steps; 0 = all threads make each batch between two steps"),
     LB_PARAM_TEXT(cli_train_options, order, "items", "items|chunks", "of an epoch: any item after any other, or shuffled within few chunks of the features at a time"),
     LB_PARAM_TEXT(cli_train_options, precision, "f32", "f32|bf16", "of matrix products, forward and backward; bf16 where the processor multiplies those faster"),
     LB_PARAM_END};

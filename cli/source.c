@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "cli/source_mix.h"
+#include "io/uri.h"
 
 enum { EVAL_BATCH = 64 };
 
@@ -149,24 +150,34 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
     return LB_OK;
 }
 
+lb_status source_each(int hands, int64_t n, lb_status (*work)(void *ctx, int64_t i, void **none), void *ctx, int64_t *failed) {
+    lb_flow *flow = NULL;
+    bool end = false;
+    void *none = NULL;
+    lb_status st = lb_flow_open(&flow, &(lb_flow_spec){.count = n, .workers = hands > 1 && n > 1 ? hands : 0, .depth = (int)n, .work = work, .ctx = ctx});
+    while (st == LB_OK && !end) st = lb_flow_next(flow, failed, &none, &end);
+    lb_flow_close(flow);
+    return st;
+}
+
 /* Sounds and videos; one that cannot be read is a broken item, as a picture is. */
-static lb_status add_media(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, lb_batch *b) {
+static lb_status add_media(cli_source *s, int hands, const cli_stream *stream, const int64_t *items, int64_t n, lb_batch *b) {
     int64_t bad = -1;
-    lb_status st = stream->audio && s->spec.audio ? source_add_audio(&s->spec, items, n, b, &bad) : LB_OK;
-    if (st == LB_OK && stream->video && s->spec.image) st = source_add_video(&s->spec, stream->frames, items, n, b, &bad);
+    lb_status st = stream->audio && s->spec.audio ? source_add_audio(&s->spec, hands, items, n, b, &bad) : LB_OK;
+    if (st == LB_OK && stream->video && s->spec.image) st = source_add_video(&s->spec, hands, stream->frames, items, n, b, &bad);
     return st != LB_OK && bad >= 0 ? source_mark_broken(s, bad, st) : st;
 }
 
 static bool seen_or_heard(const cli_stream *stream) { return stream->image || stream->audio || stream->video; }
 
-static lb_status fill(cli_source *s, const cli_stream *stream, const int64_t *pictures, const int64_t *texts, int64_t n, uint64_t epoch, lb_batch *b) {
+static lb_status fill(cli_source *s, int hands, const cli_stream *stream, const int64_t *pictures, const int64_t *texts, int64_t n, uint64_t epoch, lb_batch *b) {
     lb_status st = LB_OK;
     b->rows = n;
     if (!(b->keys = lb_calloc((size_t)n + 1, sizeof *b->keys))) return LB_E_NOMEM;
     for (int64_t i = 0; i < n; i++)
         if (!(b->keys[i] = lb_strdup(s->spec.items->at[(seen_or_heard(stream) || !stream->text ? pictures : texts)[i]].key))) return LB_E_NOMEM;
-    if (stream->image && s->spec.image) LB_TRY(source_add_pictures(s, stream, pictures, n, epoch, b));
-    LB_TRY(add_media(s, stream, pictures, n, b));
+    if (stream->image && s->spec.image) LB_TRY(source_add_pictures(s, hands, stream, pictures, n, epoch, b));
+    LB_TRY(add_media(s, hands, stream, pictures, n, b));
     if (stream->text && s->spec.tokenizer) LB_TRY(add_texts(s, texts, n, b));
     for (int f = 0; f < s->spec.nfeatures; f++)
         if (source_uses(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
@@ -196,6 +207,23 @@ static lb_status choose(cli_source *s, const cli_stream *stream, const int64_t *
     return LB_OK;
 }
 
+/* What the next step reads, where no worker reads it meanwhile. */
+static void look_ahead(const source_ahead *a, int64_t step) {
+    const cli_stream *stream = a->stream;
+    const cli_source *s = a->source;
+    int64_t epoch = 0, all = stream->batch, n = all / s->spec.parts, *places = lb_alloc((size_t)all, sizeof *places);
+    bool known = places && seen_or_heard(stream) && lb_sampler_batch(a->order.sampler, places, &epoch, all, step) == LB_OK;
+    for (int64_t i = s->spec.part * n; known && i < (s->spec.part + 1) * n; i++) {
+        int64_t item = stream->rows[places[i]];
+        const lb_item *it = &s->spec.items->at[item];
+        if (stream->image && it->image && !s->kept[item].pixels) lb_uri_ahead(it->image);
+        if (stream->audio && it->audio) lb_uri_ahead(it->audio);
+        if (stream->video && it->video) lb_uri_ahead(it->video);
+    }
+    lb_error_clear();
+    lb_free(places);
+}
+
 /* Step k of a stream: pictures and texts in the same order, or in two orders when unpaired. */
 static lb_status make_step(void *ctx, int64_t step, void **result) {
     const source_ahead *a = ctx;
@@ -221,9 +249,10 @@ static lb_status make_step(void *ctx, int64_t step, void **result) {
         LB_TRY(choose(s, stream, rows + n, n, seen_or_heard(stream) && !stream->unpaired, items + n, &changed));
         if (!changed) break;
         cli_batch_release(b);
-        made = fill(s, stream, items, items + n, n, (uint64_t)epoch, b);
+        made = fill(s, s->spec.workers > 0 ? 1 : lb_threads(), stream, items, items + n, n, (uint64_t)epoch, b);
     }
     LB_TRY(made);
+    if (s->spec.workers == 0) look_ahead(a, step + 1);
     *result = b;
     b = NULL;
 done:
@@ -397,7 +426,7 @@ lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bo
         break;
     }
     *out = (lb_batch){0};
-    lb_status st = fill(s, &plain, items, items, count, 0, out);
+    lb_status st = fill(s, lb_threads(), &plain, items, items, count, 0, out);
     if (st != LB_OK) cli_batch_release(out);
     return st;
 }
@@ -405,7 +434,7 @@ lb_status cli_source_make(cli_source *s, const int64_t *items, int64_t count, bo
 lb_status cli_source_pictures(cli_source *s, const int64_t *items, int64_t count, lb_batch *out) {
     cli_stream plain = {.name = "", .image = true, .bare = true};
     *out = (lb_batch){0};
-    lb_status st = fill(s, &plain, items, items, count, 0, out);
+    lb_status st = fill(s, lb_threads(), &plain, items, items, count, 0, out);
     if (st != LB_OK) cli_batch_release(out);
     return st;
 }

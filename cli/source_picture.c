@@ -169,13 +169,29 @@ done:
     return st;
 }
 
-lb_status source_add_pictures(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b) {
+typedef struct pictures {
+    cli_source *s;
+    const cli_stream *stream;
+    const int64_t *items;
+    uint64_t epoch;
+    float *out;
+    int64_t *masks; /* NULL: none are wanted */
+    int64_t pixels;
+} pictures;
+
+static lb_status one_picture(void *ctx, int64_t i, void **none) {
+    const pictures *p = ctx;
+    *none = NULL;
+    return picture(p->s, p->items[i], p->stream, p->epoch, p->out + i * 3 * p->pixels, p->masks ? p->masks + i * p->pixels : NULL);
+}
+
+lb_status source_add_pictures(cli_source *s, int hands, const cli_stream *stream, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b) {
     int32_t w, h;
+    int64_t failed = 0;
+    lb_tensor *x = NULL, *mask = NULL;
     lb_image_spec_size(s->spec.image, s->spec.image->size_w, s->spec.image->size_h ? s->spec.image->size_h : s->spec.image->size_w, &w, &h);
-    lb_tensor *x = NULL;
     lb_status st = source_add(b, "image", LB_F32, 4, (int64_t[]){n, 3, h, w}, &x);
-    lb_tensor *mask = NULL;
     if (st == LB_OK && stream->mask) st = source_add(b, "true_mask", LB_I64, 3, (int64_t[]){n, h, w}, &mask);
-    for (int64_t i = 0; i < n && st == LB_OK; i++) st = picture(s, items[i], stream, epoch, (float *)x->data + i * 3 * h * w, mask ? (int64_t *)mask->data + i * h * w : NULL);
-    return st;
+    if (st != LB_OK) return st;
+    return source_each(hands, n, one_picture, &(pictures){s, stream, items, epoch, x->data, mask ? mask->data : NULL, (int64_t)w * h}, &failed);
 }

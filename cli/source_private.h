@@ -19,7 +19,7 @@ typedef struct source_order {
     lb_sampler *sampler;
 } source_order;
 
-/* One stream's batches, made ahead by a worker. */
+/* One stream's batches, made ahead by workers, or by all threads when they are asked for. */
 typedef struct source_ahead {
     cli_source *source;
     const cli_stream *stream;
@@ -45,14 +45,17 @@ struct cli_source {
 bool source_uses(const cli_stream *stream, const cli_feature *f);
 /* A named tensor more in the batch. */
 LB_MUST_USE lb_status source_add(lb_batch *b, const char *name, lb_dtype dtype, int rank, const int64_t *shape, lb_tensor **out);
-/* `audio`: the first window of every item's sound, as its shape has it [N,...]. LB_E_FORMAT and the like name the item, whose place in the list is *bad. */
-LB_MUST_USE lb_status source_add_audio(const cli_source_spec *s, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad);
+/* work(ctx, i) for i = 0 .. n-1 by so many hands (1: here, in this order), as the work of a flow (base/threads.h) that makes no result. Of those that fail
+ * the first is told, *failed its number. */
+LB_MUST_USE lb_status source_each(int hands, int64_t n, lb_status (*work)(void *ctx, int64_t i, void **none), void *ctx, int64_t *failed);
+/* `audio`: the first window of every item's sound, as its shape has it [N,...]. LB_E_FORMAT and the like name the item, which is *bad. */
+LB_MUST_USE lb_status source_add_audio(const cli_source_spec *s, int hands, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad);
 /* `video` [N,T,3,H,W]: T frames of every item, the middles of equal parts; of shorter videos the last is repeated. */
-LB_MUST_USE lb_status source_add_video(const cli_source_spec *s, int64_t frames, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad);
+LB_MUST_USE lb_status source_add_video(const cli_source_spec *s, int hands, int64_t frames, const int64_t *items, int64_t n, lb_batch *b, int64_t *bad);
 
 /* ---- source_picture.c ---- */
 /* `image`, and `true_mask` where the stream has it. */
-LB_MUST_USE lb_status source_add_pictures(cli_source *s, const cli_stream *stream, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b);
+LB_MUST_USE lb_status source_add_pictures(cli_source *s, int hands, const cli_stream *stream, const int64_t *items, int64_t n, uint64_t epoch, lb_batch *b);
 /* What is wrong with the item itself, not with disk or memory, is remembered and told once. @return st */
 LB_MUST_USE lb_status source_mark_broken(cli_source *s, int64_t item, lb_status st);
 bool source_is_broken(cli_source *s, int64_t item);

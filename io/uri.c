@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/uri.h"
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "io/decoder_private.h"
 #include "io/image.h"
 #include "io/npz.h"
@@ -100,6 +102,18 @@ bool lb_uri_exists(const char *uri) {
     bool there = lb_uri_parse(&u, uri) == LB_OK && lb_file_exists(u.path);
     lb_uri_free(&u);
     return there;
+}
+
+void lb_uri_ahead(const char *uri) {
+    enum { MOST = 8 << 20 };
+    lb_uri u = {0};
+    int fd = lb_uri_parse(&u, uri) == LB_OK && u.kind <= LB_URI_PART ? open(u.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    if (fd >= 0) {
+        (void)posix_fadvise(fd, u.offset, u.kind == LB_URI_PART && u.size < MOST ? u.size : MOST, POSIX_FADV_WILLNEED);
+        close(fd);
+    }
+    lb_uri_free(&u);
+    lb_error_clear();
 }
 
 /* ---- what is kept ---- */

@@ -28,6 +28,9 @@ LB_API LB_MUST_USE lb_status lb_uri_parse(lb_uri *out, const char *uri);
 LB_API void lb_uri_free(lb_uri *u);
 LB_API bool lb_uri_exists(const char *uri); /* is the file there? */
 
+/** A hint that a file or a part, of a longer one its beginning, is asked for soon: a disk may start on it. Costs one opening; nothing is told if it fails. */
+LB_API void lb_uri_ahead(const char *uri);
+
 /** The bytes of a file or of a part; of an array or slice: of their file. Released by lb_mmap_close. */
 LB_API LB_MUST_USE lb_status lb_uri_map(lb_mmap *out, const char *uri);
 

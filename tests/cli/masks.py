@@ -37,6 +37,15 @@ def student_of_masks():
     check("a row of pictures a query", read("masks.html").count(b"data:image/png;base64,") == 6 and b"NSD" in read("masks.html"), "")
     check("the summary is of masks", abs(json.loads(read("masks.json"))["masks"]["dice"]["mean"] - summary["scores"]["dice"]) < 1e-9, read("masks.json"))
     write("shapes/list2.jsonl", "".join(json.dumps({**json.loads(l), **({"mask": None} if i < 3 else {})}) + "\n" for i, l in enumerate(read("shapes/list.jsonl").decode().splitlines())))
+    lines = [json.loads(l) for l in read("shapes/list.jsonl").decode().splitlines()]
+    bad = next(l for l in lines if l["split"] == "train")
+    write("shapes/bad.png", read("shapes/" + bad["image"])[:200])
+    write("shapes/list3.jsonl", "".join(json.dumps({**l, **({"image": "bad.png"} if l is bad else {})}) + "\n" for l in lines))
+    for workers in "02":
+        done = run("train", "masks.yaml", "--out", "by" + workers, "--threads", "2", "--set", "data.input=[shapes/list3.jsonl]", "train.steps=6", "train.workers=" + workers)
+        works(workers + " workers", done)
+        check("the broken picture is named once", done.err.count("item " + bad["key"]) == 1, done.err)
+    check("who makes the batches changes nothing", read("by0/model/model.safetensors") == read("by2/model/model.safetensors"), "")
     done = run("train", "masks.yaml", "--out", "run2", "--set", "data.input=[shapes/list2.jsonl]", "train.steps=2")
     check("items without a mask are left out", done.code == 0 and "lack a text, a label, a mask" in done.err, done)
     for head in ("fcn", "sam"):
