@@ -40,19 +40,18 @@ const lb_param cli_eval_params[] = {
     LB_PARAM_LIST(cli_eval_options, templates, "TEXT", "zero-shot templates with {} for the label"),
     LB_PARAM_END};
 
-static lb_status absent(const char *where, const char *key) { return lb_fail(LB_E_ARG, "recipe: %s wants '%s'", where, key); }
+lb_status recipe_absent(const char *where, const char *key) { return lb_fail(LB_E_ARG, "recipe: %s wants '%s'", where, key); }
 
 /* Puts the filled table back into the recipe, so that the resolved copy states every default. */
 static void resolve(lb_value *root, const char *key, const lb_param *table, const void *cfg) { lb_map_put(root, key, lb_params_to_value(table, cfg)); }
 
-/* The line of a key, for messages; 0 = unknown (set on the command line). */
-static int line_of(const lb_value *map, const char *key) {
+int recipe_line_of(const lb_value *map, const char *key) {
     for (int64_t i = 0; map && i < map->count; i++)
         if (strcmp(map->keys[i], key) == 0) return map->key_lines[i];
     return 0;
 }
 
-static lb_status at_line(lb_status st, int line) { return st == LB_OK || line <= 0 ? st : lb_where(st, "line %d", line); }
+lb_status recipe_at_line(lb_status st, int line) { return st == LB_OK || line <= 0 ? st : lb_where(st, "line %d", line); }
 
 static lb_status texts_of(char ***out, int64_t *count, const lb_value *v, const char *where) {
     lb_status st = LB_OK;
@@ -82,7 +81,7 @@ static lb_status open_data(cli_recipe *r) {
     const lb_value *data = lb_get(r->value, "data");
     char **inputs = NULL;
     int64_t n = 0;
-    if (!data) return absent("it", "data");
+    if (!data) return recipe_absent("it", "data");
     if (lb_get(data, "made")) {
         LB_TRY(cli_made_open(&r->made, data, r->seed));
         if (r->made->set->params) lb_map_put((lb_value *)data, "options", lb_params_to_value(r->made->set->params, r->made->cfg));
@@ -151,7 +150,7 @@ static lb_status open_feature(cli_recipe *r, const char *name, const lb_value *v
     if (r->nfeatures == CLI_MAX_FEATURES) return lb_fail(LB_E_LIMIT, "recipe: at most %d features", CLI_MAX_FEATURES);
     cli_feature *f = &r->features[r->nfeatures];
     LB_TRY(recipe_check_feature(v));
-    if (!path) return absent(name, "cache");
+    if (!path) return recipe_absent(name, "cache");
     LB_TRY(lb_cache_open(&f->cache, path));
     r->nfeatures++;
     f->of_text = strcmp(of, "text") == 0;
@@ -180,7 +179,7 @@ static lb_status open_teachers(cli_recipe *r) {
         const lb_value *v = all->items[i];
         LB_TRY(lb_value_only(v, "recipe: teachers", (const char *const[]){"model", NULL}));
         const char *path = lb_get_text(v, "model", NULL);
-        if (!path) return absent(all->keys[i], "model");
+        if (!path) return recipe_absent(all->keys[i], "model");
         if (r->nteachers == CLI_MAX_TEACHERS) return lb_fail(LB_E_LIMIT, "recipe: at most %d teachers", CLI_MAX_TEACHERS);
         cli_model **m = &r->teacher_models[r->nteachers];
         LB_TRY(cli_model_open(m, path));
@@ -228,7 +227,7 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
     if (!(s->name = lb_strdup(name))) return LB_E_NOMEM;
     s->batch = lb_get_int(v, "batch", 64);
     if (r->made) {
-        if (lb_get(v, "fields") || lb_get(v, "split")) return at_line(lb_fail(LB_E_ARG, "recipe: streams.%s: made data have neither fields nor splits", name), line_of(v, lb_get(v, "fields") ? "fields" : "split"));
+        if (lb_get(v, "fields") || lb_get(v, "split")) return recipe_at_line(lb_fail(LB_E_ARG, "recipe: streams.%s: made data have neither fields nor splits", name), recipe_line_of(v, lb_get(v, "fields") ? "fields" : "split"));
         if (r->made->nstreams == (int)LB_COUNT(r->made->streams)) return lb_fail(LB_E_LIMIT, "recipe: at most %d streams of made data", (int)LB_COUNT(r->made->streams));
         r->made->streams[r->made->nstreams] = s->name;
         r->made->batch[r->made->nstreams++] = s->batch;
@@ -245,7 +244,7 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
         else if (strcmp(fields[i], "audio") == 0) s->audio = true;
         else if (strcmp(fields[i], "video") == 0) s->video = true;
         else {
-            st = at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image, text, mask, audio nor video", name, fields[i]), line_of(v, "fields"));
+            st = recipe_at_line(lb_fail(LB_E_ARG, "streams.%s.fields: '%s' is neither image, text, mask, audio nor video", name, fields[i]), recipe_line_of(v, "fields"));
             goto done;
         }
     }
@@ -259,7 +258,7 @@ done:
 static lb_status open_streams(cli_recipe *r) {
     lb_status st = LB_OK;
     const lb_value *all = lb_get(r->value, "streams");
-    if (!all || all->count == 0) return absent("it", "streams");
+    if (!all || all->count == 0) return recipe_absent("it", "streams");
     for (int64_t i = 0; i < all->count && st == LB_OK; i++) st = open_stream(r, all->keys[i], all->items[i]);
     return st;
 }
@@ -273,12 +272,12 @@ static lb_status bind(const cli_recipe *r, lb_objective *o, const lb_value *inpu
     if (!o->inputs || !o->names) return LB_E_NOMEM;
     for (int i = 0; i < o->nbind; i++) {
         const lb_value *v = inputs->items[i];
-        if (v->kind != LB_V_TEXT) return at_line(lb_fail(LB_E_ARG, "inputs.%s names a tensor", inputs->keys[i]), inputs->key_lines[i]);
+        if (v->kind != LB_V_TEXT) return recipe_at_line(lb_fail(LB_E_ARG, "inputs.%s names a tensor", inputs->keys[i]), inputs->key_lines[i]);
         o->inputs[i] = inputs->keys[i];
         o->names[i] = v->text;
         lb_status st = recipe_check_input(o->component, o->inputs[i]);
         if (st == LB_OK) st = recipe_check_name(r, o->names[i]);
-        if (st != LB_OK) return at_line(st, inputs->key_lines[i]);
+        if (st != LB_OK) return recipe_at_line(st, inputs->key_lines[i]);
     }
     return LB_OK;
 }
@@ -296,12 +295,12 @@ static lb_status read_objective(cli_recipe *r, const lb_value *v) {
     LB_TRY(recipe_check_objective(v));
     if (r->nterms == CLI_MAX_TERMS) return lb_fail(LB_E_LIMIT, "recipe: at most %d objectives", CLI_MAX_TERMS);
     const char *method = lb_get_text(v, "method", NULL);
-    if (!method) return absent("an objective", "method");
+    if (!method) return recipe_absent("an objective", "method");
     lb_objective *o = &r->terms[r->nterms++];
-    LB_TRY(at_line(lb_family_find(&head, &lb_methods, method), line_of(v, "method")));
+    LB_TRY(recipe_at_line(lb_family_find(&head, &lb_methods, method), recipe_line_of(v, "method")));
     o->method = (const lb_method *)head;
     o->component = o->method->components;
-    if (lb_get(v, "component")) LB_TRY(at_line(lb_component_find(&o->component, o->method, lb_get_text(v, "component", "")), line_of(v, "component")));
+    if (lb_get(v, "component")) LB_TRY(recipe_at_line(lb_component_find(&o->component, o->method, lb_get_text(v, "component", "")), recipe_line_of(v, "component")));
     LB_TRY(lb_component_config(&o->cfg, o->method, o->component, lb_get(v, "params")));
     o->name = lb_get_text(v, "name", o->component->name);
     o->stream = lb_get_text(v, "on", NULL);
@@ -317,7 +316,7 @@ done:
 static lb_status read_objectives(cli_recipe *r) {
     lb_status st = LB_OK;
     const lb_value *all = lb_get(r->value, "objectives");
-    if (!all || all->kind != LB_V_LIST || all->count == 0) return absent("it", "objectives");
+    if (!all || all->kind != LB_V_LIST || all->count == 0) return recipe_absent("it", "objectives");
     for (int64_t i = 0; i < all->count && st == LB_OK; i++) st = read_objective(r, all->items[i]);
     return st;
 }
@@ -340,101 +339,7 @@ static lb_status open_objectives(cli_recipe *r) {
     return st;
 }
 
-/* ---- student, training, evaluation ---- */
-
-static lb_status make_student(lb_model **out, const lb_value *v, uint64_t seed) {
-    lb_status st = LB_OK;
-    const lb_head *head = NULL;
-    LB_TRY(at_line(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")), line_of(v, "arch")));
-    LB_TRY(lb_model_new(out, (const lb_arch *)head, lb_get(v, "params")));
-    lb_map_put((lb_value *)v, "params", lb_params_to_value(head->params, (*out)->cfg));
-    st = lb_store_init((*out)->store, seed);
-done:
-    return st;
-}
-
-/* The student begins with the weights of a model of the same names and shapes. */
-static lb_status begin_from(lb_model *student, const char *path) {
-    lb_status st = LB_OK;
-    cli_model *m = NULL;
-    LB_TRY(cli_model_open(&m, path));
-    for (int64_t i = 0; i < lb_store_count(student->store); i++) {
-        lb_param_tensor *to = lb_store_at(student->store, i), *from = lb_store_find(m->model->store, to->name);
-        if (!from || !lb_same_shape(to->x, from->x)) LB_TRY(lb_fail(LB_E_MISMATCH, "student.from: %s has no '%s' of that shape", path, to->name));
-        lb_convert(to->x->data, LB_REAL, from->x->data, from->x->dtype, lb_numel(to->x));
-    }
-done:
-    cli_model_close(m);
-    return st;
-}
-
-/* How sound is prepared, when a stream has it: student.sound, keys of a preprocessor_config.json; else as the student's arch usually has it. */
-static lb_status open_sound(cli_recipe *r, const lb_value *sound) {
-    lb_status st = LB_OK;
-    bool wanted = false;
-    for (int i = 0; i < r->nstreams; i++) wanted = wanted || r->streams[i].audio;
-    if (!wanted) return LB_OK;
-    if (!sound && !r->student->arch->preprocess) return absent("student", "sound");
-    st = sound ? lb_audio_prepare_from(&r->audio, sound) : lb_audio_prepare_parse(&r->audio, r->student->arch->preprocess);
-    if (st != LB_OK) return lb_where(st, "recipe: student.sound");
-    r->has_audio = true;
-    return r->audio.window > 0 ? LB_OK : lb_fail(LB_E_ARG, "recipe: student.sound: training wants windows of one length");
-}
-
-static lb_status open_student(cli_recipe *r) {
-    lb_status st = LB_OK;
-    const lb_value *v = lb_get(r->value, "student");
-    if (!v || !lb_get_text(v, "arch", NULL)) return absent("student", "arch");
-    LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", "from", "sound", NULL}));
-    LB_TRY(make_student(&r->student, v, r->seed));
-    if (lb_get_text(v, "from", NULL)) LB_TRY(begin_from(r->student, lb_get_text(v, "from", "")));
-    LB_TRY(open_sound(r, lb_get(v, "sound")));
-    if (lb_get(v, "preprocess")) {
-        LB_TRY(lb_image_spec_from(&r->image, lb_get(v, "preprocess")));
-        lb_map_put((lb_value *)v, "preprocess", lb_image_spec_value(&r->image));
-        r->has_image = true;
-    }
-done:
-    return st;
-}
-
-/* The run's optimiser with the student's own keys in place of it. */
-static lb_status own_optimiser(lb_optim_config *out, const cli_recipe *r, lb_value *student) {
-    lb_value *merged = lb_value_copy(lb_get(r->value, "optimiser"));
-    const lb_value *own = lb_get(student, "optimiser");
-    if (!merged && !(merged = lb_value_map())) return LB_E_NOMEM;
-    for (int64_t i = 0; own && i < own->count; i++) lb_map_put(merged, own->keys[i], lb_value_copy(own->items[i]));
-    lb_status st = lb_params_from_value(lb_optim_params, out, merged);
-    if (st == LB_OK) lb_map_put(student, "optimiser", lb_params_to_value(lb_optim_params, out));
-    lb_value_free(merged);
-    return st;
-}
-
-/* Each is drawn from a seed of its own, so that twins differ. */
-static lb_status open_others(cli_recipe *r) {
-    lb_status st = LB_OK;
-    const lb_value *all = lb_get(r->value, "students");
-    for (int64_t i = 0; all && i < all->count; i++) {
-        lb_value *v = all->items[i];
-        LB_TRY(recipe_check_student(r, all->keys[i], v));
-        if (r->nothers == CLI_MAX_STUDENTS) return lb_fail(LB_E_LIMIT, "recipe: at most %d further students", CLI_MAX_STUDENTS);
-        lb_student *o = &r->others[r->nothers];
-        o->name = all->keys[i];
-        r->nothers++;
-        LB_TRY(make_student(&o->model, v, r->seed + 1 + (uint64_t)i));
-    }
-done:
-    return st == LB_OK ? st : lb_where(st, "recipe: students");
-}
-
-static lb_status open_other_optimisers(cli_recipe *r) {
-    lb_status st = LB_OK;
-    for (int i = 0; i < r->nothers && st == LB_OK; i++) {
-        st = own_optimiser(&r->other_optims[i], r, lb_get(r->value, "students")->items[i]);
-        r->others[i].optim = &r->other_optims[i];
-    }
-    return st;
-}
+/* ---- training, evaluation ---- */
 
 /* A map of the simple form, or a list of members of the family. */
 static lb_status open_augment(cli_recipe *r) {
@@ -500,9 +405,9 @@ lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list
     LB_TRY(open_features(r));
     LB_TRY(open_teachers(r));
     LB_TRY(open_streams(r));
-    LB_TRY(open_student(r));
-    LB_TRY(open_others(r));
-    LB_TRY(open_other_optimisers(r));
+    LB_TRY(recipe_open_student(r));
+    LB_TRY(recipe_open_others(r));
+    LB_TRY(recipe_open_other_optimisers(r));
     LB_TRY(open_objectives(r));
     LB_TRY(recipe_open_clients(r));
     if (r->made) {

@@ -20,4 +20,18 @@ LB_MUST_USE lb_status recipe_check_name(const cli_recipe *r, const char *name);
 /* Students and shares of items of the clients of a federation; nothing without one. */
 LB_MUST_USE lb_status recipe_open_clients(cli_recipe *r);
 
+/* ---- recipe.c ---- */
+/* LB_E_ARG: `where` wants the key. */
+LB_MUST_USE lb_status recipe_absent(const char *where, const char *key);
+/* The line of a key, for messages; 0 = unknown (set on the command line). */
+int recipe_line_of(const lb_value *map, const char *key);
+/* The failure with its line before it. */
+LB_MUST_USE lb_status recipe_at_line(lb_status st, int line);
+
+/* ---- recipe_students.c ---- */
+LB_MUST_USE lb_status recipe_open_student(cli_recipe *r);
+/* Further students: each is drawn from a seed of its own, so that twins differ. */
+LB_MUST_USE lb_status recipe_open_others(cli_recipe *r);
+LB_MUST_USE lb_status recipe_open_other_optimisers(cli_recipe *r);
+
 #endif
