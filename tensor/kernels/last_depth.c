@@ -5,8 +5,8 @@
 #include <omp.h>
 #include <string.h>
 #include "tensor/kernels/act.h"
-#include "tensor/kernels/last_depth.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/kernels/last_depth.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
