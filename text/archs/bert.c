@@ -10,6 +10,7 @@
 typedef struct config {
     int64_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size, embedding_size, places_after;
     double layer_norm_eps;
+    bool is_decoder;
     const char *hidden_act;
     lb_sentence sentence;
 } config;
@@ -25,6 +26,7 @@ static const lb_param params[] = {
     LB_PARAM(config, embedding_size, 0, 0, 65536, "1", "width of the tables, mapped to hidden_size; 0 = hidden_size (ELECTRA)"),
     LB_PARAM(config, places_after, -1, -1, 10000000, "id", "padding's id, behind which places are counted (RoBERTa); -1 = they are counted from 0"),
     LB_PARAM(config, layer_norm_eps, 1e-12, 0, 1, "1", "epsilon of the norms"),
+    LB_PARAM_FLAG(config, is_decoder, 0, "a token attends to none behind it"),
     LB_PARAM_TEXT(config, hidden_act, "gelu", LB_ACT_CHOICES, "activation"),
     LB_SENTENCE_PARAMS(config, "mean", 1),
     LB_PARAM_END};
@@ -47,7 +49,7 @@ static const lb_block_names layer_names = {.norm1 = "attention.output.LayerNorm"
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1]}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &layer_names};
+    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1], .causal = c->is_decoder}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &layer_names};
     lb_tensor *x = embeddings(m, c, in[0]);
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
@@ -81,7 +83,6 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     if (lb_config_is(json, "electra") && !lb_get(json, "embedding_size")) c->embedding_size = 128;
     if (c->embedding_size == c->hidden_size) c->embedding_size = 0;
     if (strcmp(kind, "absolute") != 0) return lb_fail(LB_E_UNSUPPORTED, "bert: position_embedding_type '%s', absolute wanted", kind);
-    if (lb_get_bool(json, "is_decoder", false)) return lb_fail(LB_E_UNSUPPORTED, "bert: is_decoder, an encoder wanted");
     return LB_OK;
 }
 

@@ -83,10 +83,7 @@ static int recognise(const lb_value *json, const char *const *tensors, int64_t c
     return lb_names_found(tensors, count, 2, known) && lb_names_found(tensors, count, 2, places) ? 60 : 0;
 }
 
-static lb_status from_config(void *cfg, const lb_value *json) {
-    if (lb_get_bool(json, "add_cross_attention", false)) return lb_fail(LB_E_UNSUPPORTED, "gpt2: add_cross_attention");
-    return lb_params_from_config(params, cfg, json);
-}
+static lb_status from_config(void *cfg, const lb_value *json) { return lb_params_from_config(params, cfg, json); }
 
 static const lb_rename conv1d_names[] = {{"h.*.attn.c_attn.weight", "^h.*.attn.c_attn.weight"}, {"h.*.attn.c_proj.weight", "^h.*.attn.c_proj.weight"}, {"h.*.mlp.c_fc.weight", "^h.*.mlp.c_fc.weight"},
                                          {"h.*.mlp.c_proj.weight", "^h.*.mlp.c_proj.weight"}, {"lm_head", "/lm_head"}, {"dense", "/dense"}, {0}};

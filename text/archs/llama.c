@@ -134,7 +134,8 @@ static lb_status read_rope(config *c, const lb_value *json) {
     c->rope_low = yarn ? lb_get_real(v, "beta_slow", 1) : lb_get_real(v, "low_freq_factor", 1);
     c->rope_high = yarn ? lb_get_real(v, "beta_fast", 32) : lb_get_real(v, "high_freq_factor", 4);
     c->rope_exact = !lb_get_bool(v, "truncate", true);
-    if (yarn && lb_get(v, "mscale") && lb_get(v, "mscale_all_dim")) return lb_fail(LB_E_UNSUPPORTED, "rotary positions of yarn with mscale");
+    double mscale = lb_get_real(v, "mscale", 0), all = lb_get_real(v, "mscale_all_dim", 0);
+    if (yarn && !(c->rope_magnitude > 0) && mscale != 0 && all != 0 && c->rope_factor > 1) c->rope_magnitude = (0.1 * mscale * log(c->rope_factor) + 1) / (0.1 * all * log(c->rope_factor) + 1);
     lb_status st = lb_param_set_text(lb_param_find(params, "rope_type"), c, type);
     return st == LB_OK ? st : lb_fail(LB_E_UNSUPPORTED, "rotary positions '%s': default, linear, dynamic, llama3 or yarn wanted", type);
 }
