@@ -7,6 +7,8 @@
 #include <string.h>
 #include "nn/optim_private.h"
 #include "nn/parts.h"
+#include "tensor/kernels/levels.h"
+#include "tensor/loops.h"
 
 #define RULES "adafactor|adagrad|adam|adamw|lamb|lion|rmsprop|sgd"
 #define SCHEDULES "constant|cosine|cosine-restarts|exponential|inverse-sqrt|linear|one-cycle|polynomial|step|wsd"
@@ -205,11 +207,16 @@ static bool trained(const lb_optim *o, const lb_param_tensor *p, int64_t step) {
     return !g || !(g->frozen || (double)step < g->from || (g->until > 0 && (double)step >= g->until));
 }
 
-/* Sum of squares after scale and clip_value; not finite when a gradient is not. */
-static double squares(const lb_optim *o, const lb_param_tensor *p) {
-    const lb_real *g = p->x->grad->data;
-    int64_t n = lb_numel(p->x);
-    double sum = 0, most = o->config.clip_value > 0 ? o->config.clip_value : (double)INFINITY, scale = o->scale;
+enum { PIECE = 65536, PIECES = 256 }; /* summed in the order of the pieces, whatever the threads */
+
+typedef struct squaring {
+    const lb_real *g;
+    int64_t n;
+    double scale, most, *sums;
+} squaring;
+
+LBI_LEVELS static double square_piece(const lb_real *g, int64_t n, double scale, double most) {
+    double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t k = 0; k < n; k++) {
         double x = (double)g[k] * scale;
@@ -217,6 +224,25 @@ static double squares(const lb_optim *o, const lb_param_tensor *p) {
         sum += x * x;
     }
     return sum;
+}
+
+static void square_pieces(const void *ctx, int64_t first, int64_t last) {
+    const squaring *q = ctx;
+    for (int64_t i = first; i < last; i++) q->sums[i] = square_piece(q->g + i * PIECE, q->n - i * PIECE < PIECE ? q->n - i * PIECE : PIECE, q->scale, q->most);
+}
+
+/* Sum of squares after scale and clip_value; not finite when a gradient is not. */
+static double squares(const lb_optim *o, const lb_param_tensor *p) {
+    const lb_real *g = p->x->grad->data;
+    int64_t n = lb_numel(p->x), most = (int64_t)PIECE * PIECES;
+    double sums[PIECES], total = 0;
+    for (int64_t at = 0; at < n; at += most) {
+        squaring q = {g + at, n - at < most ? n - at : most, o->scale, o->config.clip_value > 0 ? o->config.clip_value : (double)INFINITY, sums};
+        int64_t pieces = (q.n + PIECE - 1) / PIECE;
+        lbi_split(pieces, PIECE, square_pieces, &q);
+        for (int64_t i = 0; i < pieces; i++) total += sums[i];
+    }
+    return total;
 }
 
 /* Slow weights go a part of the way to the fast ones, which start again from there. */

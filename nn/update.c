@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 #include "nn/optim_private.h"
+#include "tensor/kernels/fetch.h"
+#include "tensor/kernels/levels.h"
+#include "tensor/loops.h"
 
 #ifdef LB_DOUBLE
 #define ROOT sqrt
@@ -82,6 +85,30 @@ done:
 }
 
 /* adam adds the decay to the gradient, adamw shrinks x. */
+typedef struct adam_job {
+    const view *v;
+    lb_real *m, *s, b1, b2, keep, add, rate, root, eps;
+} adam_job;
+
+LBI_LEVELS static void adam_range(const void *ctx, int64_t first, int64_t last) {
+    const adam_job j = *(const adam_job *)ctx;
+    const view v = *j.v;
+    lb_real *restrict m = j.m, *restrict s = j.s, *restrict x = v.x;
+    for (int64_t from = first, to; from < last; from = to) {
+        to = lbi_step_end(from, last);
+        lbi_fetch(v.g + to, LBI_AHEAD);
+        lbi_fetch(m + to, LBI_AHEAD);
+        lbi_fetch(s + to, LBI_AHEAD);
+        lbi_fetch(x + to, LBI_AHEAD);
+        for (int64_t i = from; i < to; i++) {
+            lb_real g = gradient(&v, i) + j.add * x[i], mean = j.b1 * m[i] + (1 - j.b1) * g, square = j.b2 * s[i] + (1 - j.b2) * g * g;
+            m[i] = mean;
+            s[i] = square;
+            x[i] = x[i] * j.keep - j.rate * mean / (ROOT(square) * j.root + j.eps);
+        }
+    }
+}
+
 static lb_status adam_with(const lbi_update *u, bool decoupled) {
     lb_status st = LB_OK;
     lb_real *m = NULL, *s = NULL;
@@ -91,15 +118,10 @@ static lb_status adam_with(const lbi_update *u, bool decoupled) {
     LB_TRY(like(&s, u, "exp_avg_sq", NULL));
     const lb_optim_config *c = u->c;
     view v = view_of(u);
-    lb_real b1 = (lb_real)c->beta1, b2 = (lb_real)c->beta2, keep = decoupled ? (lb_real)(1 - u->lr * u->decay) : 1, add = decoupled ? 0 : (lb_real)u->decay;
-    lb_real rate = (lb_real)(u->lr / (1 - pow(c->beta1, steps))), root = (lb_real)(1 / sqrt(1 - pow(c->beta2, steps))), eps = (lb_real)c->eps;
-#pragma omp parallel for simd if (v.n > 65536)
-    for (int64_t i = 0; i < v.n; i++) {
-        lb_real g = gradient(&v, i) + add * v.x[i];
-        m[i] = b1 * m[i] + (1 - b1) * g;
-        s[i] = b2 * s[i] + (1 - b2) * g * g;
-        v.x[i] = v.x[i] * keep - rate * m[i] / (ROOT(s[i]) * root + eps);
-    }
+    adam_job j = {&v, m, s, (lb_real)c->beta1, (lb_real)c->beta2, decoupled ? (lb_real)(1 - u->lr * u->decay) : 1, decoupled ? 0 : (lb_real)u->decay, .eps = (lb_real)c->eps};
+    j.rate = (lb_real)(u->lr / (1 - pow(c->beta1, steps)));
+    j.root = (lb_real)(1 / sqrt(1 - pow(c->beta2, steps)));
+    lbi_split(v.n, 4, adam_range, &j);
 done:
     return st;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
+#include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/loops.h"
@@ -184,6 +185,7 @@ LBI_LEVELS static void give_back(const lbi_boxes b[3], int64_t r, int64_t q, int
     for (int64_t k = b[1].count[r] * wide - 1; k >= 0; k--) {
         int32_t place = (int32_t)(first + k / wide * b[1].step * b[2].in + k % wide * b[2].step);
         const lb_real *from = x + place * channels;
+        lbi_fetch(from + 4 * channels, n); /* of a box further on */
         for (int64_t c = 0; c < n; c++) at[c] = from[c] == y[c] || (from[c] != from[c] && y[c] != y[c]) ? place : at[c];
     }
     for (int64_t k = 0; k < b[1].count[r] * wide; k++) { /* whole vectors again: numbers one by one cost more */
@@ -198,12 +200,15 @@ static void backward_last(lb_call *c, const lbi_boxes b[3]) {
 #pragma omp parallel for if (images * in > LBI_GRAIN)
     for (int64_t i = 0; i < images; i++) {
         lb_real *gx = lb_r(c->gin[0]) + i * in;
-        if (c->fresh[0]) memset(gx, 0, (size_t)in * sizeof *gx);
+        int64_t line = b[2].in * channels, zeroed = c->fresh[0] ? 0 : b[1].in; /* lines are set to 0 right before the first box that reaches them */
         for (int64_t j = 0; j < out;) {
-            int64_t pixel = j / channels, q = j % channels, n = channels - q < RUN ? channels - q : RUN;
+            int64_t pixel = j / channels, q = j % channels, n = channels - q < RUN ? channels - q : RUN, r = pixel / b[2].out;
+            int64_t end = b[1].first[r] + (b[1].count[r] - 1) * b[1].step + 1;
+            for (; zeroed < end; zeroed++) memset(gx + zeroed * line, 0, (size_t)line * sizeof *gx);
             give_back(b, pixel / b[2].out, pixel % b[2].out, channels, n, lb_r(c->in[0]) + i * in + q, lb_r(c->out[0]) + i * out + j, lb_r(c->gout[0]) + i * out + j, gx + q);
             j += n;
         }
+        if (zeroed < b[1].in) memset(gx + zeroed * line, 0, (size_t)((b[1].in - zeroed) * line) * sizeof *gx);
     }
 }
 

@@ -109,7 +109,10 @@ WIDE_INLINE void strip(float *to, int width, const float *from, int64_t ld, int 
     }
     for (; p + 16 <= k; p += 16) {
         turn_16x16(to + p * width, width, line, lanes);
-        for (int i = 0; i < count; i++) line[i] += 16;
+        for (int i = 0; i < count; i++) {
+            _mm_prefetch((const char *)(line[i] + width * ld), _MM_HINT_T0); /* those of the next panel */
+            line[i] += 16;
+        }
     }
     if (p == k) return;
     for (int i = 0; i < 16; i++) _mm512_storeu_ps(block[i], i < count ? _mm512_maskz_loadu_ps(first_16(k - p), line[i]) : _mm512_setzero_ps());

@@ -2,6 +2,7 @@
 #include "tensor/kernels/norm.h"
 #include <math.h>
 #include "tensor/kernels/act_slope.h"
+#include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -92,6 +93,7 @@ LBI_LEVELS void lbi_plane_back(lb_act act, lb_real *gx, const lb_real *g, const 
 
 LBI_LEVELS void lbi_row_norm(lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict gamma, const lb_real *restrict beta, int64_t k, double eps, lb_real *mean, lb_real *rstd) {
     double sum = 0, square = 0;
+    lbi_fetch(x + k, k); /* the next row */
     lbi_plane_sum(x, k, &sum);
     lb_real m = (lb_real)(sum / (double)k);
     lbi_plane_square(x, k, m, &square);
@@ -107,6 +109,8 @@ LBI_LEVELS void lbi_row_norm(lb_real *restrict y, const lb_real *restrict x, con
 /* With a constant `has` the compiler keeps one branch. */
 INLINE void norm_back(bool has, lb_real *restrict gx, const lb_real *restrict g, const lb_real *restrict x, const lb_real *restrict gamma, int64_t k, lb_real mean, lb_real rstd, bool fresh) {
     double a = 0, b = 0;
+    lbi_fetch(g + k, k); /* the next row */
+    lbi_fetch(x + k, k);
     for (int64_t i = 0; i < k; i += BLOCK) {
         int64_t end = i + BLOCK < k ? i + BLOCK : k;
         lb_real s = 0, d = 0;

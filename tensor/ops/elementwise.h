@@ -5,6 +5,7 @@
 #ifndef LB_TENSOR_OPS_ELEMENTWISE_H
 #define LB_TENSOR_OPS_ELEMENTWISE_H
 #include <math.h>
+#include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/last.h"
@@ -38,7 +39,11 @@ LBI_INLINE void lbi_unary_row(const void *params, int64_t n, char *const *p, con
     lb_real *restrict y = (lb_real *)p[0]; /* nothing else, parameters neither, lies there */
     if (s[1] == LBI_STEP) {
         const lb_real *x = (const lb_real *)p[1];
-        for (int64_t i = 0; i < n; i++) y[i] = value(x[i], params);
+        for (int64_t from = 0, to; from < n; from = to) {
+            to = lbi_step_end(from, n);
+            lbi_fetch(x + to, LBI_AHEAD);
+            for (int64_t i = from; i < to; i++) y[i] = value(x[i], params);
+        }
         return;
     }
     for (int64_t i = 0; i < n; i++) y[i] = value(*(const lb_real *)(p[1] + i * s[1]), params);
@@ -49,13 +54,21 @@ LBI_INLINE void lbi_unary_back_row(const void *ctx, int64_t n, char *const *p, c
     const lbi_back *b = ctx;
     lb_real *restrict gx = (lb_real *)p[0];
     const lb_real *gy = (const lb_real *)p[1], *x = (const lb_real *)p[2], *y = (const lb_real *)p[3];
-    if (s[2] != LBI_STEP)
+    if (s[2] != LBI_STEP) {
         for (int64_t i = 0; i < n; i++)
             gx[i] = (b->fresh ? 0 : gx[i]) + gy[i] * slope(*(const lb_real *)(p[2] + i * s[2]), y[i], b->params);
-    else if (b->fresh)
-        for (int64_t i = 0; i < n; i++) gx[i] = gy[i] * slope(x[i], y[i], b->params);
-    else
-        for (int64_t i = 0; i < n; i++) gx[i] += gy[i] * slope(x[i], y[i], b->params);
+        return;
+    }
+    for (int64_t from = 0, to; from < n; from = to) {
+        to = lbi_step_end(from, n);
+        lbi_fetch(gy + to, LBI_AHEAD);
+        lbi_fetch(x + to, LBI_AHEAD);
+        lbi_fetch(y + to, LBI_AHEAD);
+        if (b->fresh)
+            for (int64_t i = from; i < to; i++) gx[i] = gy[i] * slope(x[i], y[i], b->params);
+        else
+            for (int64_t i = from; i < to; i++) gx[i] += gy[i] * slope(x[i], y[i], b->params);
+    }
 }
 
 /* p: y, a, b */
