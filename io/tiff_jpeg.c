@@ -3,7 +3,7 @@
 #include <string.h>
 #include "base/buf.h"
 
-enum { WIDTH = 256, HEIGHT = 257, COMPRESSION = 259, PHOTOMETRIC = 262, STRIPS = 273, ROWS = 278, STRIP_BYTES = 279, PLANAR = 284, TILE_WIDTH = 322, TILE_HEIGHT = 323,
+enum { COMPRESSION = 259, PHOTOMETRIC = 262, STRIPS = 273, ROWS = 278, STRIP_BYTES = 279, PLANAR = 284, TILE_WIDTH = 322, TILE_HEIGHT = 323,
        TILES = 324, TILE_BYTES = 325, TABLES = 347, RGB = 2, JPEG = 7, ENTRY = 12, TILE_LEAST = 16, ROWS_LEAST = 8 };
 
 extern const lb_decoder lb_decoder_jpeg;
@@ -78,15 +78,15 @@ typedef struct layout {
     bool rgb;
 } layout;
 
-static lb_status find_layout(layout *l, const file *f) {
+static lb_status find_layout(layout *l, const file *f, const lb_media_info *page) {
     bool tiled = find(f, TILES).at != NULL;
-    *l = (layout){.width = one(f, WIDTH, 0), .height = one(f, HEIGHT, 0), .offsets = find(f, tiled ? TILES : STRIPS), .sizes = find(f, tiled ? TILE_BYTES : STRIP_BYTES), .tables = find(f, TABLES),
+    *l = (layout){.width = (uint32_t)page->width, .height = (uint32_t)page->height, .offsets = find(f, tiled ? TILES : STRIPS), .sizes = find(f, tiled ? TILE_BYTES : STRIP_BYTES), .tables = find(f, TABLES),
                   .rgb = one(f, PHOTOMETRIC, 0) == RGB};
     l->piece_width = tiled ? one(f, TILE_WIDTH, 0) : l->width;
     l->piece_height = one(f, tiled ? TILE_HEIGHT : ROWS, l->height);
     if (l->piece_height > l->height && !tiled) l->piece_height = l->height;
     if (one(f, PLANAR, 1) != 1) return lb_fail(LB_E_UNSUPPORTED, "TIFF of JPEGs with a plane for each colour");
-    bool small = tiled ? l->piece_width < TILE_LEAST || l->piece_height < TILE_LEAST : l->piece_height < ROWS_LEAST && l->piece_height < l->height;
+    bool small = l->piece_width < 1 || l->piece_height < 1 || (tiled ? l->piece_width < TILE_LEAST || l->piece_height < TILE_LEAST : l->piece_height < ROWS_LEAST && l->piece_height < l->height);
     if (small || l->piece_width > UINT16_MAX || l->piece_height > UINT16_MAX) return lb_fail(LB_E_FORMAT, "TIFF is damaged: JPEGs of %u x %u pixels", l->piece_width, l->piece_height);
     l->across = (l->width + l->piece_width - 1) / l->piece_width;
     l->down = (l->height + l->piece_height - 1) / l->piece_height;
@@ -104,13 +104,13 @@ static lb_status decode_piece(lb_image *out, lb_buf *bytes, const file *f, const
     return st == LB_OK ? st : lb_where(st, "TIFF, JPEG %u", i);
 }
 
-lb_status lbi_tiff_jpeg(lb_image *out, const uint8_t *data, size_t size, size_t directory, const lb_decode_options *o) {
+lb_status lbi_tiff_jpeg(lb_image *out, const uint8_t *data, size_t size, size_t directory, const lb_media_info *info, const lb_decode_options *o) {
     file f = {data, size, directory, data[0] == 'I'};
     layout l;
     lb_image page = {0}, piece = {0};
     lb_buf bytes = {0};
     lb_status st = LB_OK;
-    LB_TRY(find_layout(&l, &f));
+    LB_TRY(find_layout(&l, &f, info));
     for (uint32_t i = 0; i < l.across * l.down; i++) {
         LB_TRY(decode_piece(&piece, &bytes, &f, &l, i, o));
         if (!page.pixels) {

@@ -6,7 +6,7 @@
 
 /* Is the page of this directory such a one? */
 bool lbi_tiff_is_jpeg(const uint8_t *data, size_t size, size_t directory);
-/* Decodes it, not turned. The size that the page declares is checked by the caller. */
-LB_MUST_USE lb_status lbi_tiff_jpeg(lb_image *out, const uint8_t *data, size_t size, size_t directory, const lb_decode_options *o);
+/* Decodes it, not turned, in the size that the caller found and checked. */
+LB_MUST_USE lb_status lbi_tiff_jpeg(lb_image *out, const uint8_t *data, size_t size, size_t directory, const lb_media_info *page, const lb_decode_options *o);
 
 #endif

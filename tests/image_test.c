@@ -155,6 +155,27 @@ static void jpegs_of_other_kinds(void) {
     lb_buf_free(&b);
 }
 
+/* Every byte behind the JPEGs, where sizes and places stand, set to values that nobody expects. */
+static void damaged_directories(void) {
+    static const char *const names[] = {"image/jpeg-tiles.tif", "image/jpeg-rgb.tif", "image/pages.tif"};
+    static const uint8_t values[] = {0, 1, 7, 255};
+    int64_t live = lb_alloc_live();
+    for (size_t k = 0; k < LB_COUNT(names); k++) {
+        lb_buf b = read_data(names[k]);
+        for (size_t i = 0; i < 4 * 400 && b.size > 400; i++) {
+            char *at = b.data + b.size - 1 - i / 4, before = *at;
+            lb_image img = {0};
+            lb_decode_options o = {.max_pixels = 1 << 20};
+            *at = (char)values[i % 4];
+            if (lb_image_decode_rgb(&img, (const uint8_t *)b.data, b.size, "damaged.tif", &o) != LB_OK) lb_error_clear();
+            lb_image_free(&img);
+            *at = before;
+        }
+        lb_buf_free(&b);
+    }
+    CHECK_INT(lb_alloc_live(), live);
+}
+
 static void every_cut_is_an_error_or_a_picture(void) {
     static const char *const names[] = {"image/progressive.jpg", "image/ycck.jpg", "image/restart.jpg", "image/palette-8-clear.png", "image/rgb-16-interlaced.png",
                                         "image/lossy-alpha.webp", "image/555.bmp", "image/palette.tif", "image/clear.gif"};
@@ -412,7 +433,7 @@ static void near_pairs(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "image",
-                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"other_jpegs", jpegs_of_other_kinds}, {"cuts", every_cut_is_an_error_or_a_picture},
+                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"other_jpegs", jpegs_of_other_kinds}, {"directories", damaged_directories}, {"cuts", every_cut_is_an_error_or_a_picture},
                                      {"memory", refused_memory_is_reported}, {"info", media_info}, {"options", options}, {"fast-mode", fast_mode}, {"infos", other_infos}, {"geometry", crop_flip_over},
                                      {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {"hashes", hashes}, {"near_pairs", near_pairs}, {0}});
 }

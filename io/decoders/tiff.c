@@ -79,7 +79,7 @@ static lb_status begin(void **state, const uint8_t *data, size_t size) {
 
 static lb_status jpeg_page(lb_image *out, const pages *p, size_t directory, const lb_media_info *i, const lb_decode_options *o) {
     lb_image img = {0};
-    lb_status st = lbi_tiff_jpeg(&img, p->data, p->size, directory, o);
+    lb_status st = lbi_tiff_jpeg(&img, p->data, p->size, directory, i, o);
     if (st == LB_OK) st = lbi_finish(out, &img, o && o->keep_orientation ? 1 : i->orientation);
     lb_image_free(&img);
     return st;
