@@ -13,7 +13,7 @@
 enum { CONVS = 32 };
 
 typedef struct config {
-    int64_t hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, num_conv_pos_embeddings, num_conv_pos_embedding_groups, classes;
+    int64_t hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, num_conv_pos_embeddings, num_conv_pos_embedding_groups, num_adapter_layers, adapter_kernel_size, adapter_stride, output_hidden_size, adapter_attn_dim, classes;
     double layer_norm_eps;
     const char *conv_dim, *conv_stride, *conv_kernel, *feat_extract_norm, *feat_extract_activation, *hidden_act;
     bool conv_bias, do_stable_layer_norm, feat_proj_layer_norm, conv_pos_batch_norm;
@@ -37,6 +37,11 @@ static const lb_param params[] = {
     LB_PARAM_FLAG(config, do_stable_layer_norm, 0, "norms before the layers' parts, and one at the end"),
     LB_PARAM(config, layer_norm_eps, 1e-5, 0, 1, "1", "epsilon of the norms"),
     LB_PARAM_TEXT(config, hidden_act, "gelu", LB_ACT_CHOICES, "activation of the layers"),
+    LB_PARAM(config, num_adapter_layers, 0, 0, 16, "layers", "gated convolutions behind the layers; 0 = none"),
+    LB_PARAM(config, adapter_kernel_size, 3, 1, 1000, "1", "their kernel"),
+    LB_PARAM(config, adapter_stride, 2, 1, 1000, "1", "their stride"),
+    LB_PARAM(config, output_hidden_size, 0, 0, 65536, "1", "their width; 0 = hidden_size"),
+    LB_PARAM(config, adapter_attn_dim, 0, 0, 65536, "1", "width of a map of two linears added behind each layer (with do_stable_layer_norm); 0 = none"),
     LB_PARAM(config, classes, 0, 0, 10000000, "tokens", "vocabulary of the CTC head; 0 = no logits"),
     LB_PARAM_END};
 
@@ -107,6 +112,38 @@ static lb_tensor *feature_mask(lb_tape *t, const convs *v, lb_tensor *mask, int6
     return z;
 }
 
+/* A layer with its adapter: x + linear_2 relu(linear_1 norm x) behind the block. */
+static lb_tensor *adapted_block(lb_nn *m, const config *c, lb_tensor *x, const lb_block_spec *spec, int i) {
+    lb_tape *t = lb_nn_tape(m);
+    char tap[24];
+    lb_tensor *map = NULL;
+    lb_block_spec block = *spec;
+    snprintf(tap, sizeof tap, "attn.%d", i);
+    if (lb_nn_wants(m, tap)) block.self.map = &map;
+    x = lb_nn_block(m, x, &block);
+    if (map) lb_nn_tap(m, map, "%s", tap);
+    lb_nn_in(m, "adapter_layer");
+    lb_tensor *y = lb_nn_linear(m, lb_nn_layer_norm(m, x, "norm", 1e-5), "linear_1", c->adapter_attn_dim, LB_ACT_RELU);
+    x = lb_add(t, x, lb_nn_out(m, lb_nn_linear(m, y, "linear_2", c->hidden_size, LB_ACT_NONE)));
+    lb_nn_tap(m, x, "block.%d", i);
+    return x;
+}
+
+/* Gated convolutions over the tokens [N,L,C], which become fewer. */
+static lb_tensor *adapter(lb_nn *m, const config *c, lb_tensor *x) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t width = c->output_hidden_size ? c->output_hidden_size : c->hidden_size;
+    lb_nn_in(m, "adapter");
+    if (width != c->hidden_size) x = lb_nn_layer_norm(m, lb_nn_linear(m, x, "proj", width, LB_ACT_NONE), "proj_layer_norm", 1e-5);
+    x = lb_transpose(t, x, 1, 2);
+    for (int64_t i = 0; i < c->num_adapter_layers; i++) {
+        lb_nn_in(m, "layers.%d", (int)i);
+        lb_tensor *y = lb_nn_conv1d(m, x, "conv", 2 * width, c->adapter_kernel_size, lb_conv_same(c->adapter_stride, 1, 1), true);
+        x = lb_nn_out(m, lb_glu(t, y, 1, LB_ACT_SIGMOID));
+    }
+    return lb_nn_out(m, lb_transpose(t, x, 1, 2));
+}
+
 static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mask) {
     lb_tape *t = lb_nn_tape(m);
     const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = mask}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = !c->do_stable_layer_norm, .eps = c->layer_norm_eps, .names = &names};
@@ -117,7 +154,7 @@ static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mas
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
+        x = lb_nn_out(m, c->adapter_attn_dim && c->do_stable_layer_norm ? adapted_block(m, c, x, &block, (int)i) : lb_nn_tapped_block(m, x, &block, (int)i));
     }
     return lb_nn_out(m, c->do_stable_layer_norm ? lb_nn_layer_norm(m, x, "layer_norm", c->layer_norm_eps) : x);
 }
@@ -138,6 +175,12 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     if (c->feat_proj_layer_norm) x = lb_nn_layer_norm(m, x, "layer_norm", c->layer_norm_eps);
     x = lb_nn_out(m, lb_nn_linear(m, x, "projection", c->hidden_size, LB_ACT_NONE));
     x = encode(m, c, x, mask);
+    if (c->num_adapter_layers) {
+        x = adapter(m, c, x);
+        for (int64_t i = 0; i < c->num_adapter_layers && v.count < CONVS; i++) v.kernel[v.count] = 1, v.stride[v.count++] = c->adapter_stride;
+        if (!lb_tape_ok(t)) return;
+        if (mask) mask = feature_mask(t, &v, in[1], x->shape[1]);
+    }
     lb_nn_tap(m, x, "tokens");
     lb_nn_tap(m, x, "encoder");
     if (c->classes) lb_nn_tap(m, lb_nn_linear(m, x, "lm_head", c->classes, LB_ACT_NONE), "logits");
@@ -170,7 +213,8 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     lb_status st = lb_params_from_config(params, cfg, json);
     for (int i = 0; st == LB_OK && i < 3; i++) st = lb_numbers_from_config(lb_param_find(params, lists[i]), cfg, json);
     if (st != LB_OK) return st;
-    if (lb_get_bool(json, "add_adapter", false) || lb_get_int(json, "adapter_attn_dim", 0)) return lb_fail(LB_E_UNSUPPORTED, "wav2vec2: adapters behind or in the layers");
+    if (!lb_get_bool(json, "add_adapter", false)) c->num_adapter_layers = 0;
+    else if (!lb_get(json, "num_adapter_layers")) c->num_adapter_layers = 3;
     if (lb_config_is(json, "wav2vec2")) c->feat_proj_layer_norm = true, c->conv_pos_batch_norm = false;
     c->classes = lb_outside_size(json, "lm_head.weight", 0);
     return LB_OK;

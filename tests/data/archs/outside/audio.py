@@ -123,6 +123,7 @@ def main():
     wave(r, "wav2vec2", tr.Wav2Vec2Model, tr.Wav2Vec2Config)
     wave(r, "wav2vec2-masked", tr.Wav2Vec2Model, tr.Wav2Vec2Config, masked=True, feat_extract_norm="layer", conv_bias=True, do_stable_layer_norm=True)
     wave(r, "wav2vec2-ctc", tr.Wav2Vec2ForCTC, tr.Wav2Vec2Config, old=True, num_conv_pos_embeddings=5, feat_extract_activation="relu", hidden_act="gelu_new")
+    wave(r, "wav2vec2-adapters", tr.Wav2Vec2Model, tr.Wav2Vec2Config, masked=True, num_hidden_layers=1, do_stable_layer_norm=True, adapter_attn_dim=5, add_adapter=True, num_adapter_layers=2, output_hidden_size=10, conv_stride=(2, 2, 2))
     wave(r, "hubert", tr.HubertModel, tr.HubertConfig, do_stable_layer_norm=True, feat_extract_norm="layer", feat_proj_layer_norm=False)
     wave(r, "hubert-norm", tr.HubertForCTC, tr.HubertConfig, conv_pos_batch_norm=True, layer_norm_eps=1e-6)
     clap(r, "clap-audio", tr.ClapAudioModelWithProjection)
