@@ -102,7 +102,11 @@ static lb_status map(encode_flight *f, int64_t n) {
     lb_status st = LB_OK;
     bool old = pread(fd, &have, sizeof have, 0) == (ssize_t)sizeof have && memcmp(have.magic, MAGIC, sizeof have.magic) == 0;
     /* written before it is mapped: on a full disk a store into a hole of a file is a fault */
-    if (!old && pwrite(fd, &fresh, sizeof fresh, 0) != (ssize_t)sizeof fresh) st = lb_fail(LB_E_IO, "%s: cannot write: %s (finished rows are kept; the same command goes on from there)", f->path, strerror(errno));
+    for (size_t at = 0; !old && at < sizeof fresh && st == LB_OK;) { /* a part of it where the last page is taken: the next call says why */
+        ssize_t wrote = pwrite(fd, (const char *)&fresh + at, sizeof fresh - at, (off_t)at);
+        if (wrote <= 0) st = lb_fail(LB_E_IO, "%s: cannot write: %s (finished rows are kept; the same command goes on from there)", f->path, wrote < 0 ? strerror(errno) : "no progress");
+        else at += (size_t)wrote;
+    }
     void *at = st == LB_OK ? mmap(NULL, sizeof *f->b, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
     if (st == LB_OK && at == MAP_FAILED) st = lb_fail(LB_E_IO, "%s: %s", f->path, strerror(errno));
     close(fd);
