@@ -10,6 +10,8 @@ LB_BEGIN
 LB_API void *lb_pages_take(size_t bytes);
 /** NULL is fine. `bytes` as they were asked for. */
 LB_API void lb_pages_give(void *p, size_t bytes);
+/** Of the whole pages there, those that mirror a file and were not written leave this process until they are read again; what is read stays the same. All others stay. Nothing is written there meanwhile. */
+LB_API void lb_pages_forget(const void *p, size_t bytes);
 
 LB_END
 #endif

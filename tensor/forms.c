@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/forms.h"
 #include <pthread.h>
+#include "base/pages.h"
 
 typedef struct form {
     struct form *next;
@@ -50,4 +51,5 @@ void lbi_form_keep(const lb_tensor *x, lbi_form_kind kind, int64_t detail, void 
     pthread_mutex_unlock(&lock);
     lb_free(f);
     lb_free(take_form);
+    if (x->fixed) lb_pages_forget(x->data, (size_t)lb_numel(x) * lb_dtype_size(x->dtype)); /* the form is read instead */
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weight files made by CPython's pickle, zipfile and the safetensors package (tests/data/weights/make.py): values are i / 2 - 3. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/pages.h"
 #include "io/weights.h"
 #include "tests/check.h"
 #include "tests/weights_check.h"
@@ -282,9 +284,42 @@ static void memory(void) {
     check_weights_memory(3, (const char *const[]){"weights/zip.pth", "weights/stream.pth", "weights/good.safetensors"});
 }
 
+/* KiB of this process that mirror files. */
+static int64_t mirrored(void) {
+    char text[4096] = "";
+    FILE *f = fopen("/proc/self/status", "r");
+    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    if (f) fclose(f);
+    text[n] = 0;
+    const char *at = strstr(text, "RssFile:");
+    return at ? strtoll(at + 8, NULL, 10) : 0;
+}
+
+/* Pages of a mapped file that were only read leave the process, one that was written stays as it was written, and all read the same as before; so does memory of no file. */
+static void forgotten_pages(void) {
+    enum { N = 8 << 20, AT = 3 << 20 };
+    uint8_t *own = lb_alloc_aligned(N);
+    if (!CHECK(own)) return;
+    for (int64_t i = 0; i < N; i++) own[i] = (uint8_t)(i * 7 + (i >> 13));
+    lb_mmap m;
+    if (!CHECK_OK(lb_mmap_own(&m, write_tmp("pages.bin", own, N)))) return;
+    uint8_t *data = (uint8_t *)(uintptr_t)m.data;
+    CHECK(memcmp(data, own, N) == 0);
+    data[AT] = own[AT] = 99;
+    int64_t before = mirrored();
+    lb_pages_forget(data + 1, N - 1);
+    lb_pages_forget(own, N);
+    int64_t after = mirrored();
+    CHECK(before - after > N / 1024 / 2);
+    CHECK(memcmp(data, own, N) == 0);
+    CHECK_INT(data[AT], 99);
+    lb_mmap_close(&m);
+    lb_free(own);
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "weights",
                       (check_test[]){{"torch", torch_archives}, {"containers", torch_containers}, {"torch-refuses", torch_refuses}, {"safetensors", safetensors_good},
                                      {"safetensors-refuses", safetensors_refuses}, {"round-trip", safetensors_round_trip}, {"sharded", sharded}, {"damage", damage},
-                                     {"memory", memory}, {0}});
+                                     {"memory", memory}, {"forgotten pages", forgotten_pages}, {0}});
 }
