@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/pages.h"
 #include "cli/models.h"
 
 enum { LISTED = 24 }; /* names of each list that a message holds */
@@ -108,6 +109,7 @@ static lb_status take(lb_tensor *x, int64_t at, const lb_weight *w) {
     void *to = (char *)x->data + (size_t)at * lb_dtype_size(x->dtype);
     if ((uintptr_t)w->data % size == 0) {
         lb_convert(to, x->dtype, w->data, w->dtype, n);
+        lb_pages_forget(w->data, (size_t)n * size);
         return LB_OK;
     }
     void *aligned = lb_alloc_aligned((size_t)n * size);
