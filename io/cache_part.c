@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/hash.h"
@@ -216,16 +217,17 @@ bool lb_cache_in_use(const char *path) {
     return used;
 }
 
-/* Opens and locks; again when the process that held the lock has removed the file meanwhile. */
+/* Opens and locks; again when the process that held the lock has removed the file meanwhile, or may only have looked (lb_cache_in_use). */
 static lb_status open_locked(cache_part *p) {
     for (int again = 0; again < 16; again++) {
         struct stat mine, named;
         p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
         if (p->fd < 0) return lb_fail(LB_E_IO, "%s: %s", p->path, strerror(errno));
-        if (flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) break;
-        if (fstat(p->fd, &mine) == 0 && stat(p->path, &named) == 0 && mine.st_ino == named.st_ino) return LB_OK;
+        bool held = flock(p->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        if (!held && fstat(p->fd, &mine) == 0 && stat(p->path, &named) == 0 && mine.st_ino == named.st_ino) return LB_OK;
         close(p->fd);
         p->fd = -1;
+        if (held) nanosleep(&(struct timespec){.tv_nsec = 5 * 1000 * 1000}, NULL);
     }
     return lb_fail(LB_E_IO, "%s: another process is writing it", p->path);
 }

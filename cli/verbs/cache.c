@@ -57,8 +57,11 @@ static lb_status claimed_shard(cli_encode_run *r, const cli_shards *s, int64_t i
     }
     lb_status st = cli_claim_take(&claim, path, stale, progress.stop);
     if (st != LB_OK) return st;
-    *busy = claim == NULL;
-    if (!claim) return LB_OK;
+    *busy = !claim || lb_cache_in_use(path); /* its holder is late with its sign of life, but lives: it sees the new claim and stops */
+    if (*busy) {
+        cli_claim_give(claim);
+        return LB_OK;
+    }
     progress.stop = cli_claim_stop(claim);
     st = run_shard(r, s, i, path, all, &progress);
     if (st != LB_OK && (cli_claim_lost(claim) || lb_cache_in_use(path)) && !lb_progress_stopped(r->spec.progress)) {
