@@ -2,7 +2,7 @@
 """Report pages in a headless Chromium: main.py LIMBECK [PAGE.html...] [--shots FOLDER]. Without pages, one is made of tests/data/report. Each is loaded at the
 width of a desk and of a phone, light and dark; an error on the console or a failed step of page.js fails. Then each is printed to PDF, light and dark: all its
 headings and rows are on white sheets, the tools of the screen are not."""
-import argparse, html, os, re, shutil, subprocess, sys, tempfile, zlib
+import argparse, html, os, re, shutil, subprocess, sys, tempfile, unicodedata, zlib
 
 here = os.path.dirname(os.path.abspath(__file__))
 runs = os.path.join(here, "../data/report")
@@ -85,7 +85,7 @@ def try_print(page, name):
         with open(path, "rb") as f: found = list(sheets(f.read()))
         label = f"{name}, printed{' from dark' if dark else ''}"
         check(f"{label}: sheets", found)
-        printed = "".join(t for _, t in found)
+        printed = unicodedata.normalize("NFKC", "".join(t for _, t in found))  # ligatures
         for one in sorted(wanted): check(f"{label}: {one}", one in printed)
         check(f"{label}: no tools of the screen", not set("\u2190\u2192") & set(printed))
         for i, (_, t) in enumerate(found): check(f"{label}: sheet {i + 1} ends in no heading", not any(t.endswith(h) for h in headings), t[-60:])
