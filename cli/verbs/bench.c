@@ -31,5 +31,5 @@ done:
 LB_VERB(bench) = {.id = "bench", .title = "speed of this machine and program: products, networks, training steps, losses, every op", .source = "", .params = params, .params_size = sizeof(options),
                   .usage = "bench [GROUP...] [--only TEXT] [--file VIDEO] [--json]", .max_words = -1,
                   .help = "Each figure is the best of several runs after a warm-up, with random weights. bench/run.sh measures other programs under the same names and prints the ratios.\n"
-                          "Groups: `limbeck describe benches`. Use --threads 2 to compare with bench/peers.py. LB_CPU=ref|avx2|avx512 holds the kernels to that level.",
+                          "Groups: `limbeck describe benches`. Use --threads 2 to compare with bench/peers.py. LB_CPU=ref|blas|avx2|avx512|bf16|amx holds the kernels to that level.",
                   .run = run};

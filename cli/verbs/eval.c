@@ -63,5 +63,5 @@ LB_VERB(eval) = {.id = "eval", .title = "scores of a model over items, of featur
                  .usage = "eval retrieval|zeroshot|classify|probe|knn|segmentation|detection ...", .min_words = 1, .max_words = 1,
                  .help = "retrieval: R@1/5/10, mAP, median rank, both ways. zeroshot: the items' labels as texts; top-1, top-5, mean class recall. classify: logits\n"
                          "against labels. probe, knn: a classifier on frozen features. segmentation: masks against masks. detection: boxes, in\n"
-                         "COCO's files. With 95% intervals, but for boxes; details: limbeck describe evals KIND, limbeck describe metrics KIND.\n"
+                         "COCO's files. With 95% intervals; details: limbeck describe evals KIND, limbeck describe metrics KIND.\n"
                          "A model over cached features takes the classes' rows by their texts: limbeck list --labels makes their list for `limbeck encode`.", .run = run};
