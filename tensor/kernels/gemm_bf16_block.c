@@ -59,6 +59,54 @@ TILES INLINE void block_tiles(const bool low, const bool right, const lbi_bf16_f
     if (low && right) _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
 }
 
+/* Products of parts, the smallest first. Loads of a part serve as many products as there are. */
+TILES INLINE void block_parts(const bool low, const bool right, const lbi_bf16_factors *f, float *to, bool add) {
+    enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
+    int64_t ld = f->ld * (int64_t)sizeof *f->a;
+    if (add) {
+        _tile_loadd(0, to, OUT);
+        if (right) _tile_loadd(1, to + SIDE, OUT);
+        if (low) _tile_loadd(2, to + SIDE * BLOCK, OUT);
+        if (low && right) _tile_loadd(3, to + SIDE * BLOCK + SIDE, OUT);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
+    static const int8_t order[][2] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}}; /* parts of A and of B */
+    for (int64_t s = 0; s < f->steps; s++) {
+        const uint16_t *a = f->a + f->at[s], *a2 = low ? f->a2 + f->at[s] : NULL;
+        const uint32_t *b = f->b + s * LBI_BF16_PARTS * PIECE, *b2 = right ? f->b2 + s * LBI_BF16_PARTS * PIECE : NULL;
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) {
+            if (i == 0 || order[i][0] != order[i - 1][0]) {
+                _tile_loadd(4, a + order[i][0] * f->apart, ld);
+                if (low) _tile_loadd(5, a2 + order[i][0] * f->apart, ld);
+            }
+            if (i == 0 || order[i][1] != order[i - 1][1]) {
+                _tile_loadd(6, b + order[i][1] * PIECE, LINE);
+                if (right) _tile_loadd(7, b2 + order[i][1] * PIECE, LINE);
+            }
+            _tile_dpbf16ps(0, 4, 6);
+            if (low) _tile_dpbf16ps(2, 5, 6);
+            if (right) _tile_dpbf16ps(1, 4, 7);
+            if (low && right) _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    _tile_stored(0, to, OUT);
+    if (right) _tile_stored(1, to + SIDE, OUT);
+    if (low) _tile_stored(2, to + SIDE * BLOCK, OUT);
+    if (low && right) _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
+}
+
+TILES static void parts_in_tiles(const lbi_bf16_factors *f, float *to, bool add) {
+    if (f->a2 && f->b2) block_parts(true, true, f, to, add);
+    else if (f->a2) block_parts(true, false, f, to, add);
+    else if (f->b2) block_parts(false, true, f, to, add);
+    else block_parts(false, false, f, to, add);
+}
+
 TILES static void in_tiles(const lbi_bf16_factors *f, float *to, bool add) {
     if (f->a2 && f->b2) block_tiles(true, true, f, to, add);
     else if (f->a2) block_tiles(true, false, f, to, add);
@@ -104,7 +152,8 @@ WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
 }
 
 void lbi_bf16_block(bool tiles, const lbi_bf16_factors *f, float *to, bool add) {
-    if (tiles) in_tiles(f, to, add);
+    if (f->whole) parts_in_tiles(f, to, add);
+    else if (tiles) in_tiles(f, to, add);
     else in_registers(f, to, add);
 }
 
@@ -115,6 +164,17 @@ WIDE void lbi_bf16_round(uint16_t *to, const float *from, int64_t n) {
         __mmask16 mask = lbi_bf16_first(n - i);
         _mm256_mask_storeu_epi16(to + i, mask, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, from + i)));
     }
+}
+
+WIDE bool lbi_bf16_split(uint16_t *to, int64_t apart, const float *from, int64_t n) {
+    __m512 seen = _mm512_setzero_ps();
+    __m512i part[LBI_BF16_PARTS];
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        __mmask16 first = lbi_bf16_first(n - i), second = lbi_bf16_first(n - i - SIDE);
+        lbi_bf16_three(_mm512_maskz_loadu_ps(first, from + i), _mm512_maskz_loadu_ps(second, from + i + SIDE), false, part, &seen);
+        for (int q = 0; q < LBI_BF16_PARTS; q++) _mm512_mask_storeu_epi16(to + q * apart + i, (__mmask32)second << SIDE | first, part[q]);
+    }
+    return lbi_bf16_all_seen(seen);
 }
 #elif !defined LB_DOUBLE
 void lbi_bf16_begin(bool tiles) {}

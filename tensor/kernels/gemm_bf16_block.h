@@ -17,14 +17,52 @@ typedef struct lbi_bf16_factors {
     const int64_t *at;      /* [steps]: the 32 numbers of row i for step s begin at a + at[s] + i ld */
     int64_t ld, steps;
     const uint32_t *b, *b2; /* [steps][LBI_BF16_PIECE], [pair of k][column]: columns 0 .. 15 and 16 .. 31 of B; b2 NULL: there are none */
+    bool whole;             /* factors are floats in three parts (below): those of A lie `apart` from one another, B is [steps][LBI_BF16_PARTS][LBI_BF16_PIECE]. Tiles alone */
+    int64_t apart;
 } lbi_bf16_factors;
+
+/* A float is the sum of three numbers of bf16, high + middle + low, exactly: what is left after rounding x to 8 bits has 16, what is left of that after rounding has 8.
+ * The product of two is hh + (hm + mh) + (mm + hl + lh) within 2^-25 of it, less than the rounding of a product to float; sums are of float as they would be. So six
+ * products of bf16 give those of float, where tiles make more than six in the time of one (G. Henry, P. Tang, A. Heinecke: Leveraging the bfloat16 artificial
+ * intelligence datatype for higher-precision computations, 2019). Tiles take numbers below 2^-126 for 0, also as parts: what is below 2^-110 has fewer than 24 bits. */
+enum { LBI_BF16_PARTS = 3 };
 
 /** to [32][32] = or += A B. Rows and columns that are not there are left as they are, or hold anything. */
 void lbi_bf16_block(bool tiles, const lbi_bf16_factors *f, float *to, bool add);
 /** n numbers rounded to bf16, nearest, ties to even. */
 void lbi_bf16_round(uint16_t *to, const float *from, int64_t n);
+/** n numbers in parts, those of a part at to, to + apart, to + 2 apart. @return whether all have parts: infinity, NaN and the largest floats, beyond bf16's, do not. */
+bool lbi_bf16_split(uint16_t *to, int64_t apart, const float *from, int64_t n);
 
 static inline __mmask16 lbi_bf16_first(int64_t n) { return n >= LBI_BF16_SIDE ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+
+/* x without its part, which is a float whose lower half is 0: rounded to nearest, away from 0 in the middle. */
+LBI_BF16_WIDE static inline __m512i lbi_bf16_take(__m512 *x) {
+    __m512i part = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(*x), _mm512_set1_epi32(0x8000)), _mm512_set1_epi32((int)0xffff0000));
+    *x = _mm512_sub_ps(*x, _mm512_castsi512_ps(part));
+    return part;
+}
+
+/* The upper halves of 32 lanes, side by side. */
+LBI_BF16_WIDE static inline __m512i lbi_bf16_beside(__m512i low, __m512i high) {
+    static const uint16_t odd[2 * LBI_BF16_SIDE] = {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+    return _mm512_permutex2var_epi16(low, _mm512_loadu_si512(odd), high);
+}
+
+/* The upper halves of two vectors, lane by lane: a lane is a pair. */
+LBI_BF16_WIDE static inline __m512i lbi_bf16_paired(__m512i low, __m512i high) { return _mm512_or_si512(_mm512_srli_epi32(low, 16), high); }
+
+/* 32 numbers in parts, side by side (low: the first 16) or as 16 pairs (low[i], high[i]). *seen becomes NaN in a lane whose number has no parts. */
+LBI_BF16_WIDE static inline void lbi_bf16_three(__m512 low, __m512 high, bool pairs, __m512i part[LBI_BF16_PARTS], __m512 *seen) {
+#pragma GCC unroll 3
+    for (int i = 0; i < LBI_BF16_PARTS; i++) {
+        __m512i l = lbi_bf16_take(&low), h = lbi_bf16_take(&high);
+        part[i] = pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h);
+    }
+    *seen = _mm512_add_ps(*seen, _mm512_add_ps(low, high));
+}
+
+LBI_BF16_WIDE static inline bool lbi_bf16_all_seen(__m512 seen) { return _mm512_cmp_ps_mask(seen, seen, _CMP_UNORD_Q) == 0; }
 
 #endif
 #ifndef LB_DOUBLE
