@@ -30,7 +30,7 @@ static const char *or_else(const char *name, const char *usual) { return name ? 
 
 /* Has the bias of the keys no effect? It adds the same q b to all scores of a query, which a softmax does not see; so its gradient is 0, and what is computed
  * of it rounding alone, which Adam would scale up to whole steps. Not so where keys are turned, normalised, or beside others without it. */
-static bool idle_key_bias(const lb_attend_spec *s) { return !s->cos && !s->names->k_norm && !s->prefix_k && s->softcap == 0; }
+static bool idle_key_bias(const lb_attend_spec *s) { return !s->cos && !s->names->k_norm && !s->prefix_k && s->softcap == 0 && !s->places_of_keys; }
 
 /* Rows from..to-1 of the fused parameters of torch.nn.MultiheadAttention, applied to x. */
 static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, const heads *n, int64_t from, int64_t to) {
@@ -109,6 +109,31 @@ static lb_tensor *with_map(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v,
     return lb_reshape(t, lb_permute(t, y, (int[]){0, 2, 1, 3}), 3, (int64_t[]){n, l, h * d});
 }
 
+/* x [N,H,L,D] times the rows of table [2L-1,D]: row l gets at s what stands at s - l + L - 1. [N,H,L,L] */
+static lb_tensor *by_distance(lb_tape *t, lb_tensor *x, lb_tensor *table) {
+    lb_tensor *y = lb_matmul(t, x, table, false, true);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    int64_t n = y->shape[0], h = y->shape[1], l = y->shape[2], w = 2 * l - 1;
+    if (l < 2) return y;
+    y = lb_slice(t, lb_reshape(t, y, 3, (int64_t[]){n, h, l * w}), 2, l - 1, l * w - 1, 1); /* in rows one shorter each begins one later */
+    return lb_slice(t, lb_reshape(t, y, 4, (int64_t[]){n, h, l, w - 1}), 3, 0, l, 1);
+}
+
+/* What distances add to the scaled scores of q, k [N,H,L,D]. */
+static lb_tensor *distances(lb_nn *m, const lb_attend_spec *s, lb_tensor *q, lb_tensor *k) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t p = s->places, d = lbi_size(q, 0), l = lbi_size(q, 1);
+    lb_tensor *table = lbi_named(m, or_else(s->names->places, "distance_embedding"), "weight", 2, (int64_t[]){2 * p - 1, d}, LB_INIT_NORMAL, 0.02);
+    if (!lb_tape_ok(t)) return lb_inert(t);
+    if (l != lbi_size(k, 1) || q->shape[1] != k->shape[1] || l > p || s->cache || s->prefix_k)
+        return lb_tape_fail(t, LB_E_SHAPE, "attention: distances are for at most %lld tokens that attend to themselves, not %lld to %lld", (long long)p, (long long)l, (long long)lbi_size(k, 1));
+    table = lb_slice(t, table, 0, p - l, p + l - 1, 1);
+    lb_tensor *y = by_distance(t, q, lb_flip(t, table, 0));
+    if (s->places_of_keys) y = lb_add(t, y, lb_transpose(t, by_distance(t, k, table), 2, 3));
+    y = lb_scale(t, y, s->scale != 0 ? s->scale : 1 / sqrt((double)d));
+    return s->bias ? lb_add(t, y, s->bias) : y;
+}
+
 static bool sizes(lb_nn *m, const lb_tensor *x, const lb_attend_spec *s, heads *n) {
     int64_t c = lbi_size(x, 0);
     *n = (heads){s->heads, s->kv_heads ? s->kv_heads : s->heads, s->head_width};
@@ -157,6 +182,7 @@ lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_sp
         part[1] = prepend(t, s.prefix_k, part[1]);
         part[2] = prepend(t, s.prefix_v, part[2]);
     }
+    if (s.places) s.bias = distances(m, &s, part[0], part[1]);
     int64_t prefix = s.prefix_k ? lbi_size(s.prefix_k, 1) : 0;
     const lb_attention_spec a = {.bias = s.bias, .mask = whole_mask(t, s.mask, prefix), .relative = s.relative, .scale = s.scale, .softcap = s.softcap, .dropout = s.dropout, .window = s.window, .prefix = prefix, .causal = s.causal, .merge = true};
     lb_tensor *z = s.map ? with_map(t, part[0], part[1], part[2], &a, s.map) : lb_attention(t, part[0], part[1], part[2], a);

@@ -39,6 +39,7 @@ typedef struct lb_attend_names {
     const char *in_proj;         /* the same as torch.nn.MultiheadAttention has it: <in_proj>_weight, <in_proj>_bias */
     const char *kv;              /* one linear for keys and values */
     const char *q_norm, *k_norm; /* norms of each head's queries and keys; NULL = none */
+    const char *places;          /* the table of `places`; <places>.weight [2 places - 1, head's width] */
 } lb_attend_names;
 
 /* All zero (but heads) = plain multi-head attention with biases. Tensors are borrowed for the call. */
@@ -51,6 +52,8 @@ typedef struct lb_attend_spec {
     bool no_key_bias;          /* of three linears, that of the keys has none (Whisper) */
     lb_tensor *mask;           /* i64 or u8: [N,S], [N,L,S] or what lb_attention takes with four axes; 1 = attend */
     lb_tensor *bias, *relative; /* as lb_attention */
+    int64_t places;        /* P > 0: to q_l k_s is added, before the scale, q_l t with t the row l - s + P - 1 of a learned table. Shaw et al., arXiv:1803.02155 */
+    bool places_of_keys;   /* and k_s t. Huang et al., arXiv:2009.13658. Both where x attends to itself, without cache and prefix */
     double scale, softcap, dropout;
     int64_t window;
     bool causal;

@@ -22,6 +22,12 @@ lb_tensor *lb_nn_conv1d(lb_nn *m, lb_tensor *x, const char *name, int64_t out, i
     return lb_conv1d(lb_nn_tape(m), x, w, bias ? bias_of(m, name, out, in, kernel, 1) : NULL, spec, LB_ACT_NONE);
 }
 
+lb_tensor *lb_nn_conv2d_oblong(lb_nn *m, lb_tensor *x, const char *name, int64_t out, int64_t high, int64_t wide, lb_conv_spec spec, bool bias) {
+    int64_t in = lbi_channels(x) / one(spec.groups);
+    lb_tensor *w = lbi_named(m, name, "weight", 4, (int64_t[]){out, in, high, wide}, LB_INIT_KAIMING_UNIFORM, 0);
+    return lb_conv2d(lb_nn_tape(m), x, w, bias ? bias_of(m, name, out, in, high * wide, 1) : NULL, spec, LB_ACT_NONE);
+}
+
 lb_tensor *lb_nn_conv3d(lb_nn *m, lb_tensor *x, const char *name, int64_t out, int64_t kernel, lb_conv3d_spec spec, bool bias) {
     int64_t in = lbi_channels(x) / one(spec.groups);
     lb_tensor *w = kernel_of(m, name, out, in, kernel, 3);

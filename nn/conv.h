@@ -8,6 +8,8 @@ LB_BEGIN
 
 /** x [N,C,L] -> [N,out,L']; <name>.weight [out,C/groups,kernel], with bias <name>.bias [out]. Of spec what belongs to the width counts. */
 LB_API lb_tensor *lb_nn_conv1d(lb_nn *m, lb_tensor *x, const char *name, int64_t out, int64_t kernel, lb_conv_spec spec, bool bias);
+/** lb_nn_conv2d with a kernel of high x wide: <name>.weight [out,C/groups,high,wide]. */
+LB_API lb_tensor *lb_nn_conv2d_oblong(lb_nn *m, lb_tensor *x, const char *name, int64_t out, int64_t high, int64_t wide, lb_conv_spec spec, bool bias);
 /** x [N,C,D,H,W]; <name>.weight [out,C/groups,kernel,kernel,kernel]. */
 LB_API lb_tensor *lb_nn_conv3d(lb_nn *m, lb_tensor *x, const char *name, int64_t out, int64_t kernel, lb_conv3d_spec spec, bool bias);
 /** Transposed convolutions: <name>.weight [C,out/groups,kernel...]; more = output_padding along every axis. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/picture.h"
+#include <math.h>
 #include <stdio.h>
 #include "nn/parts.h"
 #include "tensor/derived.h"
@@ -29,23 +30,52 @@ static lb_tensor *conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *
     return lb_nn_conv_bn(m, x, conv, norm, out, kernel, spec, usual_eps, usual_momentum, act);
 }
 
-/* The block's last convolution with what goes past it. */
-static lb_tensor *end_block(lb_nn *m, lb_tensor *y, const char *conv, const char *norm, int64_t kernel, lb_tensor *x, int64_t out, int64_t stride) {
-    if (x->rank == 4 && (stride != 1 || x->shape[1] != out)) x = conv_bn(m, x, "downsample.0", "downsample.1", out, 1, lb_conv_same(stride, 0, 1), LB_ACT_NONE);
-    return lb_nn_conv_bn_add(m, y, conv, norm, out, kernel, lb_conv_same(1, kernel / 2, 1), usual_eps, usual_momentum, x, LB_ACT_RELU);
+/* What goes past the block: x, in the block's shape. */
+static lb_tensor *shortcut(lb_nn *m, lb_tensor *x, const lb_residual *b) {
+    if (x->rank != 4 || (b->stride == 1 && x->shape[1] == b->out)) return x;
+    int64_t kernel = b->stride > 1 && b->shortcut_kernel ? b->shortcut_kernel : 1;
+    if (!b->pooled) return conv_bn(m, x, "downsample.0", "downsample.1", b->out, kernel, lb_conv_same(b->stride, kernel / 2, 1), LB_ACT_NONE);
+    lb_window window = lb_window_of(2, b->stride, 0);
+    window.ceil = true;
+    if (b->stride > 1) x = lb_avg_pool(lb_nn_tape(m), x, window, LB_AVG_INSIDE, 0);
+    return conv_bn(m, x, "downsample.1", "downsample.2", b->out, 1, lb_conv_same(1, 0, 1), LB_ACT_NONE);
 }
 
-lb_tensor *lb_nn_basic_block(lb_nn *m, lb_tensor *x, int64_t out, int64_t stride) {
-    lb_tensor *y = conv_bn(m, x, "conv1", "bn1", out, 3, lb_conv_same(stride, 1, 1), LB_ACT_RELU);
-    return end_block(m, y, "conv2", "bn2", 3, x, out, stride);
+/* x times sigmoid(a convolution over the channels' means); its kernel grows with the logarithm of their number. Wang et al., arXiv:1910.03151, section 3.3. */
+static lb_tensor *gate_across(lb_nn *m, lb_tensor *x, const char *name) {
+    lb_tape *t = lb_nn_tape(m);
+    int64_t n = lbi_size(x, 3), c = lbi_channels(x), kernel = c > 0 ? (int64_t)(fabs(log2((double)c) + 1) / 2) : 1;
+    kernel = kernel % 2 ? kernel : kernel + 1;
+    if (kernel < 3) kernel = 3;
+    lb_tensor *s = lb_reshape(t, lb_nn_global_pool(m, x), 3, (int64_t[]){n, 1, c});
+    s = lb_nn_conv1d(m, s, name, 1, kernel, lb_conv_same(1, kernel / 2, 1), false);
+    return lb_mul(t, x, lb_reshape(t, lb_sigmoid(t, s), 4, (int64_t[]){n, c, 1, 1}));
 }
+
+/* The block's last convolution with what goes past it. */
+static lb_tensor *end_block(lb_nn *m, lb_tensor *y, const char *conv, const char *norm, int64_t kernel, lb_tensor *x, const lb_residual *b) {
+    x = shortcut(m, x, b);
+    const lb_conv_spec spec = lb_conv_same(1, kernel / 2, 1);
+    if (!b->squeeze && !b->across) return lb_nn_conv_bn_add(m, y, conv, norm, b->out, kernel, spec, usual_eps, usual_momentum, x, LB_ACT_RELU);
+    y = conv_bn(m, y, conv, norm, b->out, kernel, spec, LB_ACT_NONE);
+    y = b->across ? gate_across(m, y, "se.conv") : lb_nn_squeeze_excite(m, y, "se", b->squeeze, LB_ACT_SIGMOID);
+    return lb_relu(lb_nn_tape(m), lb_add(lb_nn_tape(m), y, x));
+}
+
+lb_tensor *lb_nn_residual_block(lb_nn *m, lb_tensor *x, const lb_residual *b) {
+    if (!b->inner) return end_block(m, conv_bn(m, x, "conv1", "bn1", b->out, 3, lb_conv_same(b->stride, 1, 1), LB_ACT_RELU), "conv2", "bn2", 3, x, b);
+    int64_t dilation = b->dilation ? b->dilation : 1;
+    lb_conv_spec middle = lb_conv_same(b->early ? 1 : b->stride, dilation, b->groups);
+    middle.dilation_h = middle.dilation_w = dilation;
+    lb_tensor *y = conv_bn(m, x, "conv1", "bn1", b->inner, 1, lb_conv_same(b->early ? b->stride : 1, 0, 1), LB_ACT_RELU);
+    y = conv_bn(m, y, "conv2", "bn2", b->inner, 3, middle, LB_ACT_RELU);
+    return end_block(m, y, "conv3", "bn3", 1, x, b);
+}
+
+lb_tensor *lb_nn_basic_block(lb_nn *m, lb_tensor *x, int64_t out, int64_t stride) { return lb_nn_residual_block(m, x, &(lb_residual){.out = out, .stride = stride}); }
 
 lb_tensor *lb_nn_bottleneck(lb_nn *m, lb_tensor *x, int64_t inner, int64_t out, int64_t stride, int64_t groups, int64_t dilation) {
-    lb_conv_spec middle = lb_conv_same(stride, dilation, groups);
-    middle.dilation_h = middle.dilation_w = dilation;
-    lb_tensor *y = conv_bn(m, x, "conv1", "bn1", inner, 1, lb_conv_same(1, 0, 1), LB_ACT_RELU);
-    y = conv_bn(m, y, "conv2", "bn2", inner, 3, middle, LB_ACT_RELU);
-    return end_block(m, y, "conv3", "bn3", 1, x, out, stride);
+    return lb_nn_residual_block(m, x, &(lb_residual){.inner = inner, .out = out, .stride = stride, .groups = groups, .dilation = dilation});
 }
 
 /* ---- inverted residual ---- */

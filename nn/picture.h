@@ -19,6 +19,19 @@ LB_API lb_tensor *lb_nn_squeeze(lb_nn *m, lb_tensor *x, const char *narrow, cons
 LB_API lb_tensor *lb_nn_basic_block(lb_nn *m, lb_tensor *x, int64_t out, int64_t stride);
 LB_API lb_tensor *lb_nn_bottleneck(lb_nn *m, lb_tensor *x, int64_t inner, int64_t out, int64_t stride, int64_t groups, int64_t dilation);
 
+/** The same with the choices of later networks. He et al., arXiv:1812.01187 (pooled), Hu et al., arXiv:1709.01507 (squeeze), Wang et al.,
+ *  arXiv:1910.03151 (across); names of timm's ResNet. */
+typedef struct lb_residual {
+    int64_t inner;                     /* channels inside a bottleneck; 0 = two 3x3 */
+    int64_t out, stride, groups, dilation; /* of groups and dilation: a bottleneck's; 0 = 1 */
+    int64_t squeeze;                   /* inner channels of squeeze and excite <se> behind the last norm; 0 = none */
+    int64_t shortcut_kernel;           /* of a shortcut that strides; 0 = 1 */
+    bool across;                       /* behind the last norm a gate per channel from its neighbours' means, <se.conv> */
+    bool pooled;                       /* shortcuts stride by the mean of 2x2; their convolution and norm are downsample.1, downsample.2 */
+    bool early;                        /* a bottleneck strides in its first 1x1 */
+} lb_residual;
+LB_API lb_tensor *lb_nn_residual_block(lb_nn *m, lb_tensor *x, const lb_residual *b);
+
 /** Inverted residual: 1x1 to `inner` channels (left out where x has as many), depthwise, squeeze and excite to `squeeze` channels (0 = none), 1x1
  *  to `out`; x is added where its shape fits. Sandler et al., arXiv:1801.04381, Howard et al., arXiv:1905.02244; names block.0.0 (convolution),
  *  block.0.1 (norm), ... of torchvision's MobileNetV3. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "audio/archs.h"
 #include "nn/attention.h"
+#include "nn/conv.h"
 #include "nn/outside.h"
 #include "nn/swin.h"
 #include "tensor/arrange.h"
@@ -13,7 +14,7 @@
 enum { STAGES = 8 };
 
 typedef struct config {
-    int64_t window_size, num_mel_bins, spec_size, patch_size, patch_stride, patch_embeds_hidden_size, projection_dim;
+    int64_t window_size, num_mel_bins, spec_size, patch_size, patch_stride, patch_width, stride_width, patch_embeds_hidden_size, projection_dim;
     double mlp_ratio, layer_norm_eps;
     const char *depths, *num_attention_heads, *hidden_act, *projection_hidden_act;
     bool enable_patch_layer_norm;
@@ -23,8 +24,10 @@ static const lb_param params[] = {
     LB_PARAM(config, window_size, 8, 1, 1024, "1", "side of an attention window"),
     LB_PARAM(config, num_mel_bins, 64, 1, 4096, "1", "bands of the log-mel"),
     LB_PARAM(config, spec_size, 256, 1, 65536, "1", "side of the square that the log-mel is folded into, a multiple of its bands"),
-    LB_PARAM(config, patch_size, 4, 1, 1024, "1", "side of a patch"),
-    LB_PARAM(config, patch_stride, 4, 1, 1024, "1", "from a patch to the next"),
+    LB_PARAM(config, patch_size, 4, 1, 1024, "1", "side of a patch, or its height in bands"),
+    LB_PARAM(config, patch_stride, 4, 1, 1024, "1", "from a patch to the next, or to the one below"),
+    LB_PARAM(config, patch_width, 0, 0, 1024, "1", "frames of a patch; 0 = as many as bands"),
+    LB_PARAM(config, stride_width, 0, 0, 1024, "1", "frames from a patch to the next; 0 = as many as bands"),
     LB_PARAM(config, patch_embeds_hidden_size, 96, 1, 65536, "1", "width of the tokens of the first stage; it doubles from stage to stage"),
     LB_PARAM(config, projection_dim, 512, 0, 65536, "1", "width of the embedding; 0 = the embedding is pooled"),
     LB_PARAM_TEXT(config, depths, "2,2,6,2", NULL, "blocks of each stage"),
@@ -63,8 +66,10 @@ static lb_tensor *fold(lb_tape *t, const config *c, lb_tensor *x) {
 /* The square as tokens [N,H,W,C]. */
 static lb_tensor *patches(lb_nn *m, const config *c, lb_tensor *x) {
     lb_tape *t = lb_nn_tape(m);
+    int64_t wide = c->patch_width ? c->patch_width : c->patch_size, on = c->stride_width ? c->stride_width : c->patch_stride, above = (c->patch_size - c->patch_stride) / 2, before = (wide - on) / 2;
     lb_nn_in(m, "patch_embed");
-    x = lb_permute(t, lb_nn_conv2d(m, x, "proj", c->patch_embeds_hidden_size, c->patch_size, lb_conv_same(c->patch_stride, (c->patch_size - c->patch_stride) / 2, 1), true), (int[]){0, 2, 3, 1});
+    x = lb_nn_conv2d_oblong(m, x, "proj", c->patch_embeds_hidden_size, c->patch_size, wide, (lb_conv_spec){.stride_h = c->patch_stride, .stride_w = on, .pad_t = above, .pad_b = above, .pad_l = before, .pad_r = before}, true);
+    x = lb_permute(t, x, (int[]){0, 2, 3, 1});
     return lb_nn_out(m, c->enable_patch_layer_norm ? lb_nn_layer_norm(m, x, "norm", 1e-5) : x);
 }
 
@@ -76,8 +81,9 @@ static lb_tensor *stage(lb_nn *m, const config *c, const stages *s, int i, int *
         char tap[24];
         lb_tensor *map = NULL;
         snprintf(tap, sizeof tap, "attn.%d", *block);
+        bool fits = x->rank == 4 && (x->shape[1] <= c->window_size || x->shape[2] <= c->window_size); /* one window covers a side */
         lb_nn_in(m, "blocks.%d", k);
-        x = lb_nn_swin_block(m, x, &(lb_swin_spec){.map = lb_nn_wants(m, tap) ? &map : NULL, .heads = s->heads[i], .window = c->window_size, .shift = k % 2 ? c->window_size / 2 : 0, .mlp = {.width = (int64_t)(c->mlp_ratio * (double)width), .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps});
+        x = lb_nn_swin_block(m, x, &(lb_swin_spec){.map = lb_nn_wants(m, tap) ? &map : NULL, .heads = s->heads[i], .window = c->window_size, .shift = k % 2 && !fits ? c->window_size / 2 : 0, .mlp = {.width = (int64_t)(c->mlp_ratio * (double)width), .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps});
         if (map) lb_nn_tap(m, map, "%s", tap);
         lb_nn_tap(m, lb_flatten(t, x, 1, 2), "block.%d", (*block)++);
         x = lb_nn_out(m, x);
@@ -153,7 +159,8 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->patch_size = lb_config_int(v, "patch_size", 0, 4);
     c->patch_stride = lb_config_int(v, "patch_stride", 0, 4);
     c->projection_dim = lb_outside_size(json, "audio_projection.linear1.weight", 0);
-    if (lb_config_int(v, "patch_size", 1, 4) != c->patch_size || lb_config_int(v, "patch_stride", 1, 4) != c->patch_stride) return lb_fail(LB_E_UNSUPPORTED, "clap-audio: patches that are not square");
+    c->patch_width = lb_config_int(v, "patch_size", 1, 4);
+    c->stride_width = lb_config_int(v, "patch_stride", 1, 4);
     if (!lb_get_bool(v, "qkv_bias", true) || !lb_get_bool(v, "flatten_patch_embeds", true)) return lb_fail(LB_E_UNSUPPORTED, "clap-audio: qkv_bias and flatten_patch_embeds are wanted");
     return LB_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* BERT encoders, as sentence encoders: Devlin et al., arXiv:1810.04805; RoBERTa (arXiv:1907.11692), XLM-RoBERTa and CamemBERT, which count places behind the
- * padding's id; ELECTRA (arXiv:2003.10555), whose tables may be narrower. Parameter names are Hugging Face's BertModel. */
+ * padding's id; ELECTRA (arXiv:2003.10555), whose tables may be narrower; places as distances inside attention (arXiv:1803.02155, arXiv:2009.13658).
+ * Parameter names are Hugging Face's BertModel. */
 #include <string.h>
 #include "nn/attention.h"
 #include "nn/outside.h"
@@ -11,7 +12,7 @@ typedef struct config {
     int64_t vocab_size, hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, max_position_embeddings, type_vocab_size, embedding_size, places_after;
     double layer_norm_eps;
     bool is_decoder;
-    const char *hidden_act;
+    const char *hidden_act, *position_embedding_type;
     lb_sentence sentence;
 } config;
 
@@ -28,8 +29,11 @@ static const lb_param params[] = {
     LB_PARAM(config, layer_norm_eps, 1e-12, 0, 1, "1", "epsilon of the norms"),
     LB_PARAM_FLAG(config, is_decoder, 0, "a token attends to none behind it"),
     LB_PARAM_TEXT(config, hidden_act, "gelu", LB_ACT_CHOICES, "activation"),
+    LB_PARAM_TEXT(config, position_embedding_type, "absolute", "absolute|relative_key|relative_key_query", "places are added to the tokens, or distances speak to queries, or to queries and keys"),
     LB_SENTENCE_PARAMS(config, "mean", 1),
     LB_PARAM_END};
+
+static bool by_distance(const config *c) { return strcmp(c->position_embedding_type, "absolute") != 0; }
 
 static lb_tensor *embeddings(lb_nn *m, const config *c, lb_tensor *ids) {
     lb_tape *t = lb_nn_tape(m);
@@ -37,19 +41,19 @@ static lb_tensor *embeddings(lb_nn *m, const config *c, lb_tensor *ids) {
     if (lb_tape_ok(t) && length > most) return lb_tape_fail(t, LB_E_SHAPE, "bert: a text of %lld tokens, at most %lld wanted", (long long)length, (long long)most);
     lb_nn_in(m, "embeddings");
     lb_tensor *x = lb_nn_embedding(m, ids, "word_embeddings", c->vocab_size, width, 0.02);
-    lb_tensor *places = lb_nn_param(m, "position_embeddings.weight", 2, (int64_t[]){c->max_position_embeddings, width}, LB_INIT_NORMAL, 0.02);
+    lb_tensor *places = by_distance(c) ? NULL : lb_nn_param(m, "position_embeddings.weight", 2, (int64_t[]){c->max_position_embeddings, width}, LB_INIT_NORMAL, 0.02);
     if (c->type_vocab_size) x = lb_add(t, x, lb_slice(t, lb_nn_param(m, "token_type_embeddings.weight", 2, (int64_t[]){c->type_vocab_size, width}, LB_INIT_NORMAL, 0.02), 0, 0, 1, 1));
-    x = lb_add(t, x, c->places_after >= 0 ? lb_embedding(t, places, lb_places_after_padding(t, ids, c->places_after)) : lb_slice(t, places, 0, 0, length, 1));
+    if (places) x = lb_add(t, x, c->places_after >= 0 ? lb_embedding(t, places, lb_places_after_padding(t, ids, c->places_after)) : lb_slice(t, places, 0, 0, length, 1));
     x = lb_nn_out(m, lb_nn_layer_norm(m, x, "LayerNorm", c->layer_norm_eps));
     return width == c->hidden_size ? x : lb_nn_linear(m, x, "embeddings_project", c->hidden_size, LB_ACT_NONE);
 }
 
-static const lb_attend_names attend_names = {.q = "self.query", .k = "self.key", .v = "self.value", .out = "output.dense"};
+static const lb_attend_names attend_names = {.q = "self.query", .k = "self.key", .v = "self.value", .out = "output.dense", .places = "self.distance_embedding"};
 static const lb_block_names layer_names = {.norm1 = "attention.output.LayerNorm", .attn = "attention", .norm2 = "output.LayerNorm", .mlp = "", .self_names = &attend_names, .up = "intermediate.dense", .down = "output.dense"};
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1], .causal = c->is_decoder}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &layer_names};
+    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1], .causal = c->is_decoder, .places = by_distance(c) ? c->max_position_embeddings : 0, .places_of_keys = strcmp(c->position_embedding_type, "relative_key_query") == 0}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &layer_names};
     lb_tensor *x = embeddings(m, c, in[0]);
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
@@ -77,12 +81,10 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
     lb_status st = lb_sentence_from_config(params, cfg, json);
     if (st != LB_OK) return st;
-    const char *kind = lb_get_text(json, "position_embedding_type", "absolute");
     bool after = lb_config_is(json, "roberta") || lb_config_is(json, "xlm-roberta") || lb_config_is(json, "camembert");
     if (after) c->places_after = lb_get_int(json, "pad_token_id", 1);
     if (lb_config_is(json, "electra") && !lb_get(json, "embedding_size")) c->embedding_size = 128;
     if (c->embedding_size == c->hidden_size) c->embedding_size = 0;
-    if (strcmp(kind, "absolute") != 0) return lb_fail(LB_E_UNSUPPORTED, "bert: position_embedding_type '%s', absolute wanted", kind);
     return LB_OK;
 }
 

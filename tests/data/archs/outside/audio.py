@@ -129,6 +129,7 @@ def main():
     clap(r, "clap-audio", tr.ClapAudioModelWithProjection)
     clap(r, "clap-audio-square", tr.ClapModel, outer=True, frames=128, enable_patch_layer_norm=False, window_size=8, mlp_ratio=3.0, projection_hidden_act="gelu")
     clap(r, "clap-fusion", tr.ClapAudioModelWithProjection, enable_fusion=True, frames=100)
+    clap(r, "clap-audio-oblong", tr.ClapAudioModelWithProjection, patch_size=[4, 2], patch_stride=[4, 2])
     whisper(r, "whisper")
     whisper(r, "whisper-writes", vocab_size=40, d_model=40, encoder_attention_heads=4, decoder_layers=2, max_target_positions=12, activation_function="relu")
     whisper(r, "whisper-untied", tie_word_embeddings=False, activation_function="gelu_new", num_mel_bins=5, scale_embedding=True)

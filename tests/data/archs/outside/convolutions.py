@@ -98,6 +98,16 @@ def main():
     import timm.models.resnet as tr
     net = tr.ResNet(tr.BasicBlock, [1, 1, 1, 1], num_classes=3, channels=(8, 12, 16, 20))
     other(r, "timm resnet", net, (1, 3, 48, 40), four, lambda m, x: m.forward_features(x))
+    hf(r, "resnet, early strides", lambda: T.ResNetModel(T.ResNetConfig(downsample_in_bottleneck=True, **n)), (1, 3, 41, 36), None, layers)
+    small = dict(num_classes=3, channels=(8, 8, 16, 16))
+    timm_net = lambda name, block, x, **more: other(r, "timm " + name, tr.ResNet(block, [1, 1, 2, 1], **small | more), x, four, lambda m, x: m.forward_features(x), {"architecture": name})
+    timm_net("resnet50d", tr.Bottleneck, (1, 3, 44, 39), stem_type="deep", stem_width=4, avg_down=True)
+    timm_net("seresnet18t", tr.BasicBlock, (1, 3, 40, 33), stem_type="deep_tiered", stem_width=8, avg_down=True, replace_stem_pool=True, block_args=dict(attn_layer="se"))
+    timm_net("seresnext26d", tr.Bottleneck, (1, 3, 40, 36), down_kernel_size=3, cardinality=2, base_width=64, block_args=dict(attn_layer="se"))
+    timm_net("ecaresnet26", tr.Bottleneck, (1, 3, 37, 40), channels=(8, 16, 16, 64), block_args=dict(attn_layer="eca"))
+    net = narrow(BasicBlock, [1, 1, 1, 1], 64)
+    net.conv1, net.maxpool = nn.Conv2d(3, 8, 3, 1, 1, bias=False), nn.Identity()
+    other(r, "torchvision resnet for small pictures", net, (1, 3, 17, 16), four, body)
     r.done()
 
 

@@ -101,7 +101,7 @@ def hugging_face(make, folder, **load):
     shapes, config = published_state(model, folder)
     with_values = {k: values(k, s).contiguous() for k, s in shapes.items() if not k.endswith("num_batches_tracked")}
     save_file({k: v.float() for k, v in with_values.items()} | {k: torch.zeros((), dtype=torch.int64) for k in shapes if k.endswith("num_batches_tracked")}, f"{folder}/model.safetensors", metadata={"format": "pt"})
-    model = type(model).from_pretrained(folder, dtype=torch.float64, **load).eval()
+    model = type(model).from_pretrained(folder, torch_dtype=torch.float64, **load).eval()
     for key in ("transformers_version", "dtype", "torch_dtype"):
         config.pop(key, None)
     return model.double(), config, {k: list(v.shape) for k, v in with_values.items()}
