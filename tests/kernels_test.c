@@ -350,17 +350,28 @@ static lbi_conv draw_conv(lb_rng *r, int round, bool depthwise) {
     return p;
 }
 
-static double patch(const lbi_conv *p, const float *x, const float *w, int64_t o, int64_t i, int64_t j) {
-    int64_t c = p->c / p->groups, first = o / (p->o / p->groups) * c;
-    double sum = 0;
-    for (int64_t q = 0; q < c; q++)
-        for (int64_t u = 0; u < p->kh; u++)
-            for (int64_t v = 0; v < p->kw; v++) {
-                int64_t row = i * p->sh + u * p->dh - p->pt, col = j * p->sw + v * p->dw - p->pl;
-                if (row < 0 || row >= p->h || col < 0 || col >= p->w) continue;
-                sum += (double)x[((first + q) * p->h + row) * p->w + col] * (double)w[((o * c + q) * p->kh + u) * p->kw + v];
-            }
-    return sum;
+/* Places j of a row of results for which column j * step + from lies within a row of `width`: [*first, *end). */
+static void within(int64_t places, int64_t step, int64_t from, int64_t width, int64_t *first, int64_t *end) {
+    *first = from < 0 ? (-from + step - 1) / step : 0;
+    *end = from < width ? (width - 1 - from) / step + 1 : 0;
+    if (*end > places) *end = places;
+}
+
+/* to [o,y,x] of one picture, by the definition. */
+static void convolve(const lbi_conv *p, const float *x, const float *w, double *restrict to) {
+    int64_t c = p->c / p->groups, first, end;
+    memset(to, 0, (size_t)(p->o * p->y * p->x) * sizeof *to);
+    for (int64_t at = 0; at < p->o * c * p->kh * p->kw; at++) {
+        int64_t v = at % p->kw, u = at / p->kw % p->kh, q = at / (p->kw * p->kh) % c, o = at / (p->kw * p->kh * c), from = v * p->dw - p->pl;
+        within(p->x, p->sw, from, p->w, &first, &end);
+        for (int64_t i = 0; i < p->y; i++) {
+            int64_t row = i * p->sh + u * p->dh - p->pt;
+            if (row < 0 || row >= p->h) continue;
+            const float *in = x + ((o / (p->o / p->groups) * c + q) * p->h + row) * p->w;
+            double *out = to + (o * p->y + i) * p->x, weight = (double)w[at];
+            for (int64_t j = first; j < end; j++) out[j] += (double)in[j * p->sw + from] * weight;
+        }
+    }
 }
 
 /* May conv_point.h do it? */
@@ -369,7 +380,8 @@ static bool points(const lbi_conv *p) { return p->kh == 1 && p->kw == 1 && p->sh
 /* [images,C,pixels] -> [images,pixels,C] */
 static float *pixels_of(const float *x, int64_t images, int64_t c, int64_t n) {
     float *to = lb_alloc_aligned((size_t)(images * c * n + 1) * sizeof *to);
-    for (int64_t i = 0; to && i < images * c * n; i++) to[(i / (c * n) * n + i % n) * c + i / n % c] = x[i];
+    for (int64_t row = 0; to && row < images * c; row++)
+        for (int64_t i = 0; i < n; i++) to[(row / c * n + i) * c + row % c] = x[row * n + i];
     return to;
 }
 
@@ -405,12 +417,16 @@ static void one_convolution(lb_rng *r, const lbi_conv *p, int64_t images, int64_
     static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU, LB_ACT_HARDSWISH};
     float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out);
     lbi_gemm_end end = {.row_scale = how % 4 < 2 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .ld_add = p->y * p->x, .act = acts[how % 4]};
-    if (!CHECK(x && w && bias && scale && add && y && want)) return;
-    for (int64_t n = 0, at = 0; n < images; n++)
-        for (int64_t o = 0; o < p->o; o++)
-            for (int64_t i = 0; i < p->y; i++)
-                for (int64_t j = 0; j < p->x; j++, at++)
-                    want[at] = (float)act_of(end.act, patch(p, x + n * in, w, o, i, j) * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+    double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
+    if (!CHECK(x && w && bias && scale && add && y && want && sum)) return;
+    for (int64_t n = 0, at = 0; n < images; n++) {
+        convolve(p, x + n * in, w, sum);
+        for (int64_t i = 0; i < out; i++, at++) {
+            int64_t o = i / (p->y * p->x);
+            want[at] = (float)act_of(end.act, sum[i] * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+        }
+    }
+    lb_free(sum);
     with_channels_last(p, images, x, w, &end, want, 4 * (double)FLT_EPSILON * (double)(k + 4));
     if (lbi_conv_tiles(p, images, x, w, &end, y)) same(y, want, images * p->o * p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     else CHECK(lbi_cpu() < LBI_CPU_AVX2);
@@ -439,7 +455,8 @@ static void one_in_bf16(lb_rng *r, const lbi_conv *p, int64_t images, int64_t ho
     int64_t n = p->y * p->x, out = p->o * n, in = p->c * p->h * p->w, k = p->c * p->kh * p->kw;
     static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU, LB_ACT_HARDSWISH, LB_ACT_RELU6};
     float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out), *turned = pixels_of(x, images, p->c, p->h * p->w), *kept = NULL;
-    if (!CHECK(x && w && bias && scale && add && y && want && turned)) return;
+    double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
+    if (!CHECK(x && w && bias && scale && add && y && want && turned && sum)) return;
     lbi_gemm_end end = {.row_scale = how % 3 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .act = acts[how % 5]};
     bool can = lbi_cpu() >= LBI_CPU_BF16;
     for (int planes = 0; planes < 3; planes++) {
@@ -451,11 +468,14 @@ static void one_in_bf16(lb_rng *r, const lbi_conv *p, int64_t images, int64_t ho
             rounded(x, images * in);
             rounded(w, p->o * k);
         }
-        for (int64_t i = 0, at = 0; planes == 0 && i < images * n; i++)
+        for (int64_t i = 0, at = 0; planes == 0 && i < images * n; i++) {
+            if (i % n == 0) convolve(p, x + i / n * in, w, sum);
             for (int64_t o = 0; o < p->o; o++, at++)
-                want[at] = (float)act_of(end.act, patch(p, x + i / n * in, w, o, i % n / p->x, i % p->x) * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+                want[at] = (float)act_of(end.act, sum[o * n + i % n] * (end.row_scale ? (double)scale[o] : 1) + (end.row_bias ? (double)bias[o] : 0) + (end.add ? (double)add[at] : 0));
+        }
         if (done) same(y, want, images * n, p->o, p->o, 4 * (double)FLT_EPSILON * (double)(k + 4));
     }
+    lb_free(sum);
     float *all[] = {x, w, bias, scale, add, y, want, turned, kept};
     for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
 }
@@ -483,18 +503,23 @@ static void convolutions_in_bf16(void) {
     }
 }
 
-/* What one number of g brings to gradients, by the definition. */
-static void bring(const lbi_conv *p, double g, int64_t o, int64_t i, int64_t j, const float *x, const float *w, double *gx, double *gw) {
-    int64_t c = p->c / p->groups, first = o / (p->o / p->groups) * c;
-    for (int64_t q = 0; q < c; q++)
-        for (int64_t u = 0; u < p->kh; u++)
-            for (int64_t v = 0; v < p->kw; v++) {
-                int64_t row = i * p->sh + u * p->dh - p->pt, col = j * p->sw + v * p->dw - p->pl;
-                if (row < 0 || row >= p->h || col < 0 || col >= p->w) continue;
-                int64_t at = ((first + q) * p->h + row) * p->w + col, k = ((o * c + q) * p->kh + u) * p->kw + v;
-                gx[at] += g * (double)w[k];
-                gw[k] += g * (double)x[at];
-            }
+/* What one picture brings to gradients, by the definition. */
+static void bring(const lbi_conv *p, const float *g, const float *x, const float *w, double *restrict gx, double *restrict gw) {
+    int64_t c = p->c / p->groups, first, end;
+    for (int64_t at = 0; at < p->o * c * p->kh * p->kw; at++) {
+        int64_t v = at % p->kw, u = at / p->kw % p->kh, q = at / (p->kw * p->kh) % c, o = at / (p->kw * p->kh * c), from = v * p->dw - p->pl;
+        within(p->x, p->sw, from, p->w, &first, &end);
+        for (int64_t i = 0; i < p->y; i++) {
+            int64_t row = i * p->sh + u * p->dh - p->pt, start = ((o / (p->o / p->groups) * c + q) * p->h + row) * p->w + from;
+            if (row < 0 || row >= p->h) continue;
+            const float *out = g + (o * p->y + i) * p->x;
+            double sum = 0, weight = (double)w[at];
+            for (int64_t j = first; j < end; j++) gx[start + j * p->sw] += (double)out[j] * weight;
+#pragma omp simd reduction(+ : sum)
+            for (int64_t j = first; j < end; j++) sum += (double)out[j] * (double)x[start + j * p->sw];
+            gw[at] += sum;
+        }
+    }
 }
 
 static void near_to(const float *got, const double *want, int64_t n, double bound) {
@@ -512,7 +537,8 @@ static void last_gradient(const lbi_conv *p, int64_t images, const float *x, con
     float *xl = pixels_of(x, images, p->c, n), *gl = pixels_of(g, images, p->o, p->y * p->x), *tx = pixels_of(gx, images, p->c, n), *tw = lb_alloc_aligned((size_t)(k + 1) * sizeof *tw);
     double *wanted = lb_calloc((size_t)(in + 1), sizeof *wanted);
     if (!CHECK(xl && gl && tx && tw && wanted)) return;
-    for (int64_t i = 0; i < in; i++) wanted[(i / (p->c * n) * n + i % n) * p->c + i / n % p->c] = wx[i];
+    for (int64_t row = 0; row < images * p->c; row++)
+        for (int64_t i = 0; i < n; i++) wanted[(row / p->c * n + i) * p->c + row % p->c] = wx[row * n + i];
     bool fast = lbi_cpu() >= LBI_CPU_AVX2 && images > 0;
     /* With Winograd off by as much as in one_convolution. */
     double bound = 4 * (double)FLT_EPSILON * (double)(p->o * p->kh * p->kw + 4) + 30 * (double)FLT_EPSILON * (sqrt((double)(p->o * 9)) + 2);
@@ -539,10 +565,7 @@ static void one_gradient(lb_rng *r, const lbi_conv *p, int64_t images, bool fres
     if (!CHECK(x && w && g && gx && gw && wx && ww)) return;
     for (int64_t i = 0; !fresh && i < images * in; i++) wx[i] = (double)gx[i];
     for (int64_t i = 0; !fresh && i < k; i++) ww[i] = (double)gw[i];
-    for (int64_t n = 0, at = 0; n < images; n++)
-        for (int64_t o = 0; o < p->o; o++)
-            for (int64_t i = 0; i < p->y; i++)
-                for (int64_t j = 0; j < p->x; j++, at++) bring(p, (double)g[at], o, i, j, x + n * in, w, wx + n * in, ww);
+    for (int64_t n = 0; n < images; n++) bring(p, g + n * out, x + n * in, w, wx + n * in, ww);
     if (points(p)) {
         float *tx = draw(r, images * in), *tw = draw(r, k);
         if (!CHECK(tx && tw)) return;
@@ -638,8 +661,11 @@ static void one_depthwise(lb_rng *r, const lbi_conv *p) {
     double sums[64] = {0}, right[64] = {0};
     bool ok = CHECK(lbi_depth_plan(&d, p)), turns = lbi_depth_plan_back(&back, p);
     float *x = draw(r, in), *w = draw(r, k), *y = draw(r, out), *want = draw(r, out), *gin = draw(r, in), *gwant = draw(r, in), *work = draw(r, d.space + (turns ? back.space : 0));
-    if (!ok || !CHECK(x && w && y && want && gin && gwant && work)) return;
-    for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, patch(p, x, w, 0, i / p->x, i % p->x) + 0.25);
+    double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
+    if (!ok || !CHECK(x && w && y && want && gin && gwant && work && sum)) return;
+    convolve(p, x, w, sum);
+    for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, sum[i] + 0.25);
+    lb_free(sum);
     lbi_depth_forward(&d, x, w, LB_ACT_RELU, 0.25f, y, work);
     same(y, want, p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
     memcpy(gwant, gin, (size_t)in * sizeof *gin);
@@ -670,7 +696,8 @@ static void one_in_lanes(lb_rng *r, const lbi_conv *p, int64_t count, bool fresh
     if (!lbi_lanes_plan(&d, p)) return;
     float *x = draw(r, count * in), *w = draw(r, count * k), *bias = draw(r, count), *y = draw(r, count * out), *want = draw(r, out), *g = draw(r, count * out), *gx = draw(r, count * in), *gwant = draw(r, in);
     float *turned = draw(r, k * LBI_LANES), *sums = draw(r, k * LBI_LANES), *work = draw(r, d.space);
-    if (!CHECK(x && w && bias && y && want && g && gx && gwant && turned && sums && work)) return;
+    double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
+    if (!CHECK(x && w && bias && y && want && g && gx && gwant && turned && sums && work && sum)) return;
     memset(sums, 0, (size_t)(k * LBI_LANES) * sizeof *sums);
     lbi_lanes_kernel(&d, w, count, turned);
     lbi_lanes_forward(&d, x, count, turned, bias, LB_ACT_RELU, y, work);
@@ -679,7 +706,8 @@ static void one_in_lanes(lb_rng *r, const lbi_conv *p, int64_t count, bool fresh
     lbi_lanes_back(&d, x, g, count, turned, gx, fresh, sums, work);
     for (int64_t c = 0; before && c < count; c++) {
         double right[LBI_LANES_TAPS] = {0}, got[LBI_LANES_TAPS];
-        for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, patch(p, x + c * in, w + c * k, 0, i / p->x, i % p->x) + (double)bias[c]);
+        convolve(p, x + c * in, w + c * k, sum);
+        for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, sum[i] + (double)bias[c]);
         same(y + c * out, want, 1, out, out, 4 * (double)FLT_EPSILON * (double)(k + 4));
         for (int64_t i = 0; i < in; i++) gwant[i] = fresh ? 0 : before[c * in + i];
         lbi_depthwise_input(p, g + c * out, w + c * k, gwant);
@@ -688,6 +716,7 @@ static void one_in_lanes(lb_rng *r, const lbi_conv *p, int64_t count, bool fresh
         for (int64_t i = 0; i < k; i++) got[i] = (double)sums[i * LBI_LANES + c];
         CHECK_DOUBLES(got, right, k, 1e-5, 1e-5); /* sums of at most 256 products below 1 */
     }
+    lb_free(sum);
     float *all[] = {x, w, bias, y, want, g, gx, gwant, turned, sums, work, before};
     for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
 }

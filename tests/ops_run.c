@@ -112,10 +112,9 @@ static lb_status make_input(run *r, const ops_values *v, int i) {
     }
     LB_TRY(lb_tensor_new(&r->leaf[i], dtype_of(r, i), rank, shape));
     lb_tensor *leaf = r->leaf[i];
-    for (int64_t k = 0; k < v->in_n[i]; k++) {
-        int64_t at = strided ? strided_place(rank, v->in_shape[i], k) : k;
-        lb_convert((char *)leaf->data + (size_t)at * lb_dtype_size(leaf->dtype), leaf->dtype, &v->in[i][k], LB_F64, 1);
-    }
+    if (!strided) lb_convert(leaf->data, leaf->dtype, v->in[i], LB_F64, v->in_n[i]);
+    for (int64_t k = 0; strided && k < v->in_n[i]; k++)
+        lb_convert((char *)leaf->data + (size_t)strided_place(rank, v->in_shape[i], k) * lb_dtype_size(leaf->dtype), leaf->dtype, &v->in[i][k], LB_F64, 1);
     leaf->requires_grad = v->real[i] && r->op->backward && r->how != OPS_FORWARD && r->how != OPS_REFERENCE;
     r->x[i] = leaf;
     if (strided) r->x[i] = rank == 1 ? lb_slice(r->t, leaf, 0, 0, INT64_MAX, 2) : lb_transpose(r->t, leaf, -1, -2);
@@ -198,8 +197,9 @@ static lb_status take_gradients(const run *r, ops_values *v) {
         if (!g) continue;
         v->grad[i] = lb_alloc((size_t)v->in_n[i] + 1, sizeof(double));
         if (!v->grad[i]) return LB_E_NOMEM;
-        for (int64_t k = 0; k < v->in_n[i]; k++)
-            v->grad[i][k] = lb_get_at(g, r->how == OPS_STRIDED ? strided_place(v->in_rank[i], v->in_shape[i], k) : k);
+        bool strided = r->how == OPS_STRIDED;
+        if (!strided && lb_read_f64(g, v->grad[i], v->in_n[i]) != LB_OK) return LB_E_FORMAT;
+        for (int64_t k = 0; strided && k < v->in_n[i]; k++) v->grad[i][k] = lb_get_at(g, strided_place(v->in_rank[i], v->in_shape[i], k));
     }
     return LB_OK;
 }

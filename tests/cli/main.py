@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""The built command as a user sees it. main.py [--write] [NAME...]
+"""The built command as a user sees it. main.py [--write] [NAME...]; `texts` is a name for all transcripts.
 
 A case is one file in this folder:
   NAME.txt  a transcript: `$ COMMAND` (run by sh in an empty folder where `data` is tests/data), then what it must print on stdout, then on stderr with
@@ -21,6 +21,7 @@ from common import *
 
 write_anew = "--write" in sys.argv or os.environ.get("LB_REWRITE") == "1"
 wanted = [a for a in sys.argv[1:] if a != "--write"]
+scripts = sorted(f[:-3] for f in os.listdir(HERE) if f.endswith(".py") and f != "main.py")
 
 
 def read_transcript(name):
@@ -91,16 +92,24 @@ def help_pages(chosen):
         if re.fullmatch(r"help-.*\.txt", file): check(f"{file} is of a verb", file[5:-4] in verbs, "delete it")
 
 
+def shared_out():
+    """tests/meson.build names each script in a test of its own or together with others."""
+    with open(os.path.join(HERE, "../meson.build")) as f: parts = re.search(r"cli_parts = \{(.*?)\}", f.read(), re.S)[1]
+    named = [n for line in parts.splitlines() if ":" in line for n in re.findall(r"'([a-z-]+)'", line.partition(":")[2])]
+    check("every script is run by one test", sorted(named) == scripts, f"cli_parts of tests/meson.build: {sorted(named)}\nscripts of tests/cli: {scripts}")
+
+
 try:
     os.makedirs(path("bin"))
     os.symlink(LIMBECK, path("bin", "limbeck"))
     os.environ["PATH"] = path("bin") + os.pathsep + os.environ["PATH"]
-    chosen = lambda name: not wanted or name in wanted or name.rpartition(".")[0] in wanted
-    if not wanted or write_anew: help_pages(wanted)
-    for name in sorted(os.listdir(HERE)):
-        if not chosen(name): continue
-        if name.endswith(".txt"): transcript(name)
-        elif name.endswith(".py") and name != "main.py":
-            for case in importlib.import_module(name[:-3]).CASES: case()
+    every_text = not wanted or "texts" in wanted
+    if every_text or write_anew: help_pages(wanted)
+    if every_text: shared_out()
+    for name in sorted(f for f in os.listdir(HERE) if f.endswith(".txt")):
+        if every_text or name in wanted or name[:-4] in wanted: transcript(name)
+    for name in scripts:
+        if not wanted or name in wanted or name + ".py" in wanted:
+            for case in importlib.import_module(name).CASES: case()
 finally:
     finish()

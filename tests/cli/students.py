@@ -42,10 +42,10 @@ def every_kind():
     for arch, params in (("video-pool", ""), ("video-transformer", ", depth: 1, heads: 2, mlp: 32")):
         student = f"arch: {arch}, params: {{size: 16, frame_width: 8, expand: 1, head: 16, frames: 3, classes: 2{params}}}, preprocess: {PREPROCESS}"
         works(arch, recipe(arch, student, "video", "videos.jsonl", more=", frames: 3"))
-    works("synth", run("synth", "classes", "--out", "shapes", "--option", "each=4", "size=16"))
+    works("synth", run("synth", "classes", "--out", "shaped", "--option", "each=4", "size=16"))
     pictures = PREPROCESS.replace("16", "32")
     for arch, params in (("mobilenet-v3", "variant: small, width: 0.2, size: 32, classes: 6"), ("convnext", "size: 32, depths: '1,1', widths: '8,16', classes: 6"), ("resnet", "depth: 10, width: 4, size: 32, classes: 6")):
-        works(arch, recipe(arch, f"arch: {arch}, params: {{{params}}}, preprocess: {pictures}", "image", "shapes"))
+        works(arch, recipe(arch, f"arch: {arch}, params: {{{params}}}, preprocess: {pictures}", "image", "shaped"))
     words = ["the red square", "a blue ring", "the small green star", "a red star", "the blue square", "a green ring"]
     items("texts.jsonl", [{"text": w, "label": "warm" if "red" in w else "cold"} for w in words])
     vocab = os.path.join(os.environ["LB_TEST_DATA"], "tokenizer_files/vocab.txt")
