@@ -5,7 +5,7 @@
 #define LB_TENSOR_FORMS_H
 #include "tensor/tensor.h"
 
-typedef enum lbi_form_kind { LBI_FORM_LAST = 1, LBI_FORM_WINOGRAD, LBI_FORM_LAST_BF16, LBI_FORM_F32, LBI_FORM_BF16, LBI_FORM_INT8 } lbi_form_kind;
+typedef enum lbi_form_kind { LBI_FORM_LAST = 1, LBI_FORM_WINOGRAD, LBI_FORM_LAST_BF16, LBI_FORM_LAST_PARTS, LBI_FORM_F32, LBI_FORM_BF16, LBI_FORM_INT8 } lbi_form_kind;
 
 /** That form of x, `detail` being whatever else it depends on; NULL: not made yet, or x is not fixed. */
 void *lbi_form_find(const lb_tensor *x, lbi_form_kind kind, int64_t detail);

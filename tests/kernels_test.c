@@ -396,6 +396,11 @@ static void with_channels_last(const lbi_conv *p, int64_t images, const float *x
     e.add = add;
     for (int planes = 0; planes < 2; planes++) {
         y[out] = 0.25f; /* is not written */
+        if (lbi_last_parts(p, images, planes ? x : turned, planes, w, NULL, &e, y, NULL)) {
+            CHECK(lbi_cpu() >= LBI_CPU_AMX && p->groups == 1);
+            same(y, wanted, images * n, p->o, p->o, bound);
+        } else CHECK(lbi_cpu() < LBI_CPU_AMX || p->groups > 1);
+        CHECK_NEAR((double)y[out], 0.25, 0);
         if (!lbi_last_conv(p, images, planes ? x : turned, planes, w, planes ? &kept : NULL, &e, y)) CHECK(lbi_cpu() < LBI_CPU_AVX2);
         else same(y, wanted, images * n, p->o, p->o, bound);
         CHECK_NEAR((double)y[out], 0.25, 0);

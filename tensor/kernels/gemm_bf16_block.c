@@ -29,52 +29,46 @@ void lbi_bf16_end(bool tiles) {
     if (tiles) tiles_end();
 }
 
-TILES INLINE void block_tiles(const bool low, const bool right, const lbi_bf16_factors *f, float *to, bool add) {
-    enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
-    int64_t ld = f->ld * (int64_t)sizeof *f->a;
-    if (add) {
-        _tile_loadd(0, to, OUT);
-        if (right) _tile_loadd(1, to + SIDE, OUT);
-        if (low) _tile_loadd(2, to + SIDE * BLOCK, OUT);
-        if (low && right) _tile_loadd(3, to + SIDE * BLOCK + SIDE, OUT);
-    } else {
+enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) }; /* bytes between lines of B and of sums */
+
+TILES INLINE void begin_sums(const bool low, const bool right, const float *add) {
+    if (!add) {
         _tile_zero(0);
         _tile_zero(1);
         _tile_zero(2);
         _tile_zero(3);
+        return;
     }
+    _tile_loadd(0, add, OUT);
+    if (right) _tile_loadd(1, add + SIDE, OUT);
+    if (low) _tile_loadd(2, add + SIDE * BLOCK, OUT);
+    if (low && right) _tile_loadd(3, add + SIDE * BLOCK + SIDE, OUT);
+}
+
+TILES INLINE void multiply(const bool low, const bool right) {
+    _tile_dpbf16ps(0, 4, 6);
+    if (low) _tile_dpbf16ps(2, 5, 6);
+    if (right) _tile_dpbf16ps(1, 4, 7);
+    if (low && right) _tile_dpbf16ps(3, 5, 7);
+}
+
+TILES INLINE void sum_rounded(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
+    int64_t ld = f->ld * (int64_t)sizeof *f->a;
+    begin_sums(low, right, add);
     for (int64_t s = 0; s < f->steps; s++) {
         _tile_loadd(4, f->a + f->at[s], ld);
         _tile_loadd(6, f->b + s * PIECE, LINE);
         if (low) _tile_loadd(5, f->a2 + f->at[s], ld);
         if (right) _tile_loadd(7, f->b2 + s * PIECE, LINE);
-        _tile_dpbf16ps(0, 4, 6);
-        if (low) _tile_dpbf16ps(2, 5, 6);
-        if (right) _tile_dpbf16ps(1, 4, 7);
-        if (low && right) _tile_dpbf16ps(3, 5, 7);
+        multiply(low, right);
     }
-    _tile_stored(0, to, OUT);
-    if (right) _tile_stored(1, to + SIDE, OUT);
-    if (low) _tile_stored(2, to + SIDE * BLOCK, OUT);
-    if (low && right) _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
 }
 
 /* Products of parts, the smallest first. Loads of a part serve as many products as there are. */
-TILES INLINE void block_parts(const bool low, const bool right, const lbi_bf16_factors *f, float *to, bool add) {
-    enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) };
-    int64_t ld = f->ld * (int64_t)sizeof *f->a;
-    if (add) {
-        _tile_loadd(0, to, OUT);
-        if (right) _tile_loadd(1, to + SIDE, OUT);
-        if (low) _tile_loadd(2, to + SIDE * BLOCK, OUT);
-        if (low && right) _tile_loadd(3, to + SIDE * BLOCK + SIDE, OUT);
-    } else {
-        _tile_zero(0);
-        _tile_zero(1);
-        _tile_zero(2);
-        _tile_zero(3);
-    }
+TILES INLINE void sum_parts(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
     static const int8_t order[][2] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}}; /* parts of A and of B */
+    int64_t ld = f->ld * (int64_t)sizeof *f->a;
+    begin_sums(low, right, add);
     for (int64_t s = 0; s < f->steps; s++) {
         const uint16_t *a = f->a + f->at[s], *a2 = low ? f->a2 + f->at[s] : NULL;
         const uint32_t *b = f->b + s * LBI_BF16_PARTS * PIECE, *b2 = right ? f->b2 + s * LBI_BF16_PARTS * PIECE : NULL;
@@ -88,30 +82,29 @@ TILES INLINE void block_parts(const bool low, const bool right, const lbi_bf16_f
                 _tile_loadd(6, b + order[i][1] * PIECE, LINE);
                 if (right) _tile_loadd(7, b2 + order[i][1] * PIECE, LINE);
             }
-            _tile_dpbf16ps(0, 4, 6);
-            if (low) _tile_dpbf16ps(2, 5, 6);
-            if (right) _tile_dpbf16ps(1, 4, 7);
-            if (low && right) _tile_dpbf16ps(3, 5, 7);
+            multiply(low, right);
         }
     }
+}
+
+TILES INLINE void sum_in_tiles(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
+    if (f->whole) sum_parts(low, right, f, add);
+    else sum_rounded(low, right, f, add);
+}
+
+TILES void lbi_bf16_sum(bool tiles, const lbi_bf16_factors *f, const float *add) {
+    if (!tiles) return;
+    if (f->a2 && f->b2) sum_in_tiles(true, true, f, add);
+    else if (f->a2) sum_in_tiles(true, false, f, add);
+    else if (f->b2) sum_in_tiles(false, true, f, add);
+    else sum_in_tiles(false, false, f, add);
+}
+
+TILES static void store_tiles(const lbi_bf16_factors *f, float *to) {
     _tile_stored(0, to, OUT);
-    if (right) _tile_stored(1, to + SIDE, OUT);
-    if (low) _tile_stored(2, to + SIDE * BLOCK, OUT);
-    if (low && right) _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
-}
-
-TILES static void parts_in_tiles(const lbi_bf16_factors *f, float *to, bool add) {
-    if (f->a2 && f->b2) block_parts(true, true, f, to, add);
-    else if (f->a2) block_parts(true, false, f, to, add);
-    else if (f->b2) block_parts(false, true, f, to, add);
-    else block_parts(false, false, f, to, add);
-}
-
-TILES static void in_tiles(const lbi_bf16_factors *f, float *to, bool add) {
-    if (f->a2 && f->b2) block_tiles(true, true, f, to, add);
-    else if (f->a2) block_tiles(true, false, f, to, add);
-    else if (f->b2) block_tiles(false, true, f, to, add);
-    else block_tiles(false, false, f, to, add);
+    if (f->b2) _tile_stored(1, to + SIDE, OUT);
+    if (f->a2) _tile_stored(2, to + SIDE * BLOCK, OUT);
+    if (f->a2 && f->b2) _tile_stored(3, to + SIDE * BLOCK + SIDE, OUT);
 }
 
 WIDE INLINE __m512bh pair_of(const uint16_t *a) {
@@ -151,10 +144,14 @@ WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
     }
 }
 
-void lbi_bf16_block(bool tiles, const lbi_bf16_factors *f, float *to, bool add) {
-    if (f->whole) parts_in_tiles(f, to, add);
-    else if (tiles) in_tiles(f, to, add);
+void lbi_bf16_store(bool tiles, const lbi_bf16_factors *f, float *to, bool add) {
+    if (tiles) store_tiles(f, to);
     else in_registers(f, to, add);
+}
+
+void lbi_bf16_block(bool tiles, const lbi_bf16_factors *f, float *to, bool add) {
+    lbi_bf16_sum(tiles, f, add ? to : NULL);
+    lbi_bf16_store(tiles, f, to, add);
 }
 
 WIDE void lbi_bf16_round(uint16_t *to, const float *from, int64_t n) {

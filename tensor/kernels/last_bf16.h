@@ -3,7 +3,7 @@
  * AVX-512. Numbers below 2^-126 count as 0. Private to tensor/. */
 #ifndef LB_TENSOR_KERNELS_LAST_BF16_H
 #define LB_TENSOR_KERNELS_LAST_BF16_H
-#include "tensor/kernels/conv.h"
+#include "tensor/kernels/last.h"
 #ifndef LB_DOUBLE
 
 /** Can this CPU do it, and is it faster than float? */
@@ -11,6 +11,11 @@ bool lbi_last_bf16_worth(const lbi_conv *p, int64_t images);
 /** As lbi_last_conv for groups = 1. An infinite number or NaN of the picture may also spoil results whose patch ends just before it, in the same row. @return false without memory or instructions: nothing is done
  *  then. */
 bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y);
+
+/** The same of floats in three parts (gemm_bf16_block.h), so with the sums of float, by AMX alone. Is it the fastest way here? */
+bool lbi_last_parts_worth(const lbi_conv *p, int64_t images);
+/** As lbi_last_conv_to for groups = 1. @return false also where a number has no parts: y may have been written then in part, and kept is as it was. */
+bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place);
 
 #endif
 #endif

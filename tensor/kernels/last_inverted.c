@@ -56,7 +56,7 @@ static void map(const lbi_last_kernel *k, const lbi_last_map *m, const float *en
 }
 
 static void either(const run *r, const room *m, const lbi_last_map *by, const float *ends, const float *x, int64_t c, int64_t n, const float *add, float *y) {
-    const lbi_bf16_out out = {.scale = ends, .bias = ends + wide(by->o), .add = add, .y = y, .o = by->o, .act = by->act};
+    const lbi_bf16_out out = {.scale = ends, .bias = ends + wide(by->o), .add = add, .y = y, .o = by->o, .apart = by->o, .act = by->act};
     if (by->w_bf16) lbi_bf16_map(r->tiles, x, n, c, by->w_bf16, m->rounded, &out);
     else map(r->d.k, by, ends, x, c, n, add, y);
 }
