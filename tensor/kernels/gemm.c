@@ -191,9 +191,7 @@ static void task(const run *r, int64_t number, float *own) {
     for (int64_t q = 0; r->after != LB_ACT_NONE && q < rows; q++) lbi_act_plane(r->after, c + q * p->ldc, cols, 0);
 }
 
-/* Tasks of whole tiles, none larger than the caches like: of the sizes that leave each thread some four tasks (`runs`: one), so that a slow thread does
- * not hold up the others, the one for which the busiest has least to do. */
-static int64_t task_size(int64_t total, int tile, int64_t most, int threads, bool runs) {
+int64_t lbi_task_size(int64_t total, int tile, int64_t most, int threads, bool runs) {
     int64_t tiles = lbi_panels(total, tile), limit = most / tile, best = limit < tiles ? limit : tiles, least = INT64_MAX;
     if (threads == 1) return best * tile;
     int share = runs ? threads : 4 * threads;
@@ -216,7 +214,7 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     choose_direct(&r, end);
     r.lines = r.by_rows ? p->n : p->m;
     bool runs = r.by_rows ? p->trans_a : !p->trans_b; /* of what a task packs: longer ones are better than more tasks */
-    r.step = r.by_rows ? task_size(p->m, r.g->mr, runs ? LBI_MC_RUNS : LBI_MC, threads, runs) : task_size(p->n, r.g->nr, LBI_NC, threads, runs);
+    r.step = r.by_rows ? lbi_task_size(p->m, r.g->mr, runs ? LBI_MC_RUNS : LBI_MC, threads, runs) : lbi_task_size(p->n, r.g->nr, LBI_NC, threads, runs);
     int width = r.by_rows ? r.g->nr : r.g->mr;
     int64_t tasks = lbi_panels(r.by_rows ? p->m : p->n, (int)r.step), pieces = shared_pieces(&r);
     size_t shared = r.by_rows && r.ready ? 0 : (size_t)lbi_packed_size(r.lines, p->k, width), own = (size_t)lbi_packed_size(r.step, LBI_KC_MOST, r.by_rows ? r.g->mr : r.g->nr);
@@ -260,10 +258,28 @@ void lbi_gemm_pack(void *to, const lb_real *w, int64_t n, int64_t k) {}
 static bool packed(const product *p, const lbi_gemm_end *end) { return false; }
 #endif
 
-void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc) {
-    static const lbi_gemm_end plain;
+lbi_gemm_end lbi_gemm_end_at(const lbi_gemm_end *end, int64_t i, int64_t j) {
+    lbi_gemm_end e = *end;
+    if (e.row_scale) e.row_scale += i;
+    if (e.row_bias) e.row_bias += i;
+    if (e.col_scale) e.col_scale += j;
+    if (e.col_bias) e.col_bias += j;
+    if (e.add) e.add += i * e.ld_add + j;
+    e.packed = NULL;
+    return e;
+}
+
+void lbi_gemm_plain(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc) {
     product p = {trans_a, trans_b, m, n, k, a, b, lda, ldb, c, ldc};
-    if (!end) end = &plain;
+    if (k > 0 && (end->packed || !blas_is_best(&p)) && packed(&p, end)) return;
+    if (k == 0 || lbi_cpu() == LBI_CPU_REF) lbi_gemm_ref(trans_a, trans_b, m, n, k, a, lda, b, ldb, end->beta, c, ldc);
+    else blas(&p, end->beta);
+    finish(&p, end);
+}
+
+void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc) {
+    static const lbi_gemm_end nothing;
+    if (!end) end = &nothing;
     if (m == 0 || n == 0) return;
 #ifndef LB_DOUBLE
     lbi_gemm_end unpacked = *end;
@@ -272,11 +288,9 @@ void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, co
         unpacked.packed = NULL;
         end = &unpacked;
     }
+    if (lbi_gemm_parts(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc)) return;
 #endif
-    if (k > 0 && (end->packed || !blas_is_best(&p)) && packed(&p, end)) return;
-    if (k == 0 || lbi_cpu() == LBI_CPU_REF) lbi_gemm_ref(trans_a, trans_b, m, n, k, a, lda, b, ldb, end->beta, c, ldc);
-    else blas(&p, end->beta);
-    finish(&p, end);
+    lbi_gemm_plain(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc);
 }
 
 void lbi_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products for ops. Private to tensor/.
  *
- * Float: packed products of our own where the CPU has AVX2 or AVX-512 (their bits do not depend on the number of threads); OpenBLAS for very
- * large ones, elsewhere, in the double build, and with LB_CPU=blas; LB_CPU=ref takes the plain loops (sums in double). */
+ * Float: packed products of our own where the CPU has AVX2 or AVX-512 (their bits do not depend on the number of threads), with AMX from three parts of bf16 a number
+ * (gemm_bf16.c); OpenBLAS for very large ones on AVX-512 alone, elsewhere, in the double build, and with LB_CPU=blas; LB_CPU=ref takes the plain loops (sums in double). */
 #ifndef LB_TENSOR_KERNELS_GEMM_H
 #define LB_TENSOR_KERNELS_GEMM_H
 #include "tensor/ops.h"
@@ -26,6 +26,10 @@ typedef struct lbi_gemm_end {
 void lbi_gemm(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, lb_real beta, lb_real *c, int64_t ldc);
 /** The same with everything that can follow in one pass. end may be NULL. */
 void lbi_gemm_to(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc);
+/** The same without AMX. */
+void lbi_gemm_plain(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const lb_real *a, int64_t lda, const lb_real *b, int64_t ldb, const lbi_gemm_end *end, lb_real *c, int64_t ldc);
+/** end for the part of C that begins at row i and column j; nothing is packed. */
+lbi_gemm_end lbi_gemm_end_at(const lbi_gemm_end *end, int64_t i, int64_t j);
 /** Bytes of W [n,k] packed as op(B) = W^T; 0: no kernel takes it so. */
 size_t lbi_gemm_packed_size(int64_t n, int64_t k);
 /** to: 64-byte aligned. On several threads. */

@@ -1,175 +1,185 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both operands are packed as bf16 pairs along k, a pair being one 32-bit lane: A in panels of 16 rows, for each 32 of k [row][pair]; B in
- * panels of 16 columns, [pair][column]; what is missing is 0. A task makes some rows of C: 32 x 32 numbers at a time, all of k, in four tiles of AMX,
- * or 16 x 32 in 32 registers of AVX-512. A task's rows stay in L2 while B passes by.
- * Floor: 1024 multiply-adds a cycle with AMX, so packing (a read of A and B, a write of half of it) and storing C limit all but large products. */
+/* Both operands are packed in panels of 16 lines (gemm_bf16_pack.h), rounded to bf16 or in three parts. The longer side of C is split into tasks that threads take in turn;
+ * the other operand is packed by all of them, a task packs its own lines. k goes in pieces for which a task's lines stay in L2 (its sums are then kept in C); while tasks of
+ * a piece run, the shared operand's next piece is packed. 32 x 32 sums are made from all of a piece in four tiles of AMX, or 16 x 32 in 32 registers of AVX-512, and go out
+ * while the next block's are made.
+ * Floor, in parts: six products in AMX, 475 GFLOP/s a core, plus 0.12 ns a number for splitting; rounded: 1024 multiply-adds a cycle, so packing and storing C limit all
+ * but large products. Numbers without parts (infinity, NaN, the largest floats): the task's piece is made of multiply-adds, so that they end as they do there. */
 #include "tensor/kernels/gemm_bf16.h"
-#include <math.h>
 #include <omp.h>
-#include <string.h>
+#include <stdatomic.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
-#include "tensor/kernels/gemm_bf16_block.h"
+#include "tensor/kernels/gemm_bf16_out.h"
+#include "tensor/kernels/gemm_bf16_pack.h"
+#include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 #ifdef __x86_64__
 
-#define WIDE LBI_BF16_WIDE
-
-enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, CLOSE = LBI_BF16_CLOSE, ROWS = 256, FEW = 1 << 20 }; /* ROWS: of a task */
-
-typedef struct operand {
-    const float *x;
-    int64_t ld, lines, k;
-    bool across;      /* numbers of a line lie side by side; else those of neighbouring lines do */
-    bool lines_first; /* [line][pair], else [pair][line] */
-    uint32_t *to;     /* [panels][steps][PIECE] */
-} operand;
+enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, FEW = 1 << 20 }; /* FEW: multiply-adds below which a second thread costs more than it brings */
+enum { LINES = 256, OWN = 800 << 10, STEPS = 64 }; /* of a task at most: lines; bytes that stay in L2 beside what passes by; steps of a piece */
 
 typedef struct run {
-    operand a, b;
-    int64_t m, n, steps, rows;
+    lbi_bf16_operand a, b;
+    int64_t m, n, k;
     const lbi_gemm_end *end;
     float *c;
     int64_t ldc;
-    bool tiles;
+    bool tiles, by_rows;
+    int64_t lines;         /* of a task */
+    int64_t steps;         /* of a piece */
+    const uint32_t *ready; /* B, all of k, packed already; else NULL */
+    uint32_t *shared;      /* [2 pieces][panels][steps] */
+    int64_t shared_size, at[STEPS];
+    atomic_bool lacks;     /* parts of the shared operand */
 } run;
 
-/* ---- packing ---- */
+typedef struct piece {
+    int64_t number, k0, steps;
+} piece;
 
-/* 16 lines of 16 pairs turned on their side. */
-WIDE static void turn(const uint32_t *from, uint32_t *to) {
-    __m512i r[SIDE], t[SIDE];
-    for (int i = 0; i < SIDE; i++) r[i] = _mm512_loadu_si512(from + i * SIDE);
-    for (int i = 0; i < SIDE; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < SIDE; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    /* r[4 g + j]: column j of each quarter, of lines 4 g .. 4 g + 3 */
-    for (int j = 0; j < 4; j++) {
-        __m512i low = _mm512_shuffle_i32x4(r[j], r[4 + j], 0x44), low2 = _mm512_shuffle_i32x4(r[8 + j], r[12 + j], 0x44);
-        __m512i high = _mm512_shuffle_i32x4(r[j], r[4 + j], 0xee), high2 = _mm512_shuffle_i32x4(r[8 + j], r[12 + j], 0xee);
-        _mm512_storeu_si512(to + j * SIDE, _mm512_shuffle_i32x4(low, low2, 0x88));
-        _mm512_storeu_si512(to + (4 + j) * SIDE, _mm512_shuffle_i32x4(low, low2, 0xdd));
-        _mm512_storeu_si512(to + (8 + j) * SIDE, _mm512_shuffle_i32x4(high, high2, 0x88));
-        _mm512_storeu_si512(to + (12 + j) * SIDE, _mm512_shuffle_i32x4(high, high2, 0xdd));
-    }
-}
+static int64_t all_steps(const run *r) { return lbi_over(r->k, DEPTH); }
 
-/* `lines` lines of `k` numbers each, from x on: [line][pair], or [pair][line] where lines lie side by side. */
-WIDE static void pairs(const operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
-    for (int64_t i = 0; i < SIDE; i++) {
-        __m512 low, high;
-        if (o->across) {
-            low = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k), x + i * o->ld) : _mm512_setzero_ps();
-            high = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k - SIDE), x + i * o->ld + SIDE) : _mm512_setzero_ps();
-            _mm512_storeu_si512(to + i * SIDE, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-            continue;
-        }
-        __mmask16 mask = lbi_bf16_first(lines);
-        low = 2 * i < k ? _mm512_maskz_loadu_ps(mask, x + 2 * i * o->ld) : _mm512_setzero_ps();
-        high = 2 * i + 1 < k ? _mm512_maskz_loadu_ps(mask, x + (2 * i + 1) * o->ld) : _mm512_setzero_ps();
-        __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low)), h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
-        _mm512_storeu_si512(to + i * SIDE, _mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
-    }
-}
+static piece piece_at(const run *r, int64_t number) { return (piece){number, number * r->steps * DEPTH, lbi_least(r->steps, all_steps(r) - number * r->steps)}; }
 
-static void pack_panel(const operand *o, int64_t panel, int64_t steps) {
-    for (int64_t s = 0; s < steps; s++) {
-        const float *x = o->across ? o->x + panel * SIDE * o->ld + s * DEPTH : o->x + s * DEPTH * o->ld + panel * SIDE;
-        uint32_t *to = o->to + (panel * steps + s) * PIECE, other[PIECE];
-        bool turned = o->across != o->lines_first;
-        pairs(o, x, lbi_least(SIDE, o->lines - panel * SIDE), lbi_least(DEPTH, o->k - s * DEPTH), turned ? other : to);
-        if (turned) turn(other, to);
-    }
-}
+static const lbi_bf16_operand *shared_of(const run *r) { return r->by_rows ? &r->b : &r->a; }
 
-/* ---- C ---- */
+static uint32_t *shared_room(const run *r, const piece *p) { return r->shared + p->number % 2 * r->shared_size; }
 
-WIDE static void put(const run *r, const float *from, int64_t i0, int64_t j0) {
-    const lbi_gemm_end *e = r->end;
-    for (int64_t i = i0; i < lbi_least(i0 + BLOCK, r->m); i++)
-        for (int64_t j = j0; j < lbi_least(j0 + BLOCK, r->n); j += SIDE) {
-            __mmask16 mask = lbi_bf16_first(r->n - j);
-            float *c = r->c + i * r->ldc + j;
-            __m512 x = _mm512_loadu_ps(from + (i - i0) * BLOCK + j - j0);
-            if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
-            if (e->row_scale) x = _mm512_mul_ps(x, _mm512_set1_ps(e->row_scale[i]));
-            if (e->col_scale) x = _mm512_mul_ps(x, _mm512_maskz_loadu_ps(mask, e->col_scale + j));
-            if (e->row_bias) x = _mm512_add_ps(x, _mm512_set1_ps(e->row_bias[i]));
-            if (e->col_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->col_bias + j));
-            if (e->add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->add + i * e->ld_add + j));
-            _mm512_mask_storeu_ps(c, mask, x);
-        }
+/* A panel, or a step of all panels: as memory is read in runs. */
+static int64_t units(const run *r, const piece *p) { return r->ready || p->steps <= 0 ? 0 : shared_of(r)->across ? lbi_over(shared_of(r)->lines, SIDE) : p->steps; }
+
+static void pack_unit(run *r, const piece *p, int64_t unit) {
+    const lbi_bf16_operand *o = shared_of(r);
+    int64_t size = lbi_bf16_step(o), apart = p->steps * size;
+    bool whole = o->across ? lbi_bf16_panels(o, unit * SIDE, SIDE, p->k0, p->steps, shared_room(r, p) + unit * apart, apart) : lbi_bf16_panels(o, 0, o->lines, p->k0 + unit * DEPTH, 1, shared_room(r, p) + unit * size, apart);
+    if (!whole) atomic_store(&r->lacks, true);
 }
 
 static const uint16_t *halves(const uint32_t *pairs) { return (const uint16_t *)(const void *)pairs; }
 
-/* 32 columns of a task's rows, all of k in pieces for which B stays in L1. */
-static void columns(const run *r, int64_t first, int64_t last, int64_t j, float *blocks) {
-    const uint32_t *b = r->b.to + j / SIDE * r->steps * PIECE;
-    int64_t at[CLOSE];
-    for (int s = 0; s < CLOSE; s++) at[s] = s * PIECE * 2;
-    for (int64_t s = 0; s < r->steps; s += CLOSE)
-        for (int64_t i = first; i < last; i += BLOCK) {
-            const uint32_t *a = r->a.to + i / SIDE * r->steps * PIECE;
-            float *to = blocks + (i - first) * BLOCK;
-            lbi_bf16_factors f = {.a = halves(a + s * PIECE), .a2 = halves(a + (r->steps + s) * PIECE), .at = at, .ld = DEPTH, .steps = lbi_least(CLOSE, r->steps - s), .b = b + s * PIECE, .b2 = b + (r->steps + s) * PIECE};
-            lbi_bf16_block(r->tiles, &f, to, s > 0);
-            if (s + CLOSE >= r->steps) put(r, to, i, j);
-        }
+/* The block of C at row i and column j. */
+static void block(const run *r, const piece *p, int64_t i, int64_t j, const uint32_t *a, const uint32_t *b, float *sums) {
+    int64_t size = lbi_bf16_step(&r->a), apart_b = (r->ready ? all_steps(r) : p->steps) * size;
+    lbi_bf16_factors f = {.a = halves(a), .a2 = r->m - i > SIDE ? halves(a + p->steps * size) : NULL, .at = r->at, .ld = DEPTH, .steps = p->steps, .b = b, .b2 = r->n - j > SIDE ? b + apart_b : NULL, .whole = r->a.whole, .apart = 2 * PIECE};
+    lbi_bf16_block(r->tiles, &f, sums, false);
 }
 
-static void task(const run *r, int64_t first) {
-    int64_t last = lbi_least(first + r->rows, r->m);
-    float blocks[ROWS * BLOCK] __attribute__((aligned(64)));
-    for (int64_t j = 0; j < r->n; j += BLOCK) columns(r, first, last, j, blocks);
-    for (int64_t i = first; r->end->act != LB_ACT_NONE && i < last; i++) lbi_act_plane(r->end->act, r->c + i * r->ldc, r->n, 0);
+static void blocks(const run *r, const piece *p, int64_t first, int64_t count, const uint32_t *own) {
+    int64_t size = lbi_bf16_step(&r->a), across = r->by_rows ? r->n : r->m, apart = p->steps * size;
+    const lbi_bf16_sums out = {.end = r->end, .c = r->c, .ldc = r->ldc, .m = r->m, .n = r->n, .begin = p->k0 == 0, .done = p->k0 + p->steps * DEPTH >= r->k};
+    float sums[2][BLOCK * BLOCK] __attribute__((aligned(64)));
+    int64_t before_i = -1, before_j = 0;
+    int turn = 0;
+    for (int64_t s = 0; s < across; s += BLOCK) {
+        const uint32_t *shared = r->ready ? r->ready + s / SIDE * all_steps(r) * size + p->k0 / DEPTH * size : shared_room(r, p) + s / SIDE * apart;
+        for (int64_t t = 0; t < count; t += BLOCK, turn ^= 1) {
+            const uint32_t *mine = own + t / SIDE * apart;
+            int64_t i = r->by_rows ? first + t : s, j = r->by_rows ? s : first + t;
+            block(r, p, i, j, r->by_rows ? mine : shared, r->by_rows ? shared : mine, sums[turn]);
+            if (before_i >= 0) lbi_bf16_out(&out, sums[turn ^ 1], before_i, before_j);
+            before_i = i;
+            before_j = j;
+        }
+    }
+    lbi_bf16_out(&out, sums[turn ^ 1], before_i, before_j);
+}
+
+/* The task's part of a piece by multiply-adds. */
+static void plain(const run *r, const piece *p, int64_t i, int64_t rows, int64_t j, int64_t cols, bool done) {
+    lbi_gemm_end e = {.beta = p->k0 == 0 ? r->end->beta : 1};
+    if (done) {
+        e = lbi_gemm_end_at(r->end, i, j);
+        if (p->k0 > 0) e.beta = 1;
+    }
+    const float *a = r->a.x + (r->a.across ? i * r->a.ld + p->k0 : p->k0 * r->a.ld + i), *b = r->b.x + (r->b.across ? j * r->b.ld + p->k0 : p->k0 * r->b.ld + j);
+    lbi_gemm_plain(!r->a.across, r->b.across, rows, cols, lbi_least(p->steps * DEPTH, r->k - p->k0), a, r->a.ld, b, r->b.ld, &e, r->c + i * r->ldc + j, r->ldc);
+}
+
+static void task(const run *r, const piece *p, int64_t number, uint32_t *own) {
+    int64_t first = number * r->lines, count = lbi_least(r->lines, (r->by_rows ? r->m : r->n) - first);
+    int64_t i = r->by_rows ? first : 0, j = r->by_rows ? 0 : first, rows = r->by_rows ? count : r->m, cols = r->by_rows ? r->n : count;
+    bool done = p->k0 + p->steps * DEPTH >= r->k, whole = lbi_bf16_panels(r->by_rows ? &r->a : &r->b, first, count, p->k0, p->steps, own, p->steps * lbi_bf16_step(&r->a));
+    if (!whole || atomic_load_explicit(&r->lacks, memory_order_relaxed)) {
+        plain(r, p, i, rows, j, cols, done);
+        return;
+    }
+    blocks(r, p, first, count, own);
+    for (int64_t q = i; done && !lbi_bf16_out_acts(r->end->act) && q < i + rows; q++) lbi_act_plane(r->end->act, r->c + q * r->ldc + j, cols, 0);
+}
+
+static void all_pieces(run *r, int64_t tasks, uint32_t *own) {
+    piece p = piece_at(r, 0);
+    lbi_bf16_begin(r->tiles);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < units(r, &p); i++) pack_unit(r, &p, i);
+    while (p.steps > 0) {
+        piece next = piece_at(r, p.number + 1);
+#pragma omp for schedule(static) nowait
+        for (int64_t i = 0; i < units(r, &next); i++) pack_unit(r, &next, i);
+#pragma omp for schedule(dynamic)
+        for (int64_t i = 0; i < tasks; i++) task(r, &p, i, own);
+        p = next;
+    }
+    lbi_bf16_end(r->tiles);
+}
+
+static bool product(run *r) {
+    int threads = omp_in_parallel() || r->m * r->n * r->k < FEW ? 1 : omp_get_max_threads();
+    r->by_rows = r->ready || r->m >= r->n;
+    r->tiles = lbi_cpu() >= LBI_CPU_AMX;
+    int64_t size = lbi_bf16_step(&r->a), total = r->by_rows ? r->m : r->n, lines = lbi_up(shared_of(r)->lines, BLOCK);
+    r->lines = lbi_task_size(total, BLOCK, LINES, threads, true);
+    int64_t tasks = lbi_over(total, r->lines), most = r->tiles ? lbi_least(STEPS, OWN / (r->lines / SIDE * size * (int64_t)sizeof *r->shared)) : LBI_BF16_CLOSE;
+    r->steps = lbi_over(all_steps(r), lbi_over(all_steps(r), most));
+    for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * size * 2;
+    int64_t own = r->lines / SIDE * r->steps * size;
+    r->shared_size = r->ready ? 0 : lines / SIDE * r->steps * size;
+    if (tasks < threads) threads = (int)tasks;
+    int64_t shared = lbi_least(2, lbi_over(all_steps(r), r->steps)) * r->shared_size;
+    uint32_t *work = lbi_work_take((size_t)(shared + threads * own) * sizeof *work);
+    if (!work) return false;
+    r->shared = work;
+#pragma omp parallel num_threads(threads)
+    all_pieces(r, tasks, work + shared + omp_get_thread_num() * own);
+    lbi_work_give(work);
+    return true;
+}
+
+static run run_of(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc, bool whole) {
+    return (run){.a = {a, lda, m, k, !trans_a, false, whole}, .b = {b, ldb, n, k, trans_b, true, whole}, .m = m, .n = n, .k = k, .end = end, .c = c, .ldc = ldc};
+}
+
+bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
+    if (lbi_cpu() < LBI_CPU_BF16 || m < 1 || n < 1 || k < 1) return false;
+    run r = run_of(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc, false);
+    r.ready = end->packed;
+    return product(&r);
+}
+
+/* Measured: below that the multiply-adds of gemm.c are as fast. */
+static bool worth(int64_t m, int64_t n, int64_t k) { return m >= SIDE && n >= SIDE && k >= DEPTH && m * n * k >= 1 << 17; }
+
+bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
+    if (lbi_cpu() < LBI_CPU_AMX || !worth(m, n, k)) return false;
+    run r = run_of(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc, true);
+    return product(&r);
 }
 
 size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return lbi_cpu() < LBI_CPU_BF16 ? 0 : (size_t)(2 * lbi_over(n, BLOCK) * lbi_over(k, DEPTH) * PIECE) * sizeof(uint32_t); }
 
 void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {
-    const operand b = {w, k, n, k, true, false, to};
+    const lbi_bf16_operand b = {w, k, n, k, true, true, false};
+    int64_t steps = lbi_over(k, DEPTH), apart = steps * PIECE;
 #pragma omp parallel for schedule(static) if (n * k > FEW)
-    for (int64_t i = 0; i < 2 * lbi_over(n, BLOCK); i++) pack_panel(&b, i, lbi_over(k, DEPTH));
-}
-
-bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
-    if (lbi_cpu() < LBI_CPU_BF16 || m < 1 || n < 1 || k < 1) return false;
-    int threads = omp_in_parallel() || m * n * k < FEW ? 1 : omp_get_max_threads();
-    run r = {.a = {a, lda, m, k, !trans_a, true, NULL}, .b = {b, ldb, n, k, trans_b, false, NULL}, .m = m, .n = n, .steps = lbi_over(k, DEPTH), .end = end, .c = c, .ldc = ldc, .tiles = lbi_cpu() >= LBI_CPU_AMX};
-    int64_t panels_a = 2 * lbi_over(m, BLOCK), panels_b = end->packed ? 0 : 2 * lbi_over(n, BLOCK); /* pairs of panels: the second may be all zeros */
-    uint32_t *work = lbi_work_take((size_t)((panels_a + panels_b) * r.steps * PIECE) * sizeof *work);
-    if (!work) return false;
-    union { const void *in; uint32_t *out; } ready = {.in = end->packed};
-    r.a.to = work;
-    r.b.to = ready.in ? ready.out : work + panels_a * r.steps * PIECE;
-    r.rows = lbi_least(ROWS, lbi_over(lbi_over(m, BLOCK), 2 * threads) * BLOCK);
-#pragma omp parallel num_threads(threads)
-    {
-#pragma omp for schedule(static) nowait
-        for (int64_t i = 0; i < panels_a; i++) pack_panel(&r.a, i, r.steps);
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < panels_b; i++) pack_panel(&r.b, i, r.steps);
-        lbi_bf16_begin(r.tiles);
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < lbi_over(m, r.rows); i++) task(&r, i * r.rows);
-        lbi_bf16_end(r.tiles);
-    }
-    lbi_work_give(work);
-    return true;
+    for (int64_t i = 0; i < 2 * lbi_over(n, BLOCK); i++) lbi_bf16_panels(&b, i * SIDE, SIDE, 0, steps, (uint32_t *)to + i * apart, apart);
 }
 #else
 size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return 0; }
 void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {}
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
+bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
 #endif
 #endif

@@ -53,13 +53,17 @@ LBI_BF16_WIDE static inline __m512i lbi_bf16_beside(__m512i low, __m512i high) {
 }
 
 /* The upper halves of two vectors, lane by lane: a lane is a pair. */
-LBI_BF16_WIDE static inline __m512i lbi_bf16_paired(__m512i low, __m512i high) { return _mm512_or_si512(_mm512_srli_epi32(low, 16), high); }
+LBI_BF16_WIDE static inline __m512i lbi_bf16_paired(__m512i low, __m512i high) {
+    return _mm512_ternarylogic_epi32(_mm512_srli_epi32(low, 16), high, _mm512_set1_epi32((int)0xffff0000), 0xf8); /* the first or (the second and the third) */
+}
 
-/* 32 numbers in parts, side by side (low: the first 16) or as 16 pairs (low[i], high[i]). *seen becomes NaN in a lane whose number has no parts. */
+/* 32 numbers in parts, side by side (low: the first 16) or as 16 pairs (low[i], high[i]). *seen becomes NaN in a lane whose number has no parts.
+ * What is left after two parts is the third (of numbers below 2^-110, what of it is in the upper half). */
 LBI_BF16_WIDE static inline void lbi_bf16_three(__m512 low, __m512 high, bool pairs, __m512i part[LBI_BF16_PARTS], __m512 *seen) {
 #pragma GCC unroll 3
     for (int i = 0; i < LBI_BF16_PARTS; i++) {
-        __m512i l = lbi_bf16_take(&low), h = lbi_bf16_take(&high);
+        bool last = i == LBI_BF16_PARTS - 1;
+        __m512i l = last ? _mm512_castps_si512(low) : lbi_bf16_take(&low), h = last ? _mm512_castps_si512(high) : lbi_bf16_take(&high);
         part[i] = pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h);
     }
     *seen = _mm512_add_ps(*seen, _mm512_add_ps(low, high));

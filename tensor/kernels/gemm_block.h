@@ -18,6 +18,9 @@ static inline int64_t lbi_panels(int64_t n, int width) { return (n + width - 1) 
 /** Numbers that `n` lines of k take when packed in panels, with the slack that packing may write. */
 static inline int64_t lbi_packed_size(int64_t n, int64_t k, int width) { return lbi_panels(n, width) * width * k + 16; }
 
+/** Lines of a task: whole tiles, none larger than the caches like; of the sizes that leave each thread some four tasks (`runs`: one), so that a slow thread does not hold up the others,
+ *  the one for which the busiest has least to do. */
+int64_t lbi_task_size(int64_t total, int tile, int64_t most, int threads, bool runs);
 /** Packs lines first..first+count-1 (rows of op(A), columns of op(B)) from k0 on, kc numbers each, into panels [kc][width].
  *  across: line j lies at from + j * ld, numbers next to each other; else number p of all lines lies at from + p * ld. */
 void lbi_pack(const lbi_gemm_kernel *g, float *to, int width, const float *from, int64_t ld, bool across, int64_t first, int64_t count, int64_t k0, int64_t kc);

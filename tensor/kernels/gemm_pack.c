@@ -2,6 +2,7 @@
 /* Panels from matrices: lines turned on their side in blocks of 8 x 8 (AVX2) or 16 x 16 (AVX-512), and rows copied. Both move numbers as fast as L2 takes
  * and gives them. */
 #include "tensor/kernels/gemm_kernel.h"
+#include "tensor/kernels/gemm_turn.h"
 #if defined(__x86_64__) && !defined(LB_DOUBLE)
 #include <immintrin.h>
 
@@ -71,31 +72,9 @@ TARGET void lbi_along_avx2(float *to, int width, const float *from, int64_t ld, 
 /* ---- AVX-512 ---- */
 
 #define WIDE __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma"), optimize("O3")))
-#define WIDE_INLINE static inline __attribute__((always_inline, target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+#define WIDE_INLINE LBI_TURN_INLINE
 
 WIDE_INLINE __mmask16 first_16(int64_t n) { return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
-
-/* Quarter q of the columns: four numbers of lines 0, 4, 8, 12 of those given, side by side. */
-WIDE_INLINE __m512 four_quarters(const float *const *line, int q) {
-    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(line[0] + 4 * q));
-    x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps(line[4] + 4 * q));
-    x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps(line[8] + 4 * q));
-    return _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps(line[12] + 4 * q));
-}
-
-/* 16 lines of 16 numbers -> 16 columns, of which `lanes` numbers are stored, `width` apart. */
-WIDE_INLINE void turn_16x16(float *to, int width, const float *const line[16], __mmask16 lanes) {
-#pragma GCC unroll 4
-    for (int q = 0; q < 4; q++) {
-        __m512 r0 = four_quarters(line, q), r1 = four_quarters(line + 1, q), r2 = four_quarters(line + 2, q), r3 = four_quarters(line + 3, q);
-        __m512 t0 = _mm512_unpacklo_ps(r0, r1), t1 = _mm512_unpackhi_ps(r0, r1), t2 = _mm512_unpacklo_ps(r2, r3), t3 = _mm512_unpackhi_ps(r2, r3);
-        float *at = to + 4 * q * width;
-        _mm512_mask_storeu_ps(at, lanes, _mm512_shuffle_ps(t0, t2, 0x44));
-        _mm512_mask_storeu_ps(at + width, lanes, _mm512_shuffle_ps(t0, t2, 0xee));
-        _mm512_mask_storeu_ps(at + 2 * width, lanes, _mm512_shuffle_ps(t1, t3, 0x44));
-        _mm512_mask_storeu_ps(at + 3 * width, lanes, _mm512_shuffle_ps(t1, t3, 0xee));
-    }
-}
 
 /* A strip of up to 16 lines. */
 WIDE_INLINE void strip(float *to, int width, const float *from, int64_t ld, int count, int64_t k, __mmask16 lanes) {
@@ -108,7 +87,7 @@ WIDE_INLINE void strip(float *to, int width, const float *from, int64_t ld, int 
         copied[i] = block[i];
     }
     for (; p + 16 <= k; p += 16) {
-        turn_16x16(to + p * width, width, line, lanes);
+        lbi_turn_16x16(to + p * width, width, line, lanes);
         for (int i = 0; i < count; i++) {
             _mm_prefetch((const char *)(line[i] + width * ld), _MM_HINT_T0); /* those of the next panel */
             line[i] += 16;
@@ -116,7 +95,7 @@ WIDE_INLINE void strip(float *to, int width, const float *from, int64_t ld, int 
     }
     if (p == k) return;
     for (int i = 0; i < 16; i++) _mm512_storeu_ps(block[i], i < count ? _mm512_maskz_loadu_ps(first_16(k - p), line[i]) : _mm512_setzero_ps());
-    turn_16x16(turned, 16, copied, 0xffff);
+    lbi_turn_16x16(turned, 16, copied, 0xffff);
     for (int64_t i = 0; p < k; i++, p++) _mm512_mask_storeu_ps(to + p * width, lanes, _mm512_loadu_ps(turned + 16 * i));
 }
 

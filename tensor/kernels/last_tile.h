@@ -2,44 +2,17 @@
 /* The kernels of last_kernel.h in terms of `vec` (LANES floats on no boundary), LANES, LBI_LAST_ROWS, inverse() of numbers that are not 0, larger() and smaller() of two (the second where
  * either is NaN), load_first() and store_first() of count < LANES numbers, which the file of a level sets before it includes this. Two vectors of channels and ROWS pixels are the sums of a tile; an element of x is read once, by all lanes, for both.
  * Constant arguments make the loops unroll, so that sums stay in registers. */
+#include "tensor/kernels/act_lanes.h"
 #include "tensor/kernels/last_kernel.h"
 
 enum { ROWS = LBI_LAST_ROWS, COLS = 2 * LANES, STRIP = LBI_LAST_STRIP };
 
 INLINE vec load(const float *p) { return *(const vec *)p; }
-INLINE vec all(float x) { return x - (vec){0}; }
-
 INLINE vec load_some(const float *p, int count) { return count >= LANES ? load(p) : load_first(p, count); }
 
 INLINE void store_some(float *p, vec v, int count) {
     if (count >= LANES) *(vec *)p = v;
     else store_first(p, v, count);
-}
-
-/* As lbi_gelu (maths.h), the quotient as a product. */
-INLINE vec gelu(vec x) {
-    vec c = smaller(all(4), larger(all(-4), x * 0.70710678118654752440f)), z = c * c;
-    vec p = z * -2.72614225801306e-10f + 2.77068142495902e-08f;
-    p = p * z - 2.10102402082508e-06f;
-    p = p * z - 5.69250639462346e-05f;
-    p = p * z - 7.34990630326855e-04f;
-    p = p * z - 2.95459980854025e-03f;
-    p = p * z - 1.60960333262415e-02f;
-    vec q = z * -1.45660718464996e-05f - 2.13374055278905e-04f;
-    q = q * z - 1.68282697438203e-03f;
-    q = q * z - 7.37332916720468e-03f;
-    q = q * z - 1.42647390514189e-02f;
-    return x * 0.5f * (1 + c * p * inverse(q));
-}
-
-INLINE vec activate(lb_act act, vec x) {
-    vec zero = {0};
-    if (act == LB_ACT_RELU) return larger(zero, x);
-    if (act == LB_ACT_RELU6) return smaller(all(6), larger(zero, x));
-    if (act == LB_ACT_HARDSWISH) return x * (smaller(all(6), larger(zero, x + 3)) * (1.0f / 6));
-    if (act == LB_ACT_HARDSIGMOID) return smaller(all(6), larger(zero, x + 3)) * (1.0f / 6);
-    if (act == LB_ACT_GELU) return gelu(x);
-    return x;
 }
 
 /* The sums of a tile on their way out. Not unrolled: it is short beside what makes them. */

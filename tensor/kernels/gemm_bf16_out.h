@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blocks of sums on their way to C. Private to tensor/kernels. */
+#ifndef LB_TENSOR_KERNELS_GEMM_BF16_OUT_H
+#define LB_TENSOR_KERNELS_GEMM_BF16_OUT_H
+#include "tensor/kernels/gemm_bf16_block.h"
+#ifndef LB_DOUBLE
+
+typedef struct lbi_bf16_sums {
+    const lbi_gemm_end *end;
+    float *c;
+    int64_t ldc, m, n;
+    bool begin, done; /* sums of the first and of the last of k: C is multiplied by beta, else added to; the rest of `end` applies */
+} lbi_bf16_sums;
+
+/** Block [32][32] of sums for the rows from i and the columns from j of C on; all of `end` but activations that lbi_bf16_out_acts does not know. */
+void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j);
+bool lbi_bf16_out_acts(lb_act act);
+
+#endif
+#endif

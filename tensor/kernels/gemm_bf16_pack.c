@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines whose numbers lie side by side are read 16 lines at a time, for all of k; others 32 of k at a time, for all lines: memory is read in runs.
+ * Floor: some 20 instructions on two ports for 32 numbers in parts, 0.12 ns a number, and 6 bytes written for each. */
+#include "tensor/kernels/gemm_bf16_pack.h"
+#include "tensor/kernels/counts.h"
+#include "tensor/kernels/gemm_turn.h"
+#ifndef LB_DOUBLE
+#ifdef __x86_64__
+
+#define WIDE LBI_BF16_WIDE
+#define INLINE LBI_BF16_WIDE static inline __attribute__((always_inline))
+
+enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE };
+
+/* 16 vectors that lie `apart` from one another, the first `count` of them there, with `lanes` numbers each. */
+typedef struct half {
+    const float *x;
+    int64_t apart, count, lanes;
+} half;
+
+INLINE __m512 vector_of(const half *h, int64_t i, const bool full) {
+    if (full) return _mm512_loadu_ps(h->x + i * h->apart);
+    return i < h->count ? _mm512_maskz_loadu_ps(lbi_bf16_first(h->lanes), h->x + i * h->apart) : _mm512_setzero_ps();
+}
+
+INLINE void turned(const half *h, float *to, const bool full) {
+    float copy[PIECE];
+    const float *line[SIDE];
+    for (int i = 0; i < SIDE; i++) {
+        if (!full) _mm512_storeu_ps(copy + i * SIDE, vector_of(h, i, false));
+        line[i] = full ? h->x + i * h->apart : copy + i * SIDE;
+    }
+    lbi_turn_16x16(to, SIDE, line, 0xffff);
+}
+
+/* 16 lines of 32 numbers in parts. */
+INLINE void in_parts(const half from[2], const bool turn, const bool full, uint32_t *to, __m512 *seen) {
+    float room[2][PIECE];
+    if (turn)
+        for (int i = 0; i < 2; i++) turned(&from[i], room[i], full);
+    __m512i part[LBI_BF16_PARTS];
+    for (int i = 0; i < SIDE; i++) {
+        __m512 low = turn ? _mm512_loadu_ps(room[0] + i * SIDE) : vector_of(&from[0], i, full);
+        __m512 high = turn ? _mm512_loadu_ps(room[1] + i * SIDE) : vector_of(&from[1], i, full);
+        lbi_bf16_three(low, high, true, part, seen);
+        for (int q = 0; q < LBI_BF16_PARTS; q++) _mm512_storeu_si512(to + q * PIECE + i * SIDE, part[q]);
+    }
+}
+
+WIDE static void parts_piece(const lbi_bf16_operand *o, const half from[2], bool full, uint32_t *to, __m512 *seen) {
+    bool turn = o->across == o->pairs_first;
+    if (turn && full) in_parts(from, true, true, to, seen);
+    else if (turn) in_parts(from, true, false, to, seen);
+    else if (full) in_parts(from, false, true, to, seen);
+    else in_parts(from, false, false, to, seen);
+}
+
+/* `lines` lines of `k` numbers each, from x on, rounded: [line][pair], or [pair][line] where lines lie side by side. */
+WIDE static void pairs(const lbi_bf16_operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
+    for (int64_t i = 0; i < SIDE; i++) {
+        __m512 low, high;
+        if (o->across) {
+            low = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k), x + i * o->ld) : _mm512_setzero_ps();
+            high = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k - SIDE), x + i * o->ld + SIDE) : _mm512_setzero_ps();
+            _mm512_storeu_si512(to + i * SIDE, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+            continue;
+        }
+        __mmask16 mask = lbi_bf16_first(lines);
+        low = 2 * i < k ? _mm512_maskz_loadu_ps(mask, x + 2 * i * o->ld) : _mm512_setzero_ps();
+        high = 2 * i + 1 < k ? _mm512_maskz_loadu_ps(mask, x + (2 * i + 1) * o->ld) : _mm512_setzero_ps();
+        __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low)), h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
+        _mm512_storeu_si512(to + i * SIDE, _mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
+    }
+}
+
+WIDE static void rounded_piece(const lbi_bf16_operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
+    uint32_t other[PIECE];
+    const float *line[SIDE];
+    bool turn = o->across == o->pairs_first;
+    pairs(o, x, lines, k, turn ? other : to);
+    for (int i = 0; i < SIDE; i++) line[i] = (const float *)(const void *)(other + i * SIDE); /* moved, not looked at */
+    if (turn) lbi_turn_16x16((float *)(void *)to, SIDE, line, 0xffff);
+}
+
+/* The piece of 16 lines from `line` and 32 numbers from k on. */
+WIDE static void piece(const lbi_bf16_operand *o, int64_t line, int64_t k, uint32_t *to, __m512 *seen) {
+    const float *x = o->across ? o->x + line * o->ld + k : o->x + k * o->ld + line;
+    int64_t lines = lbi_least(SIDE, o->lines - line), depth = lbi_least(DEPTH, o->k - k), next = (o->across ? SIDE : DEPTH) * o->ld;
+    bool full = lines == SIDE && depth == DEPTH;
+    for (int64_t i = 0; full && i < (o->across ? SIDE : DEPTH); i++) {
+        _mm_prefetch((const char *)(x + next + i * o->ld), _MM_HINT_T0);
+        if (o->across) _mm_prefetch((const char *)(x + next + i * o->ld + SIDE), _MM_HINT_T0);
+    }
+    if (!o->whole) {
+        rounded_piece(o, x, lines, depth, to);
+        return;
+    }
+    const half across[2] = {{x, o->ld, lines, depth}, {x + SIDE, o->ld, lines, depth - SIDE}};
+    const half along[2] = {{x, o->ld, depth, lines}, {x + SIDE * o->ld, o->ld, depth - SIDE, lines}};
+    parts_piece(o, o->across ? across : along, full, to, seen);
+}
+
+WIDE bool lbi_bf16_panels(const lbi_bf16_operand *o, int64_t first, int64_t lines, int64_t k0, int64_t steps, uint32_t *to, int64_t apart) {
+    __m512 seen = _mm512_setzero_ps();
+    int64_t size = lbi_bf16_step(o), panels = lbi_over(lines, SIDE);
+    for (int64_t i = 0; i < panels * steps; i++) {
+        int64_t panel = o->across ? i / steps : i % panels, s = o->across ? i % steps : i / panels;
+        uint32_t *at = to + panel * apart + s * size;
+        if (first + panel * SIDE < o->lines) piece(o, first + panel * SIDE, k0 + s * DEPTH, at, &seen);
+        else
+            for (int64_t q = 0; q < size; q += SIDE) _mm512_storeu_si512(at + q, _mm512_setzero_si512());
+    }
+    return lbi_bf16_all_seen(seen);
+}
+#endif
+#endif
