@@ -48,6 +48,7 @@ static double act_of(lb_act act, double x) {
     if (act == LB_ACT_RELU) return x < 0 ? 0 : x;
     if (act == LB_ACT_RELU6) return x < 0 ? 0 : x > 6 ? 6 : x;
     if (act == LB_ACT_SILU) return x / (1 + exp(-x));
+    if (act == LB_ACT_GELU) return x * 0.5 * (1 + erf(x * 0.70710678118654752440));
     if (act == LB_ACT_HARDSWISH) return x * fmin(fmax(x + 3, 0), 6) / 6;
     return x;
 }
@@ -62,12 +63,13 @@ static void one_product(lb_rng *r, shape s, bool ta, bool tb, float beta, bool r
     if (!CHECK(a && b && c && want && row && col && more)) return;
     if (beta == 0 && sizes > 0) c[0] = NAN; /* is not read */
     memcpy(want, c, (size_t)sizes * sizeof *c);
-    lbi_gemm_to(ta, tb, s.m, s.n, s.k, a, lda, b, ldb, &(lbi_gemm_end){beta, rows ? row : NULL, cols ? col : NULL, add ? more : NULL, ldc, act}, c, ldc);
+    bool scale = rows && cols;
+    lbi_gemm_to(ta, tb, s.m, s.n, s.k, a, lda, b, ldb, &(lbi_gemm_end){beta, rows ? row : NULL, cols ? col : NULL, add ? more : NULL, ldc, act, scale ? row : NULL}, c, ldc);
     lbi_gemm_ref(ta, tb, s.m, s.n, s.k, a, lda, b, ldb, beta, want, ldc);
     for (int64_t i = 0; i < s.m; i++)
         for (int64_t j = 0; j < s.n; j++) {
             float *w = want + i * ldc + j;
-            *w = (float)act_of(act, (double)*w + (rows ? (double)row[i] : 0) + (cols ? (double)col[j] : 0) + (add ? (double)more[i * ldc + j] : 0));
+            *w = (float)act_of(act, (double)*w * (scale ? (double)row[i] : 1) + (rows ? (double)row[i] : 0) + (cols ? (double)col[j] : 0) + (add ? (double)more[i * ldc + j] : 0));
         }
     same(c, want, s.m, s.n, ldc, 4 * (double)FLT_EPSILON * (double)(s.k + 4));
     lb_free(a);
@@ -89,16 +91,16 @@ static void clones_keep_to_the_level(void) {
 
 static void products(void) {
     static const shape fixed[] = {{0, 3, 2, 0}, {3, 0, 2, 0}, {3, 4, 0, 1}, {1, 1, 1, 0}, {1, 33, 7, 0}, {33, 1, 9, 2}, {14, 32, 256, 0}, {15, 33, 257, 3}, {6, 16, 512, 0}, {170, 40, 300, 0},
-                                  {40, 530, 70, 1}, {200, 190, 64, 0}, {300, 20, 600, 0}};
+                                  {40, 530, 70, 1}, {200, 190, 64, 0}, {300, 20, 600, 0}, {33, 40, 2100, 1}, {20, 49, 4200, 0}, {600, 35, 800, 3}, {18, 545, 1700, 0}};
     lb_rng r = lb_rng_of(3, 0, "products");
     printf("  level %s\n", lbi_cpu_name(lbi_cpu()));
     for (int round = 0; round < 220; round++) {
         shape s = round < (int)LB_COUNT(fixed) ? fixed[round] : (shape){1 + lb_rng_below(&r, 40), 1 + lb_rng_below(&r, 70), 1 + lb_rng_below(&r, 90), lb_rng_below(&r, 5)};
         static const float betas[] = {0, 1, -0.5f};
-        static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_SILU};
+        static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_SILU, LB_ACT_GELU};
         bool ta = round & 1, tb = round & 2;
         check_begin("product %lldx%lldx%lld gap %lld%s%s", (long long)s.m, (long long)s.n, (long long)s.k, (long long)s.gap, ta ? " A^T" : "", tb ? " B^T" : "");
-        one_product(&r, s, ta, tb, betas[round % 3], round & 4, round & 8, round & 16, acts[(round / 5) % 4]);
+        one_product(&r, s, ta, tb, betas[round % 3], round & 4, round & 8, round & 16, acts[(round / 5) % LB_COUNT(acts)]);
         check_end();
     }
 }
@@ -130,7 +132,7 @@ static void one_bf16(lb_rng *r, shape s, bool ta, bool tb, int how) {
 }
 
 static void bf16_products(void) {
-    static const shape fixed[] = {{1, 1, 1, 0}, {1, 33, 7, 0}, {33, 1, 9, 2}, {16, 16, 32, 0}, {32, 32, 64, 1}, {31, 65, 33, 3}, {300, 40, 70, 0}, {40, 530, 300, 1}};
+    static const shape fixed[] = {{1, 1, 1, 0}, {1, 33, 7, 0}, {33, 1, 9, 2}, {16, 16, 32, 0}, {32, 32, 64, 1}, {31, 65, 33, 3}, {300, 40, 70, 0}, {40, 530, 300, 1}, {33, 40, 4200, 1}, {600, 35, 800, 3}};
     lb_rng r = lb_rng_of(9, 0, "bf16");
     for (int round = 0; round < 80; round++) {
         shape s = round < (int)LB_COUNT(fixed) ? fixed[round] : (shape){1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 90), lb_rng_below(&r, 5)};

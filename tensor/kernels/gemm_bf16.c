@@ -19,7 +19,7 @@
 #ifdef __x86_64__
 
 enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, FEW = 1 << 20 }; /* FEW: multiply-adds below which a second thread costs more than it brings */
-enum { LINES = 256, OWN = 800 << 10, STEPS = 64 }; /* of a task at most: lines; bytes that stay in L2 beside what passes by; steps of a piece */
+enum { LINES = 256, OWN = 800 << 10, ALL = 1400 << 10, STEPS = 64, SOME = 24 }; /* most lines of a task; bytes of these that stay in L2 beside what passes by, and of both operands; steps of a piece; enough of them */
 
 typedef struct run {
     lbi_bf16_operand a, b;
@@ -67,6 +67,20 @@ static void block(const run *r, const piece *p, int64_t i, int64_t j, const uint
     lbi_bf16_block(r->tiles, &f, sums, false);
 }
 
+/* Lines of memory asked for: part `of` of so many parts of n pairs, into L2. */
+static void ask(const uint32_t *from, int64_t n, int64_t part, int64_t of) {
+    for (int64_t i = n * part / of / SIDE; i < n * (part + 1) / of / SIDE; i++) __builtin_prefetch(from + i * SIDE, 0, 2);
+}
+
+/* Where a block goes is asked for before it is made. */
+static void ask_out(const run *r, int64_t i, int64_t j) {
+    const float *c = r->c + i * r->ldc + j;
+    for (int64_t rows = lbi_least(BLOCK, r->m - i); rows > 0; rows--, c += r->ldc) {
+        __builtin_prefetch(c, 1, 2);
+        __builtin_prefetch(c + SIDE, 1, 2);
+    }
+}
+
 static void blocks(const run *r, const piece *p, int64_t first, int64_t count, const uint32_t *own) {
     int64_t size = lbi_bf16_step(&r->a), across = r->by_rows ? r->n : r->m, apart = p->steps * size;
     const lbi_bf16_sums out = {.end = r->end, .c = r->c, .ldc = r->ldc, .m = r->m, .n = r->n, .begin = p->k0 == 0, .done = p->k0 + p->steps * DEPTH >= r->k};
@@ -78,6 +92,8 @@ static void blocks(const run *r, const piece *p, int64_t first, int64_t count, c
         for (int64_t t = 0; t < count; t += BLOCK, turn ^= 1) {
             const uint32_t *mine = own + t / SIDE * apart;
             int64_t i = r->by_rows ? first + t : s, j = r->by_rows ? s : first + t;
+            if (s + BLOCK < across) ask(shared + 2 * apart, 2 * apart, t / BLOCK, lbi_over(count, BLOCK));
+            ask_out(r, i, j);
             block(r, p, i, j, r->by_rows ? mine : shared, r->by_rows ? shared : mine, sums[turn]);
             if (before_i >= 0) lbi_bf16_out(&out, sums[turn ^ 1], before_i, before_j);
             before_i = i;
@@ -126,14 +142,22 @@ static void all_pieces(run *r, int64_t tasks, uint32_t *own) {
     lbi_bf16_end(r->tiles);
 }
 
+/* Steps of a piece: so many that both operands stay in L2, or a task's own lines do, if that is more but no more than enough. */
+static int64_t steps_of(const run *r) {
+    int64_t line = lbi_bf16_step(&r->a) / SIDE * (int64_t)sizeof *r->shared, all = all_steps(r);
+    int64_t both = ALL / ((r->lines + shared_of(r)->lines) * line), own = lbi_least(SOME, OWN / (r->lines * line));
+    int64_t most = r->tiles ? lbi_least(STEPS, lbi_most(both, own)) : LBI_BF16_CLOSE;
+    return lbi_over(all, lbi_over(all, most));
+}
+
 static bool product(run *r) {
     int threads = omp_in_parallel() || r->m * r->n * r->k < FEW ? 1 : omp_get_max_threads();
     r->by_rows = r->ready || r->m >= r->n;
     r->tiles = lbi_cpu() >= LBI_CPU_AMX;
     int64_t size = lbi_bf16_step(&r->a), total = r->by_rows ? r->m : r->n, lines = lbi_up(shared_of(r)->lines, BLOCK);
     r->lines = lbi_task_size(total, BLOCK, LINES, threads, true);
-    int64_t tasks = lbi_over(total, r->lines), most = r->tiles ? lbi_least(STEPS, OWN / (r->lines / SIDE * size * (int64_t)sizeof *r->shared)) : LBI_BF16_CLOSE;
-    r->steps = lbi_over(all_steps(r), lbi_over(all_steps(r), most));
+    int64_t tasks = lbi_over(total, r->lines);
+    r->steps = steps_of(r);
     for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * size * 2;
     int64_t own = r->lines / SIDE * r->steps * size;
     r->shared_size = r->ready ? 0 : lines / SIDE * r->steps * size;
