@@ -6,16 +6,16 @@
 #include "tensor/op.h"
 
 #ifdef LB_DOUBLE
-const void *lbi_packed(const lb_tensor *w, int64_t n, int64_t k, lb_precision precision) { return NULL; }
+const void *lbi_packed(const lb_tensor *w, int64_t rows, int64_t n, int64_t k, lb_precision precision) { return NULL; }
 #else
 enum { MOST_F32 = 4 << 20 }; /* bytes: packing costs 22 (1 / m + 1 / n) of a product with m rows */
 
-static size_t bytes_of(int64_t n, int64_t k, lb_precision precision) {
+static size_t bytes_of(int64_t rows, int64_t n, int64_t k, lb_precision precision) {
     const lbi_int8_kernel *g = lbi_int8_kernel_now();
     switch (precision) {
     case LB_PRECISION_INT8: return g ? lbi_int8_packed_size(g, n, k) : 0;
     case LB_PRECISION_BF16: return lbi_bf16_packed_size(n, k);
-    case LB_PRECISION_F32: return (size_t)(n * k) * sizeof(float) <= MOST_F32 ? lbi_gemm_packed_size(n, k) : 0;
+    case LB_PRECISION_F32: return (size_t)(n * k) * sizeof(float) <= MOST_F32 && !lbi_gemm_in_parts(rows, n, k) ? lbi_gemm_packed_size(n, k) : 0;
     }
     return 0;
 }
@@ -27,9 +27,9 @@ static bool pack(void *to, const float *w, int64_t n, int64_t k, lb_precision pr
     return true;
 }
 
-const void *lbi_packed(const lb_tensor *w, int64_t n, int64_t k, lb_precision precision) {
+const void *lbi_packed(const lb_tensor *w, int64_t rows, int64_t n, int64_t k, lb_precision precision) {
     static const lbi_form_kind kinds[] = {[LB_PRECISION_F32] = LBI_FORM_F32, [LB_PRECISION_BF16] = LBI_FORM_BF16, [LB_PRECISION_INT8] = LBI_FORM_INT8};
-    size_t bytes = w->fixed && n > 0 && k > 0 ? bytes_of(n, k, precision) : 0;
+    size_t bytes = w->fixed && n > 0 && k > 0 ? bytes_of(rows, n, k, precision) : 0;
     if (bytes == 0) return NULL;
     void *had = lbi_form_find(w, kinds[precision], 0);
     if (had) return had;

@@ -4,8 +4,8 @@
 #define LB_TENSOR_PACKED_H
 #include "tensor/precision.h"
 
-/** W [n,k], contiguous, for products A W^T of that precision; made when first asked for. @return NULL: it may change, the processor has no such kernels, it is so
- *  large in f32 that a copy gains less than it takes, or there is no memory. Owned by w. */
-const void *lbi_packed(const lb_tensor *w, int64_t n, int64_t k, lb_precision precision);
+/** W [n,k], contiguous, for products A W^T of that precision, A having so many rows; made when first asked for. @return NULL: it may change, the processor has no such
+ *  kernels, those for so many rows take it as it lies, it is so large in f32 that a copy gains less than it takes, or there is no memory. Owned by w. */
+const void *lbi_packed(const lb_tensor *w, int64_t rows, int64_t n, int64_t k, lb_precision precision);
 
 #endif

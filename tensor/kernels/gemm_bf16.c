@@ -184,10 +184,10 @@ bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, 
 }
 
 /* Measured: below that the multiply-adds of gemm.c are as fast. */
-static bool worth(int64_t m, int64_t n, int64_t k) { return m >= SIDE && n >= SIDE && k >= DEPTH && m * n * k >= 1 << 17; }
+bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k) { return lbi_cpu() >= LBI_CPU_AMX && m >= SIDE && n >= SIDE && k >= DEPTH && m * n * k >= 1 << 17; }
 
 bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
-    if (lbi_cpu() < LBI_CPU_AMX || !worth(m, n, k)) return false;
+    if (!lbi_gemm_in_parts(m, n, k)) return false;
     run r = run_of(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc, true);
     return product(&r);
 }
@@ -204,6 +204,7 @@ void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {
 size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return 0; }
 void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {}
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
+bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k) { return false; }
 bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
 #endif
 #endif

@@ -8,6 +8,8 @@
 
 /** As lbi_gemm_to. @return false, and nothing is done: the processor has neither, or no memory. */
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc);
+/** Are products of floats of this size made of parts here? */
+bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k);
 /** As lbi_gemm_to, as exact as sums of float are (gemm_bf16_block.h). end->packed and bf16 are not looked at. @return false, and nothing is done: there are no tiles, other kernels are
  *  as fast, or no memory. */
 bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc);

@@ -23,7 +23,7 @@ static bool in_int8(lb_call *c, int64_t n, int64_t m, int64_t k, const lbi_gemm_
         lbi_int8_ref(n, m, k, x, w, end, lb_r(c->out[0]), m);
         return true;
     }
-    const void *packed = lbi_packed(c->in[1], m, k, LB_PRECISION_INT8);
+    const void *packed = lbi_packed(c->in[1], n, m, k, LB_PRECISION_INT8);
     size_t bytes = packed ? 0 : lbi_int8_packed_size(g, m, k);
     if (bytes > 0) {
         void *now = lb_scratch(c, bytes);
@@ -40,7 +40,7 @@ static void forward(lb_call *c) {
     bool inference = lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD, int8 = lb_tape_precision(c->tape) == LB_PRECISION_INT8 && inference;
     lbi_gemm_end end = {.col_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .act = o->act, .bf16 = lb_tape_bf16(c->tape)};
     if (int8 && in_int8(c, n, m, k, &end)) return;
-    if (inference) end.packed = lbi_packed(c->in[1], m, k, lb_precision_here(end.bf16 ? LB_PRECISION_BF16 : LB_PRECISION_F32));
+    if (inference) end.packed = lbi_packed(c->in[1], n, m, k, lb_precision_here(end.bf16 ? LB_PRECISION_BF16 : LB_PRECISION_F32));
     lbi_gemm_to(false, true, n, m, k, lb_r(c->in[0]), k, lb_r(c->in[1]), k, &end, lb_r(c->out[0]), m);
 }
 
