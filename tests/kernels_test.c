@@ -280,6 +280,8 @@ static lb_tensor *two_blocks(lb_tape *t, lb_tensor *const *in) {
     return lb_inverted_residual(t, x, &s);
 }
 
+static lb_tensor *attended(lb_tape *t, lb_tensor *const *in) { return lb_attention(t, in[0], in[1], in[2], (lb_attention_spec){0}); }
+
 static lb_tensor *one_axis(lb_tape *t, lb_tensor *const *in) { return lb_conv1d(t, in[0], in[1], in[2], lb_conv_same(2, 1, 1), LB_ACT_SILU); }
 
 /* Factors rounded to bf16 turn a result little (8 bits of a factor: an error of 1 in 500 of each term, at random). */
@@ -293,7 +295,8 @@ static void ops_in_bf16(void) {
         int64_t sizes[MOST][4];
     } ops[] = {{"points", two_points, IMAGES * O * SIDE * SIDE, 8, {4, 4, 1, 1, 4, 1, 1, 4}, {{IMAGES, C, SIDE, SIDE}, {C, C, 1, 1}, {C}, {C}, {O, C, 1, 1}, {O}, {O}, {IMAGES, O, SIDE, SIDE}}},
                {"blocks", two_blocks, IMAGES * C * 25, 10, {4, 4, 1, 1, 4, 1, 4, 1, 4, 4}, {{IMAGES, C, SIDE, SIDE}, {E, C, 1, 1}, {E}, {E}, {E, 1, 3, 3}, {E}, {C, E, 1, 1}, {C}, {8, E, 1, 1}, {E, 8, 1, 1}}},
-               {"one axis", one_axis, IMAGES * O * 41, 3, {3, 3, 1}, {{IMAGES, C, 81}, {O, C, 3}, {O}}}};
+               {"one axis", one_axis, IMAGES * O * 41, 3, {3, 3, 1}, {{IMAGES, C, 81}, {O, C, 3}, {O}}},
+               {"attention", attended, 4 * 40 * 64, 3, {4, 4, 4}, {{2, 2, 40, 64}, {2, 2, 300, 64}, {2, 2, 300, 64}}}};
     lb_rng r = lb_rng_of(12, 0, "points");
     for (size_t o = 0; o < LB_COUNT(ops); o++) {
         lb_tensor *in[MOST] = {0};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many digits long sums of the float kernels keep, against the same sums in double. */
 #include <math.h>
+#include <stdio.h>
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "check.h"
@@ -77,6 +78,73 @@ static void attention(void) {
     lb_tape_free(t);
 }
 
+/* Products of two matrices in double: to [m,n] = a [m,k] b, b [k,n] or, turned, [n,k]. */
+static void multiply(double *to, const double *a, bool a_turned, const double *b, bool b_turned, int m, int n, int k) {
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            double sum = 0;
+            for (int p = 0; p < k; p++) sum += a[a_turned ? p * m + i : i * k + p] * b[b_turned ? j * k + p : p * n + j];
+            to[i * n + j] = sum;
+        }
+}
+
+enum { QUERIES = 150, KEYS = 290, WIDE = 64 };
+
+static double *doubles_of(const lb_tensor *x) {
+    double *to = lb_alloc((size_t)lb_numel(x), sizeof *to);
+    for (int64_t i = 0; to && i < lb_numel(x); i++) to[i] = (double)((const float *)x->data)[i];
+    return to;
+}
+
+/* Gradients of sum(w attention(q, k, v)), by the equations. p, s: room for maps. */
+static void right_gradients(double *const in[4], double *const grad[3], double *p, double *s) {
+    enum { SCALED = 8 };
+    multiply(p, in[0], false, in[1], true, QUERIES, KEYS, WIDE);
+    multiply(s, in[3], false, in[2], true, QUERIES, KEYS, WIDE);
+    for (int i = 0; i < QUERIES; i++) {
+        double sum = 0, mean = 0;
+        for (int j = 0; j < KEYS; j++) sum += p[i * KEYS + j] = exp(p[i * KEYS + j] / SCALED);
+        for (int j = 0; j < KEYS; j++) mean += (p[i * KEYS + j] /= sum) * s[i * KEYS + j];
+        for (int j = 0; j < KEYS; j++) s[i * KEYS + j] = p[i * KEYS + j] * (s[i * KEYS + j] - mean) / SCALED;
+    }
+    multiply(grad[0], s, false, in[1], false, QUERIES, WIDE, KEYS);
+    multiply(grad[1], s, true, in[0], false, KEYS, WIDE, QUERIES);
+    multiply(grad[2], p, true, in[3], false, KEYS, WIDE, QUERIES);
+}
+
+static void attention_gradients(void) {
+    lb_tape *t = NULL;
+    lb_rng r = lb_rng_make(4, 0);
+    lb_tensor *x[4] = {0};
+    double *in[4] = {0}, *grad[3] = {0}, *p = lb_alloc(QUERIES * KEYS, sizeof *p), *s = lb_alloc(QUERIES * KEYS, sizeof *s);
+    if (!CHECK(p && s) || !CHECK_OK(lb_tape_new(&t))) return;
+    for (int i = 0; i < 4; i++) { /* q, k, v, w */
+        const int64_t rows = i == 0 || i == 3 ? QUERIES : KEYS;
+        if (!CHECK_OK(lb_tensor_new(&x[i], LB_F32, 4, (int64_t[]){1, 1, rows, WIDE}))) return;
+        for (int64_t k = 0; k < rows * WIDE; k++) ((float *)x[i]->data)[k] = (float)lb_rng_normal(&r);
+        x[i]->requires_grad = i < 3;
+        in[i] = doubles_of(x[i]);
+        if (i < 3) grad[i] = lb_alloc((size_t)(rows * WIDE), sizeof **grad);
+    }
+    lb_backward(t, lb_sum(t, lb_mul(t, lb_attention(t, x[0], x[1], x[2], (lb_attention_spec){.scale = 0.125}), x[3]), -1, false));
+    CHECK_OK(lb_tape_status(t));
+    right_gradients(in, grad, p, s);
+    for (int i = 0; i < 3; i++) {
+        off o = {0};
+        for (int64_t k = 0; k < lb_numel(x[i]) && CHECK(x[i]->grad); k++) add(&o, (double)((float *)x[i]->grad->data)[k], grad[i][k]);
+        CHECK(sqrt(o.wrong / o.all) < 1e-9);
+        printf("GRAD %d %g\n", i, sqrt(o.wrong / o.all));
+    }
+    lb_tape_free(t);
+    for (int i = 0; i < 4; i++) {
+        lb_tensor_free(x[i]);
+        lb_free(in[i]);
+        if (i < 3) lb_free(grad[i]);
+    }
+    lb_free(p);
+    lb_free(s);
+}
+
 /* Students whose logits are 10^4 or -10^4, half and half: q is 2/K on the first half, so of reverse KL the slope at i is q (mean of log p - log p_i) there, 0 elsewhere. */
 static void extreme_logits(void) {
     enum { K = 34 };
@@ -99,5 +167,5 @@ static void extreme_logits(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "sums", (check_test[]){{"products", products}, {"attention", attention}, {"extreme logits", extreme_logits}, {0}});
+    return check_main(argc, argv, "sums", (check_test[]){{"products", products}, {"attention", attention}, {"attention, gradients", attention_gradients}, {"extreme logits", extreme_logits}, {0}});
 }

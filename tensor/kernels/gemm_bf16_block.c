@@ -64,27 +64,34 @@ TILES INLINE void sum_rounded(const bool low, const bool right, const lbi_bf16_f
     }
 }
 
-/* Products of parts, the smallest first. Loads of a part serve as many products as there are. */
-TILES INLINE void sum_parts(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
+/* Products `first` .. `last` - 1 of the six of a step, the smallest first. Loads of a part serve as many products as there are. */
+TILES INLINE void parts_step(const bool low, const bool right, const int first, const int last, const lbi_bf16_factors *f, int64_t s) {
     static const int8_t order[][2] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}}; /* parts of A and of B */
     int64_t ld = f->ld * (int64_t)sizeof *f->a;
-    begin_sums(low, right, add);
-    for (int64_t s = 0; s < f->steps; s++) {
-        const uint16_t *a = f->a + f->at[s], *a2 = low ? f->a2 + f->at[s] : NULL;
-        const uint32_t *b = f->b + s * LBI_BF16_PARTS * PIECE, *b2 = right ? f->b2 + s * LBI_BF16_PARTS * PIECE : NULL;
+    const uint16_t *a = f->a + f->at[s], *a2 = low ? f->a2 + f->at[s] : NULL;
+    const uint32_t *b = f->b + s * LBI_BF16_PARTS * PIECE, *b2 = right ? f->b2 + s * LBI_BF16_PARTS * PIECE : NULL;
 #pragma GCC unroll 6
-        for (int i = 0; i < 6; i++) {
-            if (i == 0 || order[i][0] != order[i - 1][0]) {
-                _tile_loadd(4, a + order[i][0] * f->apart, ld);
-                if (low) _tile_loadd(5, a2 + order[i][0] * f->apart, ld);
-            }
-            if (i == 0 || order[i][1] != order[i - 1][1]) {
-                _tile_loadd(6, b + order[i][1] * PIECE, LINE);
-                if (right) _tile_loadd(7, b2 + order[i][1] * PIECE, LINE);
-            }
-            multiply(low, right);
+    for (int i = first; i < last; i++) {
+        if (i == first || order[i][0] != order[i - 1][0]) {
+            _tile_loadd(4, a + order[i][0] * f->apart, ld);
+            if (low) _tile_loadd(5, a2 + order[i][0] * f->apart, ld);
         }
+        if (i == first || order[i][1] != order[i - 1][1]) {
+            _tile_loadd(6, b + order[i][1] * PIECE, LINE);
+            if (right) _tile_loadd(7, b2 + order[i][1] * PIECE, LINE);
+        }
+        multiply(low, right);
     }
+}
+
+/* Of few steps the small products all come before the large ones, which makes six times fewer roundings of sums that have grown. */
+TILES INLINE void sum_parts(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
+    enum { FEW = 8, SMALL = 5, ALL = 6 };
+    bool apart = f->steps <= FEW;
+    begin_sums(low, right, add);
+    for (int64_t s = 0; s < f->steps && apart; s++) parts_step(low, right, 0, SMALL, f, s);
+    for (int64_t s = 0; s < f->steps && apart; s++) parts_step(low, right, SMALL, ALL, f, s);
+    for (int64_t s = 0; s < f->steps && !apart; s++) parts_step(low, right, 0, ALL, f, s);
 }
 
 TILES INLINE void sum_in_tiles(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {

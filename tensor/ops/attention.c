@@ -200,6 +200,12 @@ static const lb_op_case cases[] = {
     {.name = "lanes, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 33, 6}, {2, 1, 40, 6}, {2, 1, 40, 17}, {0}, {0}, {3, 72}}, .params = &causal},
     {.name = "lanes, mask of queries", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 2, 35, 4}, {1, 2, 18, 4}, {1, 2, 18, 4}, {0}, {1, 1, 35, 1}}, .params = &merged},
     {.name = "lanes, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 8}, {1, 2, 44, 8}, {1, 2, 44, 9}}, .params = &dropped},
+    {.name = "blocks, bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{4, 2, 21, 20}, {4, 2, 23, 20}, {4, 2, 23, 18}, {2, 21, 23}, {2, 1, 21, 23}}, .params = &usual},
+    {.name = "blocks, mask of keys, grouped heads", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{2, 4, 34, 16}, {2, 2, 40, 16}, {2, 2, 40, 33}, {0}, {2, 1, 1, 40}}, .params = &merged},
+    {.name = "blocks, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 49, 16}, {2, 1, 60, 16}, {2, 1, 60, 17}, {0}, {0}, {3, 108}}, .params = &causal},
+    {.name = "blocks, capped", .rank = {4, 4, 4, 2, 2, -1}, .shape = {{1, 2, 34, 19}, {1, 2, 34, 19}, {1, 2, 34, 16}, {34, 34}, {34, 34}}, .params = &capped},
+    {.name = "blocks, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 16}, {1, 2, 44, 16}, {1, 2, 44, 16}}, .params = &dropped},
+    {.name = "blocks, tiles, sliding", .rank = {4, 4, 4, 4, -1, 2}, .shape = {{1, 2, 140, 16}, {1, 2, 275, 16}, {1, 2, 275, 16}, {1, 2, 1, 275}, {0}, {2, 414}}, .params = &sliding},
     {.name = "no keys", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 2, 3}, {1, 1, 0, 3}, {1, 1, 0, 3}}, .params = &usual},
     {.name = "no queries", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 0, 3}, {1, 1, 2, 3}, {1, 1, 2, 3}}, .params = &usual},
 };

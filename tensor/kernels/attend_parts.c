@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tensor/kernels/attend_parts.h"
+#ifndef LB_DOUBLE
+#include <math.h>
+#include <string.h>
+#include "base/cpu.h"
+#include "tensor/kernels/counts.h"
+#include "tensor/kernels/gemm_kernel.h"
+#ifdef __x86_64__
+
+#define WIDE LBI_BF16_WIDE
+#define INLINE LBI_BF16_WIDE static inline __attribute__((always_inline))
+
+enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, PARTS = LBI_BF16_PARTS };
+
+bool lbi_cut_known(int parts) { return lbi_cpu() >= (parts == 1 ? LBI_CPU_BF16 : LBI_CPU_AMX); }
+
+WIDE bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width) {
+    const __m512i sign = _mm512_set1_epi32(0x7fffffff);
+    __m512i most = _mm512_setzero_si512();
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < width; j += SIDE) most = _mm512_max_epi32(most, _mm512_and_si512(sign, _mm512_castps_si512(_mm512_maskz_loadu_ps(lbi_bf16_first(width - j), x + i * ld + j))));
+    return _mm512_cmp_epi32_mask(most, _mm512_castps_si512(_mm512_set1_ps(0x1p60f)), _MM_CMPINT_NLT) == 0;
+}
+
+/* ---- panels ---- */
+
+static const uint16_t in_turn[2 * SIDE] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+
+/* 32 numbers to their places in each part. */
+INLINE void put(const int parts, const bool pairs, uint32_t *to, __m512 low, __m512 high) {
+    __m512i part[PARTS];
+    __m512 seen = _mm512_setzero_ps();
+    if (parts == 1) {
+        __m512i beside = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        _mm512_storeu_si512(to, pairs ? _mm512_permutexvar_epi16(_mm512_loadu_si512(in_turn), beside) : beside);
+        return;
+    }
+    lbi_bf16_three(low, high, pairs, part, &seen);
+#pragma GCC unroll 3
+    for (int i = 0; i < PARTS; i++) _mm512_storeu_si512(to + i * PIECE, part[i]);
+}
+
+INLINE void panel_of(const int parts, const bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
+    float turned[DEPTH * SIDE + SIDE];
+    const __m512 by = _mm512_set1_ps(scale);
+    for (int64_t k0 = 0; k0 < k; k0 += DEPTH, to += parts * PIECE) {
+        int64_t some = lbi_least(DEPTH, k - k0), ld = from->ld, rows = left ? lines : some, cols = left ? some : lines;
+        const float *x = from->x + (from->across ? k0 : k0 * ld);
+        if (left != from->across) {
+            lbi_across_avx512(turned, left ? DEPTH : SIDE, x, ld, (int)cols, rows);
+            x = turned;
+            ld = left ? DEPTH : SIDE;
+        }
+        for (int64_t i = 0; i < SIDE; i++) {
+            int64_t first = left ? i : 2 * i, second = left ? i : 2 * i + 1;
+            __mmask16 of_first = first < rows ? lbi_bf16_first(cols) : 0, of_second = second < rows ? lbi_bf16_first(left ? cols - SIDE : cols) : 0;
+            __m512 low = _mm512_maskz_loadu_ps(of_first, x + first * ld), high = _mm512_maskz_loadu_ps(of_second, x + second * ld + (left ? SIDE : 0));
+            put(parts, !left, to + i * SIDE, _mm512_mul_ps(low, by), _mm512_mul_ps(high, by));
+        }
+    }
+}
+
+WIDE void lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
+    if (parts == 1 && left) panel_of(1, true, to, from, lines, k, scale);
+    else if (parts == 1) panel_of(1, false, to, from, lines, k, scale);
+    else if (left) panel_of(PARTS, true, to, from, lines, k, scale);
+    else panel_of(PARTS, false, to, from, lines, k, scale);
+}
+
+static const uint16_t *halves(const uint32_t *pairs) { return (const uint16_t *)(const void *)pairs; }
+
+void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint32_t *b, const uint32_t *b2, int64_t steps, float *to) {
+    enum { MOST = 64 };
+    int64_t at[MOST];
+    for (int64_t s = 0; s < steps; s += MOST) {
+        int64_t from = s * parts * PIECE, some = lbi_least(MOST, steps - s);
+        for (int64_t i = 0; i < some; i++) at[i] = i * parts * 2 * PIECE;
+        lbi_bf16_factors f = {.a = halves(a + from), .a2 = a2 ? halves(a2 + from) : NULL, .at = at, .ld = DEPTH, .steps = some, .b = b + from, .b2 = b2 ? b2 + from : NULL, .whole = parts > 1, .apart = 2 * PIECE};
+        lbi_bf16_block(lbi_cpu() >= LBI_CPU_AMX, &f, to, s > 0);
+    }
+}
+
+/* ---- tiles of scores ---- */
+
+/* As lbi_exp (maths.h) without infinity for large x: x <= 0, or a little above. */
+INLINE __m512 exp_of(__m512 x) {
+    const __m512 least = _mm512_set1_ps(-87.3f), magic = _mm512_set1_ps(12582912.0f);
+    __mmask16 there = _mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ);
+    __m512 c = _mm512_max_ps(least, x), up = _mm512_fmadd_ps(c, _mm512_set1_ps(1.44269504088896341f), magic), n = _mm512_sub_ps(up, magic);
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), c), p = _mm512_set1_ps(1.9875691500e-4f);
+    r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+    p = _mm512_add_ps(_mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r), _mm512_set1_ps(1));
+    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(there, _mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(up), 23)));
+}
+
+/* What is left of x without its 8 upper bits, which are the part. Cut off, not rounded, which is faster: the other factor's parts are rounded, so that what is left out of the product,
+ * middle times low, has no sign of its own. */
+INLINE __m512i cut(__m512 *x) {
+    __m512i part = _mm512_and_si512(_mm512_castps_si512(*x), _mm512_set1_epi32((int)0xffff0000));
+    *x = _mm512_sub_ps(*x, _mm512_castsi512_ps(part));
+    return part;
+}
+
+INLINE void put_cut(const int parts, const bool pairs, uint32_t *to, __m512 low, __m512 high) {
+    if (parts == 1) {
+        put(1, pairs, to, low, high);
+        return;
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < PARTS - 1; i++) {
+        __m512i l = cut(&low), h = cut(&high);
+        _mm512_storeu_si512(to + i * PIECE, pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h));
+    }
+    __m512i l = _mm512_castps_si512(low), h = _mm512_castps_si512(high);
+    _mm512_storeu_si512(to + (PARTS - 1) * PIECE, pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h));
+}
+
+INLINE void weigh(const int parts, const bool exponent, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {
+    for (int v = 0; v < width / SIDE; v++) {
+        __m512 less = exponent ? _mm512_loadu_ps(shift + v * SIDE) : _mm512_setzero_ps(), all = exponent ? _mm512_loadu_ps(sum + v * SIDE) : less;
+        uint32_t *panel = to + v * apart;
+        for (int64_t j0 = 0; j0 < keys; j0 += DEPTH, panel += parts * PIECE) { /* sums of 32 keys each: one long sum would lose digits */
+            __m512 some = _mm512_setzero_ps(), other = some;
+            for (int64_t i = 0; i < SIDE; i++) {
+                int64_t j = j0 + 2 * i;
+                __m512 low = _mm512_setzero_ps(), high = low;
+                if (j < keys) low = _mm512_loadu_ps(s + j * BLOCK + v * SIDE);
+                if (j + 1 < keys) high = _mm512_loadu_ps(s + (j + 1) * BLOCK + v * SIDE);
+                if (exponent && j < keys) some = _mm512_add_ps(some, low = exp_of(_mm512_sub_ps(low, less)));
+                if (exponent && j + 1 < keys) other = _mm512_add_ps(other, high = exp_of(_mm512_sub_ps(high, less)));
+                put_cut(parts, true, panel + i * SIDE, low, high);
+            }
+            all = _mm512_add_ps(all, _mm512_add_ps(some, other));
+        }
+        if (exponent) _mm512_storeu_ps(sum + v * SIDE, all);
+    }
+}
+
+WIDE void lbi_cut_weigh(int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {
+    if (parts == 1) weigh(1, true, s, keys, width, shift, sum, to, apart);
+    else weigh(PARTS, true, s, keys, width, shift, sum, to, apart);
+}
+
+WIDE void lbi_cut_right(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {
+    if (parts == 1) weigh(1, false, s, keys, width, NULL, NULL, to, apart);
+    else weigh(PARTS, false, s, keys, width, NULL, NULL, to, apart);
+}
+
+INLINE void left_of(const int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {
+    for (int64_t j = 0; j < lbi_up(keys, SIDE); j++) {
+        __m512 low = _mm512_setzero_ps(), high = low;
+        if (j < keys) low = _mm512_loadu_ps(s + j * BLOCK);
+        if (j < keys && width > SIDE) high = _mm512_loadu_ps(s + j * BLOCK + SIDE);
+        put_cut(parts, false, to + j / SIDE * apart + j % SIDE * SIDE, low, high);
+    }
+}
+
+WIDE void lbi_cut_left(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {
+    if (parts == 1) left_of(1, s, keys, width, to, apart);
+    else left_of(PARTS, s, keys, width, to, apart);
+}
+
+WIDE void lbi_cut_exp(float *s, int64_t keys, int width, const float *z) {
+    for (int v = 0; v < width; v += SIDE)
+        for (int64_t j = 0; j < keys; j++) {
+            float *x = s + j * BLOCK + v;
+            _mm512_storeu_ps(x, exp_of(_mm512_min_ps(_mm512_set1_ps(88), _mm512_sub_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(z + v)))));
+        }
+}
+
+WIDE void lbi_cut_add(const float *from, float *to, int64_t ld, int64_t rows, int64_t cols) {
+    __mmask16 first = lbi_bf16_first(cols), second = lbi_bf16_first(cols - SIDE);
+    for (int64_t i = 0; i < rows; i++, to += ld) {
+        _mm512_mask_storeu_ps(to, first, _mm512_add_ps(_mm512_maskz_loadu_ps(first, to), _mm512_loadu_ps(from + i * BLOCK)));
+        if (second) _mm512_mask_storeu_ps(to + SIDE, second, _mm512_add_ps(_mm512_maskz_loadu_ps(second, to + SIDE), _mm512_loadu_ps(from + i * BLOCK + SIDE)));
+    }
+}
+#else
+bool lbi_cut_known(int parts) { return false; }
+bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width) { return false; }
+void lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {}
+void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint32_t *b, const uint32_t *b2, int64_t steps, float *to) {}
+void lbi_cut_weigh(int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {}
+void lbi_cut_right(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {}
+void lbi_cut_left(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {}
+void lbi_cut_exp(float *s, int64_t keys, int width, const float *z) {}
+void lbi_cut_add(const float *from, float *to, int64_t ld, int64_t rows, int64_t cols) {}
+#endif
+#endif
