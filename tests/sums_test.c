@@ -110,7 +110,7 @@ static void right_attention(double *const in[MAPS], double *const out[MAPS], dou
     multiply(out[3], p, true, in[3], false, KEYS, WIDE, QUERIES);
 }
 
-/* Results of all heads against those equations; what is not finite has to be so in the same places. */
+/* Results of the first head against those equations; what is not finite has to be so in the same places, in all heads. */
 static void compare_attention(lb_tensor *const x[MAPS], const float *const got[MAPS], off o[MAPS]) {
     double *in[MAPS], *out[MAPS], *p = lb_alloc(QUERIES * KEYS, sizeof *p), *s = lb_alloc(QUERIES * KEYS, sizeof *s);
     bool room = p && s;
@@ -128,7 +128,7 @@ static void compare_attention(lb_tensor *const x[MAPS], const float *const got[M
             for (int64_t k = 0; k < n; k++) {
                 double y = (double)got[i][h * n + k];
                 odd += !isfinite(y) != !isfinite(out[i][k]);
-                if (isfinite(y) && isfinite(out[i][k])) add(&o[i], y, out[i][k]);
+                if (h == 0) add(&o[i], y, out[i][k]);
             }
             CHECK_INT(odd, 0);
         }
@@ -162,14 +162,15 @@ static void one_attention(int place, float strange, off o[MAPS]) {
     for (int i = 0; i < MAPS; i++) lb_tensor_free(x[i]);
 }
 
+static void small(const off o[MAPS]) {
+    for (int i = 0; i < MAPS; i++)
+        CHECK(sqrt(o[i].wrong / o[i].all) < 5e-7); /* 3.3e-7 to 4.2e-7 measured in float, 1.3e-7 to 2.6e-7 in parts of bf16; 4e-6 without the last of a factor's three parts */
+}
+
 static void attention_gradients(void) {
     off o[MAPS] = {{0}};
     one_attention(-1, 0, o);
-    for (int i = 0; i < MAPS; i++) {
-        check_begin("result %d", i);
-        CHECK(sqrt(o[i].wrong / o[i].all) < 5e-7); /* 3.3e-7 to 4.2e-7 measured in float, 1.3e-7 to 2.6e-7 in parts of bf16; 4e-6 without the last of a factor's three parts */
-        check_end();
-    }
+    small(o);
 }
 
 /* Numbers that have no parts of bf16, or whose products are beyond floats, in one of two heads. */
@@ -180,6 +181,7 @@ static void attention_apart(void) {
         check_begin("%g in %d", (double)strange[(place + 1) % 4], place);
         one_attention(place, strange[(place + 1) % 4], o);
         one_attention(place, strange[(place + 3) % 4], o);
+        small(o);
         check_end();
     }
 }
