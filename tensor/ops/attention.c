@@ -205,7 +205,7 @@ static const lb_op_case cases[] = {
     {.name = "blocks, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 49, 16}, {2, 1, 60, 16}, {2, 1, 60, 17}, {0}, {0}, {3, 108}}, .params = &causal},
     {.name = "blocks, capped", .rank = {4, 4, 4, 2, 2, -1}, .shape = {{1, 2, 34, 19}, {1, 2, 34, 19}, {1, 2, 34, 16}, {34, 34}, {34, 34}}, .params = &capped},
     {.name = "blocks, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 16}, {1, 2, 44, 16}, {1, 2, 44, 16}}, .params = &dropped},
-    {.name = "blocks, tiles, sliding", .rank = {4, 4, 4, 4, -1, 2}, .shape = {{1, 2, 140, 16}, {1, 2, 275, 16}, {1, 2, 275, 16}, {1, 2, 1, 275}, {0}, {2, 414}}, .params = &sliding},
+    {.name = "blocks, tiles, sliding", .rank = {4, 4, 4, 4, -1, 2}, .shape = {{1, 1, 132, 16}, {1, 1, 262, 16}, {1, 1, 262, 16}, {1, 1, 1, 262}, {0}, {1, 393}}, .params = &sliding},
     {.name = "no keys", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 2, 3}, {1, 1, 0, 3}, {1, 1, 0, 3}}, .params = &usual},
     {.name = "no queries", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 0, 3}, {1, 1, 2, 3}, {1, 1, 2, 3}}, .params = &usual},
 };
