@@ -57,21 +57,43 @@ static int client_of(char *dst, size_t cap, const char *stream) {
 
 static int64_t rows_of(const cli_made *m, const char *stream, int client) { return m->set->rows ? m->set->rows(m, stream, client) : 0; }
 
+/* Row `index` becomes row i of the batch. A set without an end has no keys. */
+static void fill_row(const cli_made *m, const char *stream, int64_t index, int64_t i, lb_batch *out) {
+    char base[96];
+    int client = client_of(base, sizeof base, stream);
+    cli_row r = {.made = m, .stream = base, .client = client, .index = index, .rng = lb_rng_of(m->seed, (uint64_t)index, stream), .batch = out, .at = i};
+    m->set->row(&r);
+    if (out->keys) out->keys[i] = lb_format_dup("%s/%lld", stream, (long long)index);
+}
+
+static lb_status finish(lb_batch *b) {
+    bool whole = b->count > 0;
+    for (int i = 0; i < b->count; i++) whole = whole && b->at[i].x;
+    for (int64_t i = 0; i < b->rows && b->keys; i++) whole = whole && b->keys[i];
+    if (!whole) cli_batch_release(b);
+    return whole ? LB_OK : LB_E_NOMEM;
+}
+
 lb_status cli_made_batch(const cli_made *m, const char *stream, int64_t step, int64_t rows, lb_batch *out) {
     char base[96];
     int client = client_of(base, sizeof base, stream);
     int64_t limit = rows_of(m, base, client);
     lb_rng draw = lb_rng_of(m->seed, (uint64_t)step, stream);
-    *out = (lb_batch){.rows = rows};
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t index = limit > 0 ? (step < 0 ? i % limit : lb_rng_below(&draw, limit)) : step * rows + i;
-        cli_row r = {.made = m, .stream = base, .client = client, .index = index, .rng = lb_rng_of(m->seed, (uint64_t)index, stream), .batch = out, .at = i};
-        m->set->row(&r);
-    }
-    bool whole = out->count > 0;
-    for (int i = 0; i < out->count; i++) whole = whole && out->at[i].x;
-    if (!whole) cli_batch_release(out);
-    return whole ? LB_OK : LB_E_NOMEM;
+    *out = (lb_batch){.rows = rows, .keys = limit > 0 ? lb_calloc((size_t)rows + 1, sizeof *out->keys) : NULL};
+    for (int64_t i = 0; i < rows; i++) fill_row(m, stream, limit > 0 ? lb_rng_below(&draw, limit) : step * rows + i, i, out);
+    return finish(out);
+}
+
+static lb_status source_span(void *ctx, const char *stream, int64_t at, int64_t n, lb_batch *out) {
+    *out = (lb_batch){.rows = n, .keys = lb_calloc((size_t)n + 1, sizeof *out->keys)};
+    for (int64_t i = 0; i < n; i++) fill_row(ctx, stream, at + i, i, out);
+    return finish(out);
+}
+
+static lb_status source_key(void *ctx, const char *stream, int64_t item, char **out) {
+    (void)ctx;
+    *out = lb_format_dup("%s/%lld", stream, (long long)item);
+    return *out ? LB_OK : LB_E_NOMEM;
 }
 
 static int64_t source_rows(void *ctx, const char *stream) {
@@ -95,7 +117,7 @@ static void source_release(void *ctx, lb_batch *b) {
     cli_batch_release(b);
 }
 
-lb_batch_source cli_made_batches(cli_made *m) { return (lb_batch_source){m, source_rows, source_batch, source_release}; }
+lb_batch_source cli_made_batches(cli_made *m) { return (lb_batch_source){m, source_rows, source_batch, source_release, source_span, source_key}; }
 
 /* ---- for members ---- */
 

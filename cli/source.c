@@ -305,7 +305,33 @@ static void source_release(void *ctx, lb_batch *b) {
     cli_batch_release(b);
 }
 
-lb_batch_source cli_source_batches(cli_source *s) { return (lb_batch_source){.ctx = s, .rows = source_rows, .batch = source_batch, .release = source_release}; }
+/* Without augmentation; a broken item shows what stands in for it in steps. */
+static lb_status source_span(void *ctx, const char *stream, int64_t at, int64_t n, lb_batch *out) {
+    cli_source *s = ctx;
+    const source_ahead *a = find_ahead(s, stream);
+    bool changed = true;
+    lb_status st = LB_OK, made = LB_E_NOTFOUND;
+    int64_t *places = lb_calloc((size_t)n * 2 + 1, sizeof *places), *items = places + n;
+    if (!a || !places) st = a ? LB_E_NOMEM : lb_fail(LB_E_NOTFOUND, "no stream '%s'", stream);
+    for (int64_t i = 0; st == LB_OK && i < n; i++) places[i] = at + i, items[i] = -1;
+    while (st == LB_OK && made != LB_OK && changed) {
+        cli_stream plain = *a->stream;
+        plain.augment = changed = false;
+        st = choose(s, a->stream, places, n, seen_or_heard(a->stream), items, &changed);
+        cli_batch_release(out);
+        if (st == LB_OK && changed) made = fill(s, lb_threads(), &plain, items, items, n, 0, out);
+    }
+    lb_free(places);
+    return st == LB_OK ? made : st;
+}
+
+static lb_status source_key(void *ctx, const char *stream, int64_t item, char **out) {
+    const source_ahead *a = find_ahead(ctx, stream);
+    *out = a ? lb_strdup(a->source->spec.items->at[a->stream->rows[item]].key) : NULL;
+    return *out ? LB_OK : LB_E_NOMEM;
+}
+
+lb_batch_source cli_source_batches(cli_source *s) { return (lb_batch_source){.ctx = s, .rows = source_rows, .batch = source_batch, .release = source_release, .span = source_span, .key = source_key}; }
 
 /* What is known of a picture alone is not true of a mixed one. */
 static lb_status check_pairs(const cli_source *s) {

@@ -12,8 +12,7 @@ static lb_checkpoint_io checkpoint_io;
 
 void lb_checkpoint_set_io(const lb_checkpoint_io *io) { checkpoint_io = *io; }
 
-/* What makes a run this run: the resolved recipe without what may change between a stop and a resume. */
-static void recipe_hash(const lb_value *recipe, char out[65]) {
+void lb_recipe_hash(const lb_value *recipe, char out[65]) {
     lb_buf text = {0};
     if (recipe && lb_json_write(&text, recipe, 0) != LB_OK) lb_error_clear();
     lb_sha256_of(lb_buf_str(&text), text.size, out);
@@ -50,9 +49,57 @@ static const char *prefix_of(const lbi_train *r, int learner, const char *what, 
     return out;
 }
 
+static bool is_reached(const lb_param_tensor *p) { return p->buffer || !p->x->requires_grad || (p->x->grad && p->x->grad->data); }
+
+/* Weights that no gradient has come to yet, which the optimiser therefore leaves alone (those it came to once are stepped ever after, by zero if need be): what a run
+ * that goes on must know to do the same. */
+static void unreached(lb_buf *out, const char *prefix, lb_store *s) {
+    for (int64_t i = 0; i < lb_store_count(s); i++)
+        if (!is_reached(lb_store_at(s, i))) lb_buf_format(out, "%s%s%s", out->size ? "," : "", prefix, lb_store_at(s, i)->name);
+}
+
+static void put_unreached(const lbi_train *r, lb_value *v) {
+    lb_buf names = {0};
+    char prefix[128];
+    for (int i = 0; i < r->nlearners; i++) unreached(&names, prefix_of(r, i, "student", prefix), r->learners[i].model->store);
+    unreached(&names, "", r->projectors);
+    if (lb_buf_status(&names) == LB_OK) lb_map_text(v, "unreached", lb_buf_str(&names));
+    lb_buf_free(&names);
+}
+
+static bool is_named(const char *names, const char *prefix, const char *name) {
+    char want[256];
+    int n = snprintf(want, sizeof want, "%s%s", prefix, name);
+    for (const char *at = names; (at = strstr(at, want)); at++)
+        if ((at == names || at[-1] == ',') && (at[n] == ',' || at[n] == 0)) return true;
+    return false;
+}
+
+static lb_status reach(lb_store *s, const char *prefix, const char *names) {
+    lb_status st = LB_OK;
+    for (int64_t i = 0; i < lb_store_count(s) && st == LB_OK; i++) {
+        lb_param_tensor *p = lb_store_at(s, i);
+        if (is_reached(p) || is_named(names, prefix, p->name)) continue;
+        lb_tensor_free(p->x->grad);
+        p->x->grad = NULL;
+        st = lb_tensor_new(&p->x->grad, LB_REAL, p->x->rank, p->x->shape);
+        if (st == LB_OK) memset(p->x->grad->data, 0, (size_t)lb_numel(p->x) * sizeof(lb_real));
+    }
+    return st;
+}
+
+static lb_status reach_all(lbi_train *r, const char *names) {
+    lb_status st = LB_OK;
+    char prefix[128];
+    if (!names) return LB_OK;
+    for (int i = 0; i < r->nlearners && st == LB_OK; i++) st = reach(r->learners[i].model->store, prefix_of(r, i, "student", prefix), names);
+    return st == LB_OK ? reach(r->projectors, "", names) : st;
+}
+
 static void describe(const lbi_train *r, lb_value *v) {
     char hash[65], number[40];
-    recipe_hash(r->spec->recipe, hash);
+    put_unreached(r, v);
+    lb_recipe_hash(r->spec->recipe, hash);
     lb_map_text(v, "format", "limbeck-checkpoint/1");
     snprintf(number, sizeof number, "%lld", (long long)r->step);
     lb_map_text(v, "step", number);
@@ -78,7 +125,7 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     char prefix[128];
     lb_value *meta = lb_value_map();
     char *path = lb_path_join(r->spec->folder, name);
-    l.capacity = size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state) + size_of(r->before);
+    l.capacity = size_of(lb_optim_state(r->projector_optim)) + size_of(r->projectors) + size_of(r->state);
     for (int i = 0; i < r->nlearners; i++) l.capacity += size_of(r->learners[i].model->store) + size_of(lb_optim_state(r->learners[i].optim)) + size_of(r->learners[i].ema);
     l.names = lb_calloc((size_t)l.capacity + 1, sizeof *l.names);
     l.tensors = lb_calloc((size_t)l.capacity + 1, sizeof *l.tensors);
@@ -94,7 +141,6 @@ lb_status lbi_checkpoint_save(lbi_train *r, const char *name) {
     }
     LB_TRY(list(&l, "", r->projectors));
     LB_TRY(list(&l, "", r->state));
-    LB_TRY(list(&l, "before.", r->before));
     LB_TRY(list(&l, "projector_optim.", lb_optim_state(r->projector_optim)));
     describe(r, meta);
     LB_TRY(checkpoint_io.write(path, l.count, (const char *const *)l.names, l.tensors, meta));
@@ -154,7 +200,7 @@ static lb_status same_sources(const lbi_train *r, const lb_value *meta, const ch
 static lb_status check_meta(const lbi_train *r, const lb_value *meta, const char *path) {
     char hash[65];
     lb_status st = LB_OK;
-    recipe_hash(r->spec->recipe, hash);
+    lb_recipe_hash(r->spec->recipe, hash);
     LB_TRY(same_text(meta, "format", "limbeck-checkpoint/1", "format", path));
     LB_TRY(same_text(meta, "arch", r->spec->student->arch->id, "student", path));
     LB_TRY(same_sources(r, meta, path));
@@ -208,9 +254,8 @@ static lb_status spread(lbi_train *r, lb_store *all, const char *path) {
     for (int i = 0; i < r->nlearners && st == LB_OK; i++) st = spread_learner(r, i, all, path);
     for (int64_t i = 0; i < lb_store_count(all) && st == LB_OK; i++) {
         const lb_param_tensor *p = lb_store_at(all, i);
-        const char *name = behind(p->name, "projector_optim."), *before = behind(p->name, "before.");
-        if (before && r->before) st = copy_into(r->before, before, p, false, path);
-        else if (name) st = copy_into(lb_optim_state(r->projector_optim), name, p, true, path);
+        const char *name = behind(p->name, "projector_optim.");
+        if (name) st = copy_into(lb_optim_state(r->projector_optim), name, p, true, path);
         else if (behind(p->name, "state.")) st = copy_into(r->state, p->name, p, true, path);
         else if (behind(p->name, "proj.")) st = copy_into(r->projectors, p->name, p, true, path);
     }
@@ -228,6 +273,7 @@ lb_status lbi_checkpoint_load(lbi_train *r, bool *found) {
     LB_TRY(checkpoint_io.read(path, all, &meta));
     LB_TRY(check_meta(r, meta, path));
     LB_TRY(spread(r, all, path));
+    LB_TRY(reach_all(r, lb_get_text(meta, "unreached", NULL)));
     r->step = r->start_step = strtoll(lb_get_text(meta, "step", "0"), NULL, 10);
     r->best_score = strtod(lb_get_text(meta, "best_score", "0"), NULL);
     r->best_step = strtoll(lb_get_text(meta, "best_step", "-1"), NULL, 10);

@@ -14,21 +14,26 @@ const lb_param lb_federation_params[] = {
     LB_PARAM_TEXT(lb_federation, share, "none", "none|weights", "what ends a round: nothing, or every client takes the participants' mean weights (FedAvg)"),
     LB_PARAM_END};
 
-static int64_t participants(const lbi_train *r, int64_t round, int64_t who[LBI_STUDENTS_MAX]) {
+int64_t lbi_participants(const lbi_train *r, int64_t round, int64_t who[LBI_STUDENTS_MAX]) {
     const lb_federation *f = r->spec->federation;
     lb_rng rng = lb_rng_make(r->spec->seed ^ 0x6665646572617465, (uint64_t)round);
     lb_rng_permutation(&rng, who, f->clients);
     return lb_part_participants(who, f->clients, f->ratio);
 }
 
+static int64_t round_steps(const lbi_train *r) {
+    int64_t who[LBI_STUDENTS_MAX];
+    return lbi_participants(r, 0, who) * (r->spec->federation->server_steps + r->spec->federation->local_steps);
+}
+
 void lbi_take_seat(lbi_train *r) {
     const lb_federation *f = r->spec->federation;
     int64_t who[LBI_STUDENTS_MAX];
     if (!f) return;
-    int64_t n = participants(r, 0, who), each = n * (f->server_steps + f->local_steps), round = r->step / each, within = r->step % each - n * f->server_steps;
-    (void)participants(r, round, who);
+    int64_t n = lbi_participants(r, 0, who), each = round_steps(r), round = r->step / each, within = r->step % each - n * f->server_steps;
+    (void)lbi_participants(r, round, who);
     r->seat = (lbi_seat){.round = round, .server = within < 0, .client = (int)who[within < 0 ? (within + n * f->server_steps) % n : within / f->local_steps],
-                         .first = within >= 0 && within % f->local_steps == 0, .last = r->step % each == each - 1};
+                         .first = r->step % each == 0, .last = r->step % each == each - 1};
 }
 
 lbi_learner *lbi_learning(const lbi_train *r) { return (lbi_learner *)&r->learners[r->spec->federation ? 1 + r->seat.client : 0]; }
@@ -40,7 +45,7 @@ void lbi_copy_weights(lb_store *to, lb_store *from) {
 /* The participants' mean, each by its items, becomes the student's; with share "weights" every client's. */
 static void average(lbi_train *r) {
     const lb_federation *f = r->spec->federation;
-    int64_t who[LBI_STUDENTS_MAX], n = participants(r, r->seat.round, who);
+    int64_t who[LBI_STUDENTS_MAX], n = lbi_participants(r, r->seat.round, who);
     double items[LBI_STUDENTS_MAX], sum = 0;
     char stream[96];
     for (int64_t k = 0; k < n; k++) {
@@ -65,12 +70,13 @@ lb_status lbi_federation_begin(lbi_train *r) {
     if (r->nlearners != 1 + f->clients) return lb_fail(LB_E_ARG, "a federation of %lld clients wants as many further students, there are %d", (long long)f->clients, r->nlearners - 1);
     if (lbi_ranks(r) > 1) return lb_fail(LB_E_UNSUPPORTED, "a federation runs in one process");
     for (int k = 1; k < r->nlearners; k++) lbi_copy_weights(r->learners[k].model->store, r->learners[0].model->store);
-    return lbi_copy_store(&r->before, r->learners[0].model->store);
+    return LB_OK;
 }
 
-void lbi_federation_before(lbi_train *r) {
-    lbi_take_seat(r);
-    if (r->spec->federation && r->seat.first) lbi_copy_weights(r->before, lbi_learning(r)->model->store);
+lb_status lbi_federation_saved(lbi_train *r) {
+    const lb_uploads *u = r->spec->uploads;
+    int64_t next = r->step < r->spec->steps ? r->step : r->spec->steps - 1; /* those of the last round stay */
+    return r->spec->federation && u ? u->drop(u->ctx, next / round_steps(r)) : LB_OK;
 }
 
 void lbi_federation_after(lbi_train *r) {

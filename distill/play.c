@@ -13,10 +13,8 @@ lb_tensor *lb_play_input(const lb_play *p, const char *input) {
 
 static bool find_model(const lb_play *p, const char *name, lb_model *out) {
     const lbi_train *r = p->run;
-    const lbi_learner *own = lbi_learning(r);
-    if (strcmp(name, "student") == 0 || (strcmp(name, "before") == 0 && r->before)) {
-        *out = *own->model;
-        if (name[0] == 'b') out->store = r->before;
+    if (strcmp(name, "student") == 0) {
+        *out = *lbi_learning(r)->model;
         return true;
     }
     for (int i = 0; i < r->spec->nteachers; i++)

@@ -29,7 +29,7 @@ typedef struct lb_play {
 
 /** What the recipe binds to an input of the component; NULL when absent. */
 LB_API lb_tensor *lb_play_input(const lb_play *p, const char *input);
-/** Runs "student", "before" (the client's weights as its turn began) or a teacher on the batch, with `in` in place of what has the same name there.
+/** Runs "student" or a teacher on the batch, with `in` in place of what has the same name there.
  *  Gradients flow into the student alone, and only when asked for. */
 LB_API void lb_play_run(lb_play *p, const char *model, bool gradient, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out);
 /** Weights of the one who learns whose names start so are constants in the runs that follow, or are trained again: all must be before the term returns.
@@ -38,6 +38,9 @@ LB_API void lb_play_freeze(lb_play *p, bool on, const char *fmt, ...) LB_PRINTF(
 /** From here on to lb_play_back inputs and runs are of batch number `at` of another stream of the recipe: of items that no term learns from, say. */
 LB_API void lb_play_look(lb_play *p, const char *stream, int64_t at);
 LB_API void lb_play_back(lb_play *p);
+/** Of a federation: taps of the step's items as their client sent them when the round began, before anybody learnt in it: each client of the round runs
+ *  its model over all its items once, and what it says is kept (lb_train_spec.uploads). The same taps in all steps of a round, 8 at the most. Constants. */
+LB_API void lb_play_uploads(lb_play *p, int ntaps, const char *const *taps, lb_tensor **out);
 /** Another component of the method. */
 LB_API lb_outs lb_play_call(lb_play *p, const void *cfg, const char *component, int nin, const char *const *names, lb_tensor *const *tensors);
 /** A tensor that the term learns beside the student: "proj.<term>.<name>". */

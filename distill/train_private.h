@@ -6,11 +6,12 @@
 #include "distill/trainer.h"
 #include "tensor/op.h"
 
-enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16, LBI_STUDENTS_MAX = 33 };
+enum { LBI_STREAMS_MAX = 16, LBI_NAMES_MAX = 96, LBI_INPUTS_MAX = 64, LBI_STATE_MAX = 16, LBI_STUDENTS_MAX = 33, LBI_UPLOADS_MAX = 8 };
 
 /* What a stream's step holds by name: the batch, the student's and the teachers' taps. */
 typedef struct lbi_env {
     int64_t rows; /* of the batch, of this process */
+    char **keys;  /* the batch's */
     int count;
     struct { char name[96]; lb_tensor *x; } at[LBI_NAMES_MAX];
 } lbi_env;
@@ -35,7 +36,7 @@ typedef struct lbi_seat {
     int64_t round;
     bool server;
     int client;
-    bool first, last; /* of the client's steps; of the round */
+    bool first, last; /* of the round */
 } lbi_seat;
 
 typedef struct lbi_train {
@@ -52,7 +53,6 @@ typedef struct lbi_train {
     int nstreams;
     int64_t step, start_step;
     lbi_seat seat;
-    lb_store *before;       /* of a federation: the client's weights as its turn began */
     lb_rng draws; /* of the terms: the same in all processes */
     double best_score;
     int64_t best_step;
@@ -113,8 +113,11 @@ lb_status lbi_from_first(lbi_train *r, double *x);
 lbi_learner *lbi_learning(const lbi_train *r);
 lb_status lbi_federation_begin(lbi_train *r);
 void lbi_take_seat(lbi_train *r);
-void lbi_federation_before(lbi_train *r);
 void lbi_federation_after(lbi_train *r);
+/** Once last.safetensors is there: earlier rounds are not gone back to. */
+lb_status lbi_federation_saved(lbi_train *r);
+/** Clients of a round. @return how many */
+int64_t lbi_participants(const lbi_train *r, int64_t round, int64_t who[LBI_STUDENTS_MAX]);
 /** "<stream>#<client>". */
 void lbi_client_stream(char *dst, size_t cap, const char *stream, int client);
 lb_status lbi_copy_store(lb_store **out, lb_store *from);

@@ -48,6 +48,7 @@ void lbi_fill_env(lbi_train *r, lbi_env *e, const lb_batch *b, const char *strea
     lb_rng *rng = lb_tape_rng(r->tape);
     e->count = 0;
     e->rows = b->rows;
+    e->keys = b->keys;
     for (int i = 0; i < b->count; i++) put(r->tape, e, "", b->at[i].name, b->at[i].x);
     if (r->spec->federation) run_model(r, e, b, stream, "student", lbi_learning(r)->model);
     for (int i = 0; i < r->nlearners && !r->spec->federation; i++) run_model(r, e, b, stream, r->learners[i].name, r->learners[i].model);

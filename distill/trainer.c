@@ -14,7 +14,6 @@ void lbi_train_close(lbi_train *r) {
     lb_value_free(r->adapters);
     lb_store_free(r->projectors);
     lb_store_free(r->state);
-    lb_store_free(r->before);
     for (int i = 0; i < r->nlearners; i++) {
         lb_store_free(r->learners[i].ema);
         lb_optim_free(r->learners[i].optim);
@@ -192,7 +191,7 @@ lb_status lbi_train_step(lbi_train *r, double *loss_value, double *norm) {
     int64_t parts = parts_of(r->spec);
     *loss_value = 0;
     for (int i = 0; i < r->spec->nobjectives; i++) r->term[i] = 0;
-    lbi_federation_before(r);
+    lbi_take_seat(r);
     LB_TRY(lbi_before_step(r));
     for (int64_t k = 0; k < parts; k++) LB_TRY(one_part(r, r->step * parts + k, loss_value));
     LB_TRY(lbi_sum_gradients(r));
@@ -250,6 +249,11 @@ static lb_status evaluate(lbi_train *r) {
     return st;
 }
 
+static lb_status save_last(lbi_train *r) {
+    lb_status st = lbi_checkpoint_save(r, "last.safetensors");
+    return st == LB_OK ? lbi_federation_saved(r) : st;
+}
+
 static lb_status loop(lbi_train *r, lb_train_result *out) {
     const lb_train_spec *s = r->spec;
     lb_status st = LB_OK;
@@ -263,12 +267,12 @@ static lb_status loop(lbi_train *r, lb_train_result *out) {
         r->step++;
         if (s->evaluate && s->eval_every > 0 && r->step % s->eval_every == 0 && r->step < s->steps) LB_TRY(evaluate(r));
         bool last = r->step == s->steps || out_of_patience(r);
-        if (last || r->step % s->save_every == 0) LB_TRY(lbi_checkpoint_save(r, "last.safetensors"));
+        if (last || r->step % s->save_every == 0) LB_TRY(save_last(r));
         snprintf(note, sizeof note, "loss %.4f, %.0f MB", loss, (double)lb_memory_held(NULL) / 1e6);
         bool stop = lb_progress_at(s->progress, r->step, note) == LB_E_CANCELLED;
         LB_TRY(lbi_any(r, &stop));
         if (stop && !last) {
-            st = lbi_checkpoint_save(r, "last.safetensors");
+            st = save_last(r);
             if (st == LB_OK) st = lb_fail(LB_E_CANCELLED, "stopped after step %lld of %lld; the same command goes on", (long long)r->step, (long long)s->steps);
             goto done;
         }

@@ -33,6 +33,10 @@ typedef struct lb_batch_source {
     /* Fills the batch of (stream, step): a pure function of (seed, step), so a resumed run sees the same. */
     lb_status (*batch)(void *ctx, const char *stream, int64_t step, lb_batch *out);
     void (*release)(void *ctx, lb_batch *b);
+    /* For what is asked of every item once: n items from number `at` of a stream, in its own order and without augmentation; and an item's key, new
+     * (lb_free). NULL where there is no end of items. */
+    lb_status (*span)(void *ctx, const char *stream, int64_t at, int64_t n, lb_batch *out);
+    lb_status (*key)(void *ctx, const char *stream, int64_t item, char **out);
 } lb_batch_source;
 
 /* A frozen model run on the batch of a stream under no-grad; its taps are named "<name>.<tap>". */
@@ -85,6 +89,21 @@ typedef struct lb_federation {
 } lb_federation;
 extern LB_API const lb_param lb_federation_params[];
 
+/* Where what clients send is kept until the round is over (distill/uploads.c): the command keeps it in feature files. One thread at a time. */
+typedef struct lb_uploads {
+    void *ctx;
+    /* Is everything there that was sent in this round? */
+    lb_status (*find)(void *ctx, int64_t round, bool *there);
+    /* n items by key; x: their first rows of every tap, for the shapes. Goes on with what a process that died kept of the same round. */
+    lb_status (*begin)(void *ctx, int64_t round, int64_t n, const char *const *keys, int ntaps, const char *const *taps, lb_tensor *const *x);
+    lb_status (*add)(void *ctx, lb_tensor *const *x); /* the next rows of every tap, contiguous */
+    lb_status (*end)(void *ctx);
+    /* Rows of a tap by key, [n, ...]; new, lb_tensor_free. */
+    lb_status (*read)(void *ctx, int64_t round, const char *tap, int64_t n, const char *const *keys, lb_tensor **out);
+    /* Earlier rounds are not asked for again. */
+    lb_status (*drop)(void *ctx, int64_t round);
+} lb_uploads;
+
 typedef struct lb_train_spec {
     lb_model *student;
     int nothers;               /* further students */
@@ -97,6 +116,7 @@ typedef struct lb_train_spec {
     const lb_crew *crew;    /* NULL = this process alone. The first writes and evaluates. Without dropout the result is that of one process with the same
                              * batch; batch norm's statistics are of each process's rows, the running ones the mean over processes */
     const lb_federation *federation; /* NULL = none */
+    const lb_uploads *uploads; /* NULL: what clients send is said anew at every step, by what they are then */
     lb_optim_config optim;
     int64_t steps, log_every, save_every;
     uint64_t seed;
@@ -142,6 +162,8 @@ typedef struct lb_checkpoint_io {
 } lb_checkpoint_io;
 /** Set once by the command before lb_train (safetensors writer and reader of io/weights.h). */
 LB_API void lb_checkpoint_set_io(const lb_checkpoint_io *io);
+/** SHA-256 of a resolved recipe: what makes a run this run. */
+LB_API void lb_recipe_hash(const lb_value *recipe, char out[65]);
 
 LB_END
 #endif

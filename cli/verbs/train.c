@@ -10,6 +10,7 @@
 #include "cli/masks.h"
 #include "cli/recipe.h"
 #include "cli/scores.h"
+#include "cli/uploads.h"
 #include "distill/spread.h"
 #include "io/events.h"
 #include "lb_version.h"
@@ -250,7 +251,7 @@ static lb_status check_same_run(const cli_recipe *r, const char *folder) {
 
 /* Under its lock from here on. */
 static lb_status enter_folder(int *lock, const cli_recipe *r, const char *folder, bool restart) {
-    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model", "models", "tensorboard"};
+    static const char *const made[] = {"last.safetensors", "best.safetensors", "adapters.safetensors", "log.jsonl", "summary.json", "model", "models", "tensorboard", "uploads"};
     lb_status st = LB_OK;
     LB_TRY(lb_make_folders(folder));
     LB_TRY(lb_lock_folder(lock, folder));
@@ -424,6 +425,7 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     evaluation e = {0};
     lb_train_result result = {0};
     char *folder = NULL;
+    cli_uploads *uploads = NULL;
     listeners heard = {.cli = cli};
     int lock = -1;
     cli_checkpoints();
@@ -450,6 +452,8 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     if (crew->rank == 0) LB_TRY(enter_folder(&lock, r, folder, o->restart));
     LB_TRY(cli_crew_wait(crew));
     if (o->tensorboard && crew->rank == 0) LB_TRY(open_board(&heard.board, folder));
+    if (spec.federation) LB_TRY(cli_uploads_open(&uploads, folder, r->value));
+    if (uploads) spec.uploads = cli_uploads_of(uploads);
     spec.logged = tell;
     spec.logged_ctx = &heard;
     LB_TRY(lb_train(&result, &spec));
@@ -457,6 +461,7 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     if (result.start_step == result.steps && has_inside(folder, "summary.json")) LB_TRY(say_finished(cli, folder));
     else LB_TRY(summarise(cli, r, &e, &result, folder, crew->count));
 done:
+    cli_uploads_close(uploads);
     lb_unlock(lock);
     if (heard.board) lb_events_close(heard.board->events);
     lb_free(heard.board);

@@ -2,12 +2,11 @@
 /* ChatRex: Taming Multimodal LLM for Joint Perception and Understanding, Jiang et al., 2024, arXiv:2411.18363; tools as in IDEA-Research/ChatRex and RexSeek,
  * training of proposals as in the DETR family.
  *
- * A proposal network finds boxes, each box becomes an index token and an object token, and the language model answers with indices. Boxes are
+ * A proposal network finds boxes, each lb_part_box becomes an index token and an object token, and the language model answers with indices. Boxes are
  * (x0, y0, x1, y1) in pixels unless said otherwise; a negative side counts as 0. */
 #include <math.h>
-#include <stdlib.h>
 #include "distill/method.h"
-#include "distill/parts/parts.h"
+#include "distill/parts/boxes.h"
 
 typedef struct options {
     double min_score, nms_threshold, spatial_scale, eps, focal_alpha, focal_gamma, weight_class, weight_l1, weight_giou;
@@ -46,94 +45,24 @@ static bool check(lb_tape *t, const lb_tensor *x, const char *name) { return lb_
 
 /* ---- boxes ---- */
 
-typedef struct box {
-    double x0, y0, x1, y1, score;
-    int64_t index;
-} box;
-
-static double area(const box *b) { return fmax(b->x1 - b->x0, 0) * fmax(b->y1 - b->y0, 0); }
-
-static double overlap(const box *a, const box *b, bool generalised) {
-    double inter = fmax(fmin(a->x1, b->x1) - fmax(a->x0, b->x0), 0) * fmax(fmin(a->y1, b->y1) - fmax(a->y0, b->y0), 0), all = area(a) + area(b) - inter, iou = all > 0 ? inter / all : 0;
-    if (!generalised) return iou;
-    double hull = fmax(fmax(a->x1, b->x1) - fmin(a->x0, b->x0), 0) * fmax(fmax(a->y1, b->y1) - fmin(a->y0, b->y0), 0);
-    return hull > 0 ? iou - (hull - all) / hull : iou;
-}
-
-static box box_at(const lb_tensor *x, int64_t i, bool centred) {
-    double v[4];
-    for (int k = 0; k < 4; k++) v[k] = lb_get_at(x, 4 * i + k);
-    if (centred) return (box){v[0] - v[2] / 2, v[1] - v[3] / 2, v[0] + v[2] / 2, v[1] + v[3] / 2, 0, i};
-    return (box){v[0], v[1], v[2], v[3], 0, i};
-}
-
-static int by_score(const void *a, const void *b) {
-    const box *x = a, *y = b;
-    if (x->score != y->score) return x->score > y->score ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-/* Best first; those below least are left out. New; NULL fails the tape. */
-static box *ranked(lb_tape *t, const lb_tensor *boxes, const lb_tensor *scores, double least, int64_t *count) {
-    int64_t n = boxes->shape[0];
-    box *b = lb_calloc((size_t)n + 1, sizeof *b);
-    *count = 0;
-    if (!b) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; b && i < n && !lb_part_shapes_only(t); i++) {
-        if (lb_get_at(scores, i) < least) continue;
-        b[*count] = box_at(boxes, i, false);
-        b[(*count)++].score = lb_get_at(scores, i);
-    }
-    if (b) qsort(b, (size_t)*count, sizeof *b, by_score);
-    return b;
-}
-
-static lb_tensor *side(lb_tape *t, lb_tensor *low, lb_tensor *high) { return lb_clamp(t, lb_sub(t, high, low), 0, INFINITY); }
-
-static lb_tensor *corner(lb_tape *t, lb_tensor *x, int k) { return lb_slice(t, x, x->rank - 1, k, k + 1, 1); }
-
-/* Over the union where there is one, else 0. */
-static lb_tensor *share_of(lb_tape *t, lb_tensor *part, lb_tensor *all) { return lb_div(t, part, lb_add(t, all, lb_eq(t, lb_detach(t, all), lb_scalar(t, 0)))); }
-
-/* IoU of broadcast boxes [...,4] and, when asked for, GIoU: [...,1]. Where corners meet each box has half the gradient. */
-static lb_tensor *overlaps(lb_tape *t, lb_tensor *a, lb_tensor *b, lb_tensor **generalised) {
-    lb_tensor *inner[2], *hull[2], *sides[2][2];
-    for (int k = 0; k < 2; k++) {
-        lb_tensor *low[2] = {corner(t, a, k), corner(t, b, k)}, *high[2] = {corner(t, a, k + 2), corner(t, b, k + 2)};
-        inner[k] = side(t, lb_maximum(t, low[0], low[1]), lb_minimum(t, high[0], high[1]));
-        hull[k] = side(t, lb_minimum(t, low[0], low[1]), lb_maximum(t, high[0], high[1]));
-        for (int i = 0; i < 2; i++) sides[i][k] = side(t, low[i], high[i]);
-    }
-    lb_tensor *both = lb_mul(t, inner[0], inner[1]), *outer = lb_mul(t, hull[0], hull[1]);
-    lb_tensor *all = lb_sub(t, lb_add(t, lb_mul(t, sides[0][0], sides[0][1]), lb_mul(t, sides[1][0], sides[1][1])), both), *iou = share_of(t, both, all);
-    if (generalised) *generalised = lb_sub(t, iou, share_of(t, lb_sub(t, outer, all), outer));
-    return iou;
-}
-
 static void box_iou(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
     int64_t n = a->in[0]->shape[0], m = a->in[1]->shape[0];
     if (!lb_check_finite(t, a->in[0], "boxes_a") || !lb_check_finite(t, a->in[1], "boxes_b")) return;
-    lb_tensor *generalised, *iou = overlaps(t, lb_reshape(t, a->in[0], 3, (int64_t[]){n, 1, 4}), lb_reshape(t, lb_detach(t, a->in[1]), 3, (int64_t[]){1, m, 4}), &generalised);
+    lb_tensor *generalised, *iou = lb_part_overlaps(t, lb_reshape(t, a->in[0], 3, (int64_t[]){n, 1, 4}), lb_reshape(t, lb_detach(t, a->in[1]), 3, (int64_t[]){1, m, 4}), &generalised);
     lb_out(out, 0, lb_reshape(t, iou, 2, (int64_t[]){n, m}));
     lb_out(out, 1, lb_reshape(t, generalised, 2, (int64_t[]){n, m}));
 }
 
 static void nms_filter(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
-    int64_t n, kept = 0;
+    int64_t n;
     if (!lb_check_finite(t, a->in[0], "boxes") || !lb_check_finite(t, a->in[1], "scores")) return;
-    box *b = ranked(t, a->in[0], a->in[1], o->min_score, &n);
-    int64_t *keep = lb_calloc((size_t)n + 1, sizeof *keep);
+    lb_part_box *b = lb_part_ranked(t, a->in[0], a->in[1], o->min_score, &n);
+    int64_t *keep = b ? lb_calloc((size_t)n + 1, sizeof *keep) : NULL, kept = keep ? lb_part_suppress(b, n, o->nms_threshold, o->max_boxes) : 0;
     if (b && !keep) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; b && keep && i < n && kept < o->max_boxes; i++) {
-        bool free = true;
-        for (int64_t k = 0; k < kept && free && o->nms_threshold > 0; k++) free = overlap(&b[i], &b[k], false) <= o->nms_threshold;
-        if (!free) continue;
-        keep[kept] = b[i].index;
-        b[kept++] = b[i]; /* kept ones move to the front */
-    }
-    if (b && keep) {
+    for (int64_t i = 0; i < kept; i++) keep[i] = b[i].index;
+    if (keep) {
         lb_tensor *index = lb_part_indices(t, 1, &kept, keep);
         lb_out(out, 0, index);
         lb_out(out, 1, lb_index_select(t, lb_detach(t, a->in[0]), index));
@@ -143,108 +72,36 @@ static void nms_filter(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *o
     lb_free(keep);
 }
 
-/* One-to-one pairs by falling IoU; found[i]: IoU of the i-th. */
-static int64_t pairs_of(const box *b, int64_t n, const box *target, int64_t m, bool *used, double *found) {
-    int64_t count = 0;
-    for (; count < n && count < m; count++) {
-        int64_t best = -1, of = -1;
-        double most = 0;
-        for (int64_t i = 0; i < n * m; i++) {
-            if (used[i / m] || used[n + i % m]) continue;
-            double iou = overlap(&b[i / m], &target[i % m], false);
-            if (iou <= most) continue;
-            most = iou;
-            best = i / m;
-            of = i % m;
-        }
-        if (best < 0) break;
-        used[best] = used[n + of] = true;
-        found[count] = most;
-    }
-    return count;
-}
-
 static void recall(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     const lb_tensor *targets = a->in[2];
     int64_t m = targets->shape[0], n, ten = 10;
     double at[10] = {0}, mean = 0;
     if (!lb_check(t, m > 0, "target_boxes is empty") || !lb_check_finite(t, a->in[0], "boxes") || !lb_check_finite(t, a->in[1], "scores") || !lb_check_finite(t, targets, "target_boxes")) return;
-    box *b = ranked(t, a->in[0], a->in[1], -INFINITY, &n), *target = lb_calloc((size_t)m, sizeof *target);
-    if (n > o->top_k) n = o->top_k;
-    bool *used = lb_calloc((size_t)(n + m), sizeof *used);
-    double *found = lb_calloc((size_t)m, sizeof *found);
-    bool good = b && target && used && found;
+    lb_part_box *b = lb_part_ranked(t, a->in[0], a->in[1], -INFINITY, &n), *target = lb_calloc((size_t)m, sizeof *target);
+    for (int64_t i = 0; target && i < m && !lb_part_shapes_only(t); i++) target[i] = lb_part_box_at(targets, i, false);
+    bool good = b && target && lb_part_recall(b, n < o->top_k ? n : o->top_k, target, m, at);
     if (!good) (void)lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; good && i < m && !lb_part_shapes_only(t); i++) target[i] = box_at(targets, i, false);
-    int64_t pairs = good ? pairs_of(b, n, target, m, used, found) : 0;
-    for (int k = 0; k < 10; k++) {
-        for (int64_t i = 0; i < pairs; i++) at[k] += found[i] >= 0.5 + 0.05 * k;
-        at[k] /= (double)m;
-        mean += at[k] / 10;
-    }
+    for (int k = 0; k < 10; k++) mean += at[k] / 10;
     if (good) {
         lb_out(out, 0, lb_part_constant(t, 1, &ten, at));
         lb_out(out, 1, lb_scalar(t, mean));
     }
     lb_free(b);
     lb_free(target);
-    lb_free(used);
-    lb_free(found);
 }
 
 /* ---- tokens of vision and of objects ---- */
 
 static lb_tensor *mlp(lb_tape *t, lb_tensor *x, lb_tensor *const w[4]) { return lb_linear(t, lb_gelu(t, lb_linear(t, x, w[0], w[1], LB_ACT_NONE)), w[2], w[3], LB_ACT_NONE); }
 
-static lb_tensor *regions(lb_tape *t, const options *o, lb_tensor *map, const lb_tensor *boxes) {
-    int64_t k = boxes->shape[0];
-    double *rows = lb_calloc((size_t)k * 5 + 1, sizeof *rows);
-    if (!rows) return lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; i < k * 4 && !lb_part_shapes_only(t); i++) rows[i / 4 * 5 + 1 + i % 4] = lb_get_at(boxes, i);
-    lb_tensor *at = lb_part_constant(t, 2, (int64_t[]){k, 5}, rows), *one = lb_reshape(t, map, 4, (int64_t[]){1, map->shape[0], map->shape[1], map->shape[2]});
-    lb_free(rows);
-    return lb_roi_align(t, one, at, o->output_size, o->output_size, o->spatial_scale, o->sampling_ratio > 0 ? o->sampling_ratio : 0, o->aligned);
-}
-
 static void roi_align(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    if (check(t, a->in[0], "feature_map") && lb_check_finite(t, a->in[1], "boxes")) lb_out(out, 0, regions(t, cfg, a->in[0], a->in[1]));
-}
-
-/* Of cy, cx, w, h in turn: sine and cosine interleaved. v: centres and sides as parts of the picture. */
-static void sine_row(double *to, const double v[4], int64_t dim) {
-    static const int order[4] = {1, 0, 2, 3};
-    for (int c = 0; c < 4; c++)
-        for (int64_t i = 0; i < dim; i++) {
-            double angle = 2 * acos(-1.0) * v[order[c]] / pow(10000, (double)(i / 2 * 2) / (double)dim);
-            to[c * dim + i] = i % 2 ? cos(angle) : sin(angle);
-        }
-}
-
-/* width, height 0: the boxes are centred and normalised already. */
-static lb_tensor *sine(lb_tape *t, const lb_tensor *boxes, int64_t dim, double width, double height) {
-    int64_t k = boxes->shape[0];
-    double *rows = lb_calloc((size_t)(k * 4 * dim) + 1, sizeof *rows);
-    if (!lb_check(t, dim >= 2 && dim % 2 == 0, "the embedding of a coordinate is %lld wide, an even number is wanted", (long long)dim)) return lb_inert(t);
-    if (!rows) return lb_tape_fail_status(t, LB_E_NOMEM);
-    for (int64_t i = 0; i < k && !lb_part_shapes_only(t); i++) {
-        box b = box_at(boxes, i, false);
-        double v[4] = {b.x0, b.y0, b.x1, b.y1};
-        if (width > 0) {
-            v[0] = (b.x0 + b.x1) / 2 / width;
-            v[1] = (b.y0 + b.y1) / 2 / height;
-            v[2] = (b.x1 - b.x0) / width;
-            v[3] = (b.y1 - b.y0) / height;
-        }
-        sine_row(rows + i * 4 * dim, v, dim);
-    }
-    lb_tensor *x = lb_part_constant(t, 2, (int64_t[]){k, 4 * dim}, rows);
-    lb_free(rows);
-    return x;
+    const options *o = cfg;
+    if (check(t, a->in[0], "feature_map") && lb_check_finite(t, a->in[1], "boxes")) lb_out(out, 0, lb_part_regions(t, a->in[0], a->in[1], o->output_size, o->spatial_scale, o->sampling_ratio, o->aligned));
 }
 
 static void box_sine(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    if (lb_check_finite(t, a->in[0], "boxes")) lb_out(out, 0, sine(t, a->in[0], ((const options *)cfg)->dim, 0, 0));
+    if (lb_check_finite(t, a->in[0], "boxes")) lb_out(out, 0, lb_part_box_sine(t, a->in[0], ((const options *)cfg)->dim, 0, 0));
 }
 
 static lb_tensor *resized(lb_tape *t, lb_tensor *x, int64_t h, int64_t w) {
@@ -252,10 +109,10 @@ static lb_tensor *resized(lb_tape *t, lb_tensor *x, int64_t h, int64_t w) {
 }
 
 static void object_tokens(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
-    options o = *(const options *)cfg;
+    const options *o = cfg;
     lb_tensor *maps[12], *boxes = a->in[0];
     int64_t channels = 0, h = 0, w = 0;
-    for (int l = 0; l < (int)o.n_levels; l++) {
+    for (int l = 0; l < (int)o->n_levels; l++) {
         lb_tensor *m = lb_arg(a, "map%d", l);
         if (!lb_check(t, m && m->rank == 3, "map%d [C,H,W] is missing", l) || !check(t, m, "a map")) return;
         if (l == 0) h = m->shape[1], w = m->shape[2];
@@ -263,11 +120,9 @@ static void object_tokens(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
         channels += m->shape[0];
     }
     if (!lb_check_finite(t, boxes, "boxes") || !lb_check(t, channels % 8 == 0, "the maps have %lld channels, a multiple of 8 is wanted", (long long)channels)) return;
-    o.sampling_ratio = -1;
-    o.aligned = false;
-    lb_tensor *map = lb_reshape(t, lb_concat(t, (int)o.n_levels, maps, 1), 3, (int64_t[]){channels, h, w});
-    lb_tensor *cells = lb_reshape(t, regions(t, &o, map, boxes), 3, (int64_t[]){boxes->shape[0], channels, o.output_size * o.output_size});
-    lb_tensor *x = lb_add(t, lb_mean(t, cells, 2, false), sine(t, boxes, channels / 4, (double)w / o.spatial_scale, (double)h / o.spatial_scale));
+    lb_tensor *map = lb_reshape(t, lb_concat(t, (int)o->n_levels, maps, 1), 3, (int64_t[]){channels, h, w});
+    lb_tensor *cells = lb_reshape(t, lb_part_regions(t, map, boxes, o->output_size, o->spatial_scale, -1, false), 3, (int64_t[]){boxes->shape[0], channels, o->output_size * o->output_size});
+    lb_tensor *x = lb_add(t, lb_mean(t, cells, 2, false), lb_part_box_sine(t, boxes, channels / 4, (double)w / o->spatial_scale, (double)h / o->spatial_scale));
     lb_out(out, 0, mlp(t, x, a->in + 1));
 }
 
@@ -305,8 +160,8 @@ static double cost_of(const options *o, const lb_args *a, int64_t i, int64_t j) 
     double x = lb_get_at(a->in[0], i), p = x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)), far = 0;
     double is = o->focal_alpha * pow(1 - p, o->focal_gamma) * -log(p + 1e-8), not = (1 - o->focal_alpha) * pow(p, o->focal_gamma) * -log(1 - p + 1e-8);
     for (int k = 0; k < 4; k++) far += fabs(lb_get_at(a->in[1], 4 * i + k) - lb_get_at(a->in[2], 4 * j + k));
-    box b = box_at(a->in[1], i, true), target = box_at(a->in[2], j, true);
-    return o->weight_class * (is - not) + o->weight_l1 * far - o->weight_giou * overlap(&b, &target, true);
+    lb_part_box b = lb_part_box_at(a->in[1], i, true), target = lb_part_box_at(a->in[2], j, true);
+    return o->weight_class * (is - not) + o->weight_l1 * far - o->weight_giou * lb_part_overlap(&b, &target, true);
 }
 
 static bool check_proposals(lb_tape *t, const lb_args *a) { return check(t, a->in[0], "logits") && lb_check_finite(t, a->in[1], "boxes") && lb_check_finite(t, a->in[2], "target_boxes"); }
@@ -322,11 +177,6 @@ static void match(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     lb_out(out, 0, x);
     lb_out(out, 1, m > 0 ? lb_assignment(t, x, &column) : lb_part_indices(t, 1, &none, NULL));
     lb_out(out, 2, m > 0 ? column : lb_part_indices(t, 1, &none, NULL));
-}
-
-static lb_tensor *corners(lb_tape *t, lb_tensor *x) {
-    lb_tensor *centre = lb_slice(t, x, 1, 0, 2, 1), *half = lb_scale(t, lb_slice(t, x, 1, 2, 4, 1), 0.5);
-    return lb_concat(t, 2, (lb_tensor *[]){lb_sub(t, centre, half), lb_add(t, centre, half)}, 1);
 }
 
 static bool check_match(lb_tape *t, const lb_tensor *index, int64_t below, const char *name) {
@@ -349,7 +199,7 @@ static void proposal_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
         if (pairs > 0) {
             lb_tensor *own = lb_index_select(t, boxes, query), *given = lb_index_select(t, targets, target);
             l1 = lb_scale(t, lb_sum_all(t, lb_abs(t, lb_sub(t, own, given))), share);
-            (void)overlaps(t, corners(t, own), corners(t, given), &giou);
+            (void)lb_part_overlaps(t, lb_part_corners(t, own), lb_part_corners(t, given), &giou);
             giou = lb_scale(t, lb_sum_all(t, lb_add_scalar(t, lb_neg(t, giou), 1)), share);
         }
         lb_out(out, 0, lb_add(t, lb_scale(t, cls, o->weight_class), lb_add(t, lb_scale(t, l1, o->weight_l1), lb_scale(t, giou, o->weight_giou))));

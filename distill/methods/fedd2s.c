@@ -3,7 +3,7 @@
  *
  * Clients share representations z_a of their own samples with labels and logits, not weights. The server's head of depth a learns from all of
  * them and distils back; as rounds pass, the layer that takes part moves from deep to shallow, so that deep layers become personal.
- * Deviation: in the one process that trains all clients an upload is computed when the server learns from it; nothing is written to a feature cache. */
+ * What clients send stands in feature files (lb_play_uploads), one a round, which the server's steps and the clients' read by key. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,14 +159,11 @@ static void fairness(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out
 
 /* ---- a step of a round: the server's (its head learns from the client's upload), or the client's ---- */
 
-/* Blocks of the student are its taps block.0 .. block.<L-1>. */
-static lb_tensor *represent(lb_play *p, const char *model, int64_t layer, lb_tensor **logits) {
-    char tap[32];
-    lb_tensor *out[2];
-    snprintf(tap, sizeof tap, "block.%lld", (long long)layer - 1);
-    lb_play_run(p, model, !p->server, 0, NULL, 2, (const char *const[]){tap, "logits"}, out);
-    if (logits) *logits = out[1];
-    return out[0];
+/* z_a and the logits. Blocks of the student are its taps block.0 .. block.<L-1>. */
+static void taps_of(char tap[32], const char *taps[2], int64_t layer) {
+    snprintf(tap, 32, "block.%lld", (long long)layer - 1);
+    taps[0] = tap;
+    taps[1] = "logits";
 }
 
 static void head_weights(lb_play *p, const options *o, int64_t layer, int64_t width, int64_t classes, lb_tensor *w[4]) {
@@ -181,27 +178,34 @@ static void head_weights(lb_play *p, const options *o, int64_t layer, int64_t wi
 }
 
 /* Labels and the server's logits, the labels through the client's upper blocks alone where the shared ones are frozen for them. */
-static lb_tensor *client_turn(lb_play *p, const options *o, int64_t layer, lb_tensor *logits, lb_tensor *soft) {
+static lb_tensor *client_turn(lb_play *p, const options *o, int64_t layer, const char *const taps[2], lb_tensor *given, lb_tensor *const w[4]) {
+    lb_tape *t = p->tape;
+    lb_tensor *labels = lb_play_input(p, "labels"), *own[2];
+    lb_play_run(p, "student", true, 0, NULL, 2, taps, own);
+    bool at_output = layer == o->num_layers || strcmp(o->attach, "output") == 0;
+    if (!lb_tape_ok(t) || !lb_check_index(t, labels, own[1]->shape[1], "labels")) return lb_inert(t);
+    lb_tensor *soft = lb_part_kd(t, at_output ? own[1] : run_head(t, own[0], w), given, o->temperature);
     if (o->freeze_shared) {
         for (int64_t k = 0; k < layer; k++) lb_play_freeze(p, true, "layer.%lld.", (long long)k);
-        (void)represent(p, "student", layer, &logits);
+        lb_play_run(p, "student", true, 0, NULL, 2, taps, own);
         for (int64_t k = 0; k < layer; k++) lb_play_freeze(p, false, "layer.%lld.", (long long)k);
     }
-    return lb_add(p->tape, lb_scale(p->tape, lb_part_ce(p->tape, logits, lb_play_input(p, "labels")), o->weight_ce), lb_scale(p->tape, soft, o->weight_kd));
+    return lb_add(t, lb_scale(t, lb_part_ce(t, own[1], labels), o->weight_ce), lb_scale(t, soft, o->weight_kd));
 }
 
 static lb_tensor *exchange(lb_play *p, const void *cfg) {
     const options *o = cfg;
     lb_tape *t = p->tape;
     int64_t layer = active_layer(o, p->round);
-    lb_tensor *labels = lb_play_input(p, "labels"), *w[4], *logits, *z = represent(p, "student", layer, &logits);
+    char tap[32];
+    const char *taps[2];
+    lb_tensor *sent[2], *w[4];
+    taps_of(tap, taps, layer);
+    lb_play_uploads(p, 2, taps, sent);
     if (!lb_tape_ok(t)) return lb_inert(t);
-    head_weights(p, o, layer, z->shape[1], logits->shape[1], w);
-    if (p->server) return mutual(t, o, run_head(t, lb_detach(t, z), w), lb_detach(t, logits), labels);
-    lb_tensor *given = lb_detach(t, run_head(t, represent(p, "before", layer, NULL), w));
-    bool at_output = layer == o->num_layers || strcmp(o->attach, "output") == 0;
-    if (!lb_check_index(t, labels, logits->shape[1], "labels")) return lb_inert(t);
-    return client_turn(p, o, layer, logits, lb_part_kd(t, at_output ? logits : run_head(t, z, w), given, o->temperature));
+    head_weights(p, o, layer, sent[0]->shape[1], sent[1]->shape[1], w);
+    if (p->server) return mutual(t, o, run_head(t, sent[0], w), sent[1], lb_play_input(p, "labels"));
+    return client_turn(p, o, layer, taps, lb_detach(t, run_head(t, sent[0], w)), w);
 }
 
 #define HEAD "fc1_weight[h,D] fc1_bias[h] fc2_weight[C,h] fc2_bias[C]"

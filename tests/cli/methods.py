@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Recipes of methods on made pictures: each trains end to end, a stopped run goes on to the same bytes.
-import glob, shutil, signal, struct, time
+import glob, re, shutil, signal, struct, time
+import h5py, numpy as np
 from common import *
 
 RECIPES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../recipes/methods")
@@ -87,6 +88,40 @@ def frozen_blocks():
     fails("no such blocks", train("fedd2s", "none", "objectives.0.params.freeze_shared=true", "student.params.layers=2", *few), "block.3")
 
 
+def uploads():
+    """fedd2s: what clients send is a feature file a round, in which NumPy finds the logits of the layers sent; a run stopped within a round goes on from it."""
+    few = ["federation.clients=2", "federation.local_steps=2", "federation.server_steps=1", "objectives.0.params.drop_every=1", "train.save_every=1"] # 6 steps a round
+    works("one round", train("fedd2s", "one", "train.steps=6", *few))
+    works("two rounds", train("fedd2s", "two", "train.steps=12", *few))
+    check("earlier rounds are gone", os.listdir(path("two/uploads")) == ["round-00001.h5"], os.listdir(path("two/uploads")))
+    works("it is a cache", run("cache", "verify", "two/uploads/round-00001.h5"))
+    with h5py.File(path("two/uploads/round-00001.h5")) as f:
+        check("every item of every client", f["keys"].asstr()[:].tolist() == [f"train#{k}/{i}" for k in range(2) for i in range(80)] and not f["status"][:].any())
+        sent, said = f["features/block.2"][:], f["features/logits"][:]
+    for k in range(2): # what the clients were when the round began is what they are after the first
+        w = {n: np.frombuffer(v, np.float32).astype(np.float64) for n, v in tensors(f"one/models/client{k}/model.safetensors").items()}
+        z = np.maximum(sent[80 * k:80 * k + 80] @ w["layer.3.fc.weight"].reshape(32, 32).T + w["layer.3.fc.bias"], 0)
+        logits = z @ w["head.weight"].reshape(10, 32).T + w["head.bias"]
+        # Sums of 32 products of floats, twice.
+        check(f"client {k}: its network's logits", np.allclose(said[80 * k:80 * k + 80], logits, rtol=1e-5, atol=1e-5), np.abs(said[80 * k:80 * k + 80] - logits).max())
+    longer = [*few, "train.steps=600"]
+    works("undisturbed", train("fedd2s", "calm", *longer))
+    p = start("train", os.path.join(RECIPES, "fedd2s.yaml"), "--out", "stopped", "--set", "train.log_every=2", *longer)
+    while p.poll() is None and not os.path.exists(path("stopped/uploads/round-00003.h5")): time.sleep(0.001)
+    p.send_signal(signal.SIGINT)
+    step = int(re.search(r"stopped after step (\d+)", p.communicate(timeout=60)[1])[1])
+    name = path("stopped/uploads/round-%05d.h5" % (step // 6))
+    if step % 6 and check("what was sent is there", os.path.exists(name), (step, os.listdir(path("stopped/uploads")))):
+        os.rename(name, path("aside.h5"))
+        fails("what was sent is gone", train("fedd2s", "stopped", *longer), f"round {step // 6} is gone")
+        shutil.copy(path("two/uploads/round-00001.h5"), name)
+        fails("what was sent is another run's", train("fedd2s", "stopped", *longer), "differs", "run ")
+        os.rename(path("aside.h5"), name)
+    works("goes on", train("fedd2s", "stopped", *longer))
+    check("to the same bytes", read("stopped/last.safetensors") == read("calm/last.safetensors") and read("stopped/uploads/round-00099.h5") == read("calm/uploads/round-00099.h5"))
+    shutil.rmtree(path("stopped"))
+
+
 def preferences():
     """At first the student is its reference, so the loss is log 2; then it prefers more."""
     works("samples", train("sequence-kd", "runs/sequence-kd", "train.steps=3"))
@@ -124,4 +159,4 @@ def tensors(file):
 def chosen(file): return struct.unpack("<4f", tensors(file)["state.search.chosen"])
 
 
-CASES = [frozen_blocks, preferences, recipes, search, stopped_and_gone_on]
+CASES = [frozen_blocks, preferences, recipes, search, stopped_and_gone_on, uploads]
