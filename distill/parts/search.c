@@ -26,11 +26,12 @@ static int by_cost(const void *a, const void *b) {
 }
 
 /* Sorted: the index of the best within the budget, -1 = none; the front's indices. */
-static int64_t best_of(const candidate *c, int64_t n, double budget, int64_t *front, int64_t *nfront) {
+static int64_t best_of(const candidate *c, int64_t n, double limit, int64_t *front, int64_t *nfront) {
+    lb_real budget = (lb_real)limit; /* rounded as the costs are: one that is just it fits */
     double within = INFINITY, least = INFINITY;
     int64_t best = -1;
     for (int64_t i = *nfront = 0; i < n; i++) {
-        if (c[i].cost <= budget && c[i].loss < within) {
+        if (c[i].cost <= (double)budget && c[i].loss < within) {
             within = c[i].loss;
             best = c[i].index;
         }
