@@ -52,7 +52,7 @@ def stopped_and_gone_on():
     teachers()
     for name in EIGHT + ["mutual"]:
         words = ["train.steps=%d" % (6 if name in SLOW else 12), "train.save_every=1"]
-        if name == "fedd2s": words += ["federation.clients=2", "federation.local_steps=2"]
+        if name == "fedd2s": words += ["federation.clients=2", "federation.local_steps=2", "federation.server_steps=1"]
         if name == "autodistil": words += SPACE
         works(name, train(name, "whole", *words))
         p = start("train", os.path.join(RECIPES, name + ".yaml"), "--out", "stopped", "--quiet", "--set", "train.log_every=2", *([] if is_made(name) else ["streams.labelled.batch=16"]), *words)
@@ -78,7 +78,7 @@ def stopped_and_gone_on():
 
 def frozen_blocks():
     """fedd2s: with freeze_shared labels alone move nothing up to the active layer; without it they do. Clients begin alike, so who has moved differs."""
-    few = ["federation.clients=2", "federation.local_steps=2", "train.steps=8", "objectives.0.params.weight_kd=0"]
+    few = ["federation.clients=2", "federation.local_steps=2", "federation.server_steps=2", "train.steps=8", "objectives.0.params.weight_kd=0"]
     for name, freeze in (("frozen", "true"), ("moving", "false")):
         works(name, train("fedd2s", name, "objectives.0.params.freeze_shared=" + freeze, *few))
         a, b = (tensors(f"{name}/models/client{k}/model.safetensors") for k in (0, 1))
