@@ -45,19 +45,9 @@ static lb_value *from_json(const json_t *j) {
     return v;
 }
 
-lb_status lb_json_parse(lb_value **out, const char *text, size_t size, const char *name) {
+/* By jansson, which says what is wrong. */
+static lb_status parse_slowly(lb_value **out, const char *text, size_t size, const char *name) {
     json_error_t e;
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
-        text += 3;
-        size -= 3;
-    }
-    bool refused = false;
-    lb_value *fast = size > 0 ? lbi_json_fast(text, size, &refused) : NULL;
-    if (refused) return lb_fail(LB_E_NOMEM, "%s: out of memory", name);
-    if (fast) {
-        *out = fast;
-        return LB_OK;
-    }
     json_t *j = json_loadb(text ? text : "", size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
     if (!j) {
         if (json_error_code(&e) == json_error_out_of_memory) return lb_fail(LB_E_NOMEM, "%s: out of memory", name);
@@ -72,6 +62,42 @@ lb_status lb_json_parse(lb_value **out, const char *text, size_t size, const cha
     *out = v;
     return LB_OK;
 }
+
+/* A part of a tree that has everything, as a text of its own. */
+static lb_status write_part(lb_json_part *part, const lb_value *tree) {
+    const lb_value *v = *part->path ? lb_get(tree, part->path) : tree;
+    if (!v || (v->kind != LB_V_LIST && v->kind != LB_V_MAP)) return LB_OK;
+    lb_status st = lb_json_write(&part->own, v, 0);
+    part->text = part->own.data;
+    part->size = part->own.size;
+    part->count = v->count;
+    return st;
+}
+
+lb_status lb_json_parse_parts(lb_value **out, const char *text, size_t size, const char *name, int n, lb_json_part *parts) {
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        text += 3;
+        size -= 3;
+    }
+    bool refused = false;
+    lb_value *tree = size > 0 ? lbi_json_fast(text, size, n, parts, &refused) : NULL;
+    if (refused) return lb_fail(LB_E_NOMEM, "%s: out of memory", name);
+    lb_status st = LB_OK;
+    if (!tree) {
+        for (int i = 0; i < n; i++) parts[i].text = NULL;
+        st = parse_slowly(&tree, text, size, name);
+        for (int i = 0; i < n && st == LB_OK; i++) st = write_part(&parts[i], tree);
+    }
+    if (st == LB_OK) *out = tree;
+    else lb_value_free(tree);
+    return st;
+}
+
+void lb_json_parts_free(int n, lb_json_part *parts) {
+    for (int i = 0; i < n; i++) lb_buf_free(&parts[i].own);
+}
+
+lb_status lb_json_parse(lb_value **out, const char *text, size_t size, const char *name) { return lb_json_parse_parts(out, text, size, name, 0, NULL); }
 
 lb_status lb_json_read(lb_value **out, const char *path) {
     lb_buf text = {0};

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/value_make.h"
 
-enum { DEPTH = 200, FEW = 8 };
+enum { DEPTH = 200, FEW = 8, NUMBER = 64 };
 
 typedef struct reader {
     const char *at, *end;
@@ -13,6 +13,11 @@ typedef struct reader {
     size_t room;
     int depth;
     bool refused; /* memory was */
+    bool zeros;   /* \u0000 is a character like others */
+    int parts;
+    lb_json_part *part;
+    char path[128]; /* of the value at hand, where parts are looked for */
+    size_t path_size;
 } reader;
 
 /* What memory was asked for: NULL is not the text's fault. */
@@ -21,7 +26,27 @@ static void *got(reader *r, void *p) {
     return p;
 }
 
+/* Eight bytes, the first the lowest. */
+static uint64_t eight(const char *p) {
+    uint64_t x;
+    memcpy(&x, p, sizeof x);
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? x : __builtin_bswap64(x);
+}
+
+static const uint64_t each = 0x0101010101010101u;
+
+/* Which byte of memory the lowest one bit of eight() is in. */
+static int first_byte(uint64_t x) { return __builtin_ctzll(x) / 8; }
+
+/* Indented files are spaces to a third. */
 static void skip(reader *r) {
+    if (r->at < r->end && *r->at == '\n') r->at++;
+    for (; r->end - r->at >= 8; r->at += 8) {
+        uint64_t other = eight(r->at) ^ ' ' * each;
+        if (!other) continue;
+        r->at += first_byte(other);
+        break;
+    }
     while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t')) r->at++;
 }
 
@@ -60,7 +85,7 @@ static int hex(const reader *r, const char *p) {
 /* Behind \u: writes the character. @return bytes written, 0 = left to jansson */
 static size_t unicode(reader *r, char *to) {
     int c = hex(r, r->at);
-    if (c <= 0) return 0;
+    if (c < 0 || (c == 0 && !r->zeros)) return 0;
     r->at += 4;
     if (c >= 0xD800 && c < 0xDC00) {
         int low = r->end - r->at >= 6 && r->at[0] == '\\' && r->at[1] == 'u' ? hex(r, r->at + 2) : -1;
@@ -120,10 +145,22 @@ static bool escaped(reader *r, const char *begin, const char **text, size_t *siz
     return r->at < r->end && *r->at++ == '"';
 }
 
+/* Past the characters of ASCII that stand for themselves; eight at a time, the highest bit of a byte marking others. */
+static const char *plain(const char *p, const char *end) {
+    const uint64_t high = 0x80 * each;
+    for (; end - p >= 8; p += 8) {
+        uint64_t x = eight(p), quote = x ^ '"' * each, slash = x ^ '\\' * each;
+        uint64_t marks = (x | ((x - ' ' * each) & ~x) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high; /* false ones stand above true ones */
+        if (marks) return p + first_byte(marks);
+    }
+    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\') p++;
+    return p;
+}
+
 /* Behind the quote. *text lives until the next string. */
 static bool string(reader *r, const char **text, size_t *size) {
     const char *begin = r->at;
-    while (r->at < r->end && *r->at != '"' && *r->at != '\\') {
+    while ((r->at = plain(r->at, r->end)) < r->end && *r->at != '"' && *r->at != '\\') {
         size_t used = character((const unsigned char *)r->at, (size_t)(r->end - r->at));
         if (used == 0 || (unsigned char)*r->at < 0x20) return false;
         r->at += used;
@@ -143,33 +180,111 @@ static bool digits(reader *r) {
     return r->at > from;
 }
 
-static lb_value *number(reader *r) {
-    char text[64];
+/* Passes over a number. @return its bytes, 0 = it is none, or one that is left to jansson */
+static size_t number_size(reader *r, bool *real) {
     const char *from = r->at;
-    bool real = false;
+    *real = false;
     if (*r->at == '-') r->at++;
     if (r->at < r->end && *r->at == '0') r->at++;
-    else if (!digits(r)) return NULL;
+    else if (!digits(r)) return 0;
     if (r->at < r->end && *r->at == '.') {
-        real = true;
+        *real = true;
         r->at++;
-        if (!digits(r)) return NULL;
+        if (!digits(r)) return 0;
     }
     if (r->at < r->end && (*r->at | 0x20) == 'e') {
-        real = true;
+        *real = true;
         r->at++;
         if (r->at < r->end && (*r->at == '+' || *r->at == '-')) r->at++;
-        if (!digits(r)) return NULL;
+        if (!digits(r)) return 0;
     }
     size_t n = (size_t)(r->at - from);
-    if (n >= sizeof text || (!real && n > 18)) return NULL;
+    return n >= NUMBER || (!*real && n > 18) ? 0 : n;
+}
+
+static bool number(reader *r, lb_value_kind *kind, int64_t *integer, double *x) {
+    char text[NUMBER];
+    const char *from = r->at;
+    bool real = false;
+    size_t n = number_size(r, &real);
+    if (n == 0) return false;
     memcpy(text, from, n);
     text[n] = 0;
-    double x = real ? strtod(text, NULL) : 0;
-    lb_value *v = isfinite(x) ? got(r, lbi_value_new(real ? LB_V_REAL : LB_V_INT)) : NULL;
-    if (v && real) v->real = x;
-    else if (v) v->integer = strtoll(text, NULL, 10);
+    *kind = real ? LB_V_REAL : LB_V_INT;
+    *integer = 0;
+    if (real) *x = strtod(text, NULL);
+    else {
+        for (size_t i = text[0] == '-'; i < n; i++) *integer = 10 * *integer + (text[i] - '0');
+        if (text[0] == '-') *integer = -*integer;
+        *x = (double)*integer;
+    }
+    return isfinite(*x);
+}
+
+static lb_value *number_value(reader *r) {
+    lb_value_kind kind;
+    int64_t integer;
+    double real;
+    lb_value *v = number(r, &kind, &integer, &real) ? got(r, lbi_value_new(kind)) : NULL;
+    if (v && kind == LB_V_REAL) v->real = real;
+    else if (v) v->integer = integer;
     return v;
+}
+
+/* ---- parts ---- */
+
+static bool passes_word(reader *r, const char *text) {
+    size_t n = strlen(text);
+    if ((size_t)(r->end - r->at) < n || memcmp(r->at, text, n) != 0) return false;
+    r->at += n;
+    return true;
+}
+
+/* Passes over a value; of a list or map how many members it has. */
+static bool passes(reader *r, int64_t *count) {
+    const char *text = NULL;
+    size_t size = 0;
+    int64_t inner = 0;
+    bool real = false, fine = true;
+    skip(r);
+    if (r->at >= r->end) return false;
+    bool map = *r->at == '{';
+    if (*r->at == '"') return r->at++, string(r, &text, &size);
+    if (*r->at == 't') return passes_word(r, "true");
+    if (*r->at == 'f') return passes_word(r, "false");
+    if (*r->at == 'n') return passes_word(r, "null");
+    if (!map && *r->at != '[') return number_size(r, &real) > 0;
+    const char close = map ? '}' : ']';
+    r->at++;
+    fine = ++r->depth < DEPTH;
+    *count = 0;
+    for (bool more = fine && !take(r, close); more && fine; ++*count) {
+        fine = (!map || (take(r, '"') && string(r, &text, &size) && take(r, ':'))) && passes(r, &inner);
+        more = fine && take(r, ',');
+        if (!more && fine) fine = take(r, close);
+    }
+    r->depth--;
+    return fine;
+}
+
+static void enter(reader *r, const char *key, size_t size) {
+    if (r->parts == 0) return;
+    if (r->path_size + size + 1 > sizeof r->path) {
+        r->path_size = sizeof r->path; /* no part's */
+        return;
+    }
+    if (r->path_size) r->path[r->path_size++] = '.';
+    memcpy(r->path + r->path_size, key, size);
+    r->path_size += size;
+}
+
+/* The part that the value at hand is. */
+static lb_json_part *part_here(reader *r) {
+    skip(r);
+    if (r->parts == 0 || r->at >= r->end || (*r->at != '{' && *r->at != '[')) return NULL;
+    for (int i = 0; i < r->parts; i++)
+        if (strlen(r->part[i].path) == r->path_size && memcmp(r->part[i].path, r->path, r->path_size) == 0) return &r->part[i];
+    return NULL;
 }
 
 /* ---- values ---- */
@@ -214,7 +329,10 @@ static bool member(reader *r, lb_value *v) {
     }
     if (!take(r, '"') || !string(r, &text, &size) || memchr(text, 0, size)) return false;
     char *key = got(r, lb_strndup(text, size));
+    size_t above = r->path_size;
+    enter(r, text, size);
     lb_value *x = key && take(r, ':') ? value(r) : NULL;
+    r->path_size = above;
     if (x) lbi_value_join(v, key, 0, x);
     else lb_free(key);
     r->refused = r->refused || v->failed;
@@ -235,18 +353,23 @@ static lb_value *members(reader *r, lb_value *v, char close) {
 }
 
 static lb_value *word(reader *r, const char *text, lb_value_kind kind, bool yes) {
-    size_t n = strlen(text);
-    if ((size_t)(r->end - r->at) < n || memcmp(r->at, text, n) != 0) return NULL;
-    r->at += n;
-    lb_value *v = got(r, lbi_value_new(kind));
+    lb_value *v = passes_word(r, text) ? got(r, lbi_value_new(kind)) : NULL;
     if (v) v->boolean = yes;
     return v;
+}
+
+static lb_value *apart(reader *r, lb_json_part *p) {
+    p->text = r->at;
+    if (!passes(r, &p->count)) return NULL;
+    p->size = (size_t)(r->at - p->text);
+    return got(r, lbi_value_new(LB_V_NULL));
 }
 
 static lb_value *value(reader *r) {
     const char *text = NULL;
     size_t size = 0;
-    skip(r);
+    lb_json_part *part = part_here(r);
+    if (part) return apart(r, part);
     if (r->at >= r->end) return NULL;
     switch (*r->at) {
     case '{': r->at++; return members(r, got(r, lb_value_map()), '}');
@@ -255,12 +378,12 @@ static lb_value *value(reader *r) {
     case 't': return word(r, "true", LB_V_BOOL, true);
     case 'f': return word(r, "false", LB_V_BOOL, false);
     case 'n': return word(r, "null", LB_V_NULL, false);
-    default: return *r->at == '-' || (*r->at >= '0' && *r->at <= '9') ? number(r) : NULL;
+    default: return *r->at == '-' || (*r->at >= '0' && *r->at <= '9') ? number_value(r) : NULL;
     }
 }
 
-lb_value *lbi_json_fast(const char *text, size_t size, bool *refused) {
-    reader r = {.at = text, .end = text + size};
+lb_value *lbi_json_fast(const char *text, size_t size, int n, lb_json_part *parts, bool *refused) {
+    reader r = {.at = text, .end = text + size, .parts = n, .part = parts};
     lb_value *v = value(&r);
     skip(&r);
     if (v && r.at != r.end) {
@@ -270,4 +393,71 @@ lb_value *lbi_json_fast(const char *text, size_t size, bool *refused) {
     lb_free(r.text);
     *refused = r.refused;
     return v;
+}
+
+/* ---- members ---- */
+
+/* A string, kept in the i-th room when it has escapes. */
+static bool kept_string(lb_json_items *z, reader *r, int i, const char **text, size_t *size) {
+    r->text = z->spare[i];
+    r->room = z->room[i];
+    bool fine = string(r, text, size);
+    z->spare[i] = r->text;
+    z->room[i] = r->room;
+    return fine;
+}
+
+static bool item(lb_json_items *z, reader *r) {
+    skip(r);
+    if (r->at >= r->end) return false;
+    z->kind = LB_V_NULL;
+    z->integer = *r->at == 't';
+    z->odd = !z->odd;
+    switch (*r->at) {
+    case '"': r->at++; z->kind = LB_V_TEXT; return kept_string(z, r, z->map || z->odd, &z->text, &z->size);
+    case 't': z->kind = LB_V_BOOL; return passes_word(r, "true");
+    case 'f': z->kind = LB_V_BOOL; return passes_word(r, "false");
+    case 'n': return passes_word(r, "null");
+    case '{':
+    case '[':
+        z->kind = *r->at == '{' ? LB_V_MAP : LB_V_LIST;
+        return z->inside = true; /* passed over when nobody has looked inside */
+    default: return number(r, &z->kind, &z->integer, &z->real);
+    }
+}
+
+bool lb_json_next(lb_json_items *z) {
+    reader r = {.at = z->at, .end = z->end, .zeros = true};
+    int64_t count = 0;
+    bool first = !z->begun, fine = !z->failed;
+    if (!fine) return false;
+    if (first) {
+        skip(&r);
+        fine = z->begun = r.at < r.end && (*r.at == '{' || *r.at == '[');
+        z->map = fine && *r.at++ == '{';
+    }
+    if (z->inside) fine = passes(&r, &count);
+    z->inside = false;
+    if (fine && take(&r, z->map ? '}' : ']')) {
+        if (z->outer) z->outer->at = r.at, z->outer->inside = false;
+        z->at = z->end = r.at;
+        return false;
+    }
+    if (fine && !first) fine = take(&r, ',');
+    if (fine && z->map) fine = take(&r, '"') && kept_string(z, &r, 0, &z->key, &z->key_size) && take(&r, ':');
+    fine = fine && item(z, &r);
+    z->at = r.at;
+    z->failed = !fine;
+    return fine;
+}
+
+lb_json_items lb_json_inside(lb_json_items *outer) {
+    lb_json_items inner = {.at = outer->at, .end = outer->end, .outer = outer};
+    return inner;
+}
+
+void lb_json_items_free(lb_json_items *z) {
+    lb_free(z->spare[0]);
+    lb_free(z->spare[1]);
+    *z = (lb_json_items){0};
 }

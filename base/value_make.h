@@ -2,7 +2,7 @@
 /* What the JSON and YAML readers and writers share. */
 #ifndef LB_BASE_VALUE_MAKE_H
 #define LB_BASE_VALUE_MAKE_H
-#include "base/value.h"
+#include "base/json_parts.h"
 LB_BEGIN
 
 /* New nodes; NULL when memory is refused. */
@@ -17,8 +17,8 @@ void lbi_value_join(lb_value *container, char *take_key, int key_line, lb_value 
 /* Does a part of the tree remember a failed addition? NULL counts as failed. */
 bool lbi_value_broken(const lb_value *v);
 
-/* Well-formed JSON; NULL for all else, for what only jansson is sure of, and when memory was refused. */
-lb_value *lbi_json_fast(const char *text, size_t size, bool *refused);
+/* Well-formed JSON, its parts apart; NULL for all else, for what only jansson is sure of, and when memory was refused. */
+lb_value *lbi_json_fast(const char *text, size_t size, int n, lb_json_part *parts, bool *refused);
 
 /* A plain scalar by the core schema of YAML 1.2.2, section 10.3.2. NULL when memory is refused. */
 lb_value *lbi_yaml_plain(const char *text, size_t size);

@@ -18,6 +18,7 @@ typedef struct bpe {
     size_t mask;
     uint32_t count;
     char *prefix, *suffix;
+    int64_t next; /* while it is made: behind the last merge's result */
     int64_t unk; /* NONE = there is none: unknown symbols are left out */
     bool unk_asked, fuse_unk, fallback, ignore_merges;
     int32_t byte_ids[256], last_ids[256]; /* symbols of bytes inside a word and at its end, when words are bytes and there is no prefix */
@@ -91,20 +92,32 @@ static lb_status find(const lbi_pipeline *p, const char *text, size_t size, uint
     return LB_OK;
 }
 
+/* The token of both texts, joined. Results mostly stand in the vocabulary in the order of the merges: then guess is its number. */
+static lb_status find_both(const lbi_pipeline *p, const char *a, size_t a_size, const char *b, size_t b_size, int64_t guess, uint32_t *id) {
+    char near[SHORT], *both = near;
+    size_t size = 0;
+    const char *text = lbi_vocab_text(&p->vocab, guess, &size);
+    *id = (uint32_t)guess;
+    if (text && size == a_size + b_size && memcmp(text, a, a_size) == 0 && memcmp(text + a_size, b, b_size) == 0) return LB_OK;
+    if (a_size + b_size > sizeof near) both = lb_alloc(a_size + b_size, 1);
+    if (!both) return LB_E_NOMEM;
+    memcpy(both, a, a_size);
+    memcpy(both + a_size, b, b_size);
+    lb_status st = find(p, both, a_size + b_size, id);
+    if (both != near) lb_free(both);
+    return st;
+}
+
 lb_status lbi_bpe_merge(lbi_pipeline *p, const char *a, size_t a_size, const char *b, size_t b_size) {
     bpe *z = p->model;
     merge m = {.rank = z->count};
     size_t prefix = z->prefix ? strlen(z->prefix) : 0;
     if (b_size < prefix) return lb_fail(LB_E_FORMAT, "merge %u: '%.*s' is shorter than the prefix '%s'", z->count, (int)b_size, b, z->prefix);
-    lb_buf both = {0};
-    lb_buf_add(&both, a, a_size);
-    lb_buf_add(&both, b + prefix, b_size - prefix);
-    lb_status st = lb_buf_status(&both);
-    if (st == LB_OK) st = find(p, a, a_size, &m.left);
+    lb_status st = find(p, a, a_size, &m.left);
     if (st == LB_OK) st = find(p, b, b_size, &m.right);
-    if (st == LB_OK) st = find(p, lb_buf_str(&both), both.size, &m.result);
-    lb_buf_free(&both);
+    if (st == LB_OK) st = find_both(p, a, a_size, b + prefix, b_size - prefix, z->next, &m.result);
     if (st != LB_OK) return st;
+    z->next = (int64_t)m.result + 1;
     z->merges[slot_of(z, m.left, m.right)] = m; /* of equal pairs the last counts */
     z->count++;
     return LB_OK;
@@ -134,28 +147,41 @@ lb_status lbi_bpe_merge_lines(lbi_pipeline *p, const char *text, size_t size, in
     return LB_OK;
 }
 
-static lb_status read_merge(lbi_pipeline *p, const lb_value *m, int64_t i) {
-    if (m->kind == LB_V_LIST && m->count == 2 && m->items[0]->kind == LB_V_TEXT && m->items[1]->kind == LB_V_TEXT)
-        return lbi_bpe_merge(p, m->items[0]->text, m->items[0]->text_size, m->items[1]->text, m->items[1]->text_size);
-    const char *space = m->kind == LB_V_TEXT ? memchr(m->text, ' ', m->text_size) : NULL;
+/* "a b", or ["a", "b"]. */
+static lb_status read_merge(lbi_pipeline *p, lb_json_items *m, int64_t i) {
+    const char *space = m->kind == LB_V_TEXT ? memchr(m->text, ' ', m->size) : NULL;
     size_t left = space ? (size_t)(space - m->text) : 0;
-    if (!space || memchr(space + 1, ' ', m->text_size - left - 1)) return lb_fail(LB_E_FORMAT, "model.merges[%lld]: expected two tokens", (long long)i);
-    return lbi_bpe_merge(p, m->text, left, space + 1, m->text_size - left - 1);
+    if (space && !memchr(space + 1, ' ', m->size - left - 1)) return lbi_bpe_merge(p, m->text, left, space + 1, m->size - left - 1);
+    lb_json_items pair = lb_json_inside(m);
+    const char *first = NULL;
+    bool fits = m->kind == LB_V_LIST && lb_json_next(&pair) && pair.kind == LB_V_TEXT;
+    if (fits) first = pair.text, left = pair.size;
+    fits = fits && lb_json_next(&pair) && pair.kind == LB_V_TEXT;
+    lb_status st = fits ? lbi_bpe_merge(p, first, left, pair.text, pair.size) : LB_OK;
+    fits = fits && !lb_json_next(&pair);
+    if (st == LB_OK && pair.failed) st = LB_E_NOMEM;
+    lb_json_items_free(&pair);
+    return st == LB_OK && !fits ? lb_fail(LB_E_FORMAT, "model.merges[%lld]: expected two tokens", (long long)i) : st;
 }
 
-lb_status lbi_bpe_read(lbi_pipeline *p, const lb_value *model) {
-    const lb_value *merges = lb_get(model, "merges");
+static lb_status read_merges(lbi_pipeline *p, const lb_json_part *merges) {
+    lb_json_items all = lb_json_items_of(merges->text, merges->size);
     lb_status st = LB_OK;
+    for (int64_t i = 0; st == LB_OK && lb_json_next(&all); i++) st = read_merge(p, &all, i);
+    if (st == LB_OK && all.failed) st = LB_E_NOMEM;
+    lb_json_items_free(&all);
+    return st;
+}
+
+lb_status lbi_bpe_read(lbi_pipeline *p, const lb_value *model, const lb_json_part parts[LBI_MODEL_PARTS]) {
+    const lb_json_part *merges = &parts[LBI_MODEL_MERGES];
     if (lb_get_real(model, "dropout", 0) != 0) return lb_fail(LB_E_UNSUPPORTED, "model.dropout other than 0 is not handled");
-    if (!merges || merges->kind != LB_V_LIST) return lb_fail(LB_E_FORMAT, "model.merges must be a list");
-    LB_TRY(lbi_vocab_read_map(&p->vocab, lb_get(model, "vocab"), "model.vocab"));
-    LB_TRY(lbi_vocab_finish(&p->vocab));
+    if (!merges->text || *merges->text != '[') return lb_fail(LB_E_FORMAT, "model.merges must be a list");
+    lb_status st = lbi_vocab_read_map(&p->vocab, &parts[LBI_MODEL_VOCAB], "model.vocab");
     lbi_bpe_spec spec = {.unk = lb_get_text(model, "unk_token", NULL), .prefix = lb_get_text(model, "continuing_subword_prefix", NULL), .suffix = lb_get_text(model, "end_of_word_suffix", NULL),
                          .fuse_unk = lb_get_bool(model, "fuse_unk", false), .byte_fallback = lb_get_bool(model, "byte_fallback", false), .ignore_merges = lb_get_bool(model, "ignore_merges", false)};
-    LB_TRY(lbi_bpe_begin(p, &spec, merges->count));
-    for (int64_t i = 0; i < merges->count; i++) LB_TRY(read_merge(p, merges->items[i], i));
-done:
-    return st;
+    if (st == LB_OK) st = lbi_bpe_begin(p, &spec, merges->count);
+    return st == LB_OK ? read_merges(p, merges) : st;
 }
 
 void lbi_bpe_close(lbi_pipeline *p) {

@@ -28,7 +28,7 @@ LB_MUST_USE lb_status lbi_bpe_open_files(lb_tokenizer *t, const char *folder, co
 LB_MUST_USE lb_status lbi_bpe_number(const lbi_pipeline *p, const lb_value *more, const char *text, int64_t *id);
 
 /* Slots of lbi_model. */
-lb_status lbi_bpe_read(lbi_pipeline *p, const lb_value *model);
+lb_status lbi_bpe_read(lbi_pipeline *p, const lb_value *model, const lb_json_part parts[LBI_MODEL_PARTS]);
 void lbi_bpe_word(const lbi_pipeline *p, lbi_work *w, const uint8_t *text, size_t size);
 void lbi_bpe_close(lbi_pipeline *p);
 

@@ -11,25 +11,27 @@ lb_status lbi_bpe_number(const lbi_pipeline *p, const lb_value *more, const char
 }
 
 static lb_status read_both(lbi_pipeline *p, const char *folder, const lbi_bpe_spec *spec, lb_sha256 *sum) {
-    lb_value *vocab = NULL;
-    lb_buf merges = {0};
+    lb_value *none = NULL;
+    lb_json_part vocab = {.path = ""};
+    lb_buf text = {0}, merges = {0};
+    char *words = lb_path_join(folder, "vocab.json");
     char *path = lb_path_join(folder, "merges.txt");
-    lb_status st = path ? LB_OK : LB_E_NOMEM;
+    lb_status st = path && words ? LB_OK : LB_E_NOMEM;
     LB_TRY(st);
-    LB_TRY(lbi_read_beside(&vocab, folder, "vocab.json", sum));
-    if (!vocab) {
-        st = lb_fail(LB_E_NOTFOUND, "vocab.json is missing");
-        goto done;
-    }
+    LB_TRY(lb_file_read(&text, words, 0));
+    lb_sha256_add(sum, text.data, text.size);
+    LB_TRY(lb_json_parse_parts(&none, lb_buf_str(&text), text.size, "vocab.json", 1, &vocab));
     LB_TRY(lb_file_read(&merges, path, 0));
     lb_sha256_add(sum, merges.data, merges.size);
-    LB_TRY(lbi_vocab_read_map(&p->vocab, vocab, "vocab.json"));
-    LB_TRY(lbi_vocab_finish(&p->vocab));
+    LB_TRY(lbi_vocab_read_map(&p->vocab, &vocab, "vocab.json"));
     LB_TRY(lbi_bpe_begin(p, spec, lbi_count_lines(lb_buf_str(&merges), merges.size)));
     LB_TRY(lbi_bpe_merge_lines(p, lb_buf_str(&merges), merges.size, 0));
 done:
-    lb_value_free(vocab);
+    lb_value_free(none);
+    lb_json_parts_free(1, &vocab);
+    lb_buf_free(&text);
     lb_buf_free(&merges);
+    lb_free(words);
     lb_free(path);
     return st;
 }

@@ -10,12 +10,23 @@ bool lbi_in_folder(char dst[LBI_PATH_SIZE], const char *folder, const char *name
     return n > 0 && n < LBI_PATH_SIZE && lb_file_exists(dst);
 }
 
+/* Does the model of that text speak of `needle`? Before the vocabulary, when its type stands there; else anywhere. */
+static bool speaks(const char *text, size_t size, const char *needle) {
+    const char *model = memmem(text, size, "\"model\"", 7);
+    if (!model) return false;
+    size_t left = size - (size_t)(model - text);
+    const char *vocab = memmem(model, left, "\"vocab\"", 7);
+    size_t head = vocab ? (size_t)(vocab - model) : 0;
+    if (head && memmem(model, head, "\"type\"", 6)) return memmem(model, head, needle, strlen(needle)) != NULL;
+    return memmem(text, size, needle, strlen(needle)) != NULL;
+}
+
 int lbi_probe_json(const char *path, const char *needle) {
     char file[LBI_PATH_SIZE];
     bool folder = lb_is_folder(path);
     if (folder ? !lbi_in_folder(file, path, "tokenizer.json") : !lb_ends_with(path, ".json")) return 0;
     lb_mmap m = {0};
-    bool mine = lb_mmap_open(&m, folder ? file : path) == LB_OK && m.size && memmem(m.data, m.size, "\"model\"", 7) && memmem(m.data, m.size, needle, strlen(needle));
+    bool mine = lb_mmap_open(&m, folder ? file : path) == LB_OK && m.size && speaks((const char *)m.data, m.size, needle);
     lb_mmap_close(&m);
     lb_error_clear();
     return mine ? 80 : 0;
@@ -85,16 +96,18 @@ lb_status lbi_open_json(lb_tokenizer *t, const char *path, const lbi_model *kind
     lbi_pipeline *p = NULL;
     lbi_files f;
     lb_value *json = NULL;
+    lb_json_part parts[LBI_MODEL_PARTS] = {[LBI_MODEL_VOCAB] = {.path = "model.vocab"}, [LBI_MODEL_MERGES] = {.path = "model.merges"}};
     lb_status st = lbi_files_open(&f, path, "tokenizer.json", false);
     LB_TRY(st);
     LB_TRY(lbi_pipeline_new(&p, t, kind));
-    LB_TRY(lb_json_parse(&json, lb_buf_str(&f.text), f.text.size, "tokenizer.json"));
-    LB_TRY(lbi_pipeline_read(t, p, json));
+    LB_TRY(lb_json_parse_parts(&json, lb_buf_str(&f.text), f.text.size, "tokenizer.json", LBI_MODEL_PARTS, parts));
+    LB_TRY(lbi_pipeline_read(t, p, json, parts));
     LB_TRY(lbi_read_limit(t, f.folder, f.config));
     read_config(t, f.config);
     lb_sha256_hex(&f.sum, t->sha256);
 done:
     lb_value_free(json);
+    lb_json_parts_free(LBI_MODEL_PARTS, parts);
     lbi_files_close(&f);
     return st;
 }

@@ -34,11 +34,14 @@ typedef struct lbi_work {
 /* At least `size` bytes of w->scratch; NULL when memory is refused. */
 void *lbi_work_scratch(lbi_work *w, size_t size);
 
+/* The long parts of a model in a tokenizer.json: "model.vocab", "model.merges". */
+enum { LBI_MODEL_VOCAB, LBI_MODEL_MERGES, LBI_MODEL_PARTS };
+
 /* What a model brings. */
 typedef struct lbi_model {
     const char *type; /* "BPE", as in tokenizer.json */
-    /* Reads what stands under "model" into p->vocab (finished) and p->model. p->splits is read already. */
-    lb_status (*read)(lbi_pipeline *p, const lb_value *model);
+    /* Reads what stands under "model", its vocabulary and merges apart, into p->vocab (finished) and p->model. p->splits is read already. */
+    lb_status (*read)(lbi_pipeline *p, const lb_value *model, const lb_json_part parts[LBI_MODEL_PARTS]);
     /* Appends the tokens of text[0..size), size > 0, to w->parts. Failures are sticky there. */
     void (*word)(const lbi_pipeline *p, lbi_work *w, const uint8_t *text, size_t size);
     void (*close)(lbi_pipeline *p);
@@ -82,7 +85,7 @@ struct lbi_pipeline {
 };
 
 /** Reads a tokenizer.json (parsed) whose model is of p->kind; sets the tokenizer's numbers. */
-LB_MUST_USE lb_status lbi_pipeline_read(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json);
+LB_MUST_USE lb_status lbi_pipeline_read(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json, const lb_json_part parts[LBI_MODEL_PARTS]);
 /** The same when p->vocab and p->model are made already: "model" is not looked at. */
 LB_MUST_USE lb_status lbi_pipeline_read_rest(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json);
 /* Says to the tokenizer which special tokens stand around a text; again after they changed. */

@@ -184,11 +184,11 @@ done:
     return st;
 }
 
-lb_status lbi_pipeline_read(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json) {
+lb_status lbi_pipeline_read(lb_tokenizer *t, lbi_pipeline *p, const lb_value *json, const lb_json_part parts[LBI_MODEL_PARTS]) {
     const lb_value *model = lb_get(json, "model");
     const char *type = lb_get_text(model, "type", p->kind->type);
     if (strcmp(type, p->kind->type) != 0) return lb_fail(LB_E_UNSUPPORTED, "tokenizer.json: model %s is not %s", type, p->kind->type);
     lb_status st = lbi_splits_read(&p->splits, lb_get(json, "pre_tokenizer")); /* tells the model whether it sees bytes */
-    if (st == LB_OK) st = p->kind->read(p, model);
+    if (st == LB_OK) st = p->kind->read(p, model, parts);
     return st == LB_OK ? lbi_pipeline_read_rest(t, p, json) : st;
 }

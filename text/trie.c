@@ -1,16 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/trie.h"
+#include <stdlib.h>
 #include <string.h>
 
-/* A node that still has to be opened: the words order[lo, hi) share its first `depth` bytes. */
+/* ---- words in order ---- */
+
+/* A word and its first eight bytes, the first the highest, 0 behind its end. */
+typedef struct entry {
+    uint64_t head;
+    const lbi_trie_word *word;
+} entry;
+
+static uint64_t head_of(const lbi_trie_word *w) {
+    uint8_t bytes[8] = {0};
+    uint64_t head = 0;
+    memcpy(bytes, w->text, w->size < sizeof bytes ? w->size : sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) head = head << 8 | bytes[i];
+    return head;
+}
+
+/* By heads, byte by byte from the lowest; equal ones as they stand. */
+static void sort_heads(entry *e, entry *spare, int64_t n) {
+    for (int shift = 0; shift < 64; shift += 8) {
+        int64_t at[256] = {0}, sum = 0;
+        for (int64_t i = 0; i < n; i++) at[e[i].head >> shift & 255]++;
+        if (at[e[0].head >> shift & 255] == n) continue;
+        for (int r = 0; r < 256; r++) {
+            int64_t these = at[r];
+            at[r] = sum;
+            sum += these;
+        }
+        for (int64_t i = 0; i < n; i++) spare[at[e[i].head >> shift & 255]++] = e[i];
+        memcpy(e, spare, (size_t)n * sizeof *e);
+    }
+}
+
+/* Words by bytes, equal ones as they were given. */
+static int by_words(const void *a, const void *b) {
+    const lbi_trie_word *x = ((const entry *)a)->word, *y = ((const entry *)b)->word;
+    int order = memcmp(x->text, y->text, x->size < y->size ? x->size : y->size);
+    if (order == 0) order = (x->size > y->size) - (x->size < y->size);
+    return order ? order : (x > y) - (x < y);
+}
+
+static lb_status in_order(lbi_trie_word *out, const lbi_trie_word *words, int64_t count) {
+    entry *e = lb_alloc(2 * (size_t)count, sizeof *e);
+    if (!e) return LB_E_NOMEM;
+    for (int64_t i = 0; i < count; i++) e[i] = (entry){head_of(&words[i]), &words[i]};
+    if (count) sort_heads(e, e + count, count);
+    for (int64_t lo = 0, hi = 0; lo < count; lo = hi) { /* a byte of 0 and a word's end look alike in a head */
+        while (hi < count && e[hi].head == e[lo].head) hi++;
+        if (hi - lo > 1) qsort(e + lo, (size_t)(hi - lo), sizeof *e, by_words);
+    }
+    for (int64_t i = 0; i < count; i++) out[i] = *e[i].word;
+    lb_free(e);
+    return LB_OK;
+}
+
+/* ---- nodes ---- */
+
+/* A node that still has to be opened: words lo .. hi - 1 share its first `depth` bytes. */
 typedef struct task {
-    int64_t lo, hi;
-    size_t depth;
+    int32_t lo, hi;
+    uint32_t depth;
 } task;
 
 typedef struct builder {
-    const lbi_trie_word *words;
-    int32_t *order, *spare; /* numbers of words; room to sort them in */
+    lbi_trie_word *words; /* in order */
     lbi_trie_node *nodes;
     task *tasks; /* one per node */
     int64_t count, capacity;
@@ -32,48 +88,17 @@ static lb_status add_node(builder *b, uint8_t byte, task t) {
     return LB_OK;
 }
 
-/* The byte after the first `depth` ones, and 1; 0 when the word ends there. */
-static int rank(const builder *b, int32_t word, size_t depth) {
-    const lbi_trie_word *w = &b->words[word];
-    return w->size == depth ? 0 : 1 + (uint8_t)w->text[depth];
-}
-
-/* A task's words by the byte after what they share; equal ones stay in their order. */
-static void sort_by_byte(builder *b, const task *t) {
-    enum { FEW = 24 };
-    int32_t *o = b->order + t->lo;
-    int64_t n = t->hi - t->lo, starts[257] = {0}, at = 0;
-    if (n <= FEW) {
-        for (int64_t i = 1; i < n; i++) {
-            int32_t word = o[i];
-            int64_t k = i;
-            for (int r = rank(b, word, t->depth); k > 0 && rank(b, o[k - 1], t->depth) > r; k--) o[k] = o[k - 1];
-            o[k] = word;
-        }
-        return;
-    }
-    for (int64_t i = 0; i < n; i++) starts[rank(b, o[i], t->depth)]++;
-    for (int r = 0; r < 257; r++) {
-        int64_t these = starts[r];
-        starts[r] = at;
-        at += these;
-    }
-    for (int64_t i = 0; i < n; i++) b->spare[starts[rank(b, o[i], t->depth)]++] = o[i];
-    memcpy(o, b->spare, (size_t)n * sizeof *o);
-}
-
 /* Nodes are opened in the order they were made, so the children of each stand in a row. */
 static lb_status open_node(builder *b, int64_t i) {
     task t = b->tasks[i];
-    int64_t lo = t.lo;
-    sort_by_byte(b, &t);
-    for (; lo < t.hi && b->words[b->order[lo]].size == t.depth; lo++) b->nodes[i].id = (int32_t)b->words[b->order[lo]].id;
+    int32_t lo = t.lo;
+    for (; lo < t.hi && b->words[lo].size == t.depth; lo++) b->nodes[i].id = (int32_t)b->words[lo].id;
     b->nodes[i].first = (int32_t)b->count;
     while (lo < t.hi) {
-        int byte = rank(b, b->order[lo], t.depth);
-        int64_t hi = lo;
-        while (hi < t.hi && rank(b, b->order[hi], t.depth) == byte) hi++;
-        lb_status st = add_node(b, (uint8_t)(byte - 1), (task){lo, hi, t.depth + 1});
+        char byte = b->words[lo].text[t.depth];
+        int32_t hi = lo + 1;
+        while (hi < t.hi && b->words[hi].text[t.depth] == byte) hi++;
+        lb_status st = add_node(b, (uint8_t)byte, (task){lo, hi, t.depth + 1});
         if (st != LB_OK) return st;
         b->nodes[i].count++;
         lo = hi;
@@ -87,17 +112,14 @@ static void find_roots(lbi_trie *t, const lbi_trie_node *root) {
 }
 
 lb_status lbi_trie_build(lbi_trie *out, const lbi_trie_word *words, int64_t count) {
-    builder b = {.words = words};
+    builder b = {0};
     if (count > INT32_MAX) return lb_fail(LB_E_LIMIT, "vocabulary is too large");
-    b.order = lb_alloc((size_t)count, sizeof *b.order);
-    b.spare = lb_alloc((size_t)count, sizeof *b.spare);
-    lb_status st = b.order && b.spare ? LB_OK : LB_E_NOMEM;
-    for (int64_t i = 0; st == LB_OK && i < count; i++) b.order[i] = (int32_t)i;
-    if (st == LB_OK) st = add_node(&b, 0, (task){0, count, 0});
+    b.words = lb_alloc((size_t)count, sizeof *b.words);
+    lb_status st = b.words ? in_order(b.words, words, count) : LB_E_NOMEM;
+    if (st == LB_OK) st = add_node(&b, 0, (task){0, (int32_t)count, 0});
     for (int64_t i = 0; st == LB_OK && i < b.count; i++) st = open_node(&b, i);
     lb_free(b.tasks);
-    lb_free(b.order);
-    lb_free(b.spare);
+    lb_free(b.words);
     if (st != LB_OK) {
         lb_free(b.nodes);
         return st;

@@ -27,7 +27,13 @@ void lbi_word_cache_close(lbi_word_cache *c) {
 
 static uint64_t load(const uint8_t *p, size_t n) {
     uint64_t x = 0;
-    memcpy(&x, p, n);
+    uint32_t first, last;
+    if (n == 8) memcpy(&x, p, 8);
+    else if (n >= 4) { /* the two overlap */
+        memcpy(&first, p, 4);
+        memcpy(&last, p + n - 4, 4);
+        x = first | (uint64_t)last << 32;
+    } else x = p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16;
     return x;
 }
 

@@ -20,23 +20,34 @@ typedef struct unigram {
 
 /* ---- reading ---- */
 
-/* [["<unk>", 0.0], ...]: a token's number is its place. */
-static lb_status read_list(lbi_pipeline *p, unigram *u, const lb_value *list) {
+/* ["<unk>", 0.0]: a token's number is its place. */
+static lb_status read_token(lbi_pipeline *p, unigram *u, lb_json_items *list, int64_t i) {
+    lb_json_items pair = lb_json_inside(list);
+    lb_status st = LB_OK;
+    bool fits = list->kind == LB_V_LIST && lb_json_next(&pair) && pair.kind == LB_V_TEXT;
+    if (fits) st = lbi_vocab_add(&p->vocab, pair.text, pair.size, i);
+    fits = fits && lb_json_next(&pair) && (pair.kind == LB_V_REAL || pair.kind == LB_V_INT);
+    if (fits) u->scores[i] = pair.real;
+    fits = fits && !lb_json_next(&pair);
+    if (st == LB_OK && pair.failed) st = LB_E_NOMEM;
+    lb_json_items_free(&pair);
+    return st == LB_OK && !fits ? lb_fail(LB_E_FORMAT, "model.vocab[%lld]: expected a token and its score", (long long)i) : st;
+}
+
+static lb_status read_list(lbi_pipeline *p, unigram *u, const lb_json_part *part) {
     double least = INFINITY;
-    if (!list || list->kind != LB_V_LIST || list->count == 0) return lb_fail(LB_E_FORMAT, "model.vocab must be a list of tokens and scores");
-    u->scores = lb_alloc((size_t)list->count, sizeof *u->scores);
-    if (!u->scores) return LB_E_NOMEM;
-    for (int64_t i = 0; i < list->count; i++) {
-        const lb_value *pair = list->items[i];
-        bool fits = pair->kind == LB_V_LIST && pair->count == 2 && pair->items[0]->kind == LB_V_TEXT && (pair->items[1]->kind == LB_V_REAL || pair->items[1]->kind == LB_V_INT);
-        if (!fits) return lb_fail(LB_E_FORMAT, "model.vocab[%lld]: expected a token and its score", (long long)i);
-        u->scores[i] = pair->items[1]->kind == LB_V_INT ? (double)pair->items[1]->integer : pair->items[1]->real;
-        if (u->scores[i] < least) least = u->scores[i];
-        lb_status st = lbi_vocab_add(&p->vocab, pair->items[0]->text, pair->items[0]->text_size, i);
-        if (st != LB_OK) return st;
+    if (!part->text || *part->text != '[' || part->count == 0) return lb_fail(LB_E_FORMAT, "model.vocab must be a list of tokens and scores");
+    u->scores = lb_alloc((size_t)part->count, sizeof *u->scores);
+    lb_status st = u->scores ? lbi_vocab_reserve(&p->vocab, part->count, part->size) : LB_E_NOMEM;
+    lb_json_items list = lb_json_items_of(part->text, part->size);
+    for (int64_t i = 0; st == LB_OK && lb_json_next(&list); i++) {
+        st = read_token(p, u, &list, i);
+        if (st == LB_OK && u->scores[i] < least) least = u->scores[i];
     }
+    if (st == LB_OK && list.failed) st = LB_E_NOMEM;
+    lb_json_items_free(&list);
     u->unknown = least - unknown_penalty;
-    return lbi_vocab_finish(&p->vocab);
+    return st == LB_OK ? lbi_vocab_finish(&p->vocab) : st;
 }
 
 static lb_status make_trie(const lbi_pipeline *p, unigram *u) {
@@ -51,10 +62,10 @@ static lb_status make_trie(const lbi_pipeline *p, unigram *u) {
     return st;
 }
 
-static lb_status read(lbi_pipeline *p, const lb_value *model) {
+static lb_status read(lbi_pipeline *p, const lb_value *model, const lb_json_part parts[LBI_MODEL_PARTS]) {
     unigram *u = p->model = lb_calloc(1, sizeof *u);
     if (!u) return LB_E_NOMEM;
-    lb_status st = read_list(p, u, lb_get(model, "vocab"));
+    lb_status st = read_list(p, u, &parts[LBI_MODEL_VOCAB]);
     if (st != LB_OK) return st;
     u->unk = lb_get_int(model, "unk_id", -1);
     u->fallback = lb_get_bool(model, "byte_fallback", false);

@@ -5,37 +5,31 @@
 #include "base/file.h"
 #include "text/pipeline.h"
 
+enum { LONGEST = 1024 }; /* bytes of a token: every shorter beginning of a word is looked up */
+
 typedef struct wordpiece {
-    lbi_trie start, inside; /* first piece; pieces after it (without "##") */
+    char *prefix; /* before pieces inside a word */
+    size_t prefix_size, longest; /* longest: bytes of the longest token */
     int64_t unk, max_characters;
 } wordpiece;
 
 /* ---- reading ---- */
 
-static lb_status make_tries(lbi_pipeline *p, wordpiece *w, const char *prefix) {
-    const lbi_vocab *v = &p->vocab;
-    lbi_trie_word *all = lb_alloc((size_t)v->count, sizeof *all);
-    lb_status st = all ? LB_OK : LB_E_NOMEM;
-    for (int64_t i = 0; st == LB_OK && i < v->count; i++) all[i] = (lbi_trie_word){v->text.data + v->words[i].at, v->words[i].size, v->words[i].id};
-    if (st == LB_OK) st = lbi_trie_build(&w->start, all, v->count);
-    if (st == LB_OK) w->inside = lbi_trie_below(&w->start, prefix);
-    lb_free(all);
-    return st;
-}
-
 /* p->vocab is finished. */
 static lb_status make(lbi_pipeline *p, const char *prefix, const char *unk, int64_t max_characters) {
     wordpiece *w = p->model = lb_calloc(1, sizeof *w);
-    if (!w) return LB_E_NOMEM;
+    if (!w || !(w->prefix = lb_strdup(prefix))) return LB_E_NOMEM;
+    w->prefix_size = strlen(prefix);
     w->max_characters = max_characters;
     w->unk = lbi_vocab_find(&p->vocab, unk, strlen(unk));
-    if (w->unk < 0) return lb_fail(LB_E_FORMAT, "the unknown token '%s' is not in the vocabulary", unk);
-    return make_tries(p, w, prefix);
+    for (int64_t i = 0; i < p->vocab.count; i++)
+        if (p->vocab.words[i].size > w->longest) w->longest = p->vocab.words[i].size;
+    if (w->longest > LONGEST || w->prefix_size > LONGEST) return lb_fail(LB_E_LIMIT, "a token of %zu bytes and a prefix of %zu, at most %d expected", w->longest, w->prefix_size, LONGEST);
+    return w->unk < 0 ? lb_fail(LB_E_FORMAT, "the unknown token '%s' is not in the vocabulary", unk) : LB_OK;
 }
 
-static lb_status read(lbi_pipeline *p, const lb_value *model) {
-    lb_status st = lbi_vocab_read_map(&p->vocab, lb_get(model, "vocab"), "model.vocab");
-    if (st == LB_OK) st = lbi_vocab_finish(&p->vocab);
+static lb_status read(lbi_pipeline *p, const lb_value *model, const lb_json_part parts[LBI_MODEL_PARTS]) {
+    lb_status st = lbi_vocab_read_map(&p->vocab, &parts[LBI_MODEL_VOCAB], "model.vocab");
     if (st != LB_OK) return st;
     return make(p, lb_get_text(model, "continuing_subword_prefix", "##"), lb_get_text(model, "unk_token", "[UNK]"), lb_get_int(model, "max_input_chars_per_word", 100));
 }
@@ -43,8 +37,7 @@ static lb_status read(lbi_pipeline *p, const lb_value *model) {
 static void close_model(lbi_pipeline *p) {
     wordpiece *w = p->model;
     if (!w) return;
-    lbi_trie_free(&w->inside);
-    lbi_trie_free(&w->start);
+    lb_free(w->prefix);
     lb_free(w);
 }
 
@@ -152,13 +145,37 @@ static int64_t count_characters(const uint8_t *p, size_t n) {
     return count;
 }
 
+/* The longest piece that text[0..n) begins with; text goes on after `before` bytes of a prefix that belongs to it. @return its number, -1 = none; *size: its
+ * bytes of the text */
+static int64_t longest(const lbi_pipeline *p, const wordpiece *w, const char *text, size_t n, size_t before, size_t *size) {
+    size_t most = w->longest > before ? w->longest - before : 0;
+    for (size_t k = n < most ? n : most; k > 0; k--) {
+        if (k < n && ((uint8_t)text[before + k] & 0xC0) == 0x80) continue; /* inside a character */
+        int64_t id = lbi_vocab_find(&p->vocab, text, before + k);
+        if (id < 0) continue;
+        *size = k;
+        return id;
+    }
+    return -1;
+}
+
 static void word(const lbi_pipeline *p, lbi_work *work, const uint8_t *text, size_t n) {
     const wordpiece *w = p->model;
-    const lbi_trie *trie = &w->start;
     bool known = (int64_t)n <= w->max_characters || count_characters(text, n) <= w->max_characters;
     int64_t before = work->parts.count;
-    for (size_t at = 0, size = 0; known && at < n; at += size, trie = &w->inside) {
-        int64_t id = lbi_trie_longest(trie, text + at, n - at, &size);
+    size_t size = 0, k = w->prefix_size;
+    char *inner = NULL; /* the prefix with what is left behind it */
+    for (size_t at = 0; known && at < n; at += size) {
+        if (at && !inner && !(inner = lbi_work_scratch(work, k + w->longest + 1))) {
+            work->parts.failed = true;
+            return;
+        }
+        size_t left = n - at, some = left < w->longest + 1 ? left : w->longest + 1;
+        if (at) {
+            memcpy(inner, w->prefix, k);
+            memcpy(inner + k, text + at, some);
+        }
+        int64_t id = at ? longest(p, w, inner, left, k, &size) : longest(p, w, (const char *)text, n, 0, &size);
         if (id < 0) known = false;
         else lbi_parts_add(&work->parts, (uint32_t)id, size);
     }
