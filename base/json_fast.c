@@ -13,7 +13,7 @@ typedef struct reader {
     size_t room;
     int depth;
     bool refused; /* memory was */
-    bool zeros;   /* \u0000 is a character like others */
+    bool checked; /* the text was passed over before; \u0000 is a character like others */
     int parts;
     lb_json_part *part;
     char path[128]; /* of the value at hand, where parts are looked for */
@@ -60,9 +60,10 @@ static bool take(reader *r, char c) {
 /* ---- strings ---- */
 
 /* Bytes of the well-formed character at p, 0 = none. Unicode 15, table 3-7. */
-static size_t character(const unsigned char *p, size_t n) {
+static inline size_t character(const unsigned char *p, size_t n) {
     if (p[0] < 0x80) return 1;
-    size_t size = p[0] >= 0xC2 && p[0] <= 0xDF ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;
+    if (n > 1 && p[0] >= 0xC2 && p[0] <= 0xDF) return (p[1] & 0xC0) == 0x80 ? 2 : 0;
+    size_t size = (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;
     if (size == 0 || size > n) return 0;
     for (size_t i = 1; i < size; i++)
         if ((p[i] & 0xC0) != 0x80) return 0;
@@ -85,7 +86,7 @@ static int hex(const reader *r, const char *p) {
 /* Behind \u: writes the character. @return bytes written, 0 = left to jansson */
 static size_t unicode(reader *r, char *to) {
     int c = hex(r, r->at);
-    if (c < 0 || (c == 0 && !r->zeros)) return 0;
+    if (c < 0 || (c == 0 && !r->checked)) return 0;
     r->at += 4;
     if (c >= 0xD800 && c < 0xDC00) {
         int low = r->end - r->at >= 6 && r->at[0] == '\\' && r->at[1] == 'u' ? hex(r, r->at + 2) : -1;
@@ -145,22 +146,22 @@ static bool escaped(reader *r, const char *begin, const char **text, size_t *siz
     return r->at < r->end && *r->at++ == '"';
 }
 
-/* Past the characters of ASCII that stand for themselves; eight at a time, the highest bit of a byte marking others. */
-static const char *plain(const char *p, const char *end) {
-    const uint64_t high = 0x80 * each;
+/* Past the characters of ASCII (of text that was checked: all) that stand for themselves; eight at a time, the highest bit of a byte marking others. */
+static const char *plain(const char *p, const char *end, bool checked) {
+    const uint64_t high = 0x80 * each, ascii = checked ? 0 : high;
     for (; end - p >= 8; p += 8) {
         uint64_t x = eight(p), quote = x ^ '"' * each, slash = x ^ '\\' * each;
-        uint64_t marks = (x | ((x - ' ' * each) & ~x) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high; /* false ones stand above true ones */
+        uint64_t marks = (x & ascii) | ((((x - ' ' * each) & ~x) | ((quote - each) & ~quote) | ((slash - each) & ~slash)) & high); /* false ones stand above true ones */
         if (marks) return p + first_byte(marks);
     }
-    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\') p++;
+    while (p < end && (unsigned char)*p >= 0x20 && ((unsigned char)*p < 0x80 || checked) && *p != '"' && *p != '\\') p++;
     return p;
 }
 
 /* Behind the quote. *text lives until the next string. */
 static bool string(reader *r, const char **text, size_t *size) {
     const char *begin = r->at;
-    while ((r->at = plain(r->at, r->end)) < r->end && *r->at != '"' && *r->at != '\\') {
+    while ((r->at = plain(r->at, r->end, r->checked)) < r->end && *r->at != '"' && *r->at != '\\') {
         size_t used = character((const unsigned char *)r->at, (size_t)(r->end - r->at));
         if (used == 0 || (unsigned char)*r->at < 0x20) return false;
         r->at += used;
@@ -427,7 +428,7 @@ static bool item(lb_json_items *z, reader *r) {
 }
 
 bool lb_json_next(lb_json_items *z) {
-    reader r = {.at = z->at, .end = z->end, .zeros = true};
+    reader r = {.at = z->at, .end = z->end, .checked = true};
     int64_t count = 0;
     bool first = !z->begun, fine = !z->failed;
     if (!fine) return false;

@@ -119,14 +119,25 @@ static void turn_tile(uint8_t *dst, const uint8_t *src, size_t size, int64_t row
         for (int64_t i = r < fast ? wide : 0; i < columns; i++) memcpy(dst + r * line + i * (int64_t)size, src + i * across + r * (int64_t)size, size);
 }
 
+enum { TURN_ROWS = 32, TURN_COLUMNS = 32 };
+
+/* Asks for a tile's elements: they lie too far apart for the processor to guess. */
+static void fetch_tile(const uint8_t *src, int64_t columns, int64_t across) {
+    enum { LINE = 64 };
+    for (int64_t i = 0; i < columns && i < TURN_COLUMNS; i++)
+        for (int64_t at = 0; at < TURN_ROWS * (int64_t)sizeof(float); at += LINE) __builtin_prefetch(src + i * across + at);
+}
+
 /* [rows, columns] whose columns lie farther apart than its rows, which lie side by side: by tiles, so that what is loaded together is used together. */
 static void gather_turned(uint8_t *dst, const uint8_t *src, size_t size, const int64_t *shape, int64_t across) {
-    enum { ROWS = 32, COLUMNS = 16, LARGE = 1 << 16 };
+    enum { ROWS = TURN_ROWS, COLUMNS = TURN_COLUMNS, LARGE = 1 << 16 };
     int64_t rows = shape[0], columns = shape[1], line = columns * (int64_t)size;
 #pragma omp parallel for schedule(static) if (rows * columns > LARGE)
     for (int64_t k = 0; k < rows; k += ROWS)
-        for (int64_t i = 0; i < columns; i += COLUMNS)
+        for (int64_t i = 0; i < columns; i += COLUMNS) {
+            fetch_tile(src + (i + COLUMNS) * across + k * (int64_t)size, columns - i - COLUMNS, across);
             turn_tile(dst + k * line + i * (int64_t)size, src + i * across + k * (int64_t)size, size, rows - k < ROWS ? rows - k : ROWS, columns - i < COLUMNS ? columns - i : COLUMNS, line, across);
+        }
 }
 
 void lbi_weight_gather(uint8_t *dst, const uint8_t *src, size_t size, int rank, const int64_t *shape, const int64_t *stride) {

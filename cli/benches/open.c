@@ -73,6 +73,7 @@ static lb_status run(cli_bench *b) {
         LB_TRY(figure(b, "open-safetensors", open_weights, path));
     }
     LB_TRY(fetched(b, "open-torch-archive", open_weights, "efficientnet-lite0/efficientnet-lite0.pth"));
+    LB_TRY(fetched(b, "open-efficientnet-lite0", open_model, "efficientnet-lite0"));
     LB_TRY(fetched(b, "open-minilm", open_model, "minilm-l6"));
     LB_TRY(fetched(b, "open-tokenizer-wordpiece", open_tokenizer, "minilm-l6/tokenizer.json"));
     LB_TRY(fetched(b, "open-tokenizer-byte-bpe", open_tokenizer, "whisper-base/tokenizer.json"));
