@@ -97,6 +97,78 @@ static void kernels(void) {
     }
 }
 
+/* The kernels' gradient by the definition, in double and in float. */
+static void kernel_gradient(const lbi_conv *p, const float *x, const float *g, double *want, float *plain) {
+    for (int64_t i = 0; i < numbers_out(p); i++) {
+        int64_t o = i % p->o, col = i / p->o % p->x, row = i / p->o / p->x % p->y, image = i / (p->o * p->x * p->y);
+        for (int64_t u = 0; u < p->kh; u++)
+            for (int64_t v = 0; v < p->kw; v++) {
+                int64_t h = row * p->sh + u * p->dh - p->pt, c = col * p->sw + v * p->dw - p->pl;
+                if (h < 0 || h >= p->h || c < 0 || c >= p->w) continue;
+                for (int64_t k = 0; k < p->c; k++) {
+                    int64_t to = ((o * p->c + k) * p->kh + u) * p->kw + v;
+                    float one = x[((image * p->h + h) * p->w + c) * p->c + k];
+                    want[to] += (double)one * (double)g[i];
+                    plain[to] = fmaf(one, g[i], plain[to]);
+                }
+            }
+    }
+}
+
+static void kernel_gradients(void) {
+    static const lbi_conv fixed[] = {{.c = 40, .h = 14, .w = 14, .o = 36, .y = 14, .x = 14, .kh = 3, .kw = 3, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1},
+                                     {.c = 33, .h = 15, .w = 14, .o = 64, .y = 8, .x = 7, .kh = 3, .kw = 3, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1},
+                                     {.c = 20, .h = 23, .w = 31, .o = 17, .y = 23, .x = 31, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .groups = 1}};
+    static const float none[] = {INFINITY, NAN, FLT_MAX};
+    lb_rng r = lb_rng_of(18, 0, "gradients in parts");
+    for (size_t i = 0; lbi_cpu() >= LBI_CPU_AMX && i < LB_COUNT(fixed); i++) {
+        const lbi_conv *p = &fixed[i];
+        int64_t n = numbers_of(p);
+        float *x = draw(&r, numbers_in(p)), *g = draw(&r, numbers_out(p)), *gw = lb_calloc((size_t)n, sizeof *gw), *plain = lb_calloc((size_t)n, sizeof *plain);
+        double *want = lb_calloc((size_t)n, sizeof *want);
+        check_begin("%lldx%lldx%lld to %lldx%lldx%lld", (long long)p->c, (long long)p->h, (long long)p->w, (long long)p->o, (long long)p->y, (long long)p->x);
+        if (CHECK(x && g && gw && plain && want)) {
+            kernel_gradient(p, x, g, want, plain);
+            CHECK(lbi_last_parts_kernels(p, IMAGES, x, g, gw, true));
+            CHECK(error_of(gw, want, n) <= error_of(plain, want, n));
+            for (size_t k = 0; k < 2 * LB_COUNT(none); k++) {
+                float *one = k % 2 ? &x[numbers_in(p) - 1] : &g[numbers_out(p) / 2], was = *one, first = gw[0];
+                *one = none[k / 2];
+                CHECK(!lbi_last_parts_kernels(p, IMAGES, x, g, gw, false) && gw[0] == first);
+                *one = was;
+            }
+        }
+        check_end();
+        float *all[] = {x, g, gw, plain};
+        for (size_t k = 0; k < LB_COUNT(all); k++) lb_free(all[k]);
+        lb_free(want);
+    }
+}
+
+/* Gradients that are added to others, with and without a number that has no parts: what that does not reach stays the same. */
+static void input_gradient(void) {
+    static const lbi_conv p = {.c = 64, .h = 12, .w = 12, .o = 64, .y = 6, .x = 6, .kh = 3, .kw = 3, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .pt = 1, .pl = 1, .groups = 1};
+    lb_rng r = lb_rng_of(19, 0, "gradients in parts");
+    int64_t n = numbers_in(&p), pixels = p.h * p.w;
+    float *g = draw(&r, numbers_out(&p)), *w = draw(&r, numbers_of(&p)), *gx = lb_calloc(3 * (size_t)n, sizeof *gx);
+    if (!CHECK(g && w && gx)) return;
+    check_begin("infinity in a gradient that is added");
+    for (int i = 0; i < 3; i++) {
+        if (i == 2) g[0] = INFINITY; /* of pixel (0, 0), which pixels up to (1, 1) of the first picture have seen */
+        CHECK(!lbi_last_can() || lbi_last_input(&p, IMAGES, g, w, gx + i * n, i == 0) == LBI_CONV_DONE);
+        for (int64_t k = 0; i == 1 && k < n; k++) gx[n + k] -= gx[k];
+    }
+    for (int64_t k = 0; lbi_last_can() && k < n; k++) {
+        int64_t pixel = k / p.c;
+        bool near = pixel < pixels && pixel / p.w < 2 && pixel % p.w < 2;
+        if (!CHECK(gx[n + k] == 0) || !CHECK(near ? !isfinite(gx[2 * n + k]) : fabsf(gx[2 * n + k] - gx[k]) <= 1e-5f * (1 + fabsf(gx[k])) * 64)) break;
+    }
+    check_end();
+    lb_free(g);
+    lb_free(w);
+    lb_free(gx);
+}
+
 /* What a number without parts reaches is infinite or NaN as in float's own sums, and nothing else changes. */
 static void op(void) {
     enum { C = 64, SIDE = 9, O = 48 };
@@ -129,4 +201,4 @@ static void op(void) {
     lb_tensor_free(w);
 }
 
-int main(int argc, char **argv) { return check_main(argc, argv, "conv-parts", (check_test[]){{"kernels", kernels}, {"op", op}, {0}}); }
+int main(int argc, char **argv) { return check_main(argc, argv, "conv-parts", (check_test[]){{"kernels", kernels}, {"kernel-gradients", kernel_gradients}, {"input-gradient", input_gradient}, {"op", op}, {0}}); }

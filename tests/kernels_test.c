@@ -560,6 +560,9 @@ static void last_gradient(const lbi_conv *p, int64_t images, const float *x, con
         else CHECK(!fast || p->groups > 1);
     }
     memcpy(tw, gw, (size_t)k * sizeof *tw);
+    if (lbi_last_parts_kernels(p, images, xl, gl, tw, fresh)) near_to(tw, ww, k, 4 * (double)FLT_EPSILON * (double)(images * p->y * p->x + 4));
+    else CHECK(lbi_cpu() < LBI_CPU_AMX || p->groups > 1 || images == 0);
+    memcpy(tw, gw, (size_t)k * sizeof *tw);
     if (fast && lbi_winograd_can(p) && CHECK(lbi_last_winograd_kernels(p, images, xl, gl, tw, fresh))) near_to(tw, ww, k, 30 * (double)FLT_EPSILON * (sqrt((double)(images * p->y * p->x)) + 2));
     lb_free(xl);
     lb_free(gl);

@@ -67,9 +67,9 @@ TILES INLINE void sum_rounded(const bool low, const bool right, const lbi_bf16_f
 /* Products `first` .. `last` - 1 of the six of a step, the smallest first. Loads of a part serve as many products as there are. */
 TILES INLINE void parts_step(const bool low, const bool right, const int first, const int last, const lbi_bf16_factors *f, int64_t s) {
     static const int8_t order[][2] = {{2, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 2}, {0, 0}}; /* parts of A and of B */
-    int64_t ld = f->ld * (int64_t)sizeof *f->a;
+    int64_t ld = f->ld * (int64_t)sizeof *f->a, step = f->b_apart ? PIECE : LBI_BF16_PARTS * PIECE, apart = f->b_apart ? f->b_apart : PIECE;
     const uint16_t *a = f->a + f->at[s], *a2 = low ? f->a2 + f->at[s] : NULL;
-    const uint32_t *b = f->b + s * LBI_BF16_PARTS * PIECE, *b2 = right ? f->b2 + s * LBI_BF16_PARTS * PIECE : NULL;
+    const uint32_t *b = f->b + s * step, *b2 = right ? f->b2 + s * step : NULL;
 #pragma GCC unroll 6
     for (int i = first; i < last; i++) {
         if (i == first || order[i][0] != order[i - 1][0]) {
@@ -77,8 +77,8 @@ TILES INLINE void parts_step(const bool low, const bool right, const int first, 
             if (low) _tile_loadd(5, a2 + order[i][0] * f->apart, ld);
         }
         if (i == first || order[i][1] != order[i - 1][1]) {
-            _tile_loadd(6, b + order[i][1] * PIECE, LINE);
-            if (right) _tile_loadd(7, b2 + order[i][1] * PIECE, LINE);
+            _tile_loadd(6, b + order[i][1] * apart, LINE);
+            if (right) _tile_loadd(7, b2 + order[i][1] * apart, LINE);
         }
         multiply(low, right);
     }

@@ -6,9 +6,12 @@
  * times a vector of g. A task is some lines over all pixels, so no two add to one number; its sums stay in L2. Floor: the multiply-add peak. */
 #include <omp.h>
 #include <string.h>
+#include "base/cpu.h"
 #include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/counts.h"
 #include "tensor/kernels/last.h"
+#include "tensor/kernels/last_bf16.h"
+#include "tensor/kernels/last_bf16_map.h"
 #include "tensor/kernels/last_kernel.h"
 #include "tensor/kernels/turn.h"
 #include "tensor/kernels/winograd.h"
@@ -26,7 +29,7 @@ static void clear(const lbi_conv *p, int64_t images, lbi_turned rows, lbi_turned
         }
 }
 
-static bool one_part(const lbi_conv *p, int64_t images, const float *g, const float *w, int64_t a, int64_t b, float *gx, bool fresh) {
+static bool one_part(const lbi_conv *p, int64_t images, const float *g, const float *w, int64_t a, int64_t b, float *gx, bool fresh, bool parts) {
     lbi_turned rows = lbi_turned_of(p->h, p->kh, p->sh, p->pt, a), cols = lbi_turned_of(p->w, p->kw, p->sw, p->pl, b);
     bool whole = p->sh == 1 && p->sw == 1, ok;
     if (rows.count <= 0 || cols.count <= 0) return true;
@@ -42,6 +45,7 @@ static bool one_part(const lbi_conv *p, int64_t images, const float *g, const fl
     lbi_gemm_end end = {.beta = fresh ? 0 : 1}, more = {.add = fresh ? NULL : gx};
     lbi_last_place place = {p->h * p->w * p->c, p->sh * p->w * p->c, p->sw * p->c};
     if (whole && lbi_winograd_worth(&t, images)) ok = lbi_last_winograd(&t, images, g, turned, NULL, &more, gx);
+    else if (parts && lbi_last_parts_worth(&t, images) && lbi_last_parts(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place)) ok = true;
     else ok = lbi_last_conv_to(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place);
     lbi_work_give(turned);
     return ok;
@@ -49,9 +53,11 @@ static bool one_part(const lbi_conv *p, int64_t images, const float *g, const fl
 
 lbi_conv_done lbi_last_input(const lbi_conv *p, int64_t images, const float *g, const float *w, float *gx, bool fresh) {
     if (!lbi_last_can() || p->y < 1 || p->x < 1 || images < 1 || !lbi_turns(p)) return LBI_CONV_NOT_DONE;
+    /* What is added to what stands in gx must not be half done. */
+    bool parts = lbi_cpu() >= LBI_CPU_AMX && (fresh || (lbi_bf16_parted(g, images * p->y * p->x * p->o) && lbi_bf16_parted(w, p->o * (p->c / p->groups) * p->kh * p->kw)));
     for (int64_t a = 0; a < p->sh; a++)
         for (int64_t b = 0; b < p->sw; b++)
-            if (!one_part(p, images, g, w, a, b, gx, fresh)) return a == 0 && b == 0 ? LBI_CONV_NOT_DONE : LBI_CONV_BROKEN;
+            if (!one_part(p, images, g, w, a, b, gx, fresh, parts)) return a == 0 && b == 0 ? LBI_CONV_NOT_DONE : LBI_CONV_BROKEN;
     return LBI_CONV_DONE;
 }
 
@@ -164,6 +170,7 @@ bool lbi_last_kernels(const lbi_conv *p, int64_t images, const float *x, bool pl
     run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .g = g, .gw = gw, .fresh = fresh, .images = images, .ld = p->c, .pitch = p->w * p->c};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || p->groups != 1 || p->y < 1 || p->x < 1 || images < 1) return false;
+    if (!planes && lbi_last_parts_kernels_worth(p, images) && lbi_last_parts_kernels(p, images, x, g, gw, fresh)) return true;
     if (!planes && by_winograd(p, images) && lbi_last_winograd_kernels(p, images, x, g, gw, fresh)) return true;
     plan(&r, threads);
     int64_t high = (p->y - 1) * p->sh + (p->kh - 1) * p->dh + 1, across = (p->x - 1) * p->sw + (p->kw - 1) * p->dw + 1;

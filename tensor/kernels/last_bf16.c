@@ -13,6 +13,7 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_bf16.h"
+#include "tensor/kernels/last_axis.h"
 #include "tensor/kernels/last_bf16_map.h"
 #include "tensor/kernels/turn.h"
 #include "tensor/kernels/winograd.h"
@@ -26,14 +27,6 @@ enum { CLOSE_PARTS = 160, CHAIN = 18 };
 /* Bytes of a patch, and of one whose weights are HEAVY, since each block reads them all; of weights that stay in L2 while all of them pass by a tile. Results of a block at least. */
 enum { NEAR = 512 * 1024, FAR = 1024 * 1024, HEAVY = 1024 * 1024, SMALL = 640 * 1024, PIXELS = 64 };
 
-/* An axis of the pictures as patches hold it. */
-typedef struct axis {
-    int64_t n, size, kernel, stride, apart, before; /* results, pixels, taps, their distances, pixels of margin */
-    int64_t phases, step;                           /* pixels of a phase lie `step` apart: the stride, or 1 with one phase */
-    int64_t reach;                                  /* pixels of a phase beyond those of the results */
-    int64_t pitch;                                  /* pixels from one picture (or row) of a patch to the next */
-} axis;
-
 typedef struct run {
     lbi_conv p;
     const float *x;
@@ -43,7 +36,7 @@ typedef struct run {
     bool planes, tiles, lines, small;          /* x is [C,H,W]; AMX; results of a row alone are a line of tiles; all weights stay near */
     bool whole;                                /* a tap is a row of the kernel */
     int64_t images, wide, c;                   /* numbers of a tap; from a pixel of the patch to the next: an odd number of lines, so that 16 of them lie in as many sets of the caches */
-    axis down, across;
+    lbi_axis down, across;
     int64_t unit, row, plane;                  /* numbers of a patch between neighbouring results, between rows of results, of a phase */
     int64_t steps, pass, chain, panels;        /* tap by 32 channels; of a pass at most, of what tiles sum in a row; 32 channels of the result each */
     int64_t *at;                               /* [steps]: where they are in a patch */
@@ -54,24 +47,6 @@ typedef struct run {
 } run;
 
 /* ---- plan ---- */
-
-/* Pixels after a picture that are margin of this one and of the next: the next one begins so much earlier. */
-static int64_t shared(const axis *a) {
-    for (int64_t share = a->reach; share > 0; share--) {
-        bool empty = true;
-        for (int64_t phase = 0; phase < a->phases && empty; phase++)
-            for (int64_t i = 0; i < share; i++) empty = empty && i * a->step + phase < a->before && (a->n + a->reach - share + i) * a->step + phase - a->before >= a->size;
-        if (empty) return share;
-    }
-    return 0;
-}
-
-static axis axis_of(int64_t n, int64_t size, int64_t kernel, int64_t stride, int64_t apart, int64_t before, bool split) {
-    axis a = {n, size, kernel, stride, apart, before, split ? lbi_least(stride, (kernel - 1) * apart + 1) : 1, split ? stride : 1, 0, 0};
-    a.reach = split ? (kernel - 1) * apart / stride : (n - 1) * stride + (kernel - 1) * apart + 1 - n;
-    a.pitch = n + a.reach - shared(&a);
-    return a;
-}
 
 /* Kernels of 1x1: all pixels are rows of one picture. */
 static void flatten(run *r) {
@@ -126,8 +101,8 @@ static void plan(run *r, bool dense, int threads) {
     r->wide = r->whole ? whole_run : wide;
     r->c = r->whole ? p->c : wide + (wide / DEPTH % 2 == 0 ? DEPTH : 0);
     r->lines = r->whole && (p->sh > 1 || p->sw > 1);
-    r->down = axis_of(p->y, p->h, p->kh, p->sh, p->dh, p->pt, !r->whole);
-    r->across = axis_of(p->x, p->w, p->kw, p->sw, p->dw, p->pl, !r->whole);
+    r->down = lbi_axis_of(p->y, p->h, p->kh, p->sh, p->dh, p->pt, !r->whole);
+    r->across = lbi_axis_of(p->x, p->w, p->kw, p->sw, p->dw, p->pl, !r->whole);
     r->steps = p->kh * (r->whole ? 1 : p->kw) * r->wide / DEPTH;
     r->pass = lbi_over(r->steps, lbi_over(r->steps, r->layers > 1 ? CLOSE_PARTS : CLOSE));
     r->chain = r->layers > 1 ? lbi_over(r->pass, lbi_over(r->pass, CHAIN)) : r->pass;
@@ -203,11 +178,10 @@ static bool pixels(const run *r, const float *from, int64_t n, int64_t apart, ui
 
 /* A phase's part of a row of the picture. */
 static bool bring_row(const run *r, const float *row, int64_t phase, uint16_t *to) {
-    const axis *a = &r->across;
-    int64_t first = a->before > phase ? lbi_over(a->before - phase, a->step) : 0, end = lbi_least(a->pitch, lbi_over(a->size + a->before - phase, a->step));
-    if (end < first) first = end = lbi_least(first, a->pitch);
+    const lbi_axis *a = &r->across;
+    int64_t end, from, first = lbi_axis_inside(a, phase, &end, &from);
     clear(r, to, first * r->c);
-    bool parted = pixels(r, row + (first * a->step + phase - a->before) * r->p.c, end - first, a->step * r->p.c, to + first * r->c);
+    bool parted = pixels(r, row + from * r->p.c, end - first, a->step * r->p.c, to + first * r->c);
     clear(r, to + end * r->c, (a->pitch - end) * r->c);
     return parted;
 }
@@ -215,7 +189,7 @@ static bool bring_row(const run *r, const float *row, int64_t phase, uint16_t *t
 /* What the block sees of its pictures. turned: a row with channels last. */
 static bool bring(const run *r, const block *b, uint16_t *patch, float *turned) {
     const lbi_conv *p = &r->p;
-    const axis *down = &r->down, *across = &r->across;
+    const lbi_axis *down = &r->down, *across = &r->across;
     int64_t rows = patch_rows(r, b->images, b->rows), line = across->pitch * r->c, each = b->images > 1 ? down->pitch : rows;
     bool parted = true;
     for (int64_t phase = 0; phase < down->phases; phase++)

@@ -16,6 +16,10 @@ bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool plane
 bool lbi_last_parts_worth(const lbi_conv *p, int64_t images);
 /** As lbi_last_conv_to for groups = 1. @return false also where a number has no parts: y may have been written then in part, and kept is as it was. */
 bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place);
+/** Is it the fastest way to the kernels' gradient? */
+bool lbi_last_parts_kernels_worth(const lbi_conv *p, int64_t images);
+/** As lbi_last_kernels, x with channels last. @return false also where a number has no parts: nothing is done then. */
+bool lbi_last_parts_kernels(const lbi_conv *p, int64_t images, const float *x, const float *g, float *gw, bool fresh);
 
 #endif
 #endif

@@ -63,6 +63,13 @@ bool lbi_bf16_pixels(const float *from, int64_t n, int64_t apart, int64_t channe
     return parted;
 }
 
+/* Those that round to bf16's infinity have none. */
+WIDE bool lbi_bf16_parted(const float *x, int64_t n) {
+    __m512i most = _mm512_setzero_si512(), size = _mm512_set1_epi32(0x7fffffff);
+    for (int64_t i = 0; i < n; i += SIDE) most = _mm512_max_epi32(most, _mm512_and_si512(size, _mm512_castps_si512(_mm512_maskz_loadu_ps(lbi_bf16_first(n - i), x + i))));
+    return _mm512_cmpge_epi32_mask(most, _mm512_set1_epi32(0x7f7f8000)) == 0;
+}
+
 WIDE bool lbi_bf16_step(uint32_t *to, const float *from, int64_t ld, bool parts) {
     __m512 seen = _mm512_setzero_ps();
     __m512i part[LBI_BF16_PARTS];
@@ -96,6 +103,7 @@ void lbi_bf16_map(bool tiles, const float *x, int64_t n, int64_t c, const void *
         }
 }
 #else
+bool lbi_bf16_parted(const float *x, int64_t n) { return false; }
 void lbi_bf16_map(bool tiles, const float *x, int64_t n, int64_t c, const void *w, uint16_t *room, const lbi_bf16_out *to) {}
 #endif
 #endif

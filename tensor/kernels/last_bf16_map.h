@@ -21,6 +21,8 @@ void lbi_bf16_put(const lbi_bf16_out *to, const float *sums, int64_t n, int64_t 
 bool lbi_bf16_pixels(const float *from, int64_t n, int64_t apart, int64_t channels, uint16_t *to, int64_t c, int64_t layer);
 /** One step of 16 columns of B, from [32][ld] with columns side by side: a piece, or with `parts` three. @return whether all have parts. */
 bool lbi_bf16_step(uint32_t *to, const float *from, int64_t ld, bool parts);
+/** Have all of n numbers parts? */
+bool lbi_bf16_parted(const float *x, int64_t n);
 /** 1x1: n pixels of c numbers through w as lbi_bf16_pack makes it, on the calling thread, between lbi_bf16_begin and lbi_bf16_end. room: n pixels of c rounded up to 32. */
 void lbi_bf16_map(bool tiles, const float *x, int64_t n, int64_t c, const void *w, uint16_t *room, const lbi_bf16_out *to);
 
