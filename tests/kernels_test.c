@@ -401,7 +401,8 @@ static void with_channels_last(const lbi_conv *p, int64_t images, const float *x
     e.add = add;
     for (int planes = 0; planes < 2; planes++) {
         y[out] = 0.25f; /* is not written */
-        if (lbi_last_parts(p, images, planes ? x : turned, planes, w, NULL, &e, y, NULL)) {
+        const lbi_last_place dense = {n * p->o, p->x * p->o, p->o};
+        if (lbi_last_parts(p, images, planes ? x : turned, planes, w, NULL, &e, y, planes ? NULL : &dense)) {
             CHECK(lbi_cpu() >= LBI_CPU_AMX && p->groups == 1);
             same(y, wanted, images * n, p->o, p->o, bound);
         } else CHECK(lbi_cpu() < LBI_CPU_AMX || p->groups > 1);
@@ -614,11 +615,11 @@ static void gradients(void) {
         one_gradient(&r, &p, images, round & 1);
         check_end();
     }
-    static const lbi_conv small[] = {{33, 2, 2, 40, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {20, 7, 7, 50, 7, 7, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
+    static const lbi_conv small[] = {{33, 2, 2, 40, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {50, 1, 1, 50, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {20, 7, 7, 50, 7, 7, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
     for (size_t i = 0; i < LB_COUNT(small); i++) {
         check_begin("gradient of 1x1 on many pictures %zu", i);
-        one_gradient(&r, &small[i], i == 0 ? 300 : i == 1 ? 25 : 3, i & 1);
-        one_convolution(&r, &small[i], i == 0 ? 300 : i == 1 ? 25 : 3, 3 + (int64_t)i);
+        one_gradient(&r, &small[i], i == 0 ? 300 : i < 3 ? 25 : 3, i & 1);
+        one_convolution(&r, &small[i], i == 0 ? 300 : i < 3 ? 25 : 3, 3 + (int64_t)i);
         check_end();
     }
     lbi_conv large = {40, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};

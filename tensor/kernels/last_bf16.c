@@ -215,7 +215,7 @@ static bool bring(const run *r, const block *b, uint16_t *patch, float *turned) 
 }
 
 /* Pixels that lie in the patch as in x: 1x1. */
-static bool plain(const run *r) { return r->across.pitch == 1 && r->across.size == 1 && r->down.reach == 0 && r->down.before == 0 && r->down.step == 1 && r->p.kw == 1 && !r->planes; }
+static bool plain(const run *r) { return r->images == 1 && r->across.pitch == 1 && r->across.size == 1 && r->down.reach == 0 && r->down.before == 0 && r->down.step == 1 && r->p.kw == 1 && !r->planes; }
 
 /* ---- results ---- */
 
