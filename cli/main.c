@@ -142,7 +142,6 @@ static void wait_politely(char **argv) {
 }
 
 int main(int argc, char **argv) {
-    wait_politely(argv);
     watch_signals();
     lb_log_set(sink, NULL);
     const char *name = argc > 1 ? argv[1] : "--help";
@@ -154,5 +153,6 @@ int main(int argc, char **argv) {
     if (strcmp(name, "--man") == 0) return exit_code(print_page(cli_manual, NULL));
     const lb_head *found = NULL;
     if (lb_family_find(&found, &lb_verbs, name) != LB_OK) return exit_code(cli_usage("%s", lb_error_text()));
+    wait_politely(argv);
     return exit_code(run_verb((const lb_verb *)found, argc - 2, argv + 2));
 }

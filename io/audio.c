@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/audio.h"
-#include <libavutil/channel_layout.h>
 #include <libavutil/opt.h>
-#include <libswresample/swresample.h>
 #include <math.h>
 #include <string.h>
 #include "base/buf.h"
@@ -53,7 +51,7 @@ static lb_status convert(job *j, const uint8_t **data, int n) {
     size_t each = (size_t)BLOCK * (j->o.sixteen ? 2 : 4);
     for (int c = 0; c < j->out_channels; c++) to[c] = j->block + (size_t)c * each;
     for (int got = BLOCK; data ? got == BLOCK : got > 0; n = 0) { /* samples that do not fit stay inside for the next round */
-        got = swr_convert(j->swr, to, BLOCK, data, n);
+        got = lbi_ff.swr_convert(j->swr, to, BLOCK, data, n);
         if (got < 0) return lbi_av_fail(got, &j->av, "resampling");
         keep(j, got);
         if ((double)j->made > j->o.max_seconds * j->out_rate) return lb_fail(LB_E_LIMIT, "more than %.0f s of sound", j->o.max_seconds);
@@ -66,20 +64,20 @@ static lb_status drain(job *j) { return j->swr ? convert(j, NULL, 0) : LB_OK; }
 static lb_status setup(job *j) {
     const AVFrame *f = j->frame;
     AVChannelLayout in = {0}, out = {0};
-    if (f->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC) av_channel_layout_default(&in, f->ch_layout.nb_channels);
-    else if (av_channel_layout_copy(&in, &f->ch_layout) < 0) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
+    if (f->ch_layout.order == AV_CHANNEL_ORDER_UNSPEC) lbi_ff.av_channel_layout_default(&in, f->ch_layout.nb_channels);
+    else if (lbi_ff.av_channel_layout_copy(&in, &f->ch_layout) < 0) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     if (j->out_rate == 0) j->out_rate = j->o.rate_hz ? j->o.rate_hz : f->sample_rate;
     if (j->out_channels == 0) j->out_channels = j->o.channels ? j->o.channels : in.nb_channels;
     if (j->out_channels > MAX_CHANNELS || in.nb_channels > MAX_CHANNELS) return lb_fail(LB_E_LIMIT, "sound of %d channels, the limit is %d", in.nb_channels, MAX_CHANNELS);
-    if (j->out_channels == in.nb_channels) (void)av_channel_layout_copy(&out, &in);
-    else av_channel_layout_default(&out, j->out_channels);
-    swr_free(&j->swr);
-    int code = swr_alloc_set_opts2(&j->swr, &out, j->o.sixteen ? AV_SAMPLE_FMT_S16P : AV_SAMPLE_FMT_FLTP, j->out_rate, &in, (enum AVSampleFormat)f->format, f->sample_rate, 0, NULL);
-    if (code >= 0) code = swr_init(j->swr);
-    av_channel_layout_uninit(&j->layout);
-    if (code >= 0) code = av_channel_layout_copy(&j->layout, &f->ch_layout);
-    av_channel_layout_uninit(&in);
-    av_channel_layout_uninit(&out);
+    if (j->out_channels == in.nb_channels) (void)lbi_ff.av_channel_layout_copy(&out, &in);
+    else lbi_ff.av_channel_layout_default(&out, j->out_channels);
+    if (j->swr) lbi_ff.swr_free(&j->swr);
+    int code = lbi_ff.swr_alloc_set_opts2(&j->swr, &out, j->o.sixteen ? AV_SAMPLE_FMT_S16P : AV_SAMPLE_FMT_FLTP, j->out_rate, &in, (enum AVSampleFormat)f->format, f->sample_rate, 0, NULL);
+    if (code >= 0) code = lbi_ff.swr_init(j->swr);
+    lbi_ff.av_channel_layout_uninit(&j->layout);
+    if (code >= 0) code = lbi_ff.av_channel_layout_copy(&j->layout, &f->ch_layout);
+    lbi_ff.av_channel_layout_uninit(&in);
+    lbi_ff.av_channel_layout_uninit(&out);
     j->format = f->format, j->rate = f->sample_rate;
     if (code < 0) return lbi_av_fail(code, &j->av, "setting up the resampler");
     if (!j->block && !(j->block = lb_alloc((size_t)BLOCK * (size_t)j->out_channels, sizeof(float)))) return LB_E_NOMEM;
@@ -91,7 +89,7 @@ static lb_status setup(job *j) {
 static lb_status take(job *j) {
     const AVFrame *f = j->frame;
     if (f->sample_rate < 1 || f->ch_layout.nb_channels < 1) return lb_fail(LB_E_FORMAT, "sound without a rate or channels");
-    if (!j->swr || f->format != j->format || f->sample_rate != j->rate || av_channel_layout_compare(&f->ch_layout, &j->layout) != 0) {
+    if (!j->swr || f->format != j->format || f->sample_rate != j->rate || lbi_ff.av_channel_layout_compare(&f->ch_layout, &j->layout) != 0) {
         lb_status st = drain(j);
         if (st == LB_OK) st = setup(j);
         if (st != LB_OK) return st;
@@ -101,7 +99,7 @@ static lb_status take(job *j) {
 
 static lb_status run(job *j) {
     for (bool end = false;;) {
-        int code = avcodec_receive_frame(j->codec, j->frame);
+        int code = lbi_ff.avcodec_receive_frame(j->codec, j->frame);
         if (code >= 0) {
             lb_status st = take(j);
             if (st != LB_OK || enough(j)) return st;
@@ -114,8 +112,8 @@ static lb_status run(job *j) {
         }
         lb_status st = lbi_av_packet(j->packet, &end, &j->av, j->stream);
         if (st != LB_OK) return st;
-        code = avcodec_send_packet(j->codec, end ? NULL : j->packet);
-        av_packet_unref(j->packet);
+        code = lbi_ff.avcodec_send_packet(j->codec, end ? NULL : j->packet);
+        lbi_ff.av_packet_unref(j->packet);
         if (code == AVERROR(ENOMEM)) return lbi_av_fail(code, &j->av, "decoding");
     }
 }
@@ -137,12 +135,12 @@ static lb_status finish(lb_audio *out, job *j) {
 static lb_status decode(lb_audio *out, job *j, const uint8_t *data, size_t size) {
     lb_status st = lbi_av_open(&j->av, data, size, NULL);
     if (st != LB_OK) return st;
-    j->stream = av_find_best_stream(j->av.format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
+    j->stream = lbi_ff.av_find_best_stream(j->av.format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
     if (j->stream < 0) return lb_fail(LB_E_UNSUPPORTED, "no sound track that FFmpeg decodes");
     for (unsigned i = 0; i < j->av.format->nb_streams; i++)
         if ((int)i != j->stream) j->av.format->streams[i]->discard = AVDISCARD_ALL;
     const AVStream *s = j->av.format->streams[j->stream];
-    j->packet = av_packet_alloc(), j->frame = av_frame_alloc();
+    j->packet = lbi_ff.av_packet_alloc(), j->frame = lbi_ff.av_frame_alloc();
     if (!j->packet || !j->frame) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     if ((st = lbi_av_decoder(&j->codec, s->codecpar, s->time_base, 1, 0)) != LB_OK) return st;
     lbi_av_allow(&j->av, 4);
@@ -159,11 +157,11 @@ lb_status lb_audio_decode(lb_audio *out, const uint8_t *data, size_t size, const
     if (o) j->o = *o;
     if (!(j->o.max_seconds > 0)) j->o.max_seconds = 6 * 3600;
     lb_status st = decode(out, j, data, size);
-    avcodec_free_context(&j->codec);
-    av_packet_free(&j->packet);
-    av_frame_free(&j->frame);
-    swr_free(&j->swr);
-    av_channel_layout_uninit(&j->layout);
+    if (j->codec) lbi_ff.avcodec_free_context(&j->codec);
+    if (j->packet) lbi_ff.av_packet_free(&j->packet);
+    if (j->frame) lbi_ff.av_frame_free(&j->frame);
+    if (j->swr) lbi_ff.swr_free(&j->swr);
+    if (lbi_ff.ready) lbi_ff.av_channel_layout_uninit(&j->layout);
     lbi_av_close(&j->av);
     for (int c = 0; c < MAX_CHANNELS; c++) lb_buf_free(&j->planes[c]);
     lb_free(j->block);

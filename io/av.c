@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/av.h"
 #include <libavutil/display.h>
-#include <libavutil/log.h>
-#include <libavutil/pixdesc.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -24,19 +22,21 @@ static void on_log(void *ctx, int level, const char *fmt, va_list args) {
     last[strcspn(last, "\n")] = 0;
 }
 
-static void quiet(void) { av_log_set_callback(on_log); }
+static void quiet(void) { lbi_ff.av_log_set_callback(on_log); }
 
-static void start(void) {
+static lb_status start(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, quiet);
+    lb_status st = lbi_av_load();
+    if (st == LB_OK) pthread_once(&once, quiet);
     last[0] = 0;
+    return st;
 }
 
 lb_status lbi_av_fail(int code, const lbi_av *a, const char *doing) {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
     if (code == AVERROR(ENOMEM)) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory %s", doing);
     if (a && a->budget < 0) return lb_fail(LB_E_LIMIT, "stopped %s: more was read than a sound file of %zu bytes needs", doing, a->size);
-    av_strerror(code, text, sizeof text);
+    lbi_ff.av_strerror(code, text, sizeof text);
     lb_status st = code == AVERROR_DECODER_NOT_FOUND || code == AVERROR_DEMUXER_NOT_FOUND || code == AVERROR_PATCHWELCOME ? LB_E_UNSUPPORTED : LB_E_FORMAT;
     return lb_fail(st, "FFmpeg failed %s: %s%s%s", doing, text, last[0] ? ": " : "", last);
 }
@@ -73,37 +73,39 @@ void lbi_av_allow(lbi_av *a, int64_t times) {
 }
 
 lb_status lbi_av_open(lbi_av *a, const uint8_t *data, size_t size, const char *format) {
-    start();
     *a = (lbi_av){.data = data, .size = size};
+    lb_status st = start();
+    if (st != LB_OK) return st;
     lbi_av_allow(a, 4);
-    uint8_t *buffer = av_malloc(IO_BYTES);
-    a->io = buffer ? avio_alloc_context(buffer, IO_BYTES, 0, a, on_read, NULL, on_seek) : NULL;
-    if (!a->io) av_free(buffer);
-    a->format = a->io ? avformat_alloc_context() : NULL;
-    char *list = a->format ? av_strdup(format ? format : formats) : NULL;
+    uint8_t *buffer = lbi_ff.av_malloc(IO_BYTES);
+    a->io = buffer ? lbi_ff.avio_alloc_context(buffer, IO_BYTES, 0, a, on_read, NULL, on_seek) : NULL;
+    if (!a->io) lbi_ff.av_free(buffer);
+    a->format = a->io ? lbi_ff.avformat_alloc_context() : NULL;
+    char *list = a->format ? lbi_ff.av_strdup(format ? format : formats) : NULL;
     if (!list) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     a->format->pb = a->io;
     a->format->flags |= AVFMT_FLAG_CUSTOM_IO;
     a->format->interrupt_callback = (AVIOInterruptCB){on_interrupt, a};
     a->format->format_whitelist = list;
     a->format->max_streams = MAX_STREAMS;
-    int code = avformat_open_input(&a->format, NULL, format ? av_find_input_format(format) : NULL, NULL);
+    int code = lbi_ff.avformat_open_input(&a->format, NULL, format ? lbi_ff.av_find_input_format(format) : NULL, NULL);
     if (code == AVERROR(EINVAL)) return lb_fail(LB_E_UNSUPPORTED, "no container of video or sound that Limbeck reads"); /* not on the list */
     if (code < 0) return lbi_av_fail(code, a, "opening the container");
-    code = avformat_find_stream_info(a->format, NULL);
+    code = lbi_ff.avformat_find_stream_info(a->format, NULL);
     if (code < 0) return lbi_av_fail(code, a, "finding streams");
     return LB_OK;
 }
 
 void lbi_av_close(lbi_av *a) {
-    avformat_close_input(&a->format);
-    if (a->io) av_freep(&a->io->buffer);
-    avio_context_free(&a->io);
+    if (!lbi_ff.ready) return;
+    lbi_ff.avformat_close_input(&a->format);
+    if (a->io) lbi_ff.av_freep(&a->io->buffer);
+    lbi_ff.avio_context_free(&a->io);
 }
 
 lb_status lbi_av_packet(AVPacket *out, bool *end, lbi_av *a, int index) {
     for (;;) {
-        int code = av_read_frame(a->format, out);
+        int code = lbi_ff.av_read_frame(a->format, out);
         if (code == AVERROR_EOF && a->budget >= 0) {
             *end = true;
             return LB_OK;
@@ -115,24 +117,25 @@ lb_status lbi_av_packet(AVPacket *out, bool *end, lbi_av *a, int index) {
         if (code < 0) return lbi_av_fail(code, a, "reading the container");
         if (out->stream_index == index) return LB_OK;
         a->budget -= 16; /* packets that cost no bytes may not run for ever */
-        av_packet_unref(out);
+        lbi_ff.av_packet_unref(out);
         if (a->budget < 0) return lbi_av_fail(AVERROR_EXIT, a, "reading the container");
     }
 }
 
 lb_status lbi_av_decoder(AVCodecContext **out, const AVCodecParameters *par, AVRational time_base, int threads, int64_t max_pixels) {
-    start();
-    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
-    if (!codec) return lb_fail(LB_E_UNSUPPORTED, "no decoder for %s", avcodec_get_name(par->codec_id));
-    AVCodecContext *c = avcodec_alloc_context3(codec);
+    lb_status st = start();
+    if (st != LB_OK) return st;
+    const AVCodec *codec = lbi_ff.avcodec_find_decoder(par->codec_id);
+    if (!codec) return lb_fail(LB_E_UNSUPPORTED, "no decoder for %s", lbi_ff.avcodec_get_name(par->codec_id));
+    AVCodecContext *c = lbi_ff.avcodec_alloc_context3(codec);
     if (!c) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
-    int code = avcodec_parameters_to_context(c, par);
+    int code = lbi_ff.avcodec_parameters_to_context(c, par);
     c->pkt_timebase = time_base;
     c->thread_count = threads > 0 ? threads : 1;
     c->max_pixels = max_pixels > 0 ? max_pixels : MAX_CODED_PIXELS;
-    if (code >= 0) code = avcodec_open2(c, codec, NULL);
+    if (code >= 0) code = lbi_ff.avcodec_open2(c, codec, NULL);
     if (code < 0) {
-        avcodec_free_context(&c);
+        if (c) lbi_ff.avcodec_free_context(&c);
         return lbi_av_fail(code, NULL, "opening the decoder");
     }
     *out = c;
@@ -143,7 +146,7 @@ lb_status lbi_av_decoder(AVCodecContext **out, const AVCodecParameters *par, AVR
 
 int lbi_av_orientation(const AVStream *s) {
     size_t size = 0;
-    const int32_t *m = (const int32_t *)(const void *)av_stream_get_side_data(s, AV_PKT_DATA_DISPLAYMATRIX, &size);
+    const int32_t *m = (const int32_t *)(const void *)lbi_ff.av_stream_get_side_data(s, AV_PKT_DATA_DISPLAYMATRIX, &size);
     if (!m || size < 9 * sizeof *m) return 1;
     /* x' = a x + c y, y' = b x + d y; only quarter turns and mirrors are told by EXIF's numbers. */
     int a = m[0] >> 15, b = m[1] >> 15, c = m[3] >> 15, d = m[4] >> 15;
@@ -156,7 +159,7 @@ static double seconds(int64_t n, AVRational base) { return n == AV_NOPTS_VALUE ?
 
 static void say_video(lb_media_info *out, const lbi_av *a, const AVStream *s) {
     const AVCodecParameters *p = s->codecpar;
-    const char *space = av_get_pix_fmt_name((enum AVPixelFormat)p->format);
+    const char *space = lbi_ff.av_get_pix_fmt_name((enum AVPixelFormat)p->format);
     snprintf(out->kind, sizeof out->kind, "video");
     out->width = p->width, out->height = p->height, out->channels = 3, out->bits = p->bits_per_raw_sample > 8 ? 16 : 8;
     out->orientation = lbi_av_orientation(s);
@@ -164,14 +167,14 @@ static void say_video(lb_media_info *out, const lbi_av *a, const AVStream *s) {
     out->duration_s = s->duration != AV_NOPTS_VALUE ? seconds(s->duration, s->time_base) : seconds(a->format->duration, AV_TIME_BASE_Q);
     out->rate_hz = s->avg_frame_rate.den ? av_q2d(s->avg_frame_rate) : 0;
     snprintf(out->note, sizeof out->note, "%s%s%s", space ? space : "", p->color_space == AVCOL_SPC_UNSPECIFIED ? "" : ", ",
-             p->color_space == AVCOL_SPC_UNSPECIFIED ? "" : av_color_space_name(p->color_space));
+             p->color_space == AVCOL_SPC_UNSPECIFIED ? "" : lbi_ff.av_color_space_name(p->color_space));
 }
 
 static void say_audio(lb_media_info *out, const lbi_av *a, const AVStream *s) {
     const AVCodecParameters *p = s->codecpar;
     snprintf(out->kind, sizeof out->kind, "audio");
     out->channels = p->ch_layout.nb_channels, out->rate_hz = p->sample_rate, out->orientation = 1;
-    out->bits = p->bits_per_raw_sample ? p->bits_per_raw_sample : av_get_bits_per_sample(p->codec_id);
+    out->bits = p->bits_per_raw_sample ? p->bits_per_raw_sample : lbi_ff.av_get_bits_per_sample(p->codec_id);
     out->duration_s = s->duration != AV_NOPTS_VALUE ? seconds(s->duration, s->time_base) : seconds(a->format->duration, AV_TIME_BASE_Q);
     out->frames = (int64_t)llround(out->duration_s * p->sample_rate);
 }
@@ -180,14 +183,14 @@ lb_status lbi_av_info(lb_media_info *out, const uint8_t *data, size_t size) {
     lbi_av a;
     lb_status st = LB_OK;
     LB_TRY(lbi_av_open(&a, data, size, NULL));
-    int video = av_find_best_stream(a.format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0), audio = av_find_best_stream(a.format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
+    int video = lbi_ff.av_find_best_stream(a.format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0), audio = lbi_ff.av_find_best_stream(a.format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
     if (video >= 0 && a.format->streams[video]->disposition & AV_DISPOSITION_ATTACHED_PIC) video = -1; /* the cover of an album */
     if (video < 0 && audio < 0) LB_TRY(lb_fail(LB_E_UNSUPPORTED, "a container without pictures or sound that FFmpeg decodes"));
     lb_media_info m = {0};
     if (video >= 0) say_video(&m, &a, a.format->streams[video]);
     else say_audio(&m, &a, a.format->streams[audio]);
-    snprintf(m.codec, sizeof m.codec, "%s", avcodec_get_name(a.format->streams[video >= 0 ? video : audio]->codecpar->codec_id));
-    if (video >= 0 && audio >= 0) snprintf(m.sound, sizeof m.sound, "%s", avcodec_get_name(a.format->streams[audio]->codecpar->codec_id));
+    snprintf(m.codec, sizeof m.codec, "%s", lbi_ff.avcodec_get_name(a.format->streams[video >= 0 ? video : audio]->codecpar->codec_id));
+    if (video >= 0 && audio >= 0) snprintf(m.sound, sizeof m.sound, "%s", lbi_ff.avcodec_get_name(a.format->streams[audio]->codecpar->codec_id));
     snprintf(m.container, sizeof m.container, "%s", a.format->iformat->name);
     *out = m;
 done:

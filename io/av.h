@@ -3,8 +3,7 @@
  * read, messages kept instead of printed. Private to io. */
 #ifndef LB_IO_AV_H
 #define LB_IO_AV_H
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
+#include "io/av_late.h"
 #include "io/decoder_private.h"
 LB_BEGIN
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 #include <string.h>
 #include "io/av.h"
 #include "io/image.h"
 
 lb_status lbi_av_copy(AVPacket **out, const uint8_t *data, size_t size) {
     if (size > INT32_MAX - AV_INPUT_BUFFER_PADDING_SIZE) return lb_fail(LB_E_LIMIT, "a picture file of %zu bytes", size);
-    AVPacket *packet = av_packet_alloc();
-    if (!packet || av_new_packet(packet, (int)size) < 0) {
-        av_packet_free(&packet);
+    lb_status st = lbi_av_load();
+    if (st != LB_OK) return st;
+    AVPacket *packet = lbi_ff.av_packet_alloc();
+    if (!packet || lbi_ff.av_new_packet(packet, (int)size) < 0) {
+        if (packet) lbi_ff.av_packet_free(&packet);
         return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     }
     memcpy(packet->data, data, size);
@@ -18,24 +18,24 @@ lb_status lbi_av_copy(AVPacket **out, const uint8_t *data, size_t size) {
 }
 
 lb_status lbi_av_still_packet(AVFrame **out, enum AVCodecID codec, const AVPacket *packet) {
-    AVCodecParameters *par = avcodec_parameters_alloc();
+    AVCodecParameters *par = lbi_ff.avcodec_parameters_alloc();
     AVCodecContext *c = NULL;
-    AVFrame *frame = av_frame_alloc();
+    AVFrame *frame = lbi_ff.av_frame_alloc();
     lb_status st = par && frame ? LB_OK : lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     if (st != LB_OK) goto done;
     par->codec_type = AVMEDIA_TYPE_VIDEO;
     par->codec_id = codec;
     LB_TRY(lbi_av_decoder(&c, par, (AVRational){1, 1}, 1, 0));
-    int code = avcodec_send_packet(c, packet);
-    if (code >= 0) code = avcodec_receive_frame(c, frame);
+    int code = lbi_ff.avcodec_send_packet(c, packet);
+    if (code >= 0) code = lbi_ff.avcodec_receive_frame(c, frame);
     if (code == AVERROR(EAGAIN)) code = AVERROR_INVALIDDATA;
     if (code < 0) LB_TRY(lbi_av_fail(code, NULL, "decoding the picture"));
     *out = frame;
     frame = NULL;
 done:
-    avcodec_free_context(&c);
-    avcodec_parameters_free(&par);
-    av_frame_free(&frame);
+    if (c) lbi_ff.avcodec_free_context(&c);
+    if (par) lbi_ff.avcodec_parameters_free(&par);
+    if (frame) lbi_ff.av_frame_free(&frame);
     return st;
 }
 
@@ -44,18 +44,18 @@ static lb_status through_swscale(lb_image *out, const AVFrame *f) {
     lb_image img = {0};
     lb_status st = lb_image_new(&img, f->width, f->height, 3, 8);
     if (st != LB_OK) return st;
-    struct SwsContext *s = sws_getContext(f->width, f->height, (enum AVPixelFormat)f->format, f->width, f->height, AV_PIX_FMT_RGB24,
+    struct SwsContext *s = lbi_ff.sws_getContext(f->width, f->height, (enum AVPixelFormat)f->format, f->width, f->height, AV_PIX_FMT_RGB24,
                                           SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP, NULL, NULL, NULL);
-    AVFrame *rgb = av_frame_alloc();
+    AVFrame *rgb = lbi_ff.av_frame_alloc();
     if (rgb) rgb->format = AV_PIX_FMT_RGB24, rgb->width = f->width, rgb->height = f->height;
-    if (!s || !rgb || av_frame_get_buffer(rgb, 0) < 0) st = lb_fail(LB_E_UNSUPPORTED, "libswscale makes no RGB of %s", av_get_pix_fmt_name((enum AVPixelFormat)f->format));
+    if (!s || !rgb || lbi_ff.av_frame_get_buffer(rgb, 0) < 0) st = lb_fail(LB_E_UNSUPPORTED, "libswscale makes no RGB of %s", lbi_ff.av_get_pix_fmt_name((enum AVPixelFormat)f->format));
     else {
-        sws_scale(s, (const uint8_t *const *)f->data, f->linesize, 0, f->height, rgb->data, rgb->linesize);
+        lbi_ff.sws_scale(s, (const uint8_t *const *)f->data, f->linesize, 0, f->height, rgb->data, rgb->linesize);
         size_t row = (size_t)img.width * 3;
         for (int y = 0; y < img.height; y++) memcpy((uint8_t *)img.pixels + (size_t)y * row, rgb->data[0] + (ptrdiff_t)y * rgb->linesize[0], row);
     }
-    sws_freeContext(s);
-    av_frame_free(&rgb);
+    lbi_ff.sws_freeContext(s);
+    if (rgb) lbi_ff.av_frame_free(&rgb);
     if (st == LB_OK) *out = img;
     else lb_image_free(&img);
     return st;
@@ -85,7 +85,7 @@ static void look_up(lb_image *img, const uint16_t *row, int y, const uint8_t *pa
 
 lb_status lbi_av_picture(lb_image *out, const AVFrame *f, bool keep_depth) {
     enum AVPixelFormat format = (enum AVPixelFormat)f->format;
-    const AVPixFmtDescriptor *d = av_pix_fmt_desc_get(format);
+    const AVPixFmtDescriptor *d = lbi_ff.av_pix_fmt_desc_get(format);
     if (!d) return lb_fail(LB_E_UNSUPPORTED, "a picture in colours unknown to FFmpeg");
     bool palette = d->flags & AV_PIX_FMT_FLAG_PAL;
     int channels = palette ? 4 : d->nb_components, depth = palette ? 8 : d->comp[0].depth;
@@ -98,7 +98,7 @@ lb_status lbi_av_picture(lb_image *out, const AVFrame *f, bool keep_depth) {
     const uint8_t *planes[4] = {f->data[0], f->data[1], f->data[2], f->data[3]};
     for (int y = 0; st == LB_OK && y < f->height; y++)
         for (int c = 0; c < (palette ? 1 : channels); c++) {
-            av_read_image_line(row, planes, f->linesize, d, 0, y, c, f->width, 0);
+            lbi_ff.av_read_image_line(row, planes, f->linesize, d, 0, y, c, f->width, 0);
             if (palette) look_up(&img, row, y, f->data[1]);
             else spread(&img, row, y, c, d->comp[c].depth, format == AV_PIX_FMT_MONOWHITE, keep);
         }
@@ -118,7 +118,7 @@ lb_status lbi_av_decode_packet(lb_image *out, enum AVCodecID codec, const AVPack
     LB_TRY(lbi_av_picture(&img, frame, o && o->keep_depth));
     LB_TRY(lbi_finish(out, &img, o && o->keep_orientation ? 1 : info->orientation));
 done:
-    av_frame_free(&frame);
+    if (frame) lbi_ff.av_frame_free(&frame);
     lb_image_free(&img);
     return st;
 }

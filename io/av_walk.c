@@ -13,7 +13,7 @@ struct lbi_av_walk {
 };
 
 static void stop(lbi_av_walk *w) {
-    avcodec_free_context(&w->codec);
+    if (w->codec) lbi_ff.avcodec_free_context(&w->codec);
     lbi_av_close(&w->a);
 }
 
@@ -27,10 +27,11 @@ static lb_status start(lbi_av_walk *w) {
 }
 
 lb_status lbi_av_walk_open(lbi_av_walk **out, const uint8_t *data, size_t size, const char *format, const char *name) {
-    lbi_av_walk *w = lb_calloc(1, sizeof *w);
-    if (!w) return LB_E_NOMEM;
-    *w = (lbi_av_walk){.data = data, .size = size, .format = format, .name = name, .packet = av_packet_alloc(), .frame = av_frame_alloc()};
-    lb_status st = w->packet && w->frame ? start(w) : lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
+    lb_status st = lbi_av_load();
+    lbi_av_walk *w = st == LB_OK ? lb_calloc(1, sizeof *w) : NULL;
+    if (!w) return st == LB_OK ? LB_E_NOMEM : st;
+    *w = (lbi_av_walk){.data = data, .size = size, .format = format, .name = name, .packet = lbi_ff.av_packet_alloc(), .frame = lbi_ff.av_frame_alloc()};
+    st = w->packet && w->frame ? start(w) : lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     if (st == LB_OK) *out = w;
     else lbi_av_walk_close(w);
     return st;
@@ -39,8 +40,8 @@ lb_status lbi_av_walk_open(lbi_av_walk **out, const uint8_t *data, size_t size, 
 void lbi_av_walk_close(lbi_av_walk *w) {
     if (!w) return;
     stop(w);
-    av_packet_free(&w->packet);
-    av_frame_free(&w->frame);
+    if (w->packet) lbi_ff.av_packet_free(&w->packet);
+    if (w->frame) lbi_ff.av_frame_free(&w->frame);
     lb_free(w);
 }
 
@@ -49,7 +50,7 @@ lb_status lbi_av_walk_to(const AVFrame **out, lbi_av_walk *w, int64_t i) {
     bool end = false;
     lbi_av_allow(&w->a, 4);
     while (st == LB_OK && w->shown < i) {
-        int code = avcodec_receive_frame(w->codec, w->frame);
+        int code = lbi_ff.avcodec_receive_frame(w->codec, w->frame);
         if (code >= 0) {
             w->shown++;
             continue;
@@ -57,8 +58,8 @@ lb_status lbi_av_walk_to(const AVFrame **out, lbi_av_walk *w, int64_t i) {
         if (code == AVERROR_EOF) return lb_fail(LB_E_FORMAT, "%s is truncated: frame %lld is missing", w->name, (long long)i);
         if (code != AVERROR(EAGAIN)) return lbi_av_fail(code, &w->a, "decoding an animation");
         if ((st = lbi_av_packet(w->packet, &end, &w->a, 0)) != LB_OK) return st;
-        code = avcodec_send_packet(w->codec, end ? NULL : w->packet);
-        av_packet_unref(w->packet);
+        code = lbi_ff.avcodec_send_packet(w->codec, end ? NULL : w->packet);
+        lbi_ff.av_packet_unref(w->packet);
         if (code < 0 && code != AVERROR_EOF) return lbi_av_fail(code, &w->a, "decoding an animation");
     }
     *out = w->frame;

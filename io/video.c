@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/video.h"
-#include <libavutil/imgutils.h>
-#include <libswscale/swscale.h>
 #include <string.h>
 #include "io/uri.h"
 #include "io/video_private.h"
@@ -9,10 +7,10 @@
 enum { MAX_FRAMES = 1000000, NEAR = 16, JUMPS = 2 };
 static const double MAX_SECONDS = 86400;
 
-int64_t lbi_video_us(const lb_video *v, int64_t pts) { return av_rescale_q(pts, v->base, (AVRational){1, 1000000}); }
+int64_t lbi_video_us(const lb_video *v, int64_t pts) { return lbi_ff.av_rescale_q(pts, v->base, (AVRational){1, 1000000}); }
 
 static void close_container(lb_video *v) {
-    avcodec_free_context(&v->codec);
+    if (v->codec) lbi_ff.avcodec_free_context(&v->codec);
     if (v->open) lbi_av_close(&v->av);
     v->open = false;
 }
@@ -21,7 +19,7 @@ static lb_status open_container(lb_video *v) {
     v->open = true;
     lb_status st = lbi_av_open(&v->av, v->data, v->size, NULL);
     if (st != LB_OK) return st;
-    v->stream = av_find_best_stream(v->av.format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    v->stream = lbi_ff.av_find_best_stream(v->av.format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
     if (v->stream < 0 || v->av.format->streams[v->stream]->disposition & AV_DISPOSITION_ATTACHED_PIC) return lb_fail(LB_E_UNSUPPORTED, "no video stream");
     for (unsigned i = 0; i < v->av.format->nb_streams; i++)
         if ((int)i != v->stream) v->av.format->streams[i]->discard = AVDISCARD_ALL;
@@ -41,7 +39,7 @@ static lb_status open_data(lb_video *v) {
     lb_status st = lbi_av_info(&v->info, v->data, v->size);
     if (st != LB_OK) return st;
     if ((st = open_container(v)) != LB_OK) return st;
-    v->packet = av_packet_alloc(), v->frame = av_frame_alloc();
+    v->packet = lbi_ff.av_packet_alloc(), v->frame = lbi_ff.av_frame_alloc();
     return v->packet && v->frame ? LB_OK : lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
 }
 
@@ -87,10 +85,10 @@ done:
 void lb_video_close(lb_video *v) {
     if (!v) return;
     close_container(v);
-    av_packet_free(&v->packet);
-    av_frame_free(&v->frame);
-    av_frame_free(&v->rgb);
-    sws_freeContext(v->sws);
+    if (v->packet) lbi_ff.av_packet_free(&v->packet);
+    if (v->frame) lbi_ff.av_frame_free(&v->frame);
+    if (v->rgb) lbi_ff.av_frame_free(&v->rgb);
+    if (v->sws) lbi_ff.sws_freeContext(v->sws);
     lb_mmap_close(&v->map);
     lb_free(v->at);
     lb_free(v->chosen);
@@ -121,8 +119,8 @@ static lb_status feed(lb_video *v, int64_t wanted) {
         if (v->packet->flags & AV_PKT_FLAG_KEY && v->packet->pts != AV_NOPTS_VALUE && v->packet->pts > v->fed) v->fed = v->packet->pts;
     }
     v->codec->skip_frame = needless ? AVDISCARD_NONREF : AVDISCARD_DEFAULT;
-    int code = avcodec_send_packet(v->codec, end ? NULL : v->packet);
-    av_packet_unref(v->packet);
+    int code = lbi_ff.avcodec_send_packet(v->codec, end ? NULL : v->packet);
+    lbi_ff.av_packet_unref(v->packet);
     v->ending = v->ending || end;
     if (code == AVERROR(ENOMEM)) return lbi_av_fail(code, &v->av, "decoding");
     return LB_OK; /* a damaged packet costs its frame only, as in ffmpeg */
@@ -130,7 +128,7 @@ static lb_status feed(lb_video *v, int64_t wanted) {
 
 lb_status lbi_video_step(lb_video *v, bool *end, int64_t wanted) {
     for (;;) {
-        int code = avcodec_receive_frame(v->codec, v->frame);
+        int code = lbi_ff.avcodec_receive_frame(v->codec, v->frame);
         if (code >= 0) {
             int64_t told = v->frame->best_effort_timestamp, step = v->frame->pkt_duration > 0 ? v->frame->pkt_duration : 1;
             v->time = told != AV_NOPTS_VALUE ? told : v->time != AV_NOPTS_VALUE ? v->time + step : 0;
@@ -156,22 +154,22 @@ lb_status lbi_video_step(lb_video *v, bool *end, int64_t wanted) {
 
 static const int *matrix_of(const AVFrame *f) {
     switch (f->colorspace) {
-    case AVCOL_SPC_BT709: return sws_getCoefficients(SWS_CS_ITU709);
-    case AVCOL_SPC_FCC: return sws_getCoefficients(SWS_CS_FCC);
-    case AVCOL_SPC_SMPTE240M: return sws_getCoefficients(SWS_CS_SMPTE240M);
+    case AVCOL_SPC_BT709: return lbi_ff.sws_getCoefficients(SWS_CS_ITU709);
+    case AVCOL_SPC_FCC: return lbi_ff.sws_getCoefficients(SWS_CS_FCC);
+    case AVCOL_SPC_SMPTE240M: return lbi_ff.sws_getCoefficients(SWS_CS_SMPTE240M);
     case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL: return sws_getCoefficients(SWS_CS_BT2020);
-    default: return sws_getCoefficients(SWS_CS_DEFAULT);
+    case AVCOL_SPC_BT2020_CL: return lbi_ff.sws_getCoefficients(SWS_CS_BT2020);
+    default: return lbi_ff.sws_getCoefficients(SWS_CS_DEFAULT);
     }
 }
 
 /* The buffer that libswscale writes: its rows are aligned, those of a picture are not. */
 static lb_status ready(lb_video *v, int width, int height) {
     if (v->rgb && v->rgb->width == width && v->rgb->height == height) return LB_OK;
-    av_frame_free(&v->rgb);
-    if (!(v->rgb = av_frame_alloc())) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
+    if (v->rgb) lbi_ff.av_frame_free(&v->rgb);
+    if (!(v->rgb = lbi_ff.av_frame_alloc())) return lb_fail(LB_E_NOMEM, "FFmpeg got no memory");
     v->rgb->format = AV_PIX_FMT_RGB24, v->rgb->width = width, v->rgb->height = height;
-    return av_frame_get_buffer(v->rgb, 0) < 0 ? lb_fail(LB_E_NOMEM, "FFmpeg got no memory") : LB_OK;
+    return lbi_ff.av_frame_get_buffer(v->rgb, 0) < 0 ? lb_fail(LB_E_NOMEM, "FFmpeg got no memory") : LB_OK;
 }
 
 lb_status lbi_video_picture(lb_image *out, lb_video *v) {
@@ -180,18 +178,18 @@ lb_status lbi_video_picture(lb_image *out, lb_video *v) {
     int flags = SWS_BICUBIC | (v->o.accurate ? SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_FULL_CHR_H_INP : 0);
     lb_status st = ready(v, f->width, f->height);
     if (st != LB_OK) return st;
-    v->sws = sws_getCachedContext(v->sws, f->width, f->height, format, f->width, f->height, AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
-    if (!v->sws) return lb_fail(LB_E_UNSUPPORTED, "libswscale makes no RGB of %s", av_get_pix_fmt_name(format));
+    v->sws = lbi_ff.sws_getCachedContext(v->sws, f->width, f->height, format, f->width, f->height, AV_PIX_FMT_RGB24, flags, NULL, NULL, NULL);
+    if (!v->sws) return lb_fail(LB_E_UNSUPPORTED, "libswscale makes no RGB of %s", lbi_ff.av_get_pix_fmt_name(format));
     const int *unused_in, *unused_out;
     int range_in, range_out, brightness, contrast, saturation;
-    if (sws_getColorspaceDetails(v->sws, (int **)&unused_in, &range_in, (int **)&unused_out, &range_out, &brightness, &contrast, &saturation) >= 0) {
+    if (lbi_ff.sws_getColorspaceDetails(v->sws, (int **)&unused_in, &range_in, (int **)&unused_out, &range_out, &brightness, &contrast, &saturation) >= 0) {
         if (f->color_range != AVCOL_RANGE_UNSPECIFIED) range_in = f->color_range == AVCOL_RANGE_JPEG;
-        (void)sws_setColorspaceDetails(v->sws, matrix_of(f), range_in, sws_getCoefficients(SWS_CS_DEFAULT), 1, brightness, contrast, saturation);
+        (void)lbi_ff.sws_setColorspaceDetails(v->sws, matrix_of(f), range_in, lbi_ff.sws_getCoefficients(SWS_CS_DEFAULT), 1, brightness, contrast, saturation);
     }
     lb_image img = {0};
     if ((st = lb_image_new(&img, f->width, f->height, 3, 8)) != LB_OK) return st;
-    sws_scale(v->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, v->rgb->data, v->rgb->linesize);
-    av_image_copy_plane(img.pixels, img.width * 3, v->rgb->data[0], v->rgb->linesize[0], img.width * 3, img.height);
+    lbi_ff.sws_scale(v->sws, (const uint8_t *const *)f->data, f->linesize, 0, f->height, v->rgb->data, v->rgb->linesize);
+    lbi_ff.av_image_copy_plane(img.pixels, img.width * 3, v->rgb->data[0], v->rgb->linesize[0], img.width * 3, img.height);
     st = lbi_finish(out, &img, v->o.keep_orientation ? 1 : v->info.orientation);
     lb_image_free(&img);
     return st;
@@ -207,8 +205,8 @@ static int64_t key_before(const lb_video *v, int64_t i) {
 
 /* Puts the decoder at the packet of key frame k; from the file's begin where the container's seek overshoots or refuses. */
 static lb_status seek(lb_video *v, int64_t k) {
-    if (k > 0 && !v->loose && av_seek_frame(v->av.format, v->stream, v->at[k].pts, AVSEEK_FLAG_BACKWARD) >= 0) {
-        avcodec_flush_buffers(v->codec);
+    if (k > 0 && !v->loose && lbi_ff.av_seek_frame(v->av.format, v->stream, v->at[k].pts, AVSEEK_FLAG_BACKWARD) >= 0) {
+        lbi_ff.avcodec_flush_buffers(v->codec);
         for (int64_t i = 0; i < v->count; i++) v->at[i].dropped = false;
         v->shown = -1, v->fed = INT64_MIN, v->time = AV_NOPTS_VALUE, v->ending = v->cut = false;
         return LB_OK;

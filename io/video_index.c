@@ -50,7 +50,7 @@ static lb_status scan(list *l, lb_video *v, bool *loose) {
         const AVPacket *p = v->packet;
         lbi_entry e = {.pts = p->pts, .duration = p->duration, .key = p->flags & AV_PKT_FLAG_KEY};
         bool hidden = p->flags & AV_PKT_FLAG_DISCARD;
-        av_packet_unref(v->packet);
+        lbi_ff.av_packet_unref(v->packet);
         if (e.pts == AV_NOPTS_VALUE || (l->count == 0 && !e.key)) *loose = true;
         if (*loose) return LB_OK;
         if (!hidden && (st = add(l, &e, v->o.max_frames)) != LB_OK) return st;

@@ -29,7 +29,7 @@ static lb_status decode(lb_image *out, const uint8_t *data, size_t size, const l
     if (st == LB_OK) st = lbi_check_pixels("BMP", i.width, i.height, 1, o);
     if (st == LB_OK) st = lbi_av_copy(&packet, data, size);
     if (st == LB_OK) st = lbi_av_decode_packet(out, AV_CODEC_ID_BMP, packet, o, &i);
-    av_packet_free(&packet);
+    if (packet) lbi_ff.av_packet_free(&packet);
     return st;
 }
 

@@ -100,7 +100,7 @@ static lb_status at(lb_image *out, void *state, const lb_decode_options *o) {
 
 static void end(void *state) {
     pages *p = state;
-    if (p) av_packet_free(&p->copy);
+    if (p && p->copy) lbi_ff.av_packet_free(&p->copy);
     lb_free(p);
 }
 
