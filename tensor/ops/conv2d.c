@@ -232,6 +232,8 @@ static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g, bool
 }
 
 #ifndef LB_DOUBLE
+enum { TURNED = 32 }; /* channels from which on pictures in planes are turned for the kernels' gradient: all but the plain way wants that */
+
 /* g: that of what stands before the activation. */
 static void backward_last(lb_call *c, const lbi_conv *p, const lb_real *g) {
     const lb_tensor *x = c->in[0];
@@ -241,7 +243,11 @@ static void backward_last(lb_call *c, const lbi_conv *p, const lb_real *g) {
         lb_tensor rows = {.dtype = LB_REAL, .rank = 2, .shape = {shape[0], shape[1]}, .stride = {shape[1], 1}, .data = (void *)(uintptr_t)g};
         lbi_reduce_to(c->gin[2], &rows, 1, c->fresh[2]);
     }
-    if (c->gin[1]) ok = lbi_last_kernels(p, images, lb_r(x), planes, g, lb_r(c->gin[1]), c->fresh[1]);
+    if (c->gin[1]) {
+        bool turn = planes && p->c >= TURNED;
+        const lb_real *pixels = turn ? lbi_channels_last(c, x) : lb_r(x);
+        ok = pixels && lbi_last_kernels(p, images, pixels, planes && !turn, g, lb_r(c->gin[1]), c->fresh[1]);
+    }
     if (ok && c->gin[0]) {
         bool apart = planes;
         lb_tensor made = *c->gin[0];
