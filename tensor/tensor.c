@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include "tensor/half.h"
 #include "tensor/kernels/levels.h"
+#include "tensor/kernels/turn.h"
 #include "tensor/loops.h"
 #include "tensor/parts.h"
 
@@ -447,6 +449,17 @@ COPY_PLANE(plane4, uint32_t)
 COPY_PLANE(plane2, uint16_t)
 COPY_PLANE(plane1, uint8_t)
 
+/* The same of a matrix on its side, by blocks in registers: what those write behind their last row is written again. */
+static bool turned(void *to, const void *from, size_t size, int64_t m, int64_t n, int64_t si, int64_t sj) {
+    enum { BEHIND = 8 };
+    if (size != sizeof(lb_real) || si != 1 || sj <= 1 || m < 2 || n < BEHIND || n > INT_MAX) return false;
+    lb_real *dst = to;
+    const lb_real *src = from;
+    lbi_turn(dst, (int)n, src, sj, (int)n, m - 1);
+    for (int64_t j = 0; j < n; j++) dst[(m - 1) * n + j] = src[m - 1 + j * sj];
+    return true;
+}
+
 typedef struct gather {
     char *to;
     const char *from;
@@ -466,7 +479,9 @@ static void gather_blocks(const void *ctx, int64_t first, int64_t last) {
             at += rest % g->shape[k] * g->stride[k];
             rest /= g->shape[k];
         }
-        plane(g->to + (size_t)((p * rows + row) * width) * g->size, g->from + at * (int64_t)g->size, m, width, step, g->stride[g->rank + 1]);
+        char *to = g->to + (size_t)((p * rows + row) * width) * g->size;
+        const char *from = g->from + at * (int64_t)g->size;
+        if (!turned(to, from, g->size, m, width, step, g->stride[g->rank + 1])) plane(to, from, m, width, step, g->stride[g->rank + 1]);
     }
 }
 
