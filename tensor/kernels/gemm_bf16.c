@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both operands are packed in panels of 16 lines (gemm_bf16_pack.h), rounded to bf16 or in three parts. The longer side of C is split into tasks that threads take in turn;
- * the other operand is packed by all of them, a task packs its own lines. k goes in pieces for which a task's lines stay in L2 (its sums are then kept in C); while tasks of
- * a piece run, the shared operand's next piece is packed. 32 x 32 sums are made from all of a piece in four tiles of AMX, or 16 x 32 in 32 registers of AVX-512, and go out
- * while the next block's are made.
- * Floor, in parts: six products in AMX, 475 GFLOP/s a core, plus 0.12 ns a number for splitting; rounded: 1024 multiply-adds a cycle, so packing and storing C limit all
- * but large products. Numbers without parts (infinity, NaN, the largest floats): the task's piece is made of multiply-adds, so that they end as they do there. */
+/* Both operands are packed in panels of 16 lines (gemm_bf16_pack.h), rounded to bf16 or in three parts. The longer side of C is split into tasks, each of which packs its own
+ * lines; the other operand is shared: where it is small, each thread packs all of it for itself (to read what another core has just written takes longer than to split it
+ * again), else all threads do so together. k goes in pieces for which what a thread reads again stays in L2; its sums are then kept in C. Where k is long beside C, as in
+ * gradients of weights, its halves are two products. 32 x 32 sums are made from all of a piece in four tiles of AMX, or 16 x 32 in 32 registers of AVX-512; while a block's
+ * are made the block before goes out.
+ * Floor, in parts: six products in AMX, 415 to 475 GFLOP/s a core, of which blocks that stream from L2 reach 85 to 95%; 0.17 to 0.25 ns a number for splitting, and memory's
+ * time for what is read and written; rounded: 1024 multiply-adds a cycle, so packing and storing C limit all but large products.
+ * Numbers without parts (infinity, NaN, the largest floats): the task's piece is made of multiply-adds, so that they end as they do there. */
 #include "tensor/kernels/gemm_bf16.h"
 #include <omp.h>
 #include <stdatomic.h>
@@ -19,7 +21,8 @@
 #ifdef __x86_64__
 
 enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, FEW = 1 << 20 }; /* FEW: multiply-adds below which a second thread costs more than it brings */
-enum { LINES = 256, OWN = 800 << 10, ALL = 1400 << 10, STEPS = 64, SOME = 24 }; /* most lines of a task; bytes of these that stay in L2 beside what passes by, and of both operands; steps of a piece; enough of them */
+enum { LINES = 256, STEPS = 64, SOME = 24, LONG = 1024 }; /* most lines of a task and steps of a piece; steps that are enough; numbers of a long k */
+enum { OWN = 800 << 10, BOTH = 1400 << 10, SMALL = 2 << 20 }; /* bytes of packed lines that stay in L2 beside what passes by; of both operands; of a shared operand that threads pack apart */
 
 typedef struct run {
     lbi_bf16_operand a, b;
@@ -31,8 +34,10 @@ typedef struct run {
     int64_t lines;         /* of a task */
     int64_t steps;         /* of a piece */
     const uint32_t *ready; /* B, all of k, packed already; else NULL */
-    uint32_t *shared;      /* [2 pieces][panels][steps] */
-    int64_t shared_size, at[STEPS];
+    uint32_t *shared;      /* [panels][steps], of one piece */
+    int64_t at[STEPS];
+    int64_t tasks;         /* of a piece */
+    atomic_llong next;     /* task to be taken */
     atomic_bool lacks;     /* parts of the shared operand */
 } run;
 
@@ -46,31 +51,31 @@ static piece piece_at(const run *r, int64_t number) { return (piece){number, num
 
 static const lbi_bf16_operand *shared_of(const run *r) { return r->by_rows ? &r->b : &r->a; }
 
-static uint32_t *shared_room(const run *r, const piece *p) { return r->shared + p->number % 2 * r->shared_size; }
+static int64_t pieces_of(const run *r) { return lbi_over(all_steps(r), r->steps); }
 
-/* A panel, or a step of all panels: as memory is read in runs. */
-static int64_t units(const run *r, const piece *p) { return r->ready || p->steps <= 0 ? 0 : shared_of(r)->across ? lbi_over(shared_of(r)->lines, SIDE) : p->steps; }
-
-static void pack_unit(run *r, const piece *p, int64_t unit) {
+/* Part `part` of so many `parts` of a piece of the shared operand: panels, or steps of all panels, as memory is read in runs. */
+static lbi_bf16_packing share_of(const run *r, const piece *p, int64_t part, int64_t parts, uint32_t *to) {
     const lbi_bf16_operand *o = shared_of(r);
-    int64_t size = lbi_bf16_step(o), apart = p->steps * size;
-    bool whole = o->across ? lbi_bf16_panels(o, unit * SIDE, SIDE, p->k0, p->steps, shared_room(r, p) + unit * apart, apart) : lbi_bf16_panels(o, 0, o->lines, p->k0 + unit * DEPTH, 1, shared_room(r, p) + unit * size, apart);
-    if (!whole) atomic_store(&r->lacks, true);
+    int64_t size = lbi_bf16_step(o), panels = lbi_over(o->lines, SIDE), all = o->across ? panels : p->steps, from = all * part / parts, count = r->ready ? 0 : all * (part + 1) / parts - from;
+    lbi_bf16_packing s = {.o = o, .panels = panels, .k0 = p->k0, .steps = p->steps, .to = to, .apart = p->steps * size};
+    if (o->across) {
+        s.first = from * SIDE;
+        s.panels = count;
+        s.to += from * s.apart;
+    } else {
+        s.k0 += from * DEPTH;
+        s.steps = count;
+        s.to += from * size;
+    }
+    return s;
+}
+
+static bool pack_all(lbi_bf16_packing p) {
+    while (lbi_bf16_pack_next(&p)) {}
+    return !p.lacks;
 }
 
 static const uint16_t *halves(const uint32_t *pairs) { return (const uint16_t *)(const void *)pairs; }
-
-/* The block of C at row i and column j. */
-static void block(const run *r, const piece *p, int64_t i, int64_t j, const uint32_t *a, const uint32_t *b, float *sums) {
-    int64_t size = lbi_bf16_step(&r->a), apart_b = (r->ready ? all_steps(r) : p->steps) * size;
-    lbi_bf16_factors f = {.a = halves(a), .a2 = r->m - i > SIDE ? halves(a + p->steps * size) : NULL, .at = r->at, .ld = DEPTH, .steps = p->steps, .b = b, .b2 = r->n - j > SIDE ? b + apart_b : NULL, .whole = r->a.whole, .apart = 2 * PIECE};
-    lbi_bf16_block(r->tiles, &f, sums, false);
-}
-
-/* Lines of memory asked for: part `of` of so many parts of n pairs, into L2. */
-static void ask(const uint32_t *from, int64_t n, int64_t part, int64_t of) {
-    for (int64_t i = n * part / of / SIDE; i < n * (part + 1) / of / SIDE; i++) __builtin_prefetch(from + i * SIDE, 0, 2);
-}
 
 /* Where a block goes is asked for before it is made. */
 static void ask_out(const run *r, int64_t i, int64_t j) {
@@ -81,26 +86,42 @@ static void ask_out(const run *r, int64_t i, int64_t j) {
     }
 }
 
-static void blocks(const run *r, const piece *p, int64_t first, int64_t count, const uint32_t *own) {
-    int64_t size = lbi_bf16_step(&r->a), across = r->by_rows ? r->n : r->m, apart = p->steps * size;
+/* A block that has been summed and is to go out. */
+typedef struct going {
+    const float *sums;
+    int64_t i, j;
+} going;
+
+/* Sums of a block; beside the products, which leave the processor's other units idle, the block before goes out. */
+static void make(const run *r, const lbi_bf16_factors *f, const lbi_bf16_sums *out, const going *before, float *sums) {
+    int64_t some = f->whole ? 1 : 6, calls = lbi_over(f->steps, some), rows = lbi_over(BLOCK, calls), row = 0;
+    if (!r->tiles) lbi_bf16_block(false, f, sums, false);
+    for (int64_t s = 0; s < f->steps; s += some) {
+        if (r->tiles) lbi_bf16_go_on(f, s, lbi_least(s + some, f->steps));
+        if (before->sums && row < BLOCK) lbi_bf16_out(out, before->sums, before->i, before->j, row, lbi_least(row + rows, BLOCK));
+        row += rows;
+    }
+    if (r->tiles) lbi_bf16_store(true, f, sums, false);
+}
+
+static void blocks(const run *r, const piece *p, int64_t first, int64_t count, const uint32_t *own, const uint32_t *all) {
+    int64_t size = lbi_bf16_step(&r->a), across = r->by_rows ? r->n : r->m, apart = p->steps * size, apart_b = r->ready ? all_steps(r) * size : apart;
     const lbi_bf16_sums out = {.end = r->end, .c = r->c, .ldc = r->ldc, .m = r->m, .n = r->n, .begin = p->k0 == 0, .done = p->k0 + p->steps * DEPTH >= r->k};
     float sums[2][BLOCK * BLOCK] __attribute__((aligned(64)));
-    int64_t before_i = -1, before_j = 0;
+    going before = {0};
     int turn = 0;
     for (int64_t s = 0; s < across; s += BLOCK) {
-        const uint32_t *shared = r->ready ? r->ready + s / SIDE * all_steps(r) * size + p->k0 / DEPTH * size : shared_room(r, p) + s / SIDE * apart;
+        const uint32_t *shared = r->ready ? r->ready + s / SIDE * apart_b + p->k0 / DEPTH * size : all + s / SIDE * apart;
         for (int64_t t = 0; t < count; t += BLOCK, turn ^= 1) {
-            const uint32_t *mine = own + t / SIDE * apart;
+            const uint32_t *mine = own + t / SIDE * apart, *a = r->by_rows ? mine : shared, *b = r->by_rows ? shared : mine;
             int64_t i = r->by_rows ? first + t : s, j = r->by_rows ? s : first + t;
-            if (s + BLOCK < across) ask(shared + 2 * apart, 2 * apart, t / BLOCK, lbi_over(count, BLOCK));
+            const lbi_bf16_factors f = {.a = halves(a), .a2 = r->m - i > SIDE ? halves(a + apart) : NULL, .at = r->at, .ld = DEPTH, .steps = p->steps, .b = b, .b2 = r->n - j > SIDE ? b + apart_b : NULL, .whole = r->a.whole, .apart = 2 * PIECE};
             ask_out(r, i, j);
-            block(r, p, i, j, r->by_rows ? mine : shared, r->by_rows ? shared : mine, sums[turn]);
-            if (before_i >= 0) lbi_bf16_out(&out, sums[turn ^ 1], before_i, before_j);
-            before_i = i;
-            before_j = j;
+            make(r, &f, &out, &before, sums[turn]);
+            before = (going){sums[turn], i, j};
         }
     }
-    lbi_bf16_out(&out, sums[turn ^ 1], before_i, before_j);
+    lbi_bf16_out(&out, before.sums, before.i, before.j, 0, BLOCK);
 }
 
 /* The task's part of a piece by multiply-adds. */
@@ -114,38 +135,46 @@ static void plain(const run *r, const piece *p, int64_t i, int64_t rows, int64_t
     lbi_gemm_plain(!r->a.across, r->b.across, rows, cols, lbi_least(p->steps * DEPTH, r->k - p->k0), a, r->a.ld, b, r->b.ld, &e, r->c + i * r->ldc + j, r->ldc);
 }
 
-static void task(const run *r, const piece *p, int64_t number, uint32_t *own) {
-    int64_t first = number * r->lines, count = lbi_least(r->lines, (r->by_rows ? r->m : r->n) - first);
+/* whole: all of the shared operand, packed at `all`, has parts. own: room for the task's lines. */
+static void task(const run *r, const piece *p, int64_t number, bool whole, const uint32_t *all, uint32_t *own) {
+    const lbi_bf16_operand *o = r->by_rows ? &r->a : &r->b;
+    int64_t first = number * r->lines, count = lbi_least(r->lines, o->lines - first);
     int64_t i = r->by_rows ? first : 0, j = r->by_rows ? 0 : first, rows = r->by_rows ? count : r->m, cols = r->by_rows ? r->n : count;
-    bool done = p->k0 + p->steps * DEPTH >= r->k, whole = lbi_bf16_panels(r->by_rows ? &r->a : &r->b, first, count, p->k0, p->steps, own, p->steps * lbi_bf16_step(&r->a));
-    if (!whole || atomic_load_explicit(&r->lacks, memory_order_relaxed)) {
+    bool done = p->k0 + p->steps * DEPTH >= r->k;
+    const lbi_bf16_packing lines = {.o = o, .first = first, .panels = lbi_over(count, SIDE), .k0 = p->k0, .steps = p->steps, .to = own, .apart = p->steps * lbi_bf16_step(o)};
+    if (!whole || !pack_all(lines)) {
         plain(r, p, i, rows, j, cols, done);
         return;
     }
-    blocks(r, p, first, count, own);
+    blocks(r, p, first, count, own, all);
     for (int64_t q = i; done && !lbi_bf16_out_acts(r->end->act) && q < i + rows; q++) lbi_act_plane(r->end->act, r->c + q * r->ldc + j, cols, 0);
 }
 
-static void all_pieces(run *r, int64_t tasks, uint32_t *own) {
-    piece p = piece_at(r, 0);
-    lbi_bf16_begin(r->tiles);
-#pragma omp for schedule(static)
-    for (int64_t i = 0; i < units(r, &p); i++) pack_unit(r, &p, i);
-    while (p.steps > 0) {
-        piece next = piece_at(r, p.number + 1);
-#pragma omp for schedule(static) nowait
-        for (int64_t i = 0; i < units(r, &next); i++) pack_unit(r, &next, i);
+/* All threads pack the shared operand together, then take tasks in turn. */
+static void together(run *r, uint32_t *own, int64_t thread, int64_t threads) {
+    for (int64_t q = 0; q < pieces_of(r); q++) {
+        const piece p = piece_at(r, q);
+        if (!pack_all(share_of(r, &p, thread, threads, r->shared))) atomic_store(&r->lacks, true);
+#pragma omp barrier
+        bool whole = !atomic_load(&r->lacks);
 #pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < tasks; i++) task(r, &p, i, own);
-        p = next;
+        for (int64_t i = 0; i < r->tasks; i++) task(r, &p, i, whole, r->shared, own);
     }
-    lbi_bf16_end(r->tiles);
 }
 
-/* Steps of a piece: so many that both operands stay in L2, or a task's own lines do, if that is more but no more than enough. */
+/* A thread packs the shared operand for itself, which takes less time than to read what another core has just packed, and has tasks of its own. */
+static void alone(run *r, uint32_t *shared, uint32_t *own, int64_t thread, int64_t threads) {
+    for (int64_t q = 0; q < pieces_of(r); q++) {
+        const piece p = piece_at(r, q);
+        bool whole = pack_all(share_of(r, &p, 0, 1, shared)), once = pieces_of(r) == 1; /* then tasks are taken in turn */
+        for (int64_t i = once ? atomic_fetch_add(&r->next, 1) : thread; i < r->tasks; i = once ? atomic_fetch_add(&r->next, 1) : i + threads) task(r, &p, i, whole, shared, own);
+    }
+}
+
+/* Steps of a piece: so many that both operands stay in L2, or a task's own lines do, if that is more but no more than enough. A function of the sizes alone, as sums must be. */
 static int64_t steps_of(const run *r) {
-    int64_t line = lbi_bf16_step(&r->a) / SIDE * (int64_t)sizeof *r->shared, all = all_steps(r);
-    int64_t both = ALL / ((r->lines + shared_of(r)->lines) * line), own = lbi_least(SOME, OWN / (r->lines * line));
+    int64_t line = lbi_bf16_step(&r->a) / SIDE * (int64_t)sizeof *r->shared, all = all_steps(r), lines = lbi_least(LINES, lbi_up(lbi_most(r->m, r->n), BLOCK));
+    int64_t both = BOTH / ((lines + shared_of(r)->lines) * line), own = lbi_least(SOME, OWN / (lines * line));
     int64_t most = r->tiles ? lbi_least(STEPS, lbi_most(both, own)) : LBI_BF16_CLOSE;
     return lbi_over(all, lbi_over(all, most));
 }
@@ -156,18 +185,23 @@ static bool product(run *r) {
     r->tiles = lbi_cpu() >= LBI_CPU_AMX;
     int64_t size = lbi_bf16_step(&r->a), total = r->by_rows ? r->m : r->n, lines = lbi_up(shared_of(r)->lines, BLOCK);
     r->lines = lbi_task_size(total, BLOCK, LINES, threads, true);
-    int64_t tasks = lbi_over(total, r->lines);
+    r->tasks = lbi_over(total, r->lines);
     r->steps = steps_of(r);
     for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * size * 2;
-    int64_t own = r->lines / SIDE * r->steps * size;
-    r->shared_size = r->ready ? 0 : lines / SIDE * r->steps * size;
-    if (tasks < threads) threads = (int)tasks;
-    int64_t shared = lbi_least(2, lbi_over(all_steps(r), r->steps)) * r->shared_size;
-    uint32_t *work = lbi_work_take((size_t)(shared + threads * own) * sizeof *work);
+    if (r->tasks < threads) threads = (int)r->tasks;
+    int64_t own = r->lines / SIDE * r->steps * size, shared = r->ready ? 0 : lines / SIDE * r->steps * size;
+    bool apart = shared * (int64_t)sizeof *r->shared <= SMALL;
+    uint32_t *work = lbi_work_take((size_t)(shared * (apart ? threads : 1) + threads * own) * sizeof *work);
     if (!work) return false;
-    r->shared = work;
+    r->shared = work + threads * own;
 #pragma omp parallel num_threads(threads)
-    all_pieces(r, tasks, work + shared + omp_get_thread_num() * own);
+    {
+        int64_t thread = omp_get_thread_num(), all = omp_get_num_threads();
+        lbi_bf16_begin(r->tiles);
+        if (apart) alone(r, r->shared + thread * shared, work + thread * own, thread, all);
+        else together(r, work + thread * own, thread, all);
+        lbi_bf16_end(r->tiles);
+    }
     lbi_work_give(work);
     return true;
 }
@@ -176,11 +210,47 @@ static run run_of(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, c
     return (run){.a = {a, lda, m, k, !trans_a, false, whole}, .b = {b, ldb, n, k, trans_b, true, whole}, .m = m, .n = n, .k = k, .end = end, .c = c, .ldc = ldc};
 }
 
+/* Is k so long beside C that it is better shared than C is? Then each number is packed once. */
+static bool long_k(const run *r) {
+    const lbi_gemm_end *e = r->end;
+    return r->k >= 2 * lbi_most(r->m, r->n) && r->k >= LONG && !r->ready && !e->row_bias && !e->col_bias && !e->add && !e->row_scale && !e->col_scale && e->act == LB_ACT_NONE;
+}
+
+static void half(run *r) {
+    if (!product(r)) lbi_gemm_plain(!r->a.across, r->b.across, r->m, r->n, r->k, r->a.x, r->a.ld, r->b.x, r->b.ld, r->end, r->c, r->ldc);
+}
+
+/* Two halves of k, each on a thread of its own where there are two, are made apart and added. */
+static bool in_halves(run *r) {
+    static const lbi_gemm_end none;
+    int64_t k0 = lbi_over(all_steps(r), 2) * DEPTH;
+    int threads = omp_in_parallel() || r->m * r->n * r->k < FEW ? 1 : omp_get_max_threads();
+    run first = *r, second = *r;
+    float *sums = lbi_work_take((size_t)(r->m * r->n) * sizeof *sums);
+    if (!sums) return false;
+    first.k = first.a.k = first.b.k = k0;
+    second.k = second.a.k = second.b.k = r->k - k0;
+    second.a.x += r->a.across ? k0 : k0 * r->a.ld;
+    second.b.x += r->b.across ? k0 : k0 * r->b.ld;
+    second.end = &none;
+    second.c = sums;
+    second.ldc = r->n;
+    run *both[] = {&first, &second};
+#pragma omp parallel for schedule(static, 1) num_threads(2) if (threads == 2)
+    for (int i = 0; i < 2; i++) half(both[i]);
+#pragma omp parallel for if (threads > 1 && r->m * r->n > FEW / 16)
+    for (int64_t i = 0; i < r->m; i++) lbi_add_row(r->c + i * r->ldc, sums + i * r->n, r->n);
+    lbi_work_give(sums);
+    return true;
+}
+
+static bool made(run *r) { return long_k(r) ? in_halves(r) : product(r); }
+
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
     if (lbi_cpu() < LBI_CPU_BF16 || m < 1 || n < 1 || k < 1) return false;
     run r = run_of(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc, false);
     r.ready = end->packed;
-    return product(&r);
+    return made(&r);
 }
 
 /* Measured: below that the multiply-adds of gemm.c are as fast. */
@@ -189,7 +259,7 @@ bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k) { return lbi_cpu() >= LB
 bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) {
     if (!lbi_gemm_in_parts(m, n, k)) return false;
     run r = run_of(trans_a, trans_b, m, n, k, a, lda, b, ldb, end, c, ldc, true);
-    return product(&r);
+    return made(&r);
 }
 
 size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return lbi_cpu() < LBI_CPU_BF16 ? 0 : (size_t)(2 * lbi_over(n, BLOCK) * lbi_over(k, DEPTH) * PIECE) * sizeof(uint32_t); }
@@ -198,7 +268,10 @@ void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {
     const lbi_bf16_operand b = {w, k, n, k, true, true, false};
     int64_t steps = lbi_over(k, DEPTH), apart = steps * PIECE;
 #pragma omp parallel for schedule(static) if (n * k > FEW)
-    for (int64_t i = 0; i < 2 * lbi_over(n, BLOCK); i++) lbi_bf16_panels(&b, i * SIDE, SIDE, 0, steps, (uint32_t *)to + i * apart, apart);
+    for (int64_t i = 0; i < 2 * lbi_over(n, BLOCK); i++) {
+        const lbi_bf16_packing p = {.o = &b, .first = i * SIDE, .panels = 1, .steps = steps, .to = (uint32_t *)to + i * apart, .apart = apart};
+        (void)pack_all(p);
+    }
 }
 #else
 size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return 0; }

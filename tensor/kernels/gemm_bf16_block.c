@@ -52,16 +52,18 @@ TILES INLINE void multiply(const bool low, const bool right) {
     if (low && right) _tile_dpbf16ps(3, 5, 7);
 }
 
-TILES INLINE void sum_rounded(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
+TILES INLINE void rounded_step(const bool low, const bool right, const lbi_bf16_factors *f, int64_t s) {
     int64_t ld = f->ld * (int64_t)sizeof *f->a;
+    _tile_loadd(4, f->a + f->at[s], ld);
+    _tile_loadd(6, f->b + s * PIECE, LINE);
+    if (low) _tile_loadd(5, f->a2 + f->at[s], ld);
+    if (right) _tile_loadd(7, f->b2 + s * PIECE, LINE);
+    multiply(low, right);
+}
+
+TILES INLINE void sum_rounded(const bool low, const bool right, const lbi_bf16_factors *f, const float *add) {
     begin_sums(low, right, add);
-    for (int64_t s = 0; s < f->steps; s++) {
-        _tile_loadd(4, f->a + f->at[s], ld);
-        _tile_loadd(6, f->b + s * PIECE, LINE);
-        if (low) _tile_loadd(5, f->a2 + f->at[s], ld);
-        if (right) _tile_loadd(7, f->b2 + s * PIECE, LINE);
-        multiply(low, right);
-    }
+    for (int64_t s = 0; s < f->steps; s++) rounded_step(low, right, f, s);
 }
 
 /* Products `first` .. `last` - 1 of the six of a step, the smallest first. Loads of a part serve as many products as there are. */
@@ -105,6 +107,19 @@ TILES void lbi_bf16_sum(bool tiles, const lbi_bf16_factors *f, const float *add)
     else if (f->a2) sum_in_tiles(true, false, f, add);
     else if (f->b2) sum_in_tiles(false, true, f, add);
     else sum_in_tiles(false, false, f, add);
+}
+
+TILES INLINE void steps_in_tiles(const bool low, const bool right, const lbi_bf16_factors *f, int64_t from, int64_t to) {
+    if (from == 0) begin_sums(low, right, NULL);
+    for (int64_t s = from; s < to && f->whole; s++) parts_step(low, right, 0, 6, f, s);
+    for (int64_t s = from; s < to && !f->whole; s++) rounded_step(low, right, f, s);
+}
+
+TILES void lbi_bf16_go_on(const lbi_bf16_factors *f, int64_t from, int64_t to) {
+    if (f->a2 && f->b2) steps_in_tiles(true, true, f, from, to);
+    else if (f->a2) steps_in_tiles(true, false, f, from, to);
+    else if (f->b2) steps_in_tiles(false, true, f, from, to);
+    else steps_in_tiles(false, false, f, from, to);
 }
 
 TILES static void store_tiles(const lbi_bf16_factors *f, float *to) {

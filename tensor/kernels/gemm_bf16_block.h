@@ -33,6 +33,8 @@ void lbi_bf16_block(bool tiles, const lbi_bf16_factors *f, float *to, bool add);
 /** The same in two steps: sums stay in tiles until they are stored, and what is done between the two goes on beside the products. add: NULL or what is added to. Without tiles the second does all. */
 void lbi_bf16_sum(bool tiles, const lbi_bf16_factors *f, const float *add);
 void lbi_bf16_store(bool tiles, const lbi_bf16_factors *f, float *to, bool add);
+/** With tiles: the steps from .. to - 1 alone, added to the sums that tiles hold (from = 0: to nothing). What is done between calls goes on beside the products, too. */
+void lbi_bf16_go_on(const lbi_bf16_factors *f, int64_t from, int64_t to);
 /** n numbers rounded to bf16, nearest, ties to even. */
 void lbi_bf16_round(uint16_t *to, const float *from, int64_t n);
 /** n numbers in parts, those of a part at to, to + apart, to + 2 apart. @return whether all have parts: infinity, NaN and the largest floats, beyond bf16's, do not. */

@@ -54,9 +54,11 @@ static void half_of(const lb_act act, const column *e, const float *from, int64_
     else rows_of(act, false, e, from, rows, c, ldc, mask);
 }
 
-void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j) {
+void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j, int64_t first, int64_t last) {
     const lbi_gemm_end *end = to->end;
-    int64_t rows = lbi_least(BLOCK, to->m - i);
+    int64_t rows = lbi_least(last, to->m - i) - first;
+    from += first * BLOCK;
+    i += first;
     lb_act act = to->done && lbi_bf16_out_acts(end->act) ? end->act : LB_ACT_NONE;
     column e = {.beta = to->begin ? end->beta : 1};
     for (int64_t v = 0; v < BLOCK && j + v < to->n; v += SIDE) {
@@ -74,6 +76,6 @@ void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t
     }
 }
 #elif !defined LB_DOUBLE
-void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j) {}
+void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j, int64_t first, int64_t last) {}
 bool lbi_bf16_out_acts(lb_act act) { return false; }
 #endif

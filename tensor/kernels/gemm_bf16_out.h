@@ -12,8 +12,8 @@ typedef struct lbi_bf16_sums {
     bool begin, done; /* sums of the first and of the last of k: C is multiplied by beta, else added to; the rest of `end` applies */
 } lbi_bf16_sums;
 
-/** Block [32][32] of sums for the rows from i and the columns from j of C on; all of `end` but activations that lbi_bf16_out_acts does not know. */
-void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j);
+/** Rows first .. last - 1 of a block [32][32] of sums whose first number is that of row i and column j of C; all of `end` but activations that lbi_bf16_out_acts does not know. */
+void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t j, int64_t first, int64_t last);
 bool lbi_bf16_out_acts(lb_act act);
 
 #endif

@@ -15,9 +15,18 @@ typedef struct lbi_bf16_operand {
 
 static inline int64_t lbi_bf16_step(const lbi_bf16_operand *o) { return o->whole ? LBI_BF16_PARTS * LBI_BF16_PIECE : LBI_BF16_PIECE; }
 
-/** Lines first .. first + lines - 1 (first and what begins a panel: multiples of 16) from number k0 (a multiple of 32) on, `steps` steps, in panels [steps][lbi_bf16_step]; what is beyond the operand is 0.
- *  `apart`: pairs from a panel to the next. On the calling thread. @return whether all numbers have parts (true if rounded). */
-bool lbi_bf16_panels(const lbi_bf16_operand *o, int64_t first, int64_t lines, int64_t k0, int64_t steps, uint32_t *to, int64_t apart);
+/* `panels` panels of 16 lines from line `first` (a multiple of 16) on, `steps` steps from number k0 (a multiple of 32) on, to [steps][lbi_bf16_step] each; what is beyond the operand is 0. */
+typedef struct lbi_bf16_packing {
+    const lbi_bf16_operand *o;
+    int64_t first, panels, k0, steps;
+    uint32_t *to;
+    int64_t apart;       /* pairs from a panel to the next */
+    int64_t panel, step; /* to be packed next */
+    bool lacks;          /* a number has no parts */
+} lbi_bf16_packing;
+
+/** Packs the next 16 lines of a step, if any are left. On the calling thread. @return whether there were. */
+bool lbi_bf16_pack_next(lbi_bf16_packing *p);
 
 #endif
 #endif
