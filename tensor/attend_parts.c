@@ -130,7 +130,7 @@ static void weigh(const plan *p, const forward_work *w, const lbi_scores_at *at,
     }
     lbi_attend_cols_exp(w->scores, at->cols, BLOCK, at->width, shift, sums->sum);
     lbi_scores_drop(&p->lanes, at, w->scores, w->spare);
-    lbi_cut_right(p->parts, w->scores, at->cols, at->width, w->weights, apart);
+    for (int64_t j = 0; j < at->cols; j += BLOCK) lbi_cut_factors(p->parts, w->scores + j * BLOCK, lbi_least(BLOCK, at->cols - j), at->width, NULL, 0, w->weights + steps(j) * p->piece, apart);
 }
 
 /* Up to 32 queries from l0 on. */
@@ -208,7 +208,7 @@ typedef struct back_work {
     uint32_t *query, *grad;                 /* right: [d][queries], [e][queries] */
     uint32_t *query_rows, *grad_rows;       /* right: [queries][d], [queries][e] */
     uint32_t *p_left, *ds_left, *ds_right;  /* of a tile: left [keys][queries], right [keys][32 queries] */
-    float *p, *ds, *slope, *sums, *spare;   /* 32 keys by 32 queries; slope only with a soft cap */
+    float *p, *ds, *slope, *sums, *spare;   /* 32 keys by 32 queries, p and ds two of them; slope only with a soft cap */
     float *dq;                              /* [LANES][d][32] */
     float z[QUERIES], delta[QUERIES];
 } back_work;
@@ -227,8 +227,8 @@ static int64_t back_room(const plan *p, back_work *w, float *at) {
     w->p_left = panels_room(p, at, &used, KEYS, QUERIES);
     w->ds_left = panels_room(p, at, &used, KEYS, QUERIES);
     w->ds_right = panels_room(p, at, &used, BLOCK, KEYS);
-    w->p = lbi_scores_part(at, &used, TILE);
-    w->ds = lbi_scores_part(at, &used, TILE);
+    w->p = lbi_scores_part(at, &used, 2 * TILE);
+    w->ds = lbi_scores_part(at, &used, 2 * TILE);
     w->slope = a->o->softcap > 0 ? lbi_scores_part(at, &used, TILE) : NULL;
     w->sums = lbi_scores_part(at, &used, TILE);
     w->spare = lbi_scores_part(at, &used, spare_room(p));
@@ -256,22 +256,67 @@ static void span_begin(const plan *p, back_work *w, const span *b) {
     pack(p, false, w->grad_rows, (lbi_cut_lines){g, ld, false}, a->e, b->rows, 1);
 }
 
-/* Weights of 32 keys and 32 queries and the gradient of their scores, as panels; `lane`: of the 32s of the span. j: the first key of these in the tile. */
-static void block_backward(const plan *p, const back_work *w, const span *b, int lane, int64_t j, const lbi_scores_at *at, int64_t cols) {
-    const lbi_attend *a = p->a;
-    const side keys = {w->keys, steps(a->d) * p->piece, a->s}, query = {w->query, keys.apart, b->rows}, values = {w->values, steps(a->e) * p->piece, a->s}, grad = {w->grad, values.apart, b->rows};
-    int64_t apart = steps(b->rows) * p->piece, place = j / SIDE * apart + lane * p->piece;
-    block(p, &keys, at->s0, &query, lane * BLOCK, a->d, w->p);
-    block(p, &values, at->s0, &grad, lane * BLOCK, a->e, w->ds);
-    lbi_scores_dress(&p->lanes, at, w->p, w->slope, w->spare);
-    lbi_cut_exp(w->p, at->cols, at->width, w->z + lane * BLOCK);
-    lbi_scores_drop(&p->lanes, at, w->ds, w->spare);
-    lbi_attend_cols_back(w->ds, w->p, at->cols, BLOCK, at->width, w->delta + lane * BLOCK);
-    lbi_scores_drop(&p->lanes, at, w->p, w->spare);
-    lbi_scores_back(&p->lanes, at, w->ds, w->slope, w->spare);
-    if (a->call->gin[2]) lbi_cut_left(p->parts, w->p, at->cols, at->width, w->p_left + place, apart);
-    if (a->call->gin[1]) lbi_cut_left(p->parts, w->ds, at->cols, at->width, w->ds_left + place, apart);
-    if (a->call->gin[0]) lbi_cut_right(p->parts, w->ds, at->cols, at->width, w->ds_right + steps(j) * p->piece, steps(cols) * p->piece);
+/* 32 queries of a span by a tile of keys, 32 at a time: a block's scores and their gradient are made while those of the one before become factors, since tiles and vectors work side by side. */
+typedef struct strip {
+    const span *b;
+    int lane;          /* of the 32s of the span */
+    int64_t s0, cols;  /* the tile */
+    lbi_scores_at at;  /* of the block in hand: its queries */
+} strip;
+
+static lbi_scores_at block_at(const strip *s, int64_t j) {
+    lbi_scores_at at = s->at;
+    at.s0 = s->s0 + j;
+    at.cols = lbi_least(BLOCK, s->cols - j);
+    return at;
+}
+
+static float *hand(float *two, int64_t j) { return two + j / BLOCK % 2 * TILE; }
+
+static void start_scores(const plan *p, const back_work *w, const strip *s, int64_t j) {
+    const side keys = {w->keys, steps(p->a->d) * p->piece, p->a->s}, query = {w->query, keys.apart, s->b->rows};
+    if (j < s->cols) block(p, &keys, s->s0 + j, &query, s->lane * BLOCK, p->a->d, hand(w->p, j));
+}
+
+static void start_grads(const plan *p, const back_work *w, const strip *s, int64_t j) {
+    const side values = {w->values, steps(p->a->e) * p->piece, p->a->s}, grad = {w->grad, values.apart, s->b->rows};
+    if (j < s->cols) block(p, &values, s->s0 + j, &grad, s->lane * BLOCK, p->a->e, hand(w->ds, j));
+}
+
+/* To weights and the gradient of scores. */
+static void finish_block(const plan *p, const back_work *w, const strip *s, int64_t j) {
+    const lbi_scores_at at = block_at(s, j);
+    float *m = hand(w->p, j), *ds = hand(w->ds, j);
+    lbi_scores_dress(&p->lanes, &at, m, w->slope, w->spare);
+    lbi_scores_drop(&p->lanes, &at, ds, w->spare);
+    lbi_cut_slopes(m, ds, at.cols, at.width, w->z + s->lane * BLOCK, w->delta + s->lane * BLOCK);
+    lbi_scores_drop(&p->lanes, &at, m, w->spare);
+    lbi_scores_back(&p->lanes, &at, ds, w->slope, w->spare);
+}
+
+static void cut_block(const plan *p, const back_work *w, const strip *s, int64_t j) {
+    const lb_call *c = p->a->call;
+    int64_t apart = steps(s->b->rows) * p->piece, place = j / SIDE * apart + s->lane * p->piece, cols = lbi_least(BLOCK, s->cols - j);
+    uint32_t *left = c->gin[1] ? w->ds_left + place : NULL, *right = c->gin[0] ? w->ds_right + steps(j) * p->piece : NULL;
+    if (c->gin[2]) lbi_cut_factors(p->parts, hand(w->p, j), cols, s->at.width, w->p_left + place, apart, NULL, 0);
+    if (left || right) lbi_cut_factors(p->parts, hand(w->ds, j), cols, s->at.width, left, apart, right, steps(s->cols) * p->piece);
+}
+
+static void strip_backward(const plan *p, const back_work *w, const strip *s) {
+    start_scores(p, w, s, 0);
+    start_grads(p, w, s, 0);
+    for (int64_t j = 0; j < s->cols; j += BLOCK) {
+        start_scores(p, w, s, j + BLOCK);
+        finish_block(p, w, s, j);
+        start_grads(p, w, s, j + BLOCK);
+        cut_block(p, w, s, j);
+    }
+}
+
+static lbi_scores_at lane_at(const span *b, int lane) {
+    lbi_scores_at at = {.n = b->n, .h = b->h, .l0 = b->l0 + lane * BLOCK, .count = lbi_least(BLOCK, b->rows - lane * BLOCK)};
+    at.width = lbi_scores_width(at.count);
+    return at;
 }
 
 /* to [cols][width] += what a tile of keys gets from all queries of the span. */
@@ -295,14 +340,9 @@ static void span_backward(const plan *p, back_work *w, const span *b) {
         int64_t cols = lbi_least(KEYS, a->s - s0);
         if (lbi_attend_out_of_sight(a, s0, cols, lo, hi)) continue;
         for (int lane = 0; lane * BLOCK < b->rows; lane++) {
-            lbi_scores_at at = {.n = b->n, .h = b->h, .l0 = b->l0 + lane * BLOCK, .count = lbi_least(BLOCK, b->rows - lane * BLOCK)};
-            at.width = lbi_scores_width(at.count);
-            for (int64_t j = 0; j < cols; j += BLOCK) {
-                at.s0 = s0 + j;
-                at.cols = lbi_least(BLOCK, cols - j);
-                block_backward(p, w, b, lane, j, &at, cols);
-            }
-            const side keys = {w->keys_wide + steps(s0) * p->piece, steps(a->s) * p->piece, a->d}, ds = {w->ds_right, steps(cols) * p->piece, at.count};
+            const strip now = {b, lane, s0, cols, lane_at(b, lane)};
+            strip_backward(p, w, &now);
+            const side keys = {w->keys_wide + steps(s0) * p->piece, steps(a->s) * p->piece, a->d}, ds = {w->ds_right, steps(cols) * p->piece, now.at.count};
     for (int64_t d = 0; c->gin[0] && d < a->d; d += BLOCK) sum_up(p, &keys, d, &ds, cols, w->dq + lane * dq_size + d * BLOCK, w->sums, first);
         }
         first = false;
@@ -310,7 +350,7 @@ static void span_backward(const plan *p, back_work *w, const span *b) {
         if (c->gin[1]) keys_backward(p, w, b, w->ds_left, w->query_rows, lbi_attend_grad_row(c->gin[1], b->n, b->group, s0), a->d, cols);
     }
     for (int lane = 0; !first && c->gin[0] && lane * BLOCK < b->rows; lane++) {
-        const lbi_scores_at at = {.n = b->n, .h = b->h, .l0 = b->l0 + lane * BLOCK, .count = lbi_least(BLOCK, b->rows - lane * BLOCK)};
+        const lbi_scores_at at = lane_at(b, lane);
         lbi_scores_give_dq(&p->lanes, &at, w->dq + lane * dq_size, w->spare);
     }
 }

@@ -27,18 +27,31 @@ WIDE bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width)
 
 static const uint16_t in_turn[2 * SIDE] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
 
-/* 32 numbers to their places in each part. */
+/* 32 numbers to their place in each part, rounded but for the last, which is left over. */
 INLINE void put(const int parts, const bool pairs, uint32_t *to, __m512 low, __m512 high) {
-    __m512i part[PARTS];
-    __m512 seen = _mm512_setzero_ps();
     if (parts == 1) {
         __m512i beside = (__m512i)_mm512_cvtne2ps_pbh(high, low);
         _mm512_storeu_si512(to, pairs ? _mm512_permutexvar_epi16(_mm512_loadu_si512(in_turn), beside) : beside);
         return;
     }
-    lbi_bf16_three(low, high, pairs, part, &seen);
-#pragma GCC unroll 3
-    for (int i = 0; i < PARTS; i++) _mm512_storeu_si512(to + i * PIECE, part[i]);
+#pragma GCC unroll 2
+    for (int i = 0; i < PARTS - 1; i++) {
+        __m512i l = lbi_bf16_take(&low), h = lbi_bf16_take(&high);
+        _mm512_storeu_si512(to + i * PIECE, pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h));
+    }
+    __m512i l = _mm512_castps_si512(low), h = _mm512_castps_si512(high);
+    _mm512_storeu_si512(to + (PARTS - 1) * PIECE, pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h));
+}
+
+/* 16 times 32 numbers: rows of x, or pairs of its rows; those beyond `rows` and `cols` are 0. all: there are none. */
+INLINE void step_of(const int parts, const bool left, const bool all, uint32_t *to, const float *x, int64_t ld, int64_t rows, int64_t cols, __m512 by) {
+    for (int64_t i = 0; i < SIDE; i++) {
+        int64_t first = left ? i : 2 * i, second = left ? i : 2 * i + 1;
+        const float *at = x + first * ld, *next = x + second * ld + (left ? SIDE : 0);
+        __mmask16 of_first = first < rows ? lbi_bf16_first(cols) : 0, of_second = second < rows ? lbi_bf16_first(left ? cols - SIDE : cols) : 0;
+        __m512 low = all ? _mm512_loadu_ps(at) : _mm512_maskz_loadu_ps(of_first, at), high = all ? _mm512_loadu_ps(next) : _mm512_maskz_loadu_ps(of_second, next);
+        put(parts, !left, to + i * SIDE, _mm512_mul_ps(low, by), _mm512_mul_ps(high, by));
+    }
 }
 
 INLINE void panel_of(const int parts, const bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
@@ -52,12 +65,8 @@ INLINE void panel_of(const int parts, const bool left, uint32_t *to, const lbi_c
             x = turned;
             ld = left ? DEPTH : SIDE;
         }
-        for (int64_t i = 0; i < SIDE; i++) {
-            int64_t first = left ? i : 2 * i, second = left ? i : 2 * i + 1;
-            __mmask16 of_first = first < rows ? lbi_bf16_first(cols) : 0, of_second = second < rows ? lbi_bf16_first(left ? cols - SIDE : cols) : 0;
-            __m512 low = _mm512_maskz_loadu_ps(of_first, x + first * ld), high = _mm512_maskz_loadu_ps(of_second, x + second * ld + (left ? SIDE : 0));
-            put(parts, !left, to + i * SIDE, _mm512_mul_ps(low, by), _mm512_mul_ps(high, by));
-        }
+        if (lines == SIDE && some == DEPTH) step_of(parts, left, true, to, x, ld, rows, cols, by);
+        else step_of(parts, left, false, to, x, ld, rows, cols, by);
     }
 }
 
@@ -107,71 +116,102 @@ INLINE __m512i cut(__m512 *x) {
     return part;
 }
 
-INLINE void put_cut(const int parts, const bool pairs, uint32_t *to, __m512 low, __m512 high) {
+/* Weights of two keys: a row of pairs. */
+INLINE void put_cut(const int parts, uint32_t *to, __m512 low, __m512 high) {
     if (parts == 1) {
-        put(1, pairs, to, low, high);
+        put(1, true, to, low, high);
         return;
     }
 #pragma GCC unroll 2
     for (int i = 0; i < PARTS - 1; i++) {
         __m512i l = cut(&low), h = cut(&high);
-        _mm512_storeu_si512(to + i * PIECE, pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h));
+        _mm512_storeu_si512(to + i * PIECE, lbi_bf16_paired(l, h));
     }
-    __m512i l = _mm512_castps_si512(low), h = _mm512_castps_si512(high);
-    _mm512_storeu_si512(to + (PARTS - 1) * PIECE, pairs ? lbi_bf16_paired(l, h) : lbi_bf16_beside(l, h));
+    _mm512_storeu_si512(to + (PARTS - 1) * PIECE, lbi_bf16_paired(_mm512_castps_si512(low), _mm512_castps_si512(high)));
 }
 
-INLINE void weigh(const int parts, const bool exponent, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {
+INLINE void weigh(const int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {
     for (int v = 0; v < width / SIDE; v++) {
-        __m512 less = exponent ? _mm512_loadu_ps(shift + v * SIDE) : _mm512_setzero_ps(), all = exponent ? _mm512_loadu_ps(sum + v * SIDE) : less;
+        const __m512 less = _mm512_loadu_ps(shift + v * SIDE);
+        __m512 all = _mm512_loadu_ps(sum + v * SIDE);
         uint32_t *panel = to + v * apart;
         for (int64_t j0 = 0; j0 < keys; j0 += DEPTH, panel += parts * PIECE) { /* sums of 32 keys each: one long sum would lose digits */
             __m512 some = _mm512_setzero_ps(), other = some;
             for (int64_t i = 0; i < SIDE; i++) {
                 int64_t j = j0 + 2 * i;
                 __m512 low = _mm512_setzero_ps(), high = low;
-                if (j < keys) low = _mm512_loadu_ps(s + j * BLOCK + v * SIDE);
-                if (j + 1 < keys) high = _mm512_loadu_ps(s + (j + 1) * BLOCK + v * SIDE);
-                if (exponent && j < keys) some = _mm512_add_ps(some, low = exp_of(_mm512_sub_ps(low, less)));
-                if (exponent && j + 1 < keys) other = _mm512_add_ps(other, high = exp_of(_mm512_sub_ps(high, less)));
-                put_cut(parts, true, panel + i * SIDE, low, high);
+                if (j < keys) some = _mm512_add_ps(some, low = exp_of(_mm512_sub_ps(_mm512_loadu_ps(s + j * BLOCK + v * SIDE), less)));
+                if (j + 1 < keys) other = _mm512_add_ps(other, high = exp_of(_mm512_sub_ps(_mm512_loadu_ps(s + (j + 1) * BLOCK + v * SIDE), less)));
+                put_cut(parts, panel + i * SIDE, low, high);
             }
             all = _mm512_add_ps(all, _mm512_add_ps(some, other));
         }
-        if (exponent) _mm512_storeu_ps(sum + v * SIDE, all);
+        _mm512_storeu_ps(sum + v * SIDE, all);
     }
 }
 
 WIDE void lbi_cut_weigh(int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {
-    if (parts == 1) weigh(1, true, s, keys, width, shift, sum, to, apart);
-    else weigh(PARTS, true, s, keys, width, shift, sum, to, apart);
+    if (parts == 1) weigh(1, s, keys, width, shift, sum, to, apart);
+    else weigh(PARTS, s, keys, width, shift, sum, to, apart);
 }
 
-WIDE void lbi_cut_right(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {
-    if (parts == 1) weigh(1, false, s, keys, width, NULL, NULL, to, apart);
-    else weigh(PARTS, false, s, keys, width, NULL, NULL, to, apart);
-}
-
-INLINE void left_of(const int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {
-    for (int64_t j = 0; j < lbi_up(keys, SIDE); j++) {
-        __m512 low = _mm512_setzero_ps(), high = low;
-        if (j < keys) low = _mm512_loadu_ps(s + j * BLOCK);
-        if (j < keys && width > SIDE) high = _mm512_loadu_ps(s + j * BLOCK + SIDE);
-        put_cut(parts, false, to + j / SIDE * apart + j % SIDE * SIDE, low, high);
+/* Two rows of 32 queries, x[row][half]. */
+INLINE void put_rows(const int parts, const bool left, const bool right, __m512 x[2][2], uint32_t *to_left, uint32_t *to_right, int64_t apart) {
+#pragma GCC unroll 3
+    for (int p = 0; p < parts; p++) {
+        __m512i part[2][2];
+#pragma GCC unroll 2
+        for (int r = 0; r < 2; r++)
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; v++) part[r][v] = p < PARTS - 1 ? cut(&x[r][v]) : _mm512_castps_si512(x[r][v]);
+#pragma GCC unroll 2
+        for (int r = 0; r < 2; r++) {
+            if (left) _mm512_storeu_si512(to_left + p * PIECE + r * SIDE, lbi_bf16_beside(part[r][0], part[r][1]));
+            if (right) _mm512_storeu_si512(to_right + r * apart + p * PIECE, lbi_bf16_paired(part[0][r], part[1][r]));
+        }
     }
 }
 
-WIDE void lbi_cut_left(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {
-    if (parts == 1) left_of(1, s, keys, width, to, apart);
-    else left_of(PARTS, s, keys, width, to, apart);
+INLINE void put_rows_rounded(const bool left, const bool right, __m512 x[2][2], uint32_t *to_left, uint32_t *to_right, int64_t apart) {
+    for (int r = 0; r < 2; r++) {
+        if (left) put(1, false, to_left + r * SIDE, x[r][0], x[r][1]);
+        if (right) put(1, true, to_right + r * apart, x[0][r], x[1][r]);
+    }
 }
 
-WIDE void lbi_cut_exp(float *s, int64_t keys, int width, const float *z) {
-    for (int v = 0; v < width; v += SIDE)
-        for (int64_t j = 0; j < keys; j++) {
-            float *x = s + j * BLOCK + v;
-            _mm512_storeu_ps(x, exp_of(_mm512_min_ps(_mm512_set1_ps(88), _mm512_sub_ps(_mm512_loadu_ps(x), _mm512_loadu_ps(z + v)))));
+INLINE void factors_of(const int parts, const bool left, const bool right, const float *s, int64_t keys, int width, uint32_t *to_left, int64_t left_apart, uint32_t *to_right, int64_t right_apart) {
+    for (int64_t i = 0; i < DEPTH; i += 2) {
+        uint32_t *a = left ? to_left + i / SIDE * left_apart + i % SIDE * SIDE : NULL, *b = right ? to_right + i / 2 * SIDE : NULL;
+        __m512 x[2][2];
+#pragma GCC unroll 2
+        for (int r = 0; r < 2; r++) {
+            bool there = i + r < keys;
+            x[r][0] = there ? _mm512_loadu_ps(s + (i + r) * BLOCK) : _mm512_setzero_ps();
+            x[r][1] = there && width > SIDE ? _mm512_loadu_ps(s + (i + r) * BLOCK + SIDE) : _mm512_setzero_ps();
         }
+        if (parts == 1) put_rows_rounded(left, right, x, a, b, right_apart);
+        else put_rows(PARTS, left, right, x, a, b, right_apart);
+    }
+}
+
+WIDE void lbi_cut_factors(int parts, const float *s, int64_t keys, int width, uint32_t *left, int64_t left_apart, uint32_t *right, int64_t right_apart) {
+    if (parts == 1 && left && right) factors_of(1, true, true, s, keys, width, left, left_apart, right, right_apart);
+    else if (parts == 1 && left) factors_of(1, true, false, s, keys, width, left, left_apart, NULL, 0);
+    else if (parts == 1) factors_of(1, false, true, s, keys, width, NULL, 0, right, right_apart);
+    else if (left && right) factors_of(PARTS, true, true, s, keys, width, left, left_apart, right, right_apart);
+    else if (left) factors_of(PARTS, true, false, s, keys, width, left, left_apart, NULL, 0);
+    else factors_of(PARTS, false, true, s, keys, width, NULL, 0, right, right_apart);
+}
+
+WIDE void lbi_cut_slopes(float *s, float *g, int64_t keys, int width, const float *z, const float *delta) {
+    for (int v = 0; v < width; v += SIDE) {
+        const __m512 less = _mm512_loadu_ps(z + v), mean = _mm512_loadu_ps(delta + v);
+        for (int64_t j = v; j < keys * BLOCK; j += BLOCK) {
+            __m512 p = exp_of(_mm512_min_ps(_mm512_set1_ps(88), _mm512_sub_ps(_mm512_loadu_ps(s + j), less)));
+            _mm512_storeu_ps(s + j, p);
+            _mm512_storeu_ps(g + j, _mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + j), mean)));
+        }
+    }
 }
 
 WIDE void lbi_cut_add(const float *from, float *to, int64_t ld, int64_t rows, int64_t cols) {
@@ -187,9 +227,8 @@ bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width) { re
 void lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {}
 void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint32_t *b, const uint32_t *b2, int64_t steps, float *to) {}
 void lbi_cut_weigh(int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {}
-void lbi_cut_right(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {}
-void lbi_cut_left(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart) {}
-void lbi_cut_exp(float *s, int64_t keys, int width, const float *z) {}
+void lbi_cut_factors(int parts, const float *s, int64_t keys, int width, uint32_t *left, int64_t left_apart, uint32_t *right, int64_t right_apart) {}
+void lbi_cut_slopes(float *s, float *g, int64_t keys, int width, const float *z, const float *delta) {}
 void lbi_cut_add(const float *from, float *to, int64_t ld, int64_t rows, int64_t cols) {}
 #endif
 #endif

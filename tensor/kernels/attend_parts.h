@@ -26,12 +26,11 @@ void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint3
 
 /** e = exp(s - shift[q]); sum[q] += e; e goes to the right factors to + [panel of 16 queries] apart, [pair of keys][query]. s <= shift. */
 void lbi_cut_weigh(int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart);
-/** The same panels of s as it is. */
-void lbi_cut_right(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart);
-/** Left factors of s: line = key, k = queries, one step; key j of `keys` <= 32 at to + (j / 16) apart. */
-void lbi_cut_left(int parts, const float *s, int64_t keys, int width, uint32_t *to, int64_t apart);
-/** p = exp(s - z[q]) in place of s, keys <= 32. */
-void lbi_cut_exp(float *s, int64_t keys, int width, const float *z);
+/** s, keys <= 32, as factors. left (NULL: not wanted): line = key, k = queries, one step; key j at left + (j / 16) left_apart. right (NULL: not): as in lbi_cut_weigh. What is missing up to
+ *  32 keys is 0. */
+void lbi_cut_factors(int parts, const float *s, int64_t keys, int width, uint32_t *left, int64_t left_apart, uint32_t *right, int64_t right_apart);
+/** s becomes p = exp(s - z[q]), g = p (g - delta[q]). */
+void lbi_cut_slopes(float *s, float *g, int64_t keys, int width, const float *z, const float *delta);
 /** The first `cols` of rows of a block [32][32] are added to rows ld apart. */
 void lbi_cut_add(const float *from, float *to, int64_t ld, int64_t rows, int64_t cols);
 
