@@ -23,7 +23,8 @@ enum {
     QUERIES = 128, /* of a block of the backward pass */
     LANES = QUERIES / BLOCK,
     CHUNK = 128,   /* queries for which packing keys and values a second time is cheap */
-    NARROW = 16    /* widths below are better off without */
+    NARROW = 32,   /* widths below are better off without */
+    SMALL = 300000 /* multiply-adds of a head, likewise */
 };
 
 typedef struct plan {
@@ -38,7 +39,7 @@ static bool plan_of(plan *p, const lbi_attend *a) {
     bool rounded = lb_tape_bf16(a->call->tape) && lbi_cut_known(1);
     *p = (plan){.lanes = {a, g}, .a = a, .parts = rounded ? 1 : LBI_BF16_PARTS};
     p->piece = p->parts * LBI_BF16_PIECE;
-    return g && g->nr == BLOCK && lbi_cut_known(p->parts) && a->l >= SIDE && a->s >= SIDE && a->d >= NARROW && a->e >= NARROW && a->n * a->h > 0;
+    return g && g->nr == BLOCK && lbi_cut_known(p->parts) && a->d >= NARROW && a->e >= NARROW && a->l * a->s * (a->d + a->e) >= SMALL && a->s >= SIDE && a->n * a->h > 0;
 }
 
 static int64_t steps(int64_t k) { return lbi_over(k, DEPTH); }
@@ -58,6 +59,45 @@ static void pack(const plan *p, bool left, uint32_t *to, lbi_cut_lines x, int64_
 /* Rows of a tensor as lines; or its columns. */
 static lbi_cut_lines rows_as(const lbi_attend_rows *x, int64_t n, int64_t h, int64_t row, bool columns) { return (lbi_cut_lines){lbi_attend_row(x, n, h, row), x->ld, x->transposed == columns}; }
 
+/* ---- what the next head reads ----
+ * Rows lie in memory or far caches, and products leave those idle: a few rows come near with every block. */
+
+enum { WANTED = 3, AT_A_TIME = 10 }; /* rows a block: those of a head of 197 come in time for the next one */
+
+typedef struct wanted {
+    struct {
+        const char *at;
+        int64_t ld, rows, bytes;
+    } of[WANTED];
+    int count, now;
+    int64_t row;
+} wanted;
+
+static void want(wanted *w, const float *at, int64_t ld, int64_t rows, int64_t width) {
+    enum { SIZE = sizeof(float) };
+    w->of[w->count].at = (const char *)at;
+    w->of[w->count].ld = ld * SIZE;
+    w->of[w->count].rows = rows;
+    w->of[w->count++].bytes = width * SIZE;
+}
+
+static void want_rows(wanted *w, const lbi_attend_rows *x, int64_t n, int64_t h, int64_t row, int64_t rows, int64_t width) {
+    want(w, lbi_attend_row(x, n, h, row), x->ld, x->transposed ? width : rows, x->transposed ? rows : width);
+}
+
+static void fetch_some(wanted *w) {
+    enum { LINE = 64 };
+    for (int i = 0; i < AT_A_TIME && w->now < w->count; i++) {
+        const char *at = w->of[w->now].at + w->row * w->of[w->now].ld;
+        for (int64_t k = 0; k < w->of[w->now].bytes; k += LINE) __builtin_prefetch(at + k, 0, 2);
+        if (++w->row < w->of[w->now].rows) continue;
+        w->row = 0;
+        w->now++;
+    }
+}
+
+/* ---- products ---- */
+
 /* Panels of a product: where they begin, what lies between two, and how many lines there are. */
 typedef struct side {
     const uint32_t *at;
@@ -65,14 +105,15 @@ typedef struct side {
 } side;
 
 /* Line `first` and the 31 after it of the left one, by all of the right one. */
-static void block(const plan *p, const side *left, int64_t first, const side *right, int64_t column, int64_t k, float *to) {
+static void block(const plan *p, wanted *next, const side *left, int64_t first, const side *right, int64_t column, int64_t k, float *to) {
     const uint32_t *a = left->at + first / SIDE * left->apart, *b = right->at + column / SIDE * right->apart;
+    fetch_some(next);
     lbi_cut_block(p->parts, a, first + SIDE < left->lines ? a + left->apart : NULL, b, column + SIDE < right->lines ? b + right->apart : NULL, steps(k), to);
 }
 
 /* The same to sums of tiles before, which are added outside: a long sum made of several loses fewer digits. own: a block. */
-static void sum_up(const plan *p, const side *left, int64_t first, const side *right, int64_t k, float *to, float *own, bool fresh) {
-    block(p, left, first, right, 0, k, fresh ? to : own);
+static void sum_up(const plan *p, wanted *next, const side *left, int64_t first, const side *right, int64_t k, float *to, float *own, bool fresh) {
+    block(p, next, left, first, right, 0, k, fresh ? to : own);
     if (!fresh) lbi_cut_add(own, to, BLOCK, BLOCK, BLOCK);
 }
 
@@ -105,6 +146,7 @@ static int64_t spare_room(const plan *p) { return lbi_most(3 * lbi_scores_room(K
 typedef struct forward_work {
     uint32_t *keys, *values, *query, *weights; /* left [keys][d], left [e][keys], right [d][queries], right [keys of a tile][queries] */
     float *scores, *result, *spare;            /* [keys][queries], [e][queries] */
+    wanted *next;
 } forward_work;
 
 /* With at = NULL: numbers in all. */
@@ -148,16 +190,22 @@ static void queries_forward(const plan *p, const forward_work *w, int64_t n, int
     for (at.s0 = 0; at.s0 < a->s; at.s0 += KEYS) {
         at.cols = lbi_least(KEYS, a->s - at.s0);
         if (lbi_attend_out_of_sight(a, at.s0, at.cols, lo, hi)) continue;
-        for (int64_t j = 0; j < at.cols; j += BLOCK) block(p, &keys, at.s0 + j, &query, 0, a->d, w->scores + j * BLOCK);
+        for (int64_t j = 0; j < at.cols; j += BLOCK) block(p, w->next, &keys, at.s0 + j, &query, 0, a->d, w->scores + j * BLOCK);
         lbi_scores_dress(&p->lanes, &at, w->scores, NULL, w->spare);
         lbi_scores_top(&p->lanes, &at, w->scores, &sums, w->result, first, shift);
         weigh(p, w, &at, &sums, shift);
         const side values = {w->values + steps(at.s0) * p->piece, steps(a->s) * p->piece, a->e}, weights = {w->weights, steps(at.cols) * p->piece, count};
-        for (int64_t e = 0; e < a->e; e += BLOCK) sum_up(p, &values, e, &weights, at.cols, w->result + e * BLOCK, w->spare, first);
+        for (int64_t e = 0; e < a->e; e += BLOCK) sum_up(p, w->next, &values, e, &weights, at.cols, w->result + e * BLOCK, w->spare, first);
         first = false;
     }
     if (first) memset(w->result, 0, (size_t)(a->e * BLOCK) * sizeof(float));
     lbi_scores_give(&p->lanes, &at, w->result, &sums, w->spare);
+}
+
+static void want_forward(const lbi_attend *a, wanted *next, int64_t n, int64_t group) {
+    want_rows(next, &a->k, n, group, 0, a->s, a->d);
+    want_rows(next, &a->v, n, group, 0, a->s, a->e);
+    want_rows(next, &a->q, n, group * (a->h / a->g), 0, a->l, a->d);
 }
 
 /* Queries first .. last - 1 of the heads that read one head of keys. */
@@ -191,6 +239,9 @@ bool lbi_attend_parts(const lbi_attend *a, uint8_t **out) {
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < heads * chunks; i++) {
             int64_t head = i / chunks, first = i % chunks * per, last = lbi_least(a->l, first + per);
+            wanted next = {0};
+            w.next = &next;
+            if (chunks == 1 && head + threads < heads) want_forward(a, &next, (head + threads) / a->g, (head + threads) % a->g);
             if (first >= last || group_forward(&p, &w, head / a->g, head % a->g, first, last)) continue;
 #pragma omp atomic write
             done[head] = 0;
@@ -211,6 +262,7 @@ typedef struct back_work {
     float *p, *ds, *slope, *sums, *spare;   /* 32 keys by 32 queries, p and ds two of them; slope only with a soft cap */
     float *dq;                              /* [LANES][d][32] */
     float z[QUERIES], delta[QUERIES];
+    wanted *next; /* nothing: caches are full as it is */
 } back_work;
 
 /* With at = NULL: numbers in all. */
@@ -275,12 +327,12 @@ static float *hand(float *two, int64_t j) { return two + j / BLOCK % 2 * TILE; }
 
 static void start_scores(const plan *p, const back_work *w, const strip *s, int64_t j) {
     const side keys = {w->keys, steps(p->a->d) * p->piece, p->a->s}, query = {w->query, keys.apart, s->b->rows};
-    if (j < s->cols) block(p, &keys, s->s0 + j, &query, s->lane * BLOCK, p->a->d, hand(w->p, j));
+    if (j < s->cols) block(p, w->next, &keys, s->s0 + j, &query, s->lane * BLOCK, p->a->d, hand(w->p, j));
 }
 
 static void start_grads(const plan *p, const back_work *w, const strip *s, int64_t j) {
     const side values = {w->values, steps(p->a->e) * p->piece, p->a->s}, grad = {w->grad, values.apart, s->b->rows};
-    if (j < s->cols) block(p, &values, s->s0 + j, &grad, s->lane * BLOCK, p->a->e, hand(w->ds, j));
+    if (j < s->cols) block(p, w->next, &values, s->s0 + j, &grad, s->lane * BLOCK, p->a->e, hand(w->ds, j));
 }
 
 /* To weights and the gradient of scores. */
@@ -324,7 +376,7 @@ static void keys_backward(const plan *p, const back_work *w, const span *b, cons
     const side left = {tile, steps(b->rows) * p->piece, cols}, right = {rows, left.apart, width};
     for (int64_t e = 0; e < width; e += BLOCK)
         for (int64_t j = 0; j < cols; j += BLOCK) {
-            block(p, &left, j, &right, e, b->rows, w->sums);
+            block(p, w->next, &left, j, &right, e, b->rows, w->sums);
             lbi_cut_add(w->sums, to + j * width + e, width, lbi_least(BLOCK, cols - j), lbi_least(BLOCK, width - e));
         }
 }
@@ -343,7 +395,7 @@ static void span_backward(const plan *p, back_work *w, const span *b) {
             const strip now = {b, lane, s0, cols, lane_at(b, lane)};
             strip_backward(p, w, &now);
             const side keys = {w->keys_wide + steps(s0) * p->piece, steps(a->s) * p->piece, a->d}, ds = {w->ds_right, steps(cols) * p->piece, now.at.count};
-    for (int64_t d = 0; c->gin[0] && d < a->d; d += BLOCK) sum_up(p, &keys, d, &ds, cols, w->dq + lane * dq_size + d * BLOCK, w->sums, first);
+    for (int64_t d = 0; c->gin[0] && d < a->d; d += BLOCK) sum_up(p, w->next, &keys, d, &ds, cols, w->dq + lane * dq_size + d * BLOCK, w->sums, first);
         }
         first = false;
         if (c->gin[2]) keys_backward(p, w, b, w->p_left, w->grad_rows, lbi_attend_grad_row(c->gin[2], b->n, b->group, s0), a->e, cols);
@@ -386,6 +438,8 @@ bool lbi_attend_parts_back(const lbi_attend *a, uint8_t **out) {
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         back_work w;
+        wanted nothing = {0};
+        w.next = &nothing;
         (void)back_room(&p, &w, all + omp_get_thread_num() * size);
         lbi_bf16_begin(lbi_cut_known(LBI_BF16_PARTS));
 #pragma omp for schedule(dynamic)

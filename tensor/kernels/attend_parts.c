@@ -55,7 +55,7 @@ INLINE void step_of(const int parts, const bool left, const bool all, uint32_t *
 }
 
 INLINE void panel_of(const int parts, const bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
-    float turned[DEPTH * SIDE + SIDE];
+    float turned[DEPTH * SIDE + SIDE] __attribute__((aligned(64)));
     const __m512 by = _mm512_set1_ps(scale);
     for (int64_t k0 = 0; k0 < k; k0 += DEPTH, to += parts * PIECE) {
         int64_t some = lbi_least(DEPTH, k - k0), ld = from->ld, rows = left ? lines : some, cols = left ? some : lines;
