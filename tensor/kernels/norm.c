@@ -28,6 +28,27 @@ LBI_LEVELS void lbi_plane_square(const lb_real *x, int64_t n, lb_real shift, dou
     }
 }
 
+LBI_LEVELS void lbi_plane_moments(const lb_real *x, int64_t n, double *mean, double *square) {
+    *mean = *square = 0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t end = i + BLOCK < n ? i + BLOCK : n;
+        double m = (double)(end - i), all = (double)end;
+        lb_real s = 0, d = 0, q = 0;
+#pragma omp simd reduction(+ : s)
+        for (int64_t j = i; j < end; j++) s += x[j];
+        lb_real near = s / (lb_real)m;
+#pragma omp simd reduction(+ : d, q)
+        for (int64_t j = i; j < end; j++) {
+            lb_real off = x[j] - near;
+            d += off;
+            q += off * off;
+        }
+        double apart = (double)near + (double)d / m - *mean;
+        *mean += apart * m / all;
+        *square += (double)q - (double)d * (double)d / m + apart * apart * (double)i * m / all;
+    }
+}
+
 INLINE lb_real clamped(lb_act act, lb_real v) {
     if (act == LB_ACT_RELU || act == LB_ACT_RELU6) v = v < 0 ? 0 : v;
     return act == LB_ACT_RELU6 && v > 6 ? 6 : v;

@@ -7,6 +7,8 @@
 /** *sum += sum of x; *square += sum of (x - shift)^2. */
 void lbi_plane_sum(const lb_real *x, int64_t n, double *sum);
 void lbi_plane_square(const lb_real *x, int64_t n, lb_real shift, double *square);
+/** mean = sum x / n, square = sum (x - mean)^2 in one pass through memory, each block around a mean of its own (Chan, Golub, LeVeque 1979); 0 when n = 0. */
+void lbi_plane_moments(const lb_real *x, int64_t n, double *mean, double *square);
 /** y = act(a x + b + add); add may be NULL; relu and relu6, other activations are left out. */
 void lbi_plane_affine(lb_act act, lb_real *y, const lb_real *x, const lb_real *add, int64_t n, lb_real a, lb_real b);
 /** to = (fresh ? 0 : to) + g act'(y). */

@@ -40,10 +40,8 @@ static void forward(lb_call *c) {
 #pragma omp parallel for if (n * m > LBI_GRAIN)
     for (int64_t i = 0; i < n; i++) {
         const lb_real *x = lb_r(c->in[0]) + i * m;
-        double sum = 0, square = 0;
-        lbi_plane_sum(x, m, &sum);
-        double mean = m ? sum / (double)m : 0;
-        lbi_plane_square(x, m, (lb_real)mean, &square);
+        double mean, square;
+        lbi_plane_moments(x, m, &mean, &square);
         double rstd = 1 / sqrt((m ? square / (double)m : 0) + o->eps);
         lb_r(c->out[1])[i] = (lb_real)mean;
         lb_r(c->out[2])[i] = (lb_real)rstd;

@@ -4,6 +4,7 @@
  * maximum; boxes have no gradient. */
 #include <math.h>
 #include <omp.h>
+#include <string.h>
 #include "tensor/kernels/groups.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
@@ -92,8 +93,39 @@ LBI_LEVELS static void places_of(const lb_real *x, int64_t w, range rows, range 
             }
 }
 
+/* Room of a thread, channels side by side: a picture, its gradient, the cells of a box and theirs. */
+typedef struct room {
+    lb_real *x, *gx, *y, *gy;
+} room;
+
+static int64_t room_size(int64_t plane, int64_t cells) { return 2 * (plane + cells) * LBI_GROUP + 4 * LBI_GROUP_SLACK; }
+
+static room room_of(lb_real *at, int64_t plane, int64_t cells) {
+    room r = {.x = at, .gx = at + plane * LBI_GROUP + LBI_GROUP_SLACK};
+    r.y = r.gx + plane * LBI_GROUP + LBI_GROUP_SLACK;
+    r.gy = r.y + cells * LBI_GROUP + LBI_GROUP_SLACK;
+    return r;
+}
+
+static void box_forward(const job *j, const range *rows, const range *columns, const room *m) {
+    for (int64_t i = 0; i < j->o->h; i++)
+        for (int64_t k = 0; k < j->o->w; k++) largest(m->x, j->w, rows[i], columns[k], m->y + (i * j->o->w + k) * LBI_GROUP);
+}
+
+/* The gradient of each cell to where its largest stands. */
+static void box_backward(const job *j, const range *rows, const range *columns, const room *m) {
+    int32_t place[LBI_GROUP];
+    for (int64_t i = 0; i < j->o->h; i++)
+        for (int64_t k = 0; k < j->o->w; k++) {
+            int64_t cell = (i * j->o->w + k) * LBI_GROUP;
+            places_of(m->x, j->w, rows[i], columns[k], m->y + cell, place);
+            for (int q = 0; q < LBI_GROUP; q++)
+                if (place[q] >= 0) m->gx[(int64_t)place[q] * LBI_GROUP + q] += m->gy[cell + q];
+        }
+}
+
 /* A group of channels of a picture: its rows that boxes reach are turned, so that channels lie side by side; then all its boxes. */
-static void do_group(const job *j, int64_t picture, int64_t first, lb_real *lanes, bool back) {
+static void do_group(const job *j, int64_t picture, int64_t first, const room *m, bool back) {
     int64_t h = j->o->h, w = j->o->w, cells = h * w, plane = j->h * j->w, low = j->h, high = 0, at = (picture * j->channels + first) * plane;
     int count = j->channels - first < LBI_GROUP ? (int)(j->channels - first) : LBI_GROUP;
     int64_t boxes = j->c->in[1]->shape[0];
@@ -104,34 +136,37 @@ static void do_group(const job *j, int64_t picture, int64_t first, lb_real *lane
             high = rows.high > high ? rows.high : high;
         }
     if (high <= low) high = low = 0;
-    lbi_group_of(lanes + low * j->w * LBI_GROUP, lb_r(j->c->in[0]) + at + low * j->w, plane, count, (high - low) * j->w);
-    for (int64_t k = 0; k < boxes * cells; k++) {
-        int64_t r = k / cells, cell = k % cells, to = (r * j->channels + first) * cells + cell;
+    lbi_group_of(m->x + low * j->w * LBI_GROUP, lb_r(j->c->in[0]) + at + low * j->w, plane, count, (high - low) * j->w);
+    if (back) memset(m->gx + low * j->w * LBI_GROUP, 0, (size_t)((high - low) * j->w * LBI_GROUP) * sizeof(lb_real));
+    for (int64_t r = 0; r < boxes; r++) {
+        const range *rows = j->cells + r * (h + w);
+        int64_t to = (r * j->channels + first) * cells;
         if ((int64_t)lb_r(j->c->in[1])[5 * r] != picture) continue;
-        range rows = j->cells[r * (h + w) + cell / w], columns = j->cells[r * (h + w) + h + cell % w];
-        lb_real most[LBI_GROUP] = {0};
-        int32_t place[LBI_GROUP];
         if (!back) {
-            largest(lanes, j->w, rows, columns, most);
-            for (int i = 0; i < count; i++) lb_r(j->c->out[0])[to + i * cells] = most[i];
+            box_forward(j, rows, rows + h, m);
+            lbi_group_back(lb_r(j->c->out[0]) + to, cells, m->y, count, cells, false);
             continue;
         }
-        for (int i = 0; i < count; i++) most[i] = lb_r(j->c->out[0])[to + i * cells];
-        places_of(lanes, j->w, rows, columns, most, place);
-        for (int i = 0; i < count; i++)
-            if (place[i] >= 0) lb_r(j->c->gin[0])[at + i * plane + place[i]] += lb_r(j->c->gout[0])[to + i * cells];
+        lbi_group_of(m->y, lb_r(j->c->out[0]) + to, cells, count, cells);
+        lbi_group_of(m->gy, lb_r(j->c->gout[0]) + to, cells, count, cells);
+        box_backward(j, rows, rows + h, m);
     }
+    if (back) lbi_group_back(lb_r(j->c->gin[0]) + at + low * j->w, plane, m->gx + low * j->w * LBI_GROUP, count, (high - low) * j->w, true);
 }
 
 /* Every thread does its own channels, so that sums are made in one order. */
 static void do_groups(lb_call *c, bool back) {
-    int64_t pictures = c->in[0]->shape[0], groups = (c->in[0]->shape[1] + LBI_GROUP - 1) / LBI_GROUP, each = c->in[0]->shape[2] * c->in[0]->shape[3] * LBI_GROUP + LBI_GROUP_SLACK;
+    const options *o = c->params;
+    int64_t pictures = c->in[0]->shape[0], groups = (c->in[0]->shape[1] + LBI_GROUP - 1) / LBI_GROUP, plane = c->in[0]->shape[2] * c->in[0]->shape[3], each = room_size(plane, o->h * o->w);
     int threads = omp_get_max_threads();
-    lb_real *lanes = lb_scratch(c, (size_t)(threads * each) * sizeof *lanes);
+    lb_real *all = lb_scratch(c, (size_t)(threads * each) * sizeof *all);
     job j;
-    if (!lanes || !job_of(c, &j)) return;
+    if (!all || !job_of(c, &j)) return;
 #pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
-    for (int64_t i = 0; i < pictures * groups; i++) do_group(&j, i / groups, i % groups * LBI_GROUP, lanes + omp_get_thread_num() * each, back);
+    for (int64_t i = 0; i < pictures * groups; i++) {
+        const room m = room_of(all + omp_get_thread_num() * each, plane, o->h * o->w);
+        do_group(&j, i / groups, i % groups * LBI_GROUP, &m, back);
+    }
 }
 
 static void forward(lb_call *c) {
