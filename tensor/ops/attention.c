@@ -180,6 +180,7 @@ static double flops(const lb_call *c) {
 static const lbi_attend_options usual = {.scale = 0.5}, merged = {.scale = 0.5, .merge = true}, causal = {.scale = 0.7, .causal = true};
 static const lbi_attend_options sliding = {.scale = 0.3, .causal = true, .window = 40, .prefix = 3}, band = {.scale = 0.6, .window = 3}, upper = {.scale = 0.6, .causal = true, .shift = -2};
 static const lbi_attend_options capped = {.scale = 1.5, .softcap = 2, .causal = true}, dropped = {.scale = 0.5, .dropout = 0.3, .key = {5, 6}};
+static const lbi_attend_options wide = {.scale = 0.15}, wide_merged = {.scale = 0.15, .merge = true}, wide_causal = {.scale = 0.15, .causal = true}; /* of 32 and more: scores as those of usual */
 static const lb_op_case cases[] = {
     {.name = "plain", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 3}}, .params = &usual},
     {.name = "bias of keys", .rank = {4, 4, 4, 4, -1, -1}, .shape = {{2, 2, 3, 4}, {2, 2, 5, 4}, {2, 2, 5, 4}, {2, 1, 1, 5}}, .params = &usual},
@@ -200,9 +201,9 @@ static const lb_op_case cases[] = {
     {.name = "lanes, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 33, 6}, {2, 1, 40, 6}, {2, 1, 40, 17}, {0}, {0}, {3, 72}}, .params = &causal},
     {.name = "lanes, mask of queries", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 2, 35, 4}, {1, 2, 18, 4}, {1, 2, 18, 4}, {0}, {1, 1, 35, 1}}, .params = &merged},
     {.name = "lanes, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 8}, {1, 2, 44, 8}, {1, 2, 44, 9}}, .params = &dropped},
-    {.name = "blocks, bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{2, 1, 68, 36}, {2, 1, 73, 36}, {2, 1, 73, 34}, {1, 68, 73}, {2, 1, 68, 73}}, .params = &usual},
-    {.name = "blocks, mask of keys, grouped heads", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 4, 66, 32}, {1, 2, 80, 32}, {1, 2, 80, 33}, {0}, {1, 1, 1, 80}}, .params = &merged},
-    {.name = "blocks, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{1, 2, 81, 32}, {1, 1, 62, 32}, {1, 1, 62, 33}, {0}, {0}, {2, 142}}, .params = &causal},
+    {.name = "blocks, bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{2, 1, 68, 36}, {2, 1, 73, 36}, {2, 1, 73, 34}, {1, 68, 73}, {2, 1, 68, 73}}, .params = &wide},
+    {.name = "blocks, mask of keys, grouped heads", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 4, 66, 32}, {1, 2, 80, 32}, {1, 2, 80, 33}, {0}, {1, 1, 1, 80}}, .params = &wide_merged},
+    {.name = "blocks, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{1, 2, 81, 32}, {1, 1, 62, 32}, {1, 1, 62, 33}, {0}, {0}, {2, 142}}, .params = &wide_causal},
     {.name = "blocks, capped", .rank = {4, 4, 4, 2, 2, -1}, .shape = {{1, 1, 70, 35}, {1, 1, 70, 35}, {1, 1, 70, 32}, {70, 70}, {70, 70}}, .params = &capped},
     {.name = "blocks, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 68, 32}, {1, 1, 76, 32}, {1, 1, 76, 32}}, .params = &dropped},
     {.name = "blocks, tiles, sliding", .rank = {4, 4, 4, 4, -1, 2}, .shape = {{1, 1, 131, 32}, {1, 1, 262, 32}, {1, 1, 262, 32}, {1, 1, 1, 262}, {0}, {1, 392}}, .params = &sliding},
