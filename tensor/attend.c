@@ -2,6 +2,7 @@
 #include "tensor/attend.h"
 #include <math.h>
 #include <omp.h>
+#include <string.h>
 #include "base/rng.h"
 #include "tensor/kernels/attend.h"
 #include "tensor/kernels/gemm.h"
@@ -249,6 +250,17 @@ lbi_attend_span lbi_attend_unit(const lbi_attend *a, const lbi_attend_units *uni
 }
 
 lb_real *lbi_attend_grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row) { return lb_r(g) + ((n * g->shape[1] + h) * g->shape[2] + row) * g->shape[3]; }
+
+void lbi_attend_clear(const lbi_attend *a, int i, int64_t n, int64_t h, int64_t row, int64_t rows) {
+    lb_tensor *g = a->call->gin[i];
+    if (g && a->call->fresh[i]) memset(lbi_attend_grad_row(g, n, h, row), 0, (size_t)(rows * g->shape[3]) * sizeof(lb_real));
+}
+
+void lbi_attend_clear_group(const lbi_attend *a, int64_t n, int64_t group) {
+    int64_t share = a->h / a->g;
+    for (int64_t h = group * share; h < (group + 1) * share; h++) lbi_attend_clear(a, 0, n, h, 0, a->l);
+    for (int i = 1; i < 3; i++) lbi_attend_clear(a, i, n, group, 0, a->s);
+}
 
 int lbi_attend_threads(const lbi_attend *a, int64_t pieces, int64_t width) {
     double work = (double)(a->n * a->h * a->l) * (double)(a->s * width);

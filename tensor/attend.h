@@ -71,6 +71,11 @@ typedef struct lbi_attend_span {
 lbi_attend_span lbi_attend_unit(const lbi_attend *a, const lbi_attend_units *units, int64_t u);
 /** Row `row` of map (n, h) of a contiguous gradient [N,H,rows,width]. */
 lb_real *lbi_attend_grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row);
+/** Where gradients of q, k or v (input i) are fresh, those of rows of a head (of keys, for k and v) become 0: before anything is added. Backward sets its gradients so, head by head,
+ *  which is one pass less through memory. */
+void lbi_attend_clear(const lbi_attend *a, int i, int64_t n, int64_t h, int64_t row, int64_t rows);
+/** All of a head of keys, and of the heads of queries that read it. */
+void lbi_attend_clear_group(const lbi_attend *a, int64_t n, int64_t group);
 /** How many threads for so many pieces of work, one when it is small; width: numbers per query and key. */
 int lbi_attend_threads(const lbi_attend *a, int64_t pieces, int64_t width);
 

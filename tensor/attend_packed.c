@@ -266,6 +266,7 @@ static void unit_backward(const plan *p, back_work *w, const lbi_attend_span *sp
             int64_t group = h * a->g / a->h;
             if (done && done[n * a->g + group]) continue;
             if (group != last) {
+                lbi_attend_clear_group(a, n, group);
                 pack_heads(p, w->keys, p->by_key * a->d, &a->k, a->d, n, group, true);
                 pack_heads(p, w->keys_wide, p->by_width[0], &a->k, a->d, n, group, false);
                 pack_heads(p, w->values, p->by_key * a->e, &a->v, a->e, n, group, true);

@@ -401,6 +401,7 @@ static void span_backward(const plan *p, back_work *w, const span *b) {
         if (c->gin[2]) keys_backward(p, w, b, w->p_left, w->grad_rows, lbi_attend_grad_row(c->gin[2], b->n, b->group, s0), a->e, cols);
         if (c->gin[1]) keys_backward(p, w, b, w->ds_left, w->query_rows, lbi_attend_grad_row(c->gin[1], b->n, b->group, s0), a->d, cols);
     }
+    lbi_attend_clear(a, 0, b->n, b->h, b->l0, b->rows);
     for (int lane = 0; !first && c->gin[0] && lane * BLOCK < b->rows; lane++) {
         const lbi_scores_at at = lane_at(b, lane);
         lbi_scores_give_dq(&p->lanes, &at, w->dq + lane * dq_size, w->spare);
@@ -416,6 +417,7 @@ static bool group_backward(const plan *p, back_work *w, int64_t n, int64_t group
         tame = lbi_cut_tame(g, ld, a->l, a->e);
     }
     if (!tame) return false;
+    for (int i = 1; i < 3; i++) lbi_attend_clear(a, i, n, group, 0, a->s);
     pack(p, true, w->keys, rows_as(&a->k, n, group, 0, false), a->s, a->d, 1);
     pack(p, true, w->values, rows_as(&a->v, n, group, 0, false), a->s, a->e, 1);
     if (a->call->gin[0]) pack(p, true, w->keys_wide, rows_as(&a->k, n, group, 0, true), a->d, a->s, 1);

@@ -13,6 +13,7 @@
 #include "tensor/kernels/attend.h"
 #include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm.h"
+#include "tensor/loops.h"
 
 enum { ROWS = LBI_ATTEND_ROWS, KEYS = LBI_ATTEND_KEYS };
 
@@ -133,7 +134,10 @@ static void map_backward(const lbi_attend *a, int64_t n, int64_t h, const tiles 
 
 static void backward(lb_call *c) {
     lbi_attend a;
-    if (!c->gout[0] || !lbi_attend_plan(&a, c, true) || lbi_attend_packed_back(&a)) return;
+    if (!c->gout[0] || !lbi_attend_plan(&a, c, true)) return;
+    for (int i = 3; i < 6; i++)
+        if (c->gin[i] && c->fresh[i]) lbi_fill(c->gin[i], 0);
+    if (lbi_attend_packed_back(&a)) return;
     lbi_attend_units units = lbi_attend_units_of(&a);
     int64_t tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2);
     int threads = lbi_attend_threads(&a, units.count, a.d + a.e);
@@ -145,7 +149,10 @@ static void backward(lb_call *c) {
         const tiles m = {mine, mine + tile, a.o->softcap > 0 ? mine + 2 * tile : NULL};
         lbi_attend_span span = lbi_attend_unit(&a, &units, u);
         for (int64_t n = span.n0; n < span.n1; n++)
-            for (int64_t h = span.h0; h < span.h1; h++) map_backward(&a, n, h, &m);
+            for (int64_t h = span.h0; h < span.h1; h++) {
+                if (h * a.g % a.h == 0) lbi_attend_clear_group(&a, n, h * a.g / a.h);
+                map_backward(&a, n, h, &m);
+            }
     }
 }
 
@@ -213,7 +220,7 @@ static const lb_op_case cases[] = {
 
 LB_OP(attention) = {.id = "attention", .title = "scaled dot-product attention: masks, biases, causal rule, windows, grouped heads", .source = "Vaswani et al., arXiv:1706.03762, eq. (1); torch.nn.functional.scaled_dot_product_attention",
                     .sig = "q[N,H,L,D] k[N,G,S,D] v[N,G,S,E] bias? mask:i64? relative? -> y logsum[N,H,L]", .results = 1, .math = "y = softmax(cap(scale q k^T) + bias + relative) v",
-                    .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_IN(5) | LB_READS_OUT(0) | LB_READS_OUT(1),
+                    .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_IN(5) | LB_READS_OUT(0) | LB_READS_OUT(1),
                     .shape = shape, .params_size = sizeof(lbi_attend_options), .forward = forward, .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec) {
