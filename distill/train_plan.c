@@ -86,8 +86,8 @@ lb_status lbi_train_fits(const lbi_train *r, int64_t activations) {
     int64_t need = state_bytes(r, &parameters) + activations;
     for (int i = 0; i < r->nlearners; i++) weights += lb_store_parameters(r->learners[i].model->store, NULL) * (int64_t)sizeof(lb_real); /* are there already */
     if (left < 0 || need - weights <= left) return LB_OK;
-    return lb_fail(LB_E_NOMEM, "the students are larger than memory: %lld parameters with gradients and the optimiser's state%s take %.2f GiB, of which %.2f GiB are there", (long long)parameters,
-                   activations ? ", and a step's activations," : "", (double)need / (1 << 30), (double)(left + weights) / (1 << 30));
+    return lb_fail(LB_E_NOMEM, "the students are larger than memory: %lld parameters with gradients and the optimiser's state%s take %.2f GiB, of which %.2f GiB are there%s", (long long)parameters,
+                   activations ? ", and a step's activations," : "", (double)need / (1 << 30), (double)(left + weights) / (1 << 30), activations > need / 2 ? "; a smaller batch holds less" : "");
 }
 
 /* ---- a few real steps ---- */
@@ -124,29 +124,50 @@ done:
     return st;
 }
 
+/* Step r->step on shapes alone. */
+static lb_status on_shapes(lbi_train *r, counting *c, lb_batch *batches) {
+    lb_tensor *terms[64] = {0};
+    lb_tape_set_mode(r->tape, LB_TAPE_SHAPES);
+    lb_tape_set_training(r->tape, true, NULL);
+    r->watch = seen;
+    r->watch_ctx = c;
+    lb_tape_watch(r->tape, seen, c);
+    (void)lbi_train_forward(r, r->step, batches, terms);
+    r->watch = NULL;
+    lb_tape_watch(r->tape, NULL, NULL);
+    return lb_tape_status(r->tape);
+}
+
+static int64_t activation_bytes(const counting *c) { return c->held + 4 * c->largest; } /* gradients on their way */
+
+lb_status lbi_train_foresee(const lb_train_spec *spec) {
+    lb_status st = LB_OK;
+    lbi_train r = {0};
+    counting c = {0};
+    lb_batch batches[LBI_STREAMS_MAX] = {0};
+    if (spec->crew && spec->crew->count > 1) return LB_OK; /* each has its share: the first step tells */
+    if (lbi_train_open(&r, spec) == LB_OK && on_shapes(&r, &c, batches) == LB_OK) st = lbi_train_fits(&r, activation_bytes(&c) / 2); /* some of it is made again in place of being held */
+    else lb_error_clear();
+    lbi_release(&r, batches);
+    lbi_train_close(&r);
+    lb_free(c.marks);
+    return st;
+}
+
 /* A step on shapes alone finds unknown names and widths that do not go together, and counts. */
 lb_status lb_train_plan(lb_value **out, const lb_train_spec *spec) {
     lb_status st = LB_OK;
     lbi_train r = {0};
     counting c = {0};
     lb_batch batches[LBI_STREAMS_MAX] = {0};
-    lb_tensor *terms[64] = {0};
     lb_value *v = lb_value_map();
     int64_t parameters;
     LB_TRY(lbi_train_open(&r, spec));
-    lb_tape_set_mode(r.tape, LB_TAPE_SHAPES);
-    lb_tape_set_training(r.tape, true, NULL);
-    r.watch = seen;
-    r.watch_ctx = &c;
-    lb_tape_watch(r.tape, seen, &c);
-    (void)lbi_train_forward(&r, 0, batches, terms);
-    r.watch = NULL;
-    lb_tape_watch(r.tape, NULL, NULL);
-    LB_TRY(lb_tape_status(r.tape));
+    LB_TRY(on_shapes(&r, &c, batches));
     lb_map_put(v, "terms", plan_terms(spec));
     lb_map_put(v, "streams", plan_streams(&r, batches));
     lb_map_put(v, "adapters", lb_value_copy(r.adapters));
-    int64_t state = state_bytes(&r, &parameters), activations = c.held + 4 * c.largest; /* gradients on their way */
+    int64_t state = state_bytes(&r, &parameters), activations = activation_bytes(&c);
     lb_map_int(v, "parameters", parameters);
     lb_map_real(v, "gflops_per_step", 3 * lb_tape_get_stats(r.tape).flops / 1e9);
     lb_map_int(v, "weight_and_optimiser_bytes", state);

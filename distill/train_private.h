@@ -91,6 +91,8 @@ lb_status lbi_train_open(lbi_train *r, const lb_train_spec *spec);
 void lbi_train_close(lbi_train *r);
 /** Step number r->step: batches, terms, gradients, optimisers, hooks. */
 lb_status lbi_train_step(lbi_train *r, double *loss_value, double *norm);
+/** LB_E_NOMEM when what a first step would hold does not fit into memory, told from shapes; whatever else is wrong is left to that step to tell. */
+lb_status lbi_train_foresee(const lb_train_spec *spec);
 /** LB_E_NOMEM when weights, gradients, optimiser and so many bytes of activations do not fit into memory. */
 lb_status lbi_train_fits(const lbi_train *r, int64_t activations);
 

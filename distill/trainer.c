@@ -63,6 +63,17 @@ done:
     return st;
 }
 
+/* A pattern of the optimiser's that names nothing would leave the run other than its writer means it. What is learned beside the students is not there yet. */
+static lb_status check_patterns(const lbi_train *r) {
+    lb_store *stores[LBI_STUDENTS_MAX];
+    char idle[96];
+    for (int i = 0; i < r->nlearners; i++) stores[i] = r->learners[i].model->store;
+    for (int i = 0; i < r->nlearners; i++)
+        if (lb_optim_idle(r->learners[i].optim, r->nlearners, stores, idle) && strncmp(idle, "proj", 4) != 0 && lb_store_count(stores[i]) > 0)
+            return lb_fail(LB_E_ARG, "optimiser: no weight is called '%s'; they are called %s and the like", idle, lb_store_at(stores[i], lb_store_count(stores[i]) - 1)->name);
+    return LB_OK;
+}
+
 lb_status lbi_train_open(lbi_train *r, const lb_train_spec *spec) {
     lb_status st = LB_OK;
     r->spec = spec;
@@ -79,6 +90,7 @@ lb_status lbi_train_open(lbi_train *r, const lb_train_spec *spec) {
     LB_TRY(lb_store_new(&r->state));
     LB_TRY(add_learner(r, "student", spec->student, NULL));
     for (int i = 0; i < spec->nothers; i++) LB_TRY(add_learner(r, spec->others[i].name, spec->others[i].model, spec->others[i].optim));
+    LB_TRY(check_patterns(r));
     LB_TRY(lbi_federation_begin(r));
     LB_TRY(lb_optim_new(&r->projector_optim, &spec->optim, r->projectors, spec->steps));
     lb_optim_scale_gradients(r->projector_optim, 1 / (double)(parts_of(spec) * lbi_ranks(r)));
@@ -296,6 +308,7 @@ lb_status lb_train(lb_train_result *out, const lb_train_spec *spec) {
     lbi_train r = {0};
     bool found = false;
     if (spec->nobjectives > 64) return lb_fail(LB_E_LIMIT, "at most 64 objectives");
+    LB_TRY(lbi_train_foresee(spec));
     LB_TRY(lbi_train_open(&r, spec));
     if (spec->resume) LB_TRY(lbi_checkpoint_load(&r, &found));
     LB_TRY(lbi_train_fits(&r, 0));

@@ -198,6 +198,22 @@ double lb_optim_lr(const lb_optim *o, int64_t step) {
 double lb_ema_decay(double decay, int64_t updates) { return fmin(decay, (1 + (double)updates) / (10 + (double)updates)); }
 double lb_swa_decay(int64_t averaged) { return (double)averaged / ((double)averaged + 1); }
 
+static bool fits_any(const char *patterns, int n, lb_store *const *stores) {
+    for (int k = 0; k < n; k++)
+        for (int64_t i = 0; i < lb_store_count(stores[k]); i++)
+            if (fits(patterns, lb_store_at(stores[k], i)->name)) return true;
+    return false;
+}
+
+const char *lb_optim_idle(const lb_optim *o, int n, lb_store *const *stores, char dst[96]) {
+    const char *only = o->config.only, *idle = only && *only && !fits_any(only, n, stores) ? only : NULL;
+    for (int i = 0; i < o->group_count && !idle; i++)
+        if (!fits_any(o->groups[i].pattern, n, stores)) idle = o->groups[i].pattern;
+    if (!idle) return NULL;
+    snprintf(dst, 96, "%s", idle);
+    return dst;
+}
+
 /* ---- a step ---- */
 
 static bool trained(const lb_optim *o, const lb_param_tensor *p, int64_t step) {

@@ -52,6 +52,8 @@ LB_API void lb_optim_scale_gradients(lb_optim *o, double scale);
 /** Forgets all state of the parameters whose names start with prefix (NULL = all): they begin anew. Needed where a parameter has changed its shape
  *  (lb_store_resize). */
 LB_API void lb_optim_restart(lb_optim *o, const char *prefix);
+/** The first pattern of config.only or config.groups that fits no parameter of these n stores: a slip of its writer. NULL when there is none. dst gets a copy. */
+LB_API const char *lb_optim_idle(const lb_optim *o, int n, lb_store *const *stores, char dst[96]);
 /** Its state ("exp_avg.<param>", ...) as a store owned by the optimiser; a loaded one must have the same names and shapes. */
 LB_API lb_store *lb_optim_state(lb_optim *o);
 

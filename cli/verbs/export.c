@@ -58,8 +58,17 @@ static lb_value *beside_weights(const cli_model *m) {
     return extra;
 }
 
+/* A folder of such a name is hardly meant. */
+static lb_status check_name(const char *to) {
+    static const char *const foreign[] = {"bin", "ckpt", "engine", "gguf", "h5", "mlmodel", "npz", "pb", "pt", "pth", "safetensors", "tflite"};
+    for (size_t i = 0; i < LB_COUNT(foreign); i++)
+        if (strcmp(lb_path_ending(to), foreign[i]) == 0) return lb_fail(LB_E_UNSUPPORTED, "export: %s: a folder (model.safetensors, config.json) or X.onnx is written, no .%s", to, foreign[i]);
+    return LB_OK;
+}
+
 static lb_status to_folder(const cli_model *m, const char *folder) {
-    lb_status st = LB_OK;
+    lb_status st = check_name(folder);
+    if (st != LB_OK) return st;
     lb_value *extra = beside_weights(m);
     char *part = lb_format_dup("%s.part-%ld", folder, (long)getpid());
     if (!part || !extra) {

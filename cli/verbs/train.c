@@ -281,6 +281,7 @@ static lb_status say_summary(const lb_cli *cli, const lb_value *v, const char *f
         return cli_print("%s: Dice %.1f  IoU %.1f  NSD %.1f  HD95 %.2f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.dice", NAN), lb_get_real(v, "scores.iou", NAN),
                          lb_get_real(v, "scores.nsd", NAN), lb_get_real(v, "scores.hd95", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
     if (lb_get(v, "scores.top1")) return cli_print("%s: top-1 %.1f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.top1", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
+    if (!lb_get(v, "scores.r1")) return cli_print("%s: %lld steps, last loss %.4f, not scored; %s", lb_get_text(v, "name", ""), (long long)lb_get_int(v, "steps", 0), lb_get_real(v, "last_loss", NAN), folder);
     return cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0),
                      lb_get_real(v, "scores.r10", 0), (long long)lb_get_int(v, "eval_items", 0), folder);
 }
@@ -417,6 +418,28 @@ static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, 
                            .evaluate = evaluate, .eval_ctx = e};
 }
 
+/* "'train', 'test'": of the items. */
+static void list_splits(lb_buf *out, const lb_items *items) {
+    const char *seen[8];
+    int n = 0, k;
+    for (int64_t i = 0; i < items->count && n < (int)LB_COUNT(seen); i++) {
+        const char *split = items->at[i].split ? items->at[i].split : "";
+        for (k = 0; k < n && strcmp(seen[k], split) != 0; k++) continue;
+        if (k < n) continue;
+        seen[n++] = split;
+        lb_buf_format(out, "%s'%s'", n > 1 ? ", " : "", split);
+    }
+}
+
+static lb_status no_items(const cli_recipe *r, const char *recipe) {
+    lb_buf there = {0};
+    list_splits(&there, r->items);
+    lb_status st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' %s(there are %s; eval.split names another, \"\" all; with eval.retrieval, classification and segmentation false nothing is scored)", recipe,
+                           r->eval.split, r->eval.segmentation ? "with a mask " : "", lb_buf_str(&there));
+    lb_buf_free(&there);
+    return st;
+}
+
 /* The recipe's run by this process; the first of several owns the folder. */
 static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     lb_status st = LB_OK;
@@ -436,7 +459,7 @@ static lb_status run_share(lb_cli *cli, const options *o, const lb_crew *crew) {
     if (!r->made) LB_TRY(lb_items_split(r->items, r->eval.split, &e.items, &e.count));
     if (r->eval.segmentation) keep_masked(&e);
     if ((r->eval.retrieval || r->eval.segmentation || r->eval.classification) && e.count == 0 && !r->made) {
-        st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' %s(eval.split names another, eval.retrieval: false scores nothing)", cli->words[0], r->eval.split, r->eval.segmentation ? "with a mask " : "");
+        st = no_items(r, cli->words[0]);
         goto done;
     }
     folder = o->out ? lb_strdup(o->out) : lb_path_join("runs", r->name);

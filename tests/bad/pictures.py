@@ -80,5 +80,5 @@ def training_pictures():
     write("none.yaml", RECIPE.format(list="none.jsonl", steps=2).replace("[image, text]", "[image]"))
     fails("no good picture", run("train", "none.yaml", "--out", "none-run"), "no picture of its items can be read")
     write("tested.yaml", RECIPE.format(list="few.jsonl", steps=2).replace("eval: {retrieval: false}", ""))
-    fails("nothing to score is told before", run("train", "tested.yaml", "--out", "tested"), "tested.yaml", "no item is of split 'test'")
+    fails("nothing to score is told before", run("train", "tested.yaml", "--out", "tested"), "tested.yaml", "no item is of split 'test'", "there are ''")
     check("and nothing was begun", not os.path.exists(path("tested")))

@@ -49,6 +49,7 @@ def folder():
     check("the same tensors", ours == theirs, sorted(ours)[:5])
     for name in ("teacher-0", "copy"): works(f"encode by {name}", run("encode", "--model", name, "--taps", "text_embed", "--input", "few.jsonl", "--out", name + ".h5"))
     fails("a folder that is there", run("export", "teacher-0", "--to", "copy"), "copy is already there")
+    fails("a foreign name", run("export", "teacher-0", "--to", "copy.tflite"), "copy.tflite", "no .tflite")
     fails("no --to", run("export", "teacher-0"), "--to is missing", code=USAGE)
     fails("no such input", run("export", "teacher-0", "--to", "x.onnx", "--inputs", "sound"), "no input 'sound'", code=USAGE)
     fails("no such tap", run("export", "teacher-0", "--to", "x.onnx", "--taps", "nothing"), "no tap 'nothing'")
