@@ -52,7 +52,8 @@ lb_status lbi_log_resume(lbi_train *r, int64_t step) {
         const char *end = strchr(line, '\n');
         size_t n = end ? (size_t)(end - line) : strlen(line);
         lb_value *v = NULL;
-        if (lb_json_parse(&v, line, n, path) == LB_OK && lb_get_int(v, "step", step) < step) {
+        bool sound = lb_json_parse(&v, line, n, path) == LB_OK;
+        if (sound && lb_get_int(v, "step", step) < step + (lb_get(v, "scores") != NULL)) { /* scores of a step stand before its checkpoint */
             lb_buf_add(&r->log, line, n);
             lb_buf_text(&r->log, "\n");
         } else lb_error_clear();

@@ -51,7 +51,7 @@ def stopped_and_gone_on():
     """The eight methods that the protocol is proven on: schedules, learned weights, clients, a search; what they keep is in the checkpoint."""
     teachers()
     for name in EIGHT + ["mutual"]:
-        words = ["train.steps=%d" % (6 if name in SLOW else 12), "train.save_every=1"]
+        words = ["train.steps=%d" % (6 if name in SLOW else 12), "train.save_every=1", *(["train.eval_every=1"] if name in ("mutual", "multimodn") else [])]
         if name == "fedd2s": words += ["federation.clients=2", "federation.local_steps=2", "federation.server_steps=1"]
         if name == "autodistil": words += SPACE
         works(name, train(name, "whole", *words))
@@ -63,6 +63,8 @@ def stopped_and_gone_on():
         scores = json.loads(read("stopped/summary.json"))["scores"]
         check(name + " is scored", len(scores) > 0 and all(isinstance(v, (int, float)) for v in scores.values() if not isinstance(v, (dict, list, str))), scores)
         check(name + ": to the same bytes", read("stopped/last.safetensors") == read("whole/last.safetensors"))
+        said = [[(l["step"], l.get("loss"), l.get("scores")) for l in lines(run)] for run in ("whole", "stopped")]
+        check(name + ": to the same log", said[0] == said[1], said)
         for out in ("whole", "stopped"): shutil.rmtree(path(out))
     works("in bf16", train("taid", "taid-bf16", "train.steps=4", "train.log_every=1", "train.precision=bf16"))
     works("in f32", train("taid", "taid-f32", "train.steps=4", "train.log_every=1"))
