@@ -84,13 +84,14 @@ lb_status cli_encode_open(cli_encode_run *r, lb_cli *cli, const cli_items *items
     if (!o->model) return cli_usage("--model is missing");
     if (o->features.count > CLI_ENCODE_FEATURES) return cli_usage("at most %d --features", CLI_ENCODE_FEATURES);
     for (int64_t i = 0; i < o->features.count; i++, r->spec.nfeatures++) LB_TRY(cli_feature_open(&r->features[i], o->features.items[i]));
-    LB_TRY(cli_model_open(&r->model, o->model));
+    LB_TRY(cli_model_begin(&r->model, o->model));
     LB_TRY(cli_model_print(r->model)); /* a file that changed is told before what else is wrong */
     LB_TRY(choose_taps(r, o));
     if (r->spec.ntaps < 1 || r->spec.ntaps > CLI_ENCODE_TAPS) {
         st = cli_usage("--taps names 1 to %d taps", CLI_ENCODE_TAPS);
         goto done;
     }
+    LB_TRY(cli_model_load(r->model, r->spec.ntaps, (const char *const *)r->taps));
     if (items->input.count || r->spec.nfeatures == 0) LB_TRY(cli_items_open(&r->items, &r->indices, &r->count, items, 5));
     else r->count = lb_cache_rows(r->features[0].cache);
     LB_TRY(lb_dtype_parse(&r->spec.dtype, o->dtype));

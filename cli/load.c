@@ -195,13 +195,15 @@ lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file) {
         for (int k = 0; k < n; k++)
             if (terms[k].w) used[terms[k].w - w->at] = true;
         if (!all_there(terms, n)) continue;
-        if (same_shape(terms, n, p->x)) LB_TRY(take_terms(p, terms, n));
-        else list(&shapes, " %s, want %s", name, lb_shape_text(a, sizeof a, terms[0].w->rank, terms[0].w->shape), lb_shape_text(b, sizeof b, p->x->rank, p->x->shape));
+        if (same_shape(terms, n, p->x)) {
+            if (!p->idle) LB_TRY(take_terms(p, terms, n));
+        } else list(&shapes, " %s, want %s", name, lb_shape_text(a, sizeof a, terms[0].w->rank, terms[0].w->shape), lb_shape_text(b, sizeof b, p->x->rank, p->x->shape));
     }
     for (int64_t i = 0; i < w->count; i++) /* PyTorch's counters of batches are no weights */
         if (!used[i] && !lb_ends_with(w->at[i].name, "num_batches_tracked")) list(&extra, NULL, w->at[i].name, NULL, NULL);
     LB_TRY(report(&missing, &shapes, &extra, file, m, count));
-    for (int64_t i = 0; i < count; i++) LB_TRY(lb_param_claim(lb_store_at(m->store, i))); /* those that such files lack */
+    for (int64_t i = 0; i < count; i++) /* those that such files lack */
+        if (!lb_store_at(m->store, i)->idle) LB_TRY(lb_param_claim(lb_store_at(m->store, i)));
 done:
     lb_free(used);
     lb_buf_free(&missing.text);

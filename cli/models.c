@@ -322,19 +322,18 @@ static lb_status folder_of(char **out, const char *path) {
     return st;
 }
 
-/* A network of ours with its weights. */
+/* A network of ours, its weights still in their file. */
 static lb_status open_network(cli_model *m, const char *folder, lb_value *config) {
     lb_status st = LB_OK;
     LB_TRY(cli_open_weights(&m->weights, &m->file, m->path));
     if (folder) LB_TRY(cli_sentence_weights(m->weights, config, folder));
     const lb_value *own = lb_get(config, "limbeck");
     LB_TRY(own ? make_own(&m->model, own, m->path) : make_outside(&m->model, config, m->weights, m->path));
-    LB_TRY(cli_load_weights(m->model, m->weights, m->file));
 done:
     return st;
 }
 
-lb_status cli_model_open(cli_model **out, const char *name_or_path) {
+lb_status cli_model_begin(cli_model **out, const char *name_or_path) {
     lb_status st = LB_OK;
     lb_value *config = NULL;
     char *graph = NULL, *folder = NULL;
@@ -354,7 +353,6 @@ lb_status cli_model_open(cli_model **out, const char *name_or_path) {
     LB_TRY(open_audio(m, folder));
     LB_TRY(open_text(m, folder, config));
     LB_TRY(open_writer(m, folder, config));
-    lb_store_fix(m->model->store, true); /* it is run, not trained */
     *out = m;
     m = NULL;
 done:
@@ -362,6 +360,24 @@ done:
     lb_value_free(config);
     lb_free(graph);
     lb_free(folder);
+    return st;
+}
+
+lb_status cli_model_load(cli_model *m, int ntaps, const char *const *taps) {
+    lb_status st = LB_OK;
+    if (m->weights && ntaps > 0) LB_TRY(lb_model_mark_idle(m->model, ntaps, taps));
+    if (m->weights) LB_TRY(cli_load_weights(m->model, m->weights, m->file));
+    lb_store_fix(m->model->store, true); /* it is run, not trained */
+done:
+    return st;
+}
+
+lb_status cli_model_open(cli_model **out, const char *name_or_path) {
+    cli_model *m = NULL;
+    lb_status st = cli_model_begin(&m, name_or_path);
+    if (st == LB_OK) st = cli_model_load(m, 0, NULL);
+    if (st == LB_OK) *out = m;
+    else cli_model_close(m);
     return st;
 }
 

@@ -37,6 +37,9 @@ typedef struct cli_model {
 } cli_model;
 
 LB_MUST_USE lb_status cli_model_open(cli_model **out, const char *name_or_path);
+/** The same in two steps: all but the weights; then those that the taps need (ntaps 0 = all). */
+LB_MUST_USE lb_status cli_model_begin(cli_model **out, const char *name_or_path);
+LB_MUST_USE lb_status cli_model_load(cli_model *m, int ntaps, const char *const *taps);
 void cli_model_close(cli_model *m);
 /** Fills m->print, which reads every byte of the weights, and holds a fetched model's file against its pinned hash. Once; then nothing. */
 LB_MUST_USE lb_status cli_model_print(cli_model *m);
@@ -47,7 +50,7 @@ LB_MUST_USE lb_status cli_graph_find(char **out, const char *path);
 /** Fills m->graph and m->model from it; X.json beside X.onnx takes the place of *config. */
 LB_MUST_USE lb_status cli_graph_open(cli_model *m, const char *file, lb_value **config);
 /** Weights into a model's store by name (arch->outside_name spellings tried): what has the store's type is lent by w, which must outlive the model and be its
- *  alone; all else is converted. Missing, extra and mis-shaped tensors are
+ *  alone; all else is converted, but what is idle, which stays without memory. Missing, extra and mis-shaped tensors are
  *  listed in one message, up to 24 names each and how many more there are. */
 LB_MUST_USE lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file);
 /** Writes config.json (arch, params; the keys of `extra` beside them: preprocess, max_tokens, ...) + model.safetensors: a folder that

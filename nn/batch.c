@@ -92,6 +92,15 @@ static void run_items(void *ctx, lb_tape *t, int64_t first, int64_t count) {
 
 static bool weights_stay(lb_store *s) { return lb_store_count(s) > 0 && lb_store_at(s, 0)->x->fixed; }
 
+/* Items with so many numbers each (30 s of sound, pictures beyond 256 px) fill a thread's products alone: what stands between the layers then has the size of one. */
+static bool large(const batch *b) {
+    enum { NUMBERS = 200000 };
+    int64_t most = 0;
+    for (int i = 0; i < LBI_INPUTS_MAX; i++)
+        if (b->split[i] && lb_numel(b->call->in[i]) / b->items > most) most = lb_numel(b->call->in[i]) / b->items;
+    return most >= NUMBERS;
+}
+
 /* As many for each thread; what is left over is run by all threads together. */
 bool lbi_model_in_parts(lb_model *m, lb_tape *t, const lb_sig *sig, const lb_model_call *call) {
     batch b = {.m = m, .whole = t, .call = call};
@@ -100,7 +109,7 @@ bool lbi_model_in_parts(lb_model *m, lb_tape *t, const lb_sig *sig, const lb_mod
     b.items = count_items(&b, sig);
     int64_t each = b.items / threads;
     if (each < 1) return false;
-    lb_tape_split(t, each * threads, each, run_items, &b);
+    lb_tape_split(t, each * threads, large(&b) ? 1 : each, run_items, &b);
     b.from = each * threads;
     if (b.from < b.items && !b.unfit) lb_tape_split(t, b.items - b.from, b.items - b.from, run_items, &b);
     if (!b.unfit || !lb_tape_ok(t)) return true;

@@ -16,25 +16,32 @@ static lb_status parse(lb_sig **out, const lb_arch *a) {
 
 /* ---- the example run: batch 1, shapes only ---- */
 
-static lb_status example_run(lb_model *m, bool declaring, void (*seen)(void *ctx, const char *tap, const lb_tensor *x), void *ctx, lb_model_cost *cost) {
-    lb_status st = LB_OK;
-    lb_tape *t = NULL;
-    lb_nn *nn = NULL;
-    lb_sig *sig = NULL;
+/* optional: with the inputs too that may be absent. */
+static void run_example(lb_model *m, lb_nn *nn, const lb_sig *sig, bool optional) {
+    lb_tape *t = lb_nn_tape(nn);
     lb_tensor *in[INPUTS_MAX] = {0};
-    LB_TRY(parse(&sig, m->arch));
-    LB_TRY(lb_tape_new(&t));
-    lb_tape_set_mode(t, LB_TAPE_SHAPES);
-    LB_TRY(lb_nn_new(&nn, t, m->store, declaring));
-    if (seen) lb_nn_list_taps(nn, seen, ctx);
     for (int i = 0; i < lb_sig_inputs(sig) && i < INPUTS_MAX; i++) {
         int64_t shape[LB_MAX_RANK];
         int rank = 0;
+        if (!optional && lb_sig_input_optional(sig, i)) continue;
         m->arch->example(m->cfg, i, &rank, shape);
         bool integer = lb_sig_input_type(sig, i) == LB_SIG_I64;
         in[i] = lb_input(t, integer ? LB_I64 : LB_REAL, rank, shape, NULL, integer ? LB_I64 : LB_REAL);
     }
     m->arch->forward(nn, m->cfg, in);
+}
+
+static lb_status example_run(lb_model *m, bool declaring, void (*seen)(void *ctx, const char *tap, const lb_tensor *x), void *ctx, lb_model_cost *cost) {
+    lb_status st = LB_OK;
+    lb_tape *t = NULL;
+    lb_nn *nn = NULL;
+    lb_sig *sig = NULL;
+    LB_TRY(parse(&sig, m->arch));
+    LB_TRY(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_SHAPES);
+    LB_TRY(lb_nn_new(&nn, t, m->store, declaring));
+    if (seen) lb_nn_list_taps(nn, seen, ctx);
+    run_example(m, nn, sig, true);
     LB_TRY(lb_tape_status(t));
     if (cost) *cost = (lb_model_cost){lb_store_parameters(m->store, NULL), lb_tape_get_stats(t).flops};
 done:
@@ -155,6 +162,35 @@ static void pass_tap(void *ctx, const char *tap, const lb_tensor *x) {
 
 lb_status lb_model_taps(lb_model *m, void (*seen)(void *ctx, const char *tap, int rank, const int64_t *shape), void *ctx) {
     return example_run(m, false, pass_tap, &(tap_seen){seen, ctx}, NULL);
+}
+
+static void set_idle(lb_store *s, bool idle) {
+    for (int64_t i = 0; i < lb_store_count(s); i++) lb_store_at(s, i)->idle = idle;
+}
+
+lb_status lb_model_mark_idle(lb_model *m, int ntaps, const char *const *taps) {
+    lb_status st = LB_OK;
+    lb_tape *t = NULL;
+    lb_nn *nn = NULL;
+    lb_sig *sig = NULL;
+    set_idle(m->store, true);
+    LB_TRY(parse(&sig, m->arch));
+    LB_TRY(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_SHAPES);
+    LB_TRY(lb_nn_new(&nn, t, m->store, false));
+    lbi_nn_mark(nn);
+    for (int i = 0; i < ntaps; i++) LB_TRY(lb_nn_want(nn, taps[i]));
+    run_example(m, nn, sig, false);
+    bool all = lb_tape_ok(t);
+    for (int i = 0; all && i < ntaps; i++) all = lb_nn_tapped(nn, taps[i]) != NULL;
+    if (!all) set_idle(m->store, false);
+    lb_error_clear();
+done:
+    lb_nn_free(nn);
+    lb_tape_free(t);
+    lb_sig_free(sig);
+    if (st != LB_OK) set_idle(m->store, false);
+    return st;
 }
 
 lb_status lb_model_plan(lb_model *m, lb_model_cost *out) { return example_run(m, false, NULL, NULL, out); }

@@ -65,6 +65,9 @@ LB_API void lb_model_free(lb_model *m);
 
 /** Runs the model on a tape with named inputs (extra names are ignored, missing ones fail the tape) and gives the wanted taps. */
 LB_API void lb_model_run(lb_model *m, lb_tape *t, int nin, const lb_named *in, int ntaps, const char *const *taps, lb_tensor **out);
+/** Marks as idle the parameters that a run for these taps does not look at when it gets the inputs alone that are always there; none where such a run does not
+ *  give all of the taps. */
+LB_API LB_MUST_USE lb_status lb_model_mark_idle(lb_model *m, int ntaps, const char *const *taps);
 /** Every tap with its shape for the example input. */
 LB_API LB_MUST_USE lb_status lb_model_taps(lb_model *m, void (*seen)(void *ctx, const char *tap, int rank, const int64_t *shape), void *ctx);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "nn/adapt.h"
-#include "nn/nn.h"
+#include "nn/parts.h"
 
 enum { DEPTH_MAX = 32, NAME_MAX_ = 256, TAPS_MAX = 128 };
 
@@ -15,7 +15,7 @@ typedef struct wanted {
 struct lb_nn {
     lb_tape *tape;
     lb_store *store;
-    bool declaring;
+    bool declaring, marking;
     const lb_lora *lora;
     char prefix[NAME_MAX_], tap_prefix[32];
     int depth;
@@ -150,8 +150,12 @@ static lb_tensor *get(lb_nn *m, const char *name, int rank, const int64_t *shape
     for (int d = 0; same && d < rank; d++) same = p->x->shape[d] == shape[d];
     if (!same)
         return lb_tape_fail(m->tape, LB_E_SHAPE, "parameter '%s' is %s, wanted %s", full, lb_shape_text(have, sizeof have, p->x->rank, p->x->shape), lb_shape_text(want, sizeof want, rank, shape));
+    if (m->marking) p->idle = false;
+    if (p->idle && !p->x->data && lb_tape_get_mode(m->tape) != LB_TAPE_SHAPES) return lb_tape_fail(m->tape, LB_E_BUG, "parameter '%s' was left in its file: the taps asked for do not need it", full);
     return p->x;
 }
+
+void lbi_nn_mark(lb_nn *m) { m->marking = true; }
 
 lb_tensor *lb_nn_param(lb_nn *m, const char *name, int rank, const int64_t *shape, lb_init init, double arg) { return get(m, name, rank, shape, init, arg, false); }
 

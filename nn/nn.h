@@ -41,6 +41,7 @@ typedef struct lb_param_tensor {
     double init_arg;
     bool buffer;       /* running statistics: saved, never trained */
     bool decay;        /* weight decay applies (matrices and kernels, not norms and biases) */
+    bool idle;         /* no run that is to come looks at it (lb_model_mark_idle): it may be without memory */
 } lb_param_tensor;
 
 typedef struct lb_store lb_store; /* an ordered set of named tensors; one thread at a time */

@@ -23,6 +23,8 @@ lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_
 lb_tensor *lbi_linear_still(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias, int64_t from, int64_t to);
 /* b [n] (or NULL) whose numbers from..to-1 get the gradient 0. */
 lb_tensor *lbi_still(lb_tape *t, lb_tensor *b, int64_t from, int64_t to);
+/* Parameters that are asked for from now on are not idle. */
+void lbi_nn_mark(lb_nn *m);
 /* nn/adapt.c: does the linear of that name have a low-rank addition? y with it. */
 bool lbi_lora_chosen(const lb_nn *m, const char *name);
 lb_tensor *lbi_lora_add(lb_nn *m, lb_tensor *y, lb_tensor *x, const char *name, int64_t out);

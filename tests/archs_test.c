@@ -134,6 +134,38 @@ static void vit_by_shapes(void) {
     lb_value_free(config);
 }
 
+/* Whose taps are the encoder's needs no decoder; its parameters then have no memory, and a run that wants them all the same says so. */
+static void idle(void) {
+    static const char json[] = "{\"vocab_size\": 20, \"num_mel_bins\": 8, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, \"encoder_ffn_dim\": 24, \"decoder_layers\": 2, \"decoder_attention_heads\": 2,"
+                               "\"decoder_ffn_dim\": 24, \"max_source_positions\": 5, \"max_target_positions\": 6}";
+    static const char *const encoder[] = {"encoder", "block.0"}, *const logits[] = {"encoder", "logits"};
+    const lb_head *head = NULL;
+    lb_value *params = NULL;
+    lb_model *m = NULL;
+    lb_tape *t = NULL;
+    lb_tensor *out[2];
+    if (!CHECK_OK(lb_family_find(&head, &lb_archs, "whisper")) || !CHECK_OK(lb_json_parse(&params, json, strlen(json), "json")) || !CHECK_OK(lb_model_new_bare(&m, (const lb_arch *)head, params, NULL))) return;
+    CHECK_OK(lb_model_mark_idle(m, 2, logits)); /* ids may be absent: who knows */
+    for (int64_t i = 0; i < lb_store_count(m->store); i++) CHECK(!lb_store_at(m->store, i)->idle);
+    CHECK_OK(lb_model_mark_idle(m, 2, encoder));
+    for (int64_t i = 0; i < lb_store_count(m->store); i++) {
+        lb_param_tensor *p = lb_store_at(m->store, i);
+        CHECK_INT(p->idle, strncmp(p->name, "encoder.", 8) != 0);
+        if (!p->idle) CHECK_OK(lb_param_claim(p));
+    }
+    CHECK_OK(lb_tape_new(&t));
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    static const int64_t numbers[3] = {0, 1, 2};
+    lb_tensor *audio = lb_zeros(t, 3, (int64_t[]){1, 8, 10}), *ids = lb_input(t, LB_I64, 2, (int64_t[]){1, 3}, numbers, LB_I64);
+    lb_model_run(m, t, 1, (lb_named[]){{"audio", audio}}, 2, encoder, out);
+    CHECK_OK(lb_tape_status(t));
+    lb_model_run(m, t, 2, (lb_named[]){{"audio", audio}, {"ids", ids}}, 2, logits, out);
+    CHECK_FAILS(lb_tape_status(t), LB_E_BUG, "left in its file");
+    lb_tape_free(t);
+    lb_model_free(m);
+    lb_value_free(params);
+}
+
 /* Default sizes: the compact towers stay compact. */
 static void default_sizes(void) {
     static const struct {
@@ -469,6 +501,7 @@ int main(int argc, char **argv) {
         {"minilm-l6", minilm_l6},
         {"whisper-base", whisper_base},
         {"vit by shapes", vit_by_shapes},
+        {"idle", idle},
         {"default sizes", default_sizes},
         {0}});
 }

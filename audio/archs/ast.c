@@ -7,6 +7,7 @@
 #include "nn/attention.h"
 #include "nn/outside.h"
 #include "tensor/arrange.h"
+#include "tensor/hold.h"
 
 typedef struct config {
     int64_t hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, patch_size, frequency_stride, time_stride, max_length, num_mel_bins, classes;
@@ -60,8 +61,10 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     lb_tensor *x = embeddings(m, c, in[0]);
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        lb_tensor *before = x;
         lb_nn_in(m, "layers.%d", (int)i);
         x = lb_nn_out(m, lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->num_attention_heads, .no_bias = !c->qkv_bias}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps, .names = &names}, (int)i));
+        lb_release(lb_nn_tape(m), before); /* nobody looks back */
     }
     x = lb_nn_layer_norm(m, x, "layernorm", c->layer_norm_eps);
     lb_nn_tap(m, x, "tokens");

@@ -9,6 +9,7 @@
 #include "nn/generate.h"
 #include "nn/outside.h"
 #include "tensor/derived.h"
+#include "tensor/hold.h"
 
 typedef struct config {
     int64_t vocab_size, num_mel_bins, d_model, encoder_layers, encoder_attention_heads, encoder_ffn_dim, decoder_layers, decoder_attention_heads, decoder_ffn_dim, max_source_positions, max_target_positions;
@@ -50,6 +51,12 @@ static lb_tensor *with_places(lb_nn *m, lb_tensor *x, lb_tensor *places, int64_t
     return lb_add(t, x, places ? lb_embedding(t, table, places) : lb_slice(t, table, 0, first, first + x->shape[1], 1));
 }
 
+static lb_tensor *then_gelu(lb_tape *t, lb_tensor *x) {
+    lb_tensor *y = lb_gelu(t, x);
+    lb_release(t, x);
+    return y;
+}
+
 static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *audio) {
     lb_tape *t = lb_nn_tape(m);
     lb_block_names names = names_of(c);
@@ -60,13 +67,17 @@ static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *audio) {
     }
     lb_nn_tap(m, audio, "mel");
     lb_nn_in(m, "encoder");
-    lb_tensor *x = lb_gelu(t, lb_nn_conv1d(m, audio, "conv1", c->d_model, 3, lb_conv_same(1, 1, 1), true));
-    x = lb_gelu(t, lb_nn_conv1d(m, x, "conv2", c->d_model, 3, lb_conv_same(2, 1, 1), true));
-    x = lb_nn_dropout(m, with_places(m, lb_transpose(t, x, 1, 2), NULL, 0, c->max_source_positions, c->d_model), c->dropout);
+    lb_scope inner = lb_scope_begin(t);
+    lb_tensor *x = then_gelu(t, lb_nn_conv1d(m, audio, "conv1", c->d_model, 3, lb_conv_same(1, 1, 1), true)), *before = x;
+    x = then_gelu(t, lb_nn_conv1d(m, x, "conv2", c->d_model, 3, lb_conv_same(2, 1, 1), true));
+    lb_release(t, before);
+    x = lb_scope_end(t, inner, lb_nn_dropout(m, with_places(m, lb_transpose(t, x, 1, 2), NULL, 0, c->max_source_positions, c->d_model), c->dropout));
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->encoder_layers; i++) {
+        before = x;
         lb_nn_in(m, "layers.%d", (int)i);
         x = lb_nn_out(m, lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->encoder_attention_heads, .no_key_bias = true}, .mlp = {.width = c->encoder_ffn_dim, .act = act}, .dropout = c->dropout, .names = &names}, (int)i));
+        lb_release(t, before); /* nobody looks back */
     }
     x = lb_nn_out(m, lb_nn_layer_norm(m, x, "layer_norm", 1e-5));
     lb_nn_tap(m, x, "encoder");

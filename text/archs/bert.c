@@ -5,6 +5,7 @@
 #include <string.h>
 #include "nn/attention.h"
 #include "nn/outside.h"
+#include "tensor/hold.h"
 #include "text/archs.h"
 #include "text/sentence.h"
 
@@ -57,8 +58,10 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     lb_tensor *x = embeddings(m, c, in[0]);
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        lb_tensor *before = x;
         lb_nn_in(m, "encoder.layer.%d", (int)i);
         x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
+        lb_release(lb_nn_tape(m), before); /* nobody looks back */
     }
     lb_nn_tap(m, x, "tokens");
     lb_sentence_head(m, x, in[1], &c->sentence);

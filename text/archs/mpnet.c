@@ -3,6 +3,7 @@
  * MPNetModel. */
 #include "nn/attention.h"
 #include "nn/outside.h"
+#include "tensor/hold.h"
 #include "text/archs.h"
 #include "text/sentence.h"
 
@@ -50,8 +51,10 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1], .relative = lb_relative_bias(t, lb_slice(t, table, 0, 0, BUCKETS, 1), length, length, 128, true)},
                                  .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &names};
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
+        lb_tensor *before = x;
         lb_nn_in(m, "encoder.layer.%d", (int)i);
         x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
+        lb_release(lb_nn_tape(m), before); /* nobody looks back */
     }
     lb_nn_tap(m, x, "tokens");
     lb_sentence_head(m, x, in[1], &c->sentence);
