@@ -23,7 +23,10 @@ bool lbi_bf16_pixels(const float *from, int64_t n, int64_t apart, int64_t channe
 bool lbi_bf16_step(uint32_t *to, const float *from, int64_t ld, bool parts);
 /** Have all of n numbers parts? */
 bool lbi_bf16_parted(const float *x, int64_t n);
-/** 1x1: n pixels of c numbers through w as lbi_bf16_pack makes it, on the calling thread, between lbi_bf16_begin and lbi_bf16_end. room: n pixels of c rounded up to 32. */
+/** n pixels of `channels` numbers that lie side by side, times gate[channels], rounded to pixels of c numbers, as above. */
+void lbi_bf16_gated(const float *from, int64_t n, int64_t channels, const float *gate, uint16_t *to, int64_t c);
+/** 1x1: n pixels of c numbers through w as lbi_bf16_pack makes it, on the calling thread, between lbi_bf16_begin and lbi_bf16_end. room: n pixels of c rounded up to 32, for those of x, or with x NULL they
+ *  are there. */
 void lbi_bf16_map(bool tiles, const float *x, int64_t n, int64_t c, const void *w, uint16_t *room, const lbi_bf16_out *to);
 
 #endif

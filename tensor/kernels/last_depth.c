@@ -54,7 +54,7 @@ void lbi_last_depth_pixels(const lbi_last_depth_plan *d, const float *const *row
     s.first = top < 0 ? lbi_over(-top, p->dh) : 0;
     s.last = lbi_least(p->kh, top >= p->h ? 0 : lbi_over(p->h - top, p->dh));
     for (int64_t u = s.first; u < s.last; u++) row[u] = rows[u] + left * p->c;
-    d->k->depth(&s, row, v0, v1, n, to + x * p->c);
+    d->k->depth(&s, row, v0, v1, n, to);
 }
 
 int64_t lbi_last_depth_step(const lbi_last_depth_plan *d, int64_t x) { return x < d->low || x >= d->high ? 1 : lbi_least(LBI_LAST_STRIP, d->high - x); }
@@ -74,7 +74,7 @@ static void pixels(const run *r, int64_t image, int64_t y, int64_t x, int64_t n)
         at = y * p->sh - p->pt + u * p->dh;
         rows[u] = at >= 0 && at < p->h ? r->x + (image * p->h + at) * p->w * p->c : NULL;
     }
-    lbi_last_depth_pixels(&r->d, rows, y, x, n, r->y + (image * p->y + y) * p->x * p->c);
+    lbi_last_depth_pixels(&r->d, rows, y, x, n, r->y + ((image * p->y + y) * p->x + x) * p->c);
 }
 
 static void one_block(const run *r, int64_t number) {

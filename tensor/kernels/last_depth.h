@@ -20,7 +20,7 @@ size_t lbi_last_depth_work(const lbi_last_depth_plan *d);
 void lbi_last_depth_pack(lbi_last_depth_plan *d, const float *w, const float *scale, const float *shift, float *work);
 /** How many output pixels from column x on are done together. */
 int64_t lbi_last_depth_step(const lbi_last_depth_plan *d, int64_t x);
-/** Output pixels x .. x + n - 1 of row y, n from lbi_last_depth_step, into row `to`. rows[u]: the input row that row u of the kernel sees, [w][channels]; not looked at where it is
+/** Output pixels x .. x + n - 1 of row y, n from lbi_last_depth_step, side by side. rows[u]: the input row that row u of the kernel sees, [w][channels]; not looked at where it is
  *  outside. */
 void lbi_last_depth_pixels(const lbi_last_depth_plan *d, const float *const *rows, int64_t y, int64_t x, int64_t n, float *to);
 

@@ -76,18 +76,24 @@ static void expand(const run *r, const float *image, const room *m, int64_t from
     }
 }
 
-/* Output row y of the depthwise convolution. */
-static void depth_row(const run *r, const float *image, const room *m, int64_t y, float *to) {
+/* Output row y of the depthwise convolution. rounded: NULL, or where its pixels go rounded, a strip at a time that stands at `to`. */
+static void depth_row(const run *r, const float *image, const room *m, int64_t y, float *to, uint16_t *rounded) {
     const lbi_conv *p = &r->b->p;
     const float *rows[LBI_LAST_DEEP];
     for (int64_t u = 0; u < p->kh; u++) {
         int64_t row = y * p->sh - p->pt + u * p->dh;
         rows[u] = row >= 0 && row < p->h ? deep_row(r, image, m, row) : NULL;
     }
-    for (int64_t x = 0, step; x < p->x; x += step) lbi_last_depth_pixels(&r->d, rows, y, x, step = lbi_last_depth_step(&r->d, x), to);
-    if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, to, p->x * p->c, 0);
+    for (int64_t x = 0, step; x < p->x; x += step) {
+        float *strip = rounded ? to : to + x * p->c;
+        step = lbi_last_depth_step(&r->d, x);
+        lbi_last_depth_pixels(&r->d, rows, y, x, step, strip);
+        if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, strip, step * p->c, 0);
+        if (rounded) lbi_bf16_pixels(strip, step, p->c, p->c, rounded + x * lbi_up(p->c, LBI_BF16_DEPTH), lbi_up(p->c, LBI_BF16_DEPTH), 0);
+    }
 }
 
+/* deep: NULL, if its pixels are rounded already. */
 static void project(const run *r, const room *m, const float *deep, int64_t n, const float *x, float *y) {
     either(r, m, &r->b->project, r->ends[3], deep, r->b->p.c, n, r->b->add ? x : NULL, y);
 }
@@ -101,8 +107,10 @@ static void gated(const run *r, const room *m, const float *image, float *to) {
     map(r->d.k, &b->widen, r->ends[2], m->inner, b->narrow.o, 1, NULL, m->gate);
     for (int64_t at = 0, count; at < n; at += count) {
         count = lbi_least(PIXELS, n - at);
-        r->d.k->gate(m->deep + at * e, count, e, m->gate);
-        project(r, m, m->deep + at * e, count, image + at * b->in, to + at * b->project.o);
+        bool round = b->project.w_bf16;
+        if (round) lbi_bf16_gated(m->deep + at * e, count, e, m->gate, m->rounded, lbi_up(e, LBI_BF16_DEPTH));
+        else r->d.k->gate(m->deep + at * e, count, e, m->gate);
+        project(r, m, round ? NULL : m->deep + at * e, count, image + at * b->in, to + at * b->project.o);
     }
 }
 
@@ -118,12 +126,13 @@ static void one_piece(const run *r, int64_t number, const room *m) {
         int64_t sees = lbi_least(p->h, (at + n - 1) * p->sh - p->pt + (p->kh - 1) * p->dh + 1);
         if (b->expand.o && sees > made) expand(r, x, m, made, sees);
         made = lbi_most(made, sees);
+        bool round = b->project.w_bf16 && !b->narrow.o;
         float *deep = m->deep + (b->narrow.o ? at * p->x * p->c : 0);
         for (int64_t i = 0; i < n; i++) {
-            depth_row(r, x, m, at + i, deep + i * p->x * p->c);
+            depth_row(r, x, m, at + i, round ? deep : deep + i * p->x * p->c, round ? m->rounded + i * p->x * lbi_up(p->c, LBI_BF16_DEPTH) : NULL);
             if (b->narrow.o) r->d.k->sums(deep + i * p->x * p->c, p->x, p->c, m->mean);
         }
-        if (!b->narrow.o) project(r, m, deep, n * p->x, x + at * p->x * b->in, y + at * p->x * b->project.o);
+        if (!b->narrow.o) project(r, m, round ? NULL : deep, n * p->x, x + at * p->x * b->in, y + at * p->x * b->project.o);
     }
     if (b->narrow.o) gated(r, m, x, y);
 }

@@ -135,12 +135,14 @@ static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
 static const float *numbers(const lb_tensor *x) { return x ? lb_r(x) : NULL; }
 
+enum { FEW = 512 }; /* numbers of kernels below which rounding costs more than products gain */
+
 /* Packed once where the kernels stay, else for this call; rounded where they stay and the products may be. */
 static lbi_last_map map_of(lb_call *c, int w, const lb_tensor *scale, lb_act act, bool bf16) {
     const lb_tensor *x = c->in[w];
     lbi_last_map m = {.scale = numbers(scale), .bias = numbers(c->in[w + 1]), .o = x ? x->shape[0] : 0, .act = act};
     if (!x) return (lbi_last_map){0};
-    if (bf16) m.w_bf16 = lbi_packed(x, 0, x->shape[0], x->shape[1], LB_PRECISION_BF16);
+    if (bf16 && x->shape[0] * x->shape[1] >= FEW) m.w_bf16 = lbi_packed(x, 0, x->shape[0], x->shape[1], LB_PRECISION_BF16);
     if (m.w_bf16) return m;
     float *packed = lbi_form_find(x, LBI_FORM_LAST, 1);
     size_t bytes = (size_t)lbi_last_packed_size(x->shape[0], x->shape[1]) * sizeof *packed;
