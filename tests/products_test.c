@@ -9,7 +9,7 @@
 #include "base/cpu.h"
 #include "base/rng.h"
 #include "check.h"
-#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/gemm_bf16_block.h"
 
 typedef struct shape {
     int64_t m, n, k;
@@ -118,4 +118,24 @@ static void small_numbers(void) {
     free_all((float *[]){a, b, c}, 3);
 }
 
-int main(int argc, char **argv) { return check_main(argc, argv, "products", (check_test[]){{"as exact as multiply-adds", parts_are_exact}, {"infinity and NaN", no_parts}, {"small numbers", small_numbers}, {0}}); }
+/* Who works with tiles may ask for a product, and goes on with tiles. */
+static void tiles_nest(void) {
+#ifdef __x86_64__
+    enum { M = 40, N = 50, K = 100 };
+    lb_rng r = lb_rng_of(29, 0, "nest");
+    float *a = draw(&r, M * K, 0), *b = draw(&r, N * K, 0), *c = draw(&r, M * N, 0), sums[LBI_BF16_BLOCK * LBI_BF16_BLOCK] __attribute__((aligned(64)));
+    uint16_t ones[LBI_BF16_SIDE * LBI_BF16_DEPTH] __attribute__((aligned(64)));
+    int64_t at = 0;
+    for (int i = 0; i < LBI_BF16_SIDE * LBI_BF16_DEPTH; i++) ones[i] = 0x3f80;
+    if (CHECK(a && b && c) && lbi_cpu() >= LBI_CPU_AMX) {
+        lbi_bf16_begin(true);
+        lbi_gemm_to(false, true, M, N, K, a, K, b, K, NULL, c, N);
+        lbi_bf16_block(true, &(lbi_bf16_factors){.a = ones, .at = &at, .ld = LBI_BF16_DEPTH, .steps = 1, .b = (const uint32_t *)(const void *)ones}, sums, false);
+        lbi_bf16_end(true);
+        CHECK_NEAR((double)sums[0], LBI_BF16_DEPTH, 0);
+    }
+    free_all((float *[]){a, b, c}, 3);
+#endif
+}
+
+int main(int argc, char **argv) { return check_main(argc, argv, "products", (check_test[]){{"as exact as multiply-adds", parts_are_exact}, {"infinity and NaN", no_parts}, {"small numbers", small_numbers}, {"tiles nest", tiles_nest}, {0}}); }

@@ -22,7 +22,7 @@
 
 enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, FEW = 1 << 20 }; /* FEW: multiply-adds below which a second thread costs more than it brings */
 enum { LINES = 256, STEPS = 64, SOME = 24, LONG = 1024 }; /* most lines of a task and steps of a piece; steps that are enough; numbers of a long k */
-enum { OWN = 800 << 10, BOTH = 1400 << 10, SMALL = 2 << 20 }; /* bytes of packed lines that stay in L2 beside what passes by; of both operands; of a shared operand that threads pack apart */
+enum { OWN = 800 << 10, ROUNDED = 1 << 20, BOTH = 1400 << 10, SMALL = 2 << 20 }; /* bytes of packed lines, in parts or rounded, that stay in L2 beside what passes by; of both operands; of a shared operand that threads pack apart */
 
 typedef struct run {
     lbi_bf16_operand a, b;
@@ -174,7 +174,7 @@ static void alone(run *r, uint32_t *shared, uint32_t *own, int64_t thread, int64
 /* Steps of a piece: so many that both operands stay in L2, or a task's own lines do, if that is more but no more than enough. A function of the sizes alone, as sums must be. */
 static int64_t steps_of(const run *r) {
     int64_t line = lbi_bf16_step(&r->a) / SIDE * (int64_t)sizeof *r->shared, all = all_steps(r), lines = lbi_least(LINES, lbi_up(lbi_most(r->m, r->n), BLOCK));
-    int64_t both = BOTH / ((lines + shared_of(r)->lines) * line), own = lbi_least(SOME, OWN / (lines * line));
+    int64_t both = BOTH / ((lines + shared_of(r)->lines) * line), own = r->a.whole ? lbi_least(SOME, OWN / (lines * line)) : ROUNDED / (lines * line);
     int64_t most = r->tiles ? lbi_least(STEPS, lbi_most(both, own)) : LBI_BF16_CLOSE;
     return lbi_over(all, lbi_over(all, most));
 }

@@ -21,12 +21,14 @@ TILES static void tiles_begin(void) { _tile_loadconfig(&eight); }
 
 TILES static void tiles_end(void) { _tile_release(); }
 
+static _Thread_local int users;
+
 void lbi_bf16_begin(bool tiles) {
-    if (tiles) tiles_begin();
+    if (tiles && users++ == 0) tiles_begin();
 }
 
 void lbi_bf16_end(bool tiles) {
-    if (tiles) tiles_end();
+    if (tiles && --users == 0) tiles_end();
 }
 
 enum { LINE = SIDE * sizeof(uint32_t), OUT = BLOCK * sizeof(float) }; /* bytes between lines of B and of sums */

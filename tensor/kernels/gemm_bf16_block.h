@@ -76,7 +76,7 @@ LBI_BF16_WIDE static inline bool lbi_bf16_all_seen(__m512 seen) { return _mm512_
 
 #endif
 #ifndef LB_DOUBLE
-/** Around a thread's blocks; nothing unless tiles. */
+/** Around a thread's blocks; nothing unless tiles. They nest: between two blocks a thread may ask for a whole product. */
 void lbi_bf16_begin(bool tiles);
 void lbi_bf16_end(bool tiles);
 #endif
