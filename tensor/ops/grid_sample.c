@@ -323,16 +323,18 @@ static void forward(lb_call *c) {
     sampler s = sampler_of(c, false);
     int threads = omp_get_max_threads();
     room *work = lb_scratch(c, sizeof *work * (size_t)threads);
-    if (work) (by_lanes(&s) ? read_lanes : read_planes)(c, &s, work, threads);
+    if (work) (by_lanes(&s) && s.o.mode != LB_SAMPLE_NEAREST ? read_lanes : read_planes)(c, &s, work, threads); /* one number a place: turning x costs more than it saves */
 }
 
 static void backward(lb_call *c) {
-    sampler s = sampler_of(c, c->gin[1] != NULL);
+    bool steps = ((const options *)c->params)->mode == LB_SAMPLE_NEAREST; /* flat in between: no slopes */
+    sampler s = sampler_of(c, c->gin[1] && !steps);
     int threads = omp_get_max_threads();
     room *work = lb_scratch(c, sizeof *work * (size_t)threads);
     if (!work || !c->gout[0]) return;
     if (c->gin[0]) (by_lanes(&s) ? image_lanes : image_planes)(c, &s, work, threads);
-    if (c->gin[1]) (by_lanes(&s) ? grid_lanes : grid_planes)(c, &s, work, threads);
+    if (c->gin[1] && steps && c->fresh[1]) lbi_fill(c->gin[1], 0);
+    if (c->gin[1] && !steps) (by_lanes(&s) ? grid_lanes : grid_planes)(c, &s, work, threads);
 }
 
 static void reference(lb_call *c) {
