@@ -4,12 +4,27 @@
 #include "cli/models.h"
 #include "cli/recipe_private.h"
 
-static lb_status make_student(lb_model **out, const lb_value *v, uint64_t seed) {
+/* Ids that the student has no row for would end the run at the first text that holds one. */
+static lb_status check_vocabulary(const cli_recipe *r, const lb_value *v) {
+    static const char *const names[] = {"vocab", "vocab_size"};
+    const lb_value *params = lb_get(v, "params");
+    bool texts = false;
+    for (int i = 0; i < r->nstreams; i++) texts = texts || r->streams[i].text;
+    for (int i = 0; texts && r->tokenizer && i < 2; i++) {
+        int64_t rows = lb_get_int(params, names[i], r->tokenizer->vocab);
+        if (rows < r->tokenizer->vocab)
+            return recipe_at_line(lb_fail(LB_E_ARG, "params: %s is %lld, the tokenizer has %lld tokens", names[i], (long long)rows, (long long)r->tokenizer->vocab), recipe_line_of(v, "params"));
+    }
+    return LB_OK;
+}
+
+static lb_status make_student(lb_model **out, const cli_recipe *r, const lb_value *v, uint64_t seed) {
     lb_status st = LB_OK;
     const lb_head *head = NULL;
     LB_TRY(recipe_at_line(lb_family_find(&head, &lb_archs, lb_get_text(v, "arch", "")), recipe_line_of(v, "arch")));
     LB_TRY(lb_model_new(out, (const lb_arch *)head, lb_get(v, "params")));
     lb_map_put((lb_value *)v, "params", lb_params_to_value(head->params, (*out)->cfg));
+    LB_TRY(check_vocabulary(r, v));
     st = lb_store_init((*out)->store, seed);
 done:
     return st;
@@ -48,7 +63,7 @@ lb_status recipe_open_student(cli_recipe *r) {
     const lb_value *v = lb_get(r->value, "student");
     if (!v || !lb_get_text(v, "arch", NULL)) return recipe_absent("student", "arch");
     LB_TRY(lb_value_only(v, "recipe: student", (const char *const[]){"arch", "params", "preprocess", "from", "sound", NULL}));
-    LB_TRY(make_student(&r->student, v, r->seed));
+    LB_TRY(make_student(&r->student, r, v, r->seed));
     if (lb_get_text(v, "from", NULL)) LB_TRY(begin_from(r->student, lb_get_text(v, "from", "")));
     LB_TRY(open_sound(r, lb_get(v, "sound")));
     if (lb_get(v, "preprocess")) {
@@ -82,7 +97,7 @@ lb_status recipe_open_others(cli_recipe *r) {
         lb_student *o = &r->others[r->nothers];
         o->name = all->keys[i];
         r->nothers++;
-        LB_TRY(make_student(&o->model, v, r->seed + 1 + (uint64_t)i));
+        LB_TRY(make_student(&o->model, r, v, r->seed + 1 + (uint64_t)i));
     }
 done:
     return st == LB_OK ? st : lb_where(st, "recipe: students");

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Boxes in COCO's two files: annotations, and results as a list of {image_id, category_id, bbox, score}. */
+#include <stdlib.h>
 #include "base/file.h"
 #include "cli/eval.h"
 
 typedef struct boxes {
     int64_t n, *image, *class, *crowd;
     double *box, *score; /* box: [n,4] corners */
+    int64_t pictures, *picture; /* ids that the file lists as images, rising; 0 = it lists none */
 } boxes;
 
 static void close(boxes *b) {
@@ -14,6 +16,28 @@ static void close(boxes *b) {
     lb_free(b->crowd);
     lb_free(b->box);
     lb_free(b->score);
+    lb_free(b->picture);
+}
+
+static int by_id(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static lb_status list_pictures(boxes *b, const lb_value *images) {
+    if (!images || images->kind != LB_V_LIST) return LB_OK;
+    if (!(b->picture = lb_alloc((size_t)images->count + 1, sizeof *b->picture))) return LB_E_NOMEM;
+    for (int64_t i = 0; i < images->count; i++) b->picture[b->pictures++] = lb_get_int(images->items[i], "id", -1);
+    qsort(b->picture, (size_t)b->pictures, sizeof *b->picture, by_id);
+    return LB_OK;
+}
+
+/* Results of pictures that the annotations do not know are those of another set. */
+static lb_status check_pictures(const boxes *guess, const boxes *truth, const cli_eval_words *o) {
+    for (int64_t i = 0; truth->pictures && i < guess->n; i++)
+        if (!bsearch(&guess->image[i], truth->picture, (size_t)truth->pictures, sizeof *truth->picture, by_id))
+            return lb_fail(LB_E_MISMATCH, "%s: box %lld is of image %lld, which %s does not list", o->guess, (long long)i, (long long)guess->image[i], o->truth);
+    return LB_OK;
 }
 
 static bool number(const lb_value *v, double *out) {
@@ -51,6 +75,7 @@ static lb_status read(boxes *b, const char *path, bool scored) {
     b->score = lb_calloc((size_t)b->n + 1, sizeof *b->score);
     if (!b->image || !b->class || !b->crowd || !b->box || !b->score) st = LB_E_NOMEM;
     for (int64_t i = 0; i < b->n && st == LB_OK; i++) st = take(b, i, all->items[i], path, scored);
+    if (st == LB_OK && file->kind == LB_V_MAP) st = list_pictures(b, lb_get(file, "images"));
 done:
     lb_value_free(file);
     return st;
@@ -62,6 +87,7 @@ static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) {
     if (!o->truth || !o->guess) return cli_usage("eval detection wants --truth and --guess, COCO's annotations and results");
     LB_TRY(read(&truth, o->truth, false));
     LB_TRY(read(&guess, o->guess, true));
+    LB_TRY(check_pictures(&guess, &truth, o));
     const struct { const char *name; const void *data; lb_dtype dtype; int64_t n, width; } columns[] = {
         {"box", guess.box, LB_F64, guess.n, 4}, {"score", guess.score, LB_F64, guess.n, 0}, {"image", guess.image, LB_I64, guess.n, 0}, {"class", guess.class, LB_I64, guess.n, 0},
         {"true_box", truth.box, LB_F64, truth.n, 4}, {"true_image", truth.image, LB_I64, truth.n, 0}, {"true_class", truth.class, LB_I64, truth.n, 0}, {"crowd", truth.crowd, LB_I64, truth.n, 0}};

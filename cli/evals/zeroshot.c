@@ -13,6 +13,8 @@ static void put_label(lb_buf *out, const char *template, const char *label) {
 static lb_status embed_classes(float **out, int64_t *width, cli_eval_session *s, const cli_eval_words *o, char **labels, int64_t classes, int64_t *templates) {
     static char *plain[] = {(char *)(uintptr_t)"{}"};
     char **forms = o->template.count ? o->template.items : plain;
+    for (int64_t i = 0; i < o->template.count; i++)
+        if (!strstr(forms[i], "{}")) return cli_usage("eval zeroshot: --template '%s' has no {} for the label: all classes would have one text", forms[i]);
     *templates = o->template.count ? o->template.count : 1;
     lb_status st = LB_OK;
     int64_t n = classes * *templates;

@@ -45,6 +45,7 @@ def recipes():
     for old, new, wrong in (("steps: 2", "stepz: 2", "stepz"), ("- method: infonce", "- method: infonze", "infonze")):
         write("wrong.yaml", whole.replace("few.jsonl", "gone.jsonl").replace(old, new))
         fails(f"'{wrong}' before data that are not there", run("train", "wrong.yaml", "--out", "wrong"), wrong)
+    fails("more tokens than the student has", run("train", "tiny.yaml", "--out", "wrong", "--set", "student.params.vocab=9"), "vocab is 9", "the tokenizer has 15 tokens", "line ")
     fails("--set of an unknown key", run("train", "tiny.yaml", "--out", "wrong", "--set", "train.stepz=3"), "stepz", "steps")
     fails("--set without a value", run("train", "tiny.yaml", "--out", "wrong", "--set", "seed"), "seed", code=USAGE)
     fails("a recipe that is not there", run("train", "gone.yaml"), "gone.yaml")

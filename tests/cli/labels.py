@@ -46,6 +46,7 @@ def zeroshot_of_features():
     score = lambda *words: run("eval", "zeroshot", "--input", "zs/list.jsonl", "--split", "test", "--json", *words)
     done = score("--model", "zs-head", "--features", "image_features=zs-pictures.h5:image_embed", "text_features=zs-labels.h5:text_embed")
     works("eval zeroshot over features", done)
+    fails("a template without a place for the label", score("--model", "teacher-0", "--template", "a photo"), "'a photo' has no {}", code=USAGE)
     # The same by hand: the head's rows of pictures and of labels, compared by cosine.
     head = lambda feature, file, tap, out: works("encode " + out, run("encode", "--model", "zs-head/model", "--features", f"{feature}={file}", "--taps", tap, "--out", out))
     head("image_features", "zs-pictures.h5:image_embed", "image_embed", "zs-a.h5")
