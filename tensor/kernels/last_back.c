@@ -44,8 +44,8 @@ static bool one_part(const lbi_conv *p, int64_t images, const float *g, const fl
     float *to = gx + ((p->sh * rows.first + a - p->pt) * p->w + p->sw * cols.first + b - p->pl) * p->c;
     lbi_gemm_end end = {.beta = fresh ? 0 : 1}, more = {.add = fresh ? NULL : gx};
     lbi_last_place place = {p->h * p->w * p->c, p->sh * p->w * p->c, p->sw * p->c};
-    if (whole && lbi_winograd_worth(&t, images)) ok = lbi_last_winograd(&t, images, g, turned, NULL, &more, gx);
-    else if (parts && lbi_last_parts_worth(&t, images) && lbi_last_parts(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place)) ok = true;
+    if (parts && lbi_last_parts_worth(&t, images) && lbi_last_parts(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place)) ok = true;
+    else if (whole && lbi_winograd_worth(&t, images)) ok = lbi_last_winograd(&t, images, g, turned, NULL, &more, gx);
     else ok = lbi_last_conv_to(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place);
     lbi_work_give(turned);
     return ok;

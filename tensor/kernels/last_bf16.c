@@ -379,8 +379,8 @@ bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool plane
 }
 
 bool lbi_last_parts_worth(const lbi_conv *p, int64_t images) {
-    enum { FEW = 48 }; /* with fewer channels parting and putting cost more than the products gain */
-    return lbi_cpu() >= LBI_CPU_AMX && p->groups == 1 && p->o >= FEW && p->c >= FEW && !lbi_winograd_worth(p, images);
+    enum { FEW = 48, MANY = 192 }; /* with fewer channels parting and putting cost more than the products gain; from many on Winograd's way gains nothing on them, and its kernels are 2.7 times as large */
+    return lbi_cpu() >= LBI_CPU_AMX && p->groups == 1 && p->o >= FEW && p->c >= FEW && (lbi_least(p->c, p->o) >= MANY || !lbi_winograd_worth(p, images));
 }
 
 bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) {
