@@ -154,13 +154,13 @@ static void input_gradient(void) {
     if (!CHECK(g && w && gx)) return;
     check_begin("infinity in a gradient that is added");
     for (int i = 0; i < 3; i++) {
-        if (i == 2) g[0] = INFINITY; /* of pixel (0, 0), which pixels up to (1, 1) of the first picture have seen */
+        if (i == 2) g[numbers_out(&p) / 2] = INFINITY; /* of pixel (0, 0) of the second picture, which pixels up to (1, 1) have seen */
         CHECK(!lbi_last_can() || lbi_last_input(&p, IMAGES, g, w, gx + i * n, i == 0) == LBI_CONV_DONE);
         for (int64_t k = 0; i == 1 && k < n; k++) gx[n + k] -= gx[k];
     }
     for (int64_t k = 0; lbi_last_can() && k < n; k++) {
-        int64_t pixel = k / p.c;
-        bool near = pixel < pixels && pixel / p.w < 2 && pixel % p.w < 2;
+        int64_t pixel = k / p.c - pixels;
+        bool near = pixel >= 0 && pixel / p.w < 2 && pixel % p.w < 2;
         if (!CHECK(gx[n + k] == 0) || !CHECK(near ? !isfinite(gx[2 * n + k]) : fabsf(gx[2 * n + k] - gx[k]) <= 1e-5f * (1 + fabsf(gx[k])) * 64)) break;
     }
     check_end();

@@ -117,7 +117,7 @@ static void turn_row(const run *r, const chunk *k, int64_t block, int64_t i, int
     const lbi_conv *p = &r->p;
     int64_t couple = k->couples > 1 ? i / r->down.pitch : 0, y = i - couple * r->down.pitch, image = 2 * (k->couple + couple) + which, first = image * r->size_g + (k->y + y) * p->x;
     int64_t n = lbi_least(p->x, lbi_least((image + 1) * r->size_g, r->all_g) - first), channels = lbi_least(BLOCK, p->o - block * BLOCK);
-    if (y < k->rows && n > 0) lbi_turn(to, (int)r->across.pitch, r->g + first * p->o + block * BLOCK, p->o, (int)n, channels);
+    if (n > 0) lbi_turn(to, (int)r->across.pitch, r->g + first * p->o + block * BLOCK, p->o, (int)n, channels);
     else memset(to, 0, (size_t)(channels * r->across.pitch) * sizeof *to);
 }
 
