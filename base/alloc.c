@@ -75,8 +75,9 @@ void *lb_realloc(void *p, size_t n, size_t size) {
 static void *aligned(size_t bytes) {
     enum { LINE = 64, HUGE_PAGE = 2 << 20 };
     size_t step = bytes < 2 * HUGE_PAGE ? LINE : HUGE_PAGE;
-    void *p = aligned_alloc(step, (bytes + LINE - 1) / LINE * LINE);
-    if (p && step == HUGE_PAGE) (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+    void *p = NULL;
+    if (posix_memalign(&p, step, (bytes + LINE - 1) / LINE * LINE) != 0) return NULL;
+    if (step == HUGE_PAGE) (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
     return p;
 }
 
