@@ -235,9 +235,14 @@ static bool in_halves(run *r) {
     second.end = &none;
     second.c = sums;
     second.ldc = r->n;
-    run *both[] = {&first, &second};
-#pragma omp parallel for schedule(static, 1) num_threads(2) if (threads == 2)
-    for (int i = 0; i < 2; i++) half(both[i]);
+    if (threads == 2) {
+        run *both[] = {&first, &second};
+#pragma omp parallel for schedule(static, 1) num_threads(2)
+        for (int i = 0; i < 2; i++) half(both[i]);
+    } else { /* outside a region, in which their own would start threads of the system */
+        half(&first);
+        half(&second);
+    }
 #pragma omp parallel for if (threads > 1 && r->m * r->n > FEW / 16)
     for (int64_t i = 0; i < r->m; i++) lbi_add_row(r->c + i * r->ldc, sums + i * r->n, r->n);
     lbi_work_give(sums);

@@ -67,18 +67,31 @@ static bool shape(lb_call *c) {
     return true;
 }
 
-static void forward(lb_call *c) {
-    const options *o = c->params;
-    plan p = plan_of(c);
-    int64_t lda = o->trans_a ? p.m : p.k, ldb = o->trans_b ? p.k : p.n;
-    const lbi_gemm_end end = {.bf16 = lb_tape_bf16(c->tape)};
-    /* Small matrices: the batch over threads; a few large ones: each product over threads. */
-#pragma omp parallel for if (p.batch > 3)
-    for (int64_t i = 0; i < p.batch; i++) {
-        int64_t a, b;
-        offsets(&p, i, &a, &b);
-        lbi_gemm_to(o->trans_a, o->trans_b, p.m, p.n, p.k, lb_r(c->in[0]) + a, lda, lb_r(c->in[1]) + b, ldb, &end, lb_r(c->out[0]) + i * p.m * p.n, p.n);
+/* Many entries go over threads; each product of a few does. Not by an `if` of the region: one of a single thread counts as a region too, in which each product's own
+ * would start and end threads of the system. */
+static void each_entry(lb_call *c, const plan *p, bool many, void (*entry)(lb_call *c, const plan *p, int64_t i)) {
+    if (many) {
+#pragma omp parallel for
+        for (int64_t i = 0; i < p->batch; i++) entry(c, p, i);
+        return;
     }
+    for (int64_t i = 0; i < p->batch; i++) entry(c, p, i);
+}
+
+static int64_t ld_a(const options *o, const plan *p) { return o->trans_a ? p->m : p->k; }
+static int64_t ld_b(const options *o, const plan *p) { return o->trans_b ? p->k : p->n; }
+
+static void entry_forward(lb_call *c, const plan *p, int64_t i) {
+    const options *o = c->params;
+    const lbi_gemm_end end = {.bf16 = lb_tape_bf16(c->tape)};
+    int64_t a, b;
+    offsets(p, i, &a, &b);
+    lbi_gemm_to(o->trans_a, o->trans_b, p->m, p->n, p->k, lb_r(c->in[0]) + a, ld_a(o, p), lb_r(c->in[1]) + b, ld_b(o, p), &end, lb_r(c->out[0]) + i * p->m * p->n, p->n);
+}
+
+static void forward(lb_call *c) {
+    plan p = plan_of(c);
+    each_entry(c, &p, p.batch > 3, entry_forward);
 }
 
 static bool shared(const plan *p, const int64_t *step) {
@@ -87,28 +100,28 @@ static bool shared(const plan *p, const int64_t *step) {
     return false;
 }
 
-static void backward(lb_call *c) {
+static void entry_backward(lb_call *c, const plan *p, int64_t i) {
     const options *o = c->params;
+    int64_t ia, ib, lda = ld_a(o, p), ldb = ld_b(o, p);
+    offsets(p, i, &ia, &ib);
+    const lb_real *g = lb_r(c->gout[0]) + i * p->m * p->n, *a = lb_r(c->in[0]) + ia, *b = lb_r(c->in[1]) + ib;
+    if (c->gin[0]) {
+        lb_real *ga = lb_r(c->gin[0]) + ia;
+        if (o->trans_a) lbi_gemm(o->trans_b, true, p->k, p->m, p->n, b, ldb, g, p->n, 1, ga, lda);
+        else lbi_gemm(false, !o->trans_b, p->m, p->k, p->n, g, p->n, b, ldb, 1, ga, lda);
+    }
+    if (c->gin[1]) {
+        lb_real *gb = lb_r(c->gin[1]) + ib;
+        if (o->trans_b) lbi_gemm(true, o->trans_a, p->n, p->k, p->m, g, p->n, a, lda, 1, gb, ldb);
+        else lbi_gemm(!o->trans_a, false, p->k, p->n, p->m, a, lda, g, p->n, 1, gb, ldb);
+    }
+}
+
+static void backward(lb_call *c) {
     plan p = plan_of(c);
     if (!c->gout[0]) return;
-    int64_t lda = o->trans_a ? p.m : p.k, ldb = o->trans_b ? p.k : p.n;
     bool one = (c->gin[0] && shared(&p, p.step_a)) || (c->gin[1] && shared(&p, p.step_b)); /* several entries add to one matrix */
-#pragma omp parallel for if (p.batch > 3 && !one)
-    for (int64_t i = 0; i < p.batch; i++) {
-        int64_t ia, ib;
-        offsets(&p, i, &ia, &ib);
-        const lb_real *g = lb_r(c->gout[0]) + i * p.m * p.n, *a = lb_r(c->in[0]) + ia, *b = lb_r(c->in[1]) + ib;
-        if (c->gin[0]) {
-            lb_real *ga = lb_r(c->gin[0]) + ia;
-            if (o->trans_a) lbi_gemm(o->trans_b, true, p.k, p.m, p.n, b, ldb, g, p.n, 1, ga, lda);
-            else lbi_gemm(false, !o->trans_b, p.m, p.k, p.n, g, p.n, b, ldb, 1, ga, lda);
-        }
-        if (c->gin[1]) {
-            lb_real *gb = lb_r(c->gin[1]) + ib;
-            if (o->trans_b) lbi_gemm(true, o->trans_a, p.n, p.k, p.m, g, p.n, a, lda, 1, gb, ldb);
-            else lbi_gemm(!o->trans_a, false, p.k, p.n, p.m, a, lda, g, p.n, 1, gb, ldb);
-        }
-    }
+    each_entry(c, &p, p.batch > 3 && !one, entry_backward);
 }
 
 static double flops(const lb_call *c) {
