@@ -31,8 +31,11 @@ static lb_tensor *conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *
 }
 
 /* What goes past the block: x, in the block's shape. */
+static lb_tensor *means(lb_nn *m, lb_tensor *x, int64_t stride) { return stride > 1 ? lb_avg_pool(lb_nn_tape(m), x, lb_window_of(stride, stride, 0), LB_AVG_INSIDE, 0) : x; }
+
 static lb_tensor *shortcut(lb_nn *m, lb_tensor *x, const lb_residual *b) {
     if (x->rank != 4 || (b->stride == 1 && x->shape[1] == b->out)) return x;
+    if (b->by_means) return conv_bn(m, means(m, x, b->stride), "downsample.0", "downsample.1", b->out, 1, lb_conv_same(1, 0, 1), LB_ACT_NONE);
     int64_t kernel = b->stride > 1 && b->shortcut_kernel ? b->shortcut_kernel : 1;
     if (!b->pooled) return conv_bn(m, x, "downsample.0", "downsample.1", b->out, kernel, lb_conv_same(b->stride, kernel / 2, 1), LB_ACT_NONE);
     lb_window window = lb_window_of(2, b->stride, 0);
@@ -65,10 +68,11 @@ static lb_tensor *end_block(lb_nn *m, lb_tensor *y, const char *conv, const char
 lb_tensor *lb_nn_residual_block(lb_nn *m, lb_tensor *x, const lb_residual *b) {
     if (!b->inner) return end_block(m, conv_bn(m, x, "conv1", "bn1", b->out, 3, lb_conv_same(b->stride, 1, 1), LB_ACT_RELU), "conv2", "bn2", 3, x, b);
     int64_t dilation = b->dilation ? b->dilation : 1;
-    lb_conv_spec middle = lb_conv_same(b->early ? 1 : b->stride, dilation, b->groups);
+    lb_conv_spec middle = lb_conv_same(b->early || b->by_means ? 1 : b->stride, dilation, b->groups);
     middle.dilation_h = middle.dilation_w = dilation;
     lb_tensor *y = conv_bn(m, x, "conv1", "bn1", b->inner, 1, lb_conv_same(b->early ? b->stride : 1, 0, 1), LB_ACT_RELU);
     y = conv_bn(m, y, "conv2", "bn2", b->inner, 3, middle, LB_ACT_RELU);
+    if (b->by_means) y = means(m, y, b->stride);
     return end_block(m, y, "conv3", "bn3", 1, x, b);
 }
 
