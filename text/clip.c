@@ -44,6 +44,24 @@ lb_tensor *lb_siglip_text_tower(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const
     return x;
 }
 
+lb_tensor *lb_clip_text_embed(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb_clip_text *c, int64_t out) {
+    lb_nn_in(m, "text");
+    lb_nn_tap_under(m, "text.");
+    lb_tensor *x = lb_clip_text_tower(m, ids, mask, c);
+    lb_nn_tap(m, x, "pooled");
+    lb_nn_tap_under(m, "");
+    x = lb_nn_out(m, lb_normalize(lb_nn_tape(m), lb_nn_linear_no_bias(m, x, "projection", out, LB_ACT_NONE), 1e-12));
+    lb_nn_tap(m, x, "text_embed");
+    return x;
+}
+
+void lb_clip_scores(lb_nn *m, lb_tensor *pictures, lb_tensor *texts, double temperature) {
+    lb_tape *t = lb_nn_tape(m);
+    lb_tensor *scale = lb_nn_logit_scale(m, "logit_scale", temperature);
+    lb_nn_tap(m, scale, "logit_scale");
+    if (pictures && texts) lb_nn_tap(m, lb_mul(t, lb_matmul(t, pictures, texts, false, true), scale), "logits");
+}
+
 void lb_clip_text_example(const lb_clip_text *c, int *rank, int64_t shape[LB_MAX_RANK]) {
     *rank = 2;
     shape[0] = 1;

@@ -37,6 +37,10 @@ typedef struct lb_clip_text {
 LB_API lb_tensor *lb_clip_text_tower(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb_clip_text *c);
 /** The same, then the linear map with bias `head`: SigLIP's pooled [N,out], tapped as that. */
 LB_API lb_tensor *lb_siglip_text_tower(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb_clip_text *c, int64_t out);
+/** CLIP's texts in the common space, [M,out] of length 1: below the name text the tower and `projection`. Taps: text.pooled and the tower's behind "text.", text_embed. */
+LB_API lb_tensor *lb_clip_text_embed(lb_nn *m, lb_tensor *ids, lb_tensor *mask, const lb_clip_text *c, int64_t out);
+/** What CLIP says of pictures [N,E] and texts [M,E] in the common space; NULL = none. Taps: logit_scale, learned, 1 / temperature at first; with both logits[N,M]. */
+LB_API void lb_clip_scores(lb_nn *m, lb_tensor *pictures, lb_tensor *texts, double temperature);
 /** Shape of a batch of one, for an arch's example. */
 LB_API void lb_clip_text_example(const lb_clip_text *c, int *rank, int64_t shape[LB_MAX_RANK]);
 

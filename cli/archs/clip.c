@@ -26,27 +26,17 @@ static const lb_param params[] = {
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     lb_tape *t = lb_nn_tape(m);
-    lb_tensor *embed[2] = {NULL, NULL};
+    lb_tensor *picture = NULL;
     if (in[0]) {
         lb_nn_in(m, "image");
         lb_nn_tap_under(m, "image.");
-        embed[0] = lb_clip_vision_tower(m, in[0], &c->image);
+        picture = lb_clip_vision_tower(m, in[0], &c->image);
         lb_nn_tap_under(m, "");
-        embed[0] = lb_nn_out(m, lb_normalize(t, lb_nn_linear_no_bias(m, embed[0], "projection", c->embed, LB_ACT_NONE), 1e-12));
-        lb_nn_tap(m, embed[0], "image_embed");
+        picture = lb_nn_out(m, lb_normalize(t, lb_nn_linear_no_bias(m, picture, "projection", c->embed, LB_ACT_NONE), 1e-12));
+        lb_nn_tap(m, picture, "image_embed");
     }
-    if (in[1]) {
-        lb_nn_in(m, "text");
-        lb_nn_tap_under(m, "text.");
-        embed[1] = lb_clip_text_tower(m, in[1], in[2], &c->text);
-        lb_nn_tap(m, embed[1], "pooled");
-        lb_nn_tap_under(m, "");
-        embed[1] = lb_nn_out(m, lb_normalize(t, lb_nn_linear_no_bias(m, embed[1], "projection", c->embed, LB_ACT_NONE), 1e-12));
-        lb_nn_tap(m, embed[1], "text_embed");
-    }
-    lb_tensor *scale = lb_nn_logit_scale(m, "logit_scale", c->temperature);
-    lb_nn_tap(m, scale, "logit_scale");
-    if (in[0] && in[1]) lb_nn_tap(m, lb_mul(t, lb_matmul(t, embed[0], embed[1], false, true), scale), "logits");
+    lb_tensor *words = in[1] ? lb_clip_text_embed(m, in[1], in[2], &c->text, c->embed) : NULL;
+    lb_clip_scores(m, picture, words, c->temperature);
 }
 
 static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_RANK]) {
