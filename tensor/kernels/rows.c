@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/rows.h"
-#include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 
@@ -171,19 +170,12 @@ static int64_t item(const job *j, int64_t i, int64_t *width) {
     return i / blocks * j->a.n * j->a.inner + at;
 }
 
-/* Exponentials of one row take as long as the next one takes to come. */
-static void fetch_next(const lb_real *x, int64_t n) {
-    enum { NEAR = 4096 };
-    if (n <= NEAR) lbi_fetch(x + n, n);
-}
-
 static void forward_items(const void *ctx, int64_t first, int64_t last) {
     const job *j = ctx;
     for (int64_t i = first; i < last; i++) {
         int64_t width, at = item(j, i, &width);
         const lb_real *x = lb_r(j->c->in[0]) + at;
         lb_real *y = lb_r(j->c->out[0]) + at;
-        if (j->a.inner == 1) fetch_next(x, j->a.n);
         if (j->a.inner > 1) columns(y, x, j->a, width, j->logarithm);
         else if (j->logarithm) log_row(y, x, j->a.n);
         else (void)lbi_softmax_row(y, x, j->a.n);
@@ -195,8 +187,6 @@ static void backward_items(const void *ctx, int64_t first, int64_t last) {
     for (int64_t i = first; i < last; i++) {
         int64_t width, at = item(j, i, &width);
         slopes s = {lb_r(j->c->out[0]) + at, lb_r(j->c->gout[0]) + at, lb_r(j->c->gin[0]) + at, j->logarithm, j->c->fresh[0]};
-        if (j->a.inner == 1) fetch_next(s.y, j->a.n);
-        if (j->a.inner == 1) fetch_next(s.g, j->a.n);
         if (j->a.inner > 1) columns_back(s, j->a, width);
         else row_back(s, j->a.n);
     }
