@@ -335,6 +335,18 @@ static void slice(cli_graph *g, const cli_traced *c) {
     cli_graph_node(g, "Slice", out(g, c), 5, in(g, c, 0), cli_graph_ints(g, 1, &p->start), cli_graph_ints(g, 1, &p->stop), cli_graph_ints(g, 1, &axis), cli_graph_ints(g, 1, &step));
 }
 
+/* [N,L,(h + 2 g) D] to [N,h,L,D], [N,g,L,D], [N,g,L,D]; the batch stays free. */
+static void split_heads(cli_graph *g, const cli_traced *c) {
+    const cli_value *x = value(g, c->in[0]);
+    for (int64_t k = 0, from = 0; k < 3; k++) {
+        const cli_value *y = value(g, c->out[k]);
+        int64_t heads = y->shape[1], width = y->shape[3];
+        const char *part = sliced(g, in(g, c, 0), 2, from, from + heads * width);
+        transpose(g, reshaped(g, part, 4, (int64_t[]){-1, x->shape[1], heads, width}), cli_graph_value(g, c->out[k]), 4, (int64_t[]){0, 2, 1, 3});
+        from += heads * width;
+    }
+}
+
 static void concat(cli_graph *g, const cli_traced *c) {
     const lb_axis_params *p = c->params;
     const char *parts[LB_OP_MAX_IN], *y = out(g, c);
@@ -463,7 +475,7 @@ static const struct {
     {"index_select", 2, pick}, {"layer_norm", 3, layer_norm}, {"le", 2, compare}, {"linear", 3, linear}, {"log_softmax", 1, softmax},
     {"lt", 2, compare}, {"masked_fill", 2, masked_fill}, {"matmul", 2, matmul}, {"max_pool", 1, max_pool}, {"mean", 1, over}, {"ne", 2, compare},
     {"norm", 1, norm}, {"normalize", 1, normalize}, {"pad", 1, pad}, {"permute", 1, permute}, {"reshape", 1, reshape}, {"rms_norm", 2, rms_norm}, {"rsqrt", 1, rsqrt},
-    {"scale", 1, with_number}, {"searchsorted", 2, searchsorted}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"square", 1, square}, {"sum", 1, over},
+    {"scale", 1, with_number}, {"searchsorted", 2, searchsorted}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"split_heads", 1, split_heads}, {"square", 1, square}, {"sum", 1, over},
     {"to_real", 1, to_real}, {"transpose", 1, swap}, {"view", 1, reshape},
 };
 

@@ -44,28 +44,28 @@ static lb_tensor *in_proj(lb_nn *m, lb_tensor *x, const lb_attend_spec *s, const
     return lb_linear(t, x, lb_slice(t, w, 0, from, to, 1), b, LB_ACT_NONE);
 }
 
-/* q from x, k and v from y: [.,.,width] each; q alone where the others are held by a cache. */
-static void project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *s, const heads *n, bool held, lb_tensor *out[3]) {
+/* q from x, k and v from y: [.,.,width] each; q alone where the others are held by a cache. @return are they in heads already, [N,H,L,D]? */
+static bool project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *s, const heads *n, bool held, lb_tensor *out[3]) {
     lb_tape *t = lb_nn_tape(m);
     const lb_attend_names *names = s->names;
     int64_t q = n->h * n->d, kv = n->g * n->d, idle = idle_key_bias(s) ? kv : 0;
     if (names->in_proj && x != y) {
         out[0] = in_proj(m, x, s, n, 0, q);
-        if (held) return;
+        if (held) return false;
         out[1] = in_proj(m, y, s, n, q, q + kv);
         out[2] = in_proj(m, y, s, n, q + kv, q + 2 * kv);
     } else if (names->qkv || names->in_proj) {
         lb_tensor *all = names->in_proj ? in_proj(m, x, s, n, 0, q + 2 * kv) : lbi_linear_still(m, x, names->qkv, q + 2 * kv, LB_ACT_NONE, !s->no_bias, q, q + idle);
-        out[0] = lb_slice(t, all, -1, 0, q, 1);
-        out[1] = lb_slice(t, all, -1, q, q + kv, 1);
-        out[2] = lb_slice(t, all, -1, q + kv, q + 2 * kv, 1);
+        out[0] = lb_split_heads(t, all, n->h, n->g, &out[1], &out[2]);
+        return true;
     } else {
         out[0] = lbi_linear(m, x, or_else(names->q, "q_proj"), q, LB_ACT_NONE, !s->no_bias);
-        if (held) return;
+        if (held) return false;
         lb_tensor *both = names->kv ? lbi_linear_still(m, y, names->kv, 2 * kv, LB_ACT_NONE, !s->no_bias, 0, idle) : NULL;
         out[1] = both ? lb_slice(t, both, -1, 0, kv, 1) : lbi_linear_still(m, y, or_else(names->k, "k_proj"), kv, LB_ACT_NONE, !s->no_bias && !s->no_key_bias, 0, idle);
         out[2] = both ? lb_slice(t, both, -1, kv, 2 * kv, 1) : lbi_linear(m, y, or_else(names->v, "v_proj"), kv, LB_ACT_NONE, !s->no_bias);
     }
+    return false;
 }
 
 /* Keys and values behind the cached ones, which are not part of the graph; held: the cached ones alone. */
@@ -167,14 +167,14 @@ lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_sp
     if (!sizes(m, x, &s, &n)) return lb_inert(t);
     if (y->rank == 3 && y->shape[0] != x->shape[0]) return attend_in_groups(m, x, y, spec);
     bool held = s.fixed && s.cache && lb_kv_cache_length(s.cache) > 0;
-    project(m, x, y, &s, &n, held, part);
+    bool split = project(m, x, y, &s, &n, held, part);
     for (int i = 0; i < (held ? 1 : 3); i++) {
         const char *norm = i == 0 ? s.names->q_norm : i == 1 ? s.names->k_norm : NULL;
         int64_t count = i == 0 ? n.h : n.g;
         if (!lb_tape_ok(t)) return lb_inert(t);
-        part[i] = lb_reshape(t, part[i], 4, (int64_t[]){part[i]->shape[0], part[i]->shape[1], count, n.d});
+        if (!split) part[i] = lb_reshape(t, part[i], 4, (int64_t[]){part[i]->shape[0], part[i]->shape[1], count, n.d});
         if (norm) part[i] = lb_nn_norm(m, part[i], norm, s.head_norm, s.eps > 0 ? s.eps : 1e-6);
-        part[i] = lb_permute(t, part[i], (int[]){0, 2, 1, 3});
+        if (!split) part[i] = lb_permute(t, part[i], (int[]){0, 2, 1, 3});
         if (s.cos && i < (s.turn_queries_only ? 1 : 2)) part[i] = lb_rotary(t, part[i], s.cos, s.sin, s.interleaved);
     }
     if (s.cache) from_cache(m, s.cache, held, &part[1], &part[2]);

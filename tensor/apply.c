@@ -159,7 +159,7 @@ static bool make_outputs(lb_tape *t, const lbi_opsig *s, lb_call *c, const lbi_b
     }
     for (int k = 0; k < s->nout; k++) {
         lbi_held *h = (lbi_held *)c->out[k];
-        if (view && k == 0) {
+        if (view && k < s->results) {
             lbi_share(t, h, c->in[0]);
             continue;
         }

@@ -18,6 +18,7 @@ typedef struct lb_permute_params { int order[LB_MAX_RANK]; } lb_permute_params;
 typedef struct lb_transpose_params { int a, b; } lb_transpose_params;
 typedef struct lb_axis_params { int axis; } lb_axis_params;                     /* concat, softmax, log_softmax, index_select, gather */
 typedef struct lb_slice_params { int axis; int64_t start, stop, step; } lb_slice_params;
+typedef struct lb_split_heads_params { int64_t heads, kv_heads; } lb_split_heads_params;
 typedef struct lb_matmul_params { bool trans_a, trans_b; } lb_matmul_params;
 typedef struct lb_pad_params { int64_t before[LB_MAX_RANK], after[LB_MAX_RANK]; double value; lb_pad_mode mode; } lb_pad_params;
 

@@ -35,7 +35,7 @@ typedef struct lb_call {
 
 enum {
     LB_OP_STRIDED = 1u << 0, /* forward and backward take strided inputs; otherwise they are made contiguous first */
-    LB_OP_VIEW = 1u << 1,    /* out[0] shares the storage of in[0]; shape() sets shape, stride and data (NULL where in[0] has none) */
+    LB_OP_VIEW = 1u << 1,    /* results share the storage of in[0]; shape() sets shape, stride and data (NULL where in[0] has none) */
     LB_OP_SETS = 1u << 2,    /* backward honours `fresh` (saves a zero fill and a pass over memory) */
     LB_OP_NONSMOOTH = 1u << 3, /* has kinks: gradient checks keep away from them (see lb_op_case.lo) */
     LB_OP_ANY_TYPE = 1u << 4,  /* the signature does not check number types, shape() does (views, copies) */

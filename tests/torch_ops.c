@@ -82,6 +82,7 @@ static void triu(torch_job *j) { j->y[0] = lb_triu(j->t, j->x[0], whole(j, "diag
 static void tril(torch_job *j) { j->y[0] = lb_tril(j->t, j->x[0], whole(j, "diagonal")); }
 static void transpose(torch_job *j) { j->y[0] = lb_transpose(j->t, j->x[0], (int)whole(j, "a"), (int)whole(j, "b")); }
 static void slice(torch_job *j) { j->y[0] = lb_slice(j->t, j->x[0], axis_of(j), whole(j, "start"), whole(j, "stop"), whole(j, "step")); }
+static void split_heads(torch_job *j) { j->y[0] = lb_split_heads(j->t, j->x[0], whole(j, "heads"), whole(j, "kv_heads"), &j->y[1], &j->y[2]); }
 static void alibi(torch_job *j) { j->y[0] = lb_alibi(j->t, whole(j, "heads"), whole(j, "queries"), whole(j, "keys")); }
 
 static void expand(torch_job *j) {
@@ -533,6 +534,7 @@ static const torch_op ops[] = {
     {"softsign", .one = lb_softsign},
     {"sort", .run = sort},
     {"space_to_depth", .run = space_to_depth},
+    {"split_heads", .run = split_heads},
     {"sqrt", .one = lb_sqrt},
     {"square", .one = lb_square},
     {"std", .run = deviation},

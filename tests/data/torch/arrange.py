@@ -40,6 +40,12 @@ def sinusoid(position, width, base, halves, closed):
     return torch.cat([angle.sin(), angle.cos()], -1) if halves else torch.stack([angle.sin(), angle.cos()], -1).flatten(-2)
 
 
+def split_heads(x, heads, kv_heads):
+    width = x.shape[-1] // (heads + 2 * kv_heads)
+    parts = x.split([heads * width, kv_heads * width, kv_heads * width], -1)
+    return tuple(p.unflatten(-1, (n, width)).transpose(1, 2) for p, n in zip(parts, (heads, kv_heads, kv_heads)))
+
+
 def record(r):
     for shapes, axis in (([(3,), (4,)], 0), ([(2, 3), (2, 1)], 1), ([(2, 3), (4, 3)], -2), ([(2, 3, 2)] * 3, 1), ([(1, 2)] * 8, 0), ([(2, 2), (2, 0), (2, 5)], -1), ([(4, 2)], 1),
                          ([(2, 1, 2, 3), (2, 4, 2, 3)], 1)):
@@ -82,3 +88,5 @@ def record(r):
         for halves, closed in ((False, False), (True, False), (True, True)):
             if width > 2 or not closed:
                 r.case('sinusoid', lambda i: sinusoid(i, width, base, halves, closed), r.whole(5, below=300), p={'width': width, 'base': base, 'halves': halves, 'closed': closed})
+    for shape, heads, kv_heads in (((2, 3, 12), 2, 2), ((1, 4, 24), 4, 2), ((3, 1, 3), 1, 1), ((2, 5, 40), 8, 1), ((0, 3, 6), 1, 1), ((2, 0, 6), 1, 1), ((1, 17, 90), 3, 3)):
+        r.case('split_heads', lambda x: split_heads(x, heads, kv_heads), r.real(*shape), p={'heads': heads, 'kv_heads': kv_heads})
