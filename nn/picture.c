@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "nn/parts.h"
 #include "tensor/derived.h"
+#include "tensor/hold.h"
 #include "tensor/split.h"
 
 static const double usual_eps = 1e-5, usual_momentum = 0.1;
@@ -57,7 +58,9 @@ static lb_tensor *gate_across(lb_nn *m, lb_tensor *x, const char *name) {
 
 /* The block's last convolution with what goes past it. */
 static lb_tensor *end_block(lb_nn *m, lb_tensor *y, const char *conv, const char *norm, int64_t kernel, lb_tensor *x, const lb_residual *b) {
-    x = shortcut(m, x, b);
+    lb_tensor *past = shortcut(m, x, b);
+    if (past != x || b->last) lb_last_use(lb_nn_tape(m), past);
+    x = past;
     const lb_conv_spec spec = lb_conv_same(1, kernel / 2, 1);
     if (!b->squeeze && !b->across) return lb_nn_conv_bn_add(m, y, conv, norm, b->out, kernel, spec, usual_eps, usual_momentum, x, LB_ACT_RELU);
     y = conv_bn(m, y, conv, norm, b->out, kernel, spec, LB_ACT_NONE);
@@ -71,7 +74,7 @@ lb_tensor *lb_nn_residual_block(lb_nn *m, lb_tensor *x, const lb_residual *b) {
     lb_conv_spec middle = lb_conv_same(b->early || b->by_means ? 1 : b->stride, dilation, b->groups);
     middle.dilation_h = middle.dilation_w = dilation;
     lb_tensor *y = conv_bn(m, x, "conv1", "bn1", b->inner, 1, lb_conv_same(b->early ? b->stride : 1, 0, 1), LB_ACT_RELU);
-    y = conv_bn(m, y, "conv2", "bn2", b->inner, 3, middle, LB_ACT_RELU);
+    y = conv_bn(m, lb_last_use(lb_nn_tape(m), y), "conv2", "bn2", b->inner, 3, middle, LB_ACT_RELU);
     if (b->by_means) y = means(m, y, b->stride);
     return end_block(m, y, "conv3", "bn3", 1, x, b);
 }

@@ -29,6 +29,7 @@ typedef struct lb_residual {
     bool across;                       /* behind the last norm a gate per channel from its neighbours' means, <se.conv> */
     bool pooled;                       /* shortcuts stride by the mean of 2x2; their convolution and norm are downsample.1, downsample.2 */
     bool early;                        /* a bottleneck strides in its first 1x1 */
+    bool last;                         /* x is not used any more after the block: without gradients its result may be written over x */
     bool by_means;                     /* it strides by means of stride x stride: behind its 3x3, and in front of its shortcut's convolution. Radford et al., arXiv:2103.00020 */
 } lb_residual;
 LB_API lb_tensor *lb_nn_residual_block(lb_nn *m, lb_tensor *x, const lb_residual *b);

@@ -140,6 +140,19 @@ void lbi_trace(const lb_call *c, const char *what, double start) {
 
 /* ---- the steps of a call ---- */
 
+/* The input whose memory result 0 takes, or NULL: nobody looks at it afterwards, and this call not in another way. */
+static const lb_tensor *gives_way(lb_tape *t, const lb_call *c) {
+    int i = c->op->over && t->mode == LB_TAPE_NO_GRAD && !t->seen && !t->check_nan ? c->op->over(c) : -1;
+    const lb_tensor *x = i < 0 ? NULL : c->in[i], *y = c->out[0];
+    const lbi_held *h = x ? lbi_held_of(t, c->in[i]) : NULL;
+    if (!h || !h->leaving || h->uses > 0 || x->kept || !x->store || x->store->refs > 1 || x->dtype != y->dtype || !lb_same_shape(x, y)) return NULL;
+    for (int d = 0; d < x->rank; d++)
+        if (x->shape[d] > 1 && x->stride[d] != y->stride[d]) return NULL;
+    for (int k = 0; k < c->nin; k++)
+        if (k != i && c->in[k] == x) return NULL;
+    return x;
+}
+
 /* Shapes, then memory, of results and saved extras. */
 static bool make_outputs(lb_tape *t, const lbi_opsig *s, lb_call *c, const lbi_bound *b) {
     bool view = c->op->flags & LB_OP_VIEW;
@@ -170,7 +183,11 @@ static bool make_outputs(lb_tape *t, const lbi_opsig *s, lb_call *c, const lbi_b
             return false;
         }
         if (c->last && h->x.rank == 4 && h->x.dtype == LB_REAL) lbi_layout_last(&h->x);
-        if (!lbi_held_fill(t, h, false)) return false;
+        const lb_tensor *over = k == 0 ? gives_way(t, c) : NULL;
+        if (over) {
+            lbi_share(t, h, over);
+            h->x.data = over->data;
+        } else if (!lbi_held_fill(t, h, false)) return false;
     }
     return true;
 }
@@ -300,6 +317,10 @@ static bool run(lb_tape *t, const lbi_opsig *s, lb_call *c, size_t params_size) 
         if ((copied & 1u << i) && ((lbi_held *)c->in[i])->uses == 0) lbi_drop(t, (lbi_held *)c->in[i]);
     for (int k = s->results; k < s->nout; k++)
         if (((lbi_held *)c->out[k])->uses == 0) lbi_drop(t, (lbi_held *)c->out[k]);
+    for (int i = 0; i < c->nin; i++) {
+        lbi_held *h = lbi_held_of(t, source[i]);
+        if (h && h->leaving && !h->x.kept) lbi_die(t, h);
+    }
     return t->code == LB_OK;
 }
 

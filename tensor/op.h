@@ -82,6 +82,8 @@ struct lb_op {
     bool (*shape)(lb_call *c);
     /* Before shape(): does this call take pictures with channels last as they are, and give such? NULL: no. See tensor/last.h. */
     bool (*last)(const lb_call *c);
+    /* The input whose memory the result of this call may be written over, where shape and layout agree and nobody else wants it; -1: none. forward then finds both at one place. NULL: none. */
+    int (*over)(const lb_call *c);
     void (*forward)(lb_call *c);
     void (*backward)(lb_call *c); /* NULL needs no_grad */
     void (*reference)(lb_call *c); /* naive, sums in double; NULL when forward is already that */

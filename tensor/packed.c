@@ -37,9 +37,8 @@ const void *lbi_packed(const lb_tensor *w, int64_t rows, int64_t n, int64_t k, l
     if (!made || !pack(made, lb_r(w), n, k, precision)) {
         lb_error_clear(); /* it goes without */
         lb_free(made);
-        return NULL;
+        made = NULL;
     }
-    lbi_form_keep(w, kinds[precision], 0, made);
-    return lbi_form_find(w, kinds[precision], 0);
+    return lbi_form_keep(w, kinds[precision], 0, made);
 }
 #endif

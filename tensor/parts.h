@@ -104,7 +104,7 @@ typedef struct lbi_held {
     struct lbi_held *older; /* living handles, newest first */
     lb_tensor *g;           /* gradient on its way during a backward pass */
     int32_t uses;
-    bool dead;
+    bool dead, leaving; /* leaving: the next call is its last (lb_last_use) */
 } lbi_held;
 
 struct lb_node {

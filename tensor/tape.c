@@ -176,6 +176,7 @@ lbi_held *lbi_held_new(lb_tape *t, bool handle) {
     h->g = NULL;
     h->uses = 0;
     h->dead = !handle;
+    h->leaving = false;
     h->older = NULL;
     if (handle) {
         h->older = t->newest;
@@ -244,6 +245,12 @@ lb_tensor *lb_hold(lb_tape *t, lb_dtype dtype, int rank, const int64_t *shape) {
 void lb_release(lb_tape *t, lb_tensor *x) {
     lbi_held *h = x ? lbi_held_of(t, x) : NULL;
     if (h && !h->x.kept) lbi_die(t, h);
+}
+
+lb_tensor *lb_last_use(lb_tape *t, lb_tensor *x) {
+    lbi_held *h = x ? lbi_held_of(t, x) : NULL;
+    if (h && !h->x.kept) h->leaving = true;
+    return x;
 }
 
 void lb_tape_where(lb_tape *t, const char *fmt, ...) {

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ops on pictures with channels last, as runs without gradient keep them, against the same ops on contiguous ones. */
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "check.h"
 #include "tensor/derived.h"
 #include "tensor/exact.h"
+#include "tensor/forms.h"
 #include "tensor/kernels/last.h"
+#include "tensor/hold.h"
 #include "tensor/last.h"
+#include "tensor/op.h"
 #include "tensor/ops.h"
+#include "tensor/precision.h"
 
 enum { N = 2, C = 19, H = 9, W = 11 };
 typedef struct inputs {
@@ -143,6 +152,137 @@ static void gradients(void) {
     lb_tape_free(t);
 }
 
+/* ---- results over what is added ---- */
+
+enum { OUT = 64 };
+typedef struct sum {
+    const char *name;
+    int64_t channels, kernel, side;
+    bool rounded, nan; /* in bf16; one number of the picture is NaN, so that it has no parts */
+} sum;
+
+/* All numbers of all kinds of kernels: products in one step and in several, parts, Winograd. */
+static const sum sums[] = {{"1x1", 80, 1, 14, false, false}, {"1x1, deep", 1100, 1, 7, false, false}, {"1x1, deep, no parts", 1100, 1, 7, false, true}, {"1x1, no parts", 80, 1, 14, false, true}, {"3x3", 56, 3, 9, false, false},
+                           {"3x3, large", 64, 3, 32, false, false}, {"3x3, no parts", 200, 3, 7, false, true}, {"bf16", 80, 1, 14, true, false}};
+
+typedef struct parts {
+    lb_tensor *x, *w, *first, *unit, *bias;
+} parts;
+
+/* relu(w * x + bias + a), a with channels last. */
+static lb_tensor *added_to(lb_tape *t, const parts *p, const sum *s, lb_tensor *a) { return lb_conv2d_scaled(t, p->x, p->w, p->bias, NULL, a, lb_conv_same(1, s->kernel / 2, 1), LB_ACT_RELU); }
+
+static lb_tensor *addend(lb_tape *t, const parts *p) { return lb_conv2d(t, p->first, p->unit, NULL, lb_conv_same(1, 0, 1), LB_ACT_NONE); }
+
+static void one_sum(lb_tape *t, lb_rng *r, const sum *s) {
+    int64_t picture[] = {N, s->channels, s->side, s->side}, w[] = {OUT, s->channels, s->kernel, s->kernel}, out[] = {N, OUT, s->side, s->side}, unit[] = {OUT, OUT, 1, 1}, channels = OUT;
+    parts p = {draw(r, 4, picture), draw(r, 4, w), draw(r, 4, out), draw(r, 4, unit), draw(r, 1, &channels)};
+    if (s->nan) ((float *)p.x->data)[lb_numel(p.x) / 2] = NAN;
+    if (s->rounded) lb_tape_set_precision(t, LB_PRECISION_BF16);
+    for (int fixed = 0; fixed < 2; fixed++) {
+        lb_tensor_fix(p.w, fixed);
+        lb_tensor *want = added_to(t, &p, s, addend(t, &p)), *a = addend(t, &p);
+        const void *memory = a->data;
+        lb_tensor *got = added_to(t, &p, s, lb_last_use(t, a));
+        if (!CHECK_OK(lb_tape_status(t))) break;
+        CHECK_INT(got->data == memory, lbi_last_can());
+        CHECK(memcmp(got->data, want->data, (size_t)lb_numel(want) * sizeof(float)) == 0);
+    }
+    lb_tape_set_precision(t, LB_PRECISION_F32);
+    lb_tape_reset(t);
+    lb_tensor *const all[] = {p.x, p.w, p.first, p.unit, p.bias};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_tensor_free(all[i]);
+}
+
+static void written_over(void) {
+    lb_rng r = lb_rng_of(17, 0, "over");
+    lb_tape *t = NULL;
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
+    for (size_t k = 0; k < LB_COUNT(sums); k++) {
+        check_begin("%s", sums[k].name);
+        one_sum(t, &r, &sums[k]);
+        check_end();
+    }
+    lb_tape_free(t);
+}
+
+static void count_calls(void *ctx, const lb_call *c) { *(int *)ctx += c->nin; }
+
+/* What somebody still looks at stays: kept tensors, views, inputs that are two inputs, whoever watches, backward passes. */
+static void not_written_over(void) {
+    enum { KEPT, VIEWED, TWICE, WATCHED, RECORDED, OTHERS, WAYS };
+    lb_rng r = lb_rng_of(19, 0, "not over");
+    int64_t picture[] = {N, OUT, 9, 9}, w[] = {OUT, OUT, 3, 3}, unit[] = {OUT, OUT, 1, 1};
+    const sum s = {"", OUT, 3, 9, false, false};
+    parts p = {draw(&r, 4, picture), draw(&r, 4, w), draw(&r, 4, picture), draw(&r, 4, unit), NULL};
+    int seen = 0;
+    lb_tape *t = NULL;
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    for (int way = 0; way < WAYS; way++) {
+        lb_tape_set_mode(t, way == RECORDED ? LB_TAPE_GRAD : LB_TAPE_NO_GRAD);
+        p.w->requires_grad = way == RECORDED;
+        if (way == WATCHED) lb_tape_watch(t, count_calls, &seen);
+        lb_tensor *a = addend(t, &p), *view = way == VIEWED ? lb_reshape(t, a, 4, picture) : NULL, *x = p.x;
+        const void *memory = a->data;
+        if (way == TWICE) p.x = a;
+        if (way != OTHERS) lb_last_use(t, a);
+        if (way == KEPT) lb_keep(t, a);
+        lb_tensor *got = added_to(t, &p, &s, a);
+        p.x = x;
+        if (!CHECK_OK(lb_tape_status(t))) break;
+        CHECK(got->data != memory);
+        if (way == KEPT || way == OTHERS) CHECK(a->data == memory);
+        if (view) CHECK(view->data);
+        lb_tape_watch(t, NULL, NULL);
+        if (way == RECORDED) lb_backward(t, lb_sum_all(t, got));
+        if (way != KEPT && way != OTHERS) { /* the handle is no more */
+            CHECK_OK(lb_tape_status(t));
+            lb_relu(t, a);
+            CHECK_INT(lb_tape_status(t), LB_E_ARG);
+        }
+        lb_tape_reset(t);
+    }
+    CHECK(seen > 0);
+    lb_tape_free(t);
+    lb_tensor *const all[] = {p.x, p.w, p.first, p.unit};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_tensor_free(all[i]);
+}
+
+/* ---- forms of what stays ---- */
+
+enum { THREADS = 4 };
+typedef struct asked {
+    lb_tensor *x;
+    atomic_int made;
+    bool fails; /* whoever makes it finds no memory */
+} asked;
+
+static void *ask(void *ctx) {
+    asked *a = ctx;
+    void *form = lbi_form_find(a->x, LBI_FORM_LAST, 3);
+    if (form) return form;
+    a->made++;
+    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* the others come meanwhile */
+    return lbi_form_keep(a->x, LBI_FORM_LAST, 3, a->fails ? NULL : lb_alloc_aligned(64));
+}
+
+/* One thread makes a form, the others wait for it; where it could not be made, the next one tries. */
+static void made_once(void) {
+    for (int fails = 0; fails < 2; fails++) {
+        asked a = {.fails = fails};
+        pthread_t thread[THREADS];
+        void *got[THREADS];
+        if (!CHECK_OK(lb_tensor_new(&a.x, LB_REAL, 1, (int64_t[]){1}))) return;
+        lb_tensor_fix(a.x, true);
+        for (int i = 0; i < THREADS; i++) CHECK_INT(pthread_create(&thread[i], NULL, ask, &a), 0);
+        for (int i = 0; i < THREADS; i++) CHECK_INT(pthread_join(thread[i], &got[i]), 0);
+        for (int i = 0; i < THREADS; i++) CHECK(got[i] == got[0] && (got[i] != NULL) == !fails);
+        CHECK_INT(a.made, fails ? THREADS : 1);
+        lb_tensor_free(a.x);
+    }
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "last", (check_test[]){{"ops", all_ops}, {"gradients", gradients}, {0}});
+    return check_main(argc, argv, "last", (check_test[]){{"ops", all_ops}, {"gradients", gradients}, {"written over", written_over}, {"not written over", not_written_over}, {"forms made once", made_once}, {0}});
 }

@@ -69,7 +69,7 @@ static lb_tensor *picture_tower(lb_nn *m, lb_tensor *x, const config *c) {
         for (int64_t i = 0; i < blocks[s]; i++) {
             int64_t inner = c->image_width << s;
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
-            x = lb_nn_residual_block(m, x, &(lb_residual){.inner = inner, .out = WIDER * inner, .stride = s > 0 && i == 0 ? 2 : 1, .groups = 1, .by_means = true});
+            x = lb_nn_residual_block(m, x, &(lb_residual){.inner = inner, .out = WIDER * inner, .stride = s > 0 && i == 0 ? 2 : 1, .groups = 1, .last = true, .by_means = true});
             lb_nn_tap(m, x, "block.%d", k++);
             x = lb_nn_out(m, x);
         }

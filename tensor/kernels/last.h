@@ -13,6 +13,8 @@ enum { LBI_LAST_DEEP = 64 }; /* most rows of a depthwise kernel */
 
 /** Has this CPU kernels for it? */
 bool lbi_last_can(void);
+/** Does lbi_last_conv write each number once, so that end->add may be y? */
+bool lbi_last_once(const lbi_conv *p);
 /** y = act(scale (w * x) + end->row_bias + end->add), any groups; end->add is like y. w as ever, [O,C/groups,kh,kw]. Each number is summed in one
  *  order, whatever the threads. kept: NULL, or where packed weights are, or are left when they were NULL (from lb_alloc_aligned, for the caller to
  *  keep as long as w is the same). @return false without memory or a kernel: nothing is done then. */

@@ -383,6 +383,14 @@ bool lbi_last_parts_worth(const lbi_conv *p, int64_t images) {
     return lbi_cpu() >= LBI_CPU_AMX && p->groups == 1 && p->o >= FEW && p->c >= FEW && (lbi_least(p->c, p->o) >= MANY || !lbi_winograd_worth(p, images));
 }
 
+bool lbi_last_parted(const float *x, int64_t n) {
+    enum { EACH = 1 << 16 };
+    bool parted = true;
+#pragma omp parallel for reduction(&& : parted) if (!omp_in_parallel() && n > EACH)
+    for (int64_t i = 0; i < n; i += EACH) parted = parted && lbi_bf16_parted(x + i, lbi_least(EACH, n - i));
+    return parted;
+}
+
 bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) {
     run r = {.p = *p, .x = x, .end = *end, .out = {.add = end->beta != 0 ? y : end->add, .y = y, .o = p->o, .act = end->act}, .planes = planes, .images = images, .tiles = true, .layers = LBI_BF16_PARTS};
     return lbi_cpu() >= LBI_CPU_AMX && convolve(&r, w, kept, place);
@@ -391,6 +399,7 @@ bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool plan
 bool lbi_last_bf16_worth(const lbi_conv *p, int64_t images) { return false; }
 bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) { return false; }
 bool lbi_last_parts_worth(const lbi_conv *p, int64_t images) { return false; }
+bool lbi_last_parted(const float *x, int64_t n) { return false; }
 bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) { return false; }
 #endif
 #endif

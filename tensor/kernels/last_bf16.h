@@ -14,7 +14,9 @@ bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool plane
 
 /** The same of floats in three parts (gemm_bf16_block.h), so with the sums of float, by AMX alone. Is it the fastest way here? */
 bool lbi_last_parts_worth(const lbi_conv *p, int64_t images);
-/** As lbi_last_conv_to for groups = 1. @return false also where a number has no parts: y may have been written then in part, and kept is as it was. */
+/** Have n numbers parts? By all threads. */
+bool lbi_last_parted(const float *x, int64_t n);
+/** As lbi_last_conv_to for groups = 1; end->add may be y. @return false also where a number has no parts: y may have been written then in part, and kept is as it was. */
 bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place);
 /** Is it the fastest way to the kernels' gradient? */
 bool lbi_last_parts_kernels_worth(const lbi_conv *p, int64_t images);

@@ -114,11 +114,18 @@ static void plan(run *r, const lbi_last_place *place, int threads) {
     r->patch = r->direct ? 0 : seen(r->rows, p->sh, p->kh, p->dh) * r->pitch + SLACK;
 }
 
+static int64_t deepest(const lbi_last_kernel *k) { return PANEL / (k->cols * (int64_t)sizeof(float)); }
+
+bool lbi_last_once(const lbi_conv *p) {
+    const lbi_last_kernel *k = lbi_last_kernel_now();
+    return k && p->c / p->groups * p->kh * p->kw <= deepest(k);
+}
+
 /* Pieces of a patch in the order of the packed weights, cut where a part of a panel ends. */
 static void cut(run *r) {
     const lbi_conv *p = &r->p;
     bool whole = p->dw == 1 && p->groups == 1;
-    int64_t n = 0, steps = 0, length = whole ? r->c * p->kw : r->c, room = 0, deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
+    int64_t n = 0, steps = 0, length = whole ? r->c * p->kw : r->c, room = 0, deep = deepest(r->k);
     for (int64_t u = 0; u < p->kh; u++)
         for (int64_t v = 0; v < (whole ? 1 : p->kw); v++)
             for (int64_t at = 0; at < length;) {

@@ -102,7 +102,30 @@ static bool last(const lb_call *c) {
 #endif
 }
 
+/* What is added may lie where the result goes, if it has its channels last too: dense kernels read a number of it just before they write there. */
+static int over(const lb_call *c) {
+    enum { ADDED = 4 };
+    lbi_conv p = plan_of(c);
+    return c->last && c->in[ADDED] && !depthwise(&p) ? ADDED : -1;
+}
+
 #ifndef LB_DOUBLE
+/* Have all numbers parts? The kernels were looked at when they were brought into form. */
+static bool parted(const lb_call *c, const float *form) { return lbi_last_parted(lb_r(c->in[0]), lb_numel(c->in[0])) && (form || lbi_last_parted(lb_r(c->in[1]), lb_numel(c->in[1]))); }
+
+/* As lbi_last_conv, also of what is added where the result goes. */
+static bool plain_last(lb_call *c, const lbi_conv *p, bool planes, float **kept, const lbi_gemm_end *end) {
+    lbi_gemm_end apart = *end;
+    float *y = lb_r(c->out[0]);
+    if (end->add == y && !lbi_last_once(p)) {
+        size_t bytes = (size_t)lb_numel(c->out[0]) * sizeof *y;
+        apart.add = lb_scratch(c, bytes);
+        if (!apart.add) return false;
+        memcpy((float *)(uintptr_t)apart.add, y, bytes);
+    }
+    return lbi_last_conv(p, c->in[0]->shape[0], lb_r(c->in[0]), planes, lb_r(c->in[1]), kept, &apart, y);
+}
+
 static void forward_last(lb_call *c, const lbi_conv *p) {
     const options *o = c->params;
     const lb_tensor *x = c->in[0];
@@ -118,10 +141,10 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
         lbi_form_kind kind = bf16 ? LBI_FORM_LAST_BF16 : parts ? LBI_FORM_LAST_PARTS : winograd ? LBI_FORM_WINOGRAD : LBI_FORM_LAST;
         float *had = lbi_form_find(c->in[1], kind, p->groups), *form = had, **kept = c->in[1]->fixed ? &form : NULL;
         if (bf16) done = lbi_last_bf16(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]));
-        else if (parts) done = lbi_last_parts(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]), NULL) || lbi_last_conv(p, images, pixels, planes, w, NULL, &end, lb_r(c->out[0]));
+        else if (parts) done = ((add != lb_r(c->out[0]) || parted(c, had)) && lbi_last_parts(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]), NULL)) || plain_last(c, p, planes, NULL, &end);
         else if (winograd) done = lbi_last_winograd(p, images, pixels, w, kept, &end, lb_r(c->out[0]));
-        else done = lbi_last_conv(p, images, pixels, planes, w, kept, &end, lb_r(c->out[0]));
-        if (form && !had) lbi_form_keep(c->in[1], kind, p->groups, form);
+        else done = plain_last(c, p, planes, kept, &end);
+        if (!had) lbi_form_keep(c->in[1], kind, p->groups, form);
     }
     if (!done) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for its kernels");
 }
@@ -356,7 +379,7 @@ static const lb_op_case cases[] = {
 };
 
 LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? scale[O]? add[N,O,Y,X]? -> y",
-                 .math = "y = act(scale (w * x) + b + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0), .constant = 1u << 3, .shape = shape, .last = last, .params_size = sizeof(options), .forward = forward,
+                 .math = "y = act(scale (w * x) + b + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0), .constant = 1u << 3, .shape = shape, .last = last, .over = over, .params_size = sizeof(options), .forward = forward,
                  .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_conv2d_scaled(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_tensor *scale, lb_tensor *add, lb_conv_spec spec, lb_act act) {

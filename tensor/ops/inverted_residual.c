@@ -150,12 +150,8 @@ static lbi_last_map map_of(lb_call *c, int w, const lb_tensor *scale, lb_act act
         float *to = x->fixed ? lb_alloc_aligned(bytes) : lb_scratch(c, bytes);
         if (to) lbi_last_pack(to, lb_r(x), x->shape[0], x->shape[1]);
         else lb_tape_fail_status(c->tape, LB_E_NOMEM);
-        packed = to;
-        if (to && x->fixed) {
-            lbi_form_keep(x, LBI_FORM_LAST, 1, to);
-            packed = lbi_form_find(x, LBI_FORM_LAST, 1);
-            if (!packed) lb_tape_fail(c->tape, LB_E_NOMEM, "inverted_residual: no memory for packed kernels");
-        }
+        packed = x->fixed ? lbi_form_keep(x, LBI_FORM_LAST, 1, to) : to;
+        if (to && !packed) lb_tape_fail(c->tape, LB_E_NOMEM, "inverted_residual: no memory for packed kernels");
     }
     m.w = packed;
     return m;

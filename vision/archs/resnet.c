@@ -105,7 +105,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     for (int s = 0; s < p.stages; s++)
         for (int64_t i = 0; i < p.blocks[s]; i++) {
             lb_tensor *before = x;
-            lb_residual block = {.out = p.out[s], .squeeze = p.squeeze[s], .stride = (s > 0 || c->shrink) && i == 0 ? 2 : 1, .groups = c->groups, .shortcut_kernel = c->shortcut_kernel, .across = c->across, .pooled = c->pooled, .early = c->early};
+            lb_residual block = {.last = true, .out = p.out[s], .squeeze = p.squeeze[s], .stride = (s > 0 || c->shrink) && i == 0 ? 2 : 1, .groups = c->groups, .shortcut_kernel = c->shortcut_kernel, .across = c->across, .pooled = c->pooled, .early = c->early};
             if (p.bottleneck) block.inner = p.out[s] / WIDER * c->group_width / 64 * c->groups;
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
             x = lb_nn_residual_block(m, x, &block);
