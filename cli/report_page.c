@@ -8,7 +8,7 @@
 static const char *const ranks[] = {"r1", "r5", "r10"};
 enum { RANKS = 3, SCORES = 4, MOST_CLASSES = 40 };
 
-/* What runs are judged by: retrieval, masks, or classes. */
+/* What runs are judged by: retrieval, masks, classes, or nothing yet. */
 typedef struct judged {
     const char *key, *name;              /* the main score: "r5", "R@5" */
     const char *keys[SCORES], *names[SCORES];
@@ -24,6 +24,7 @@ static const judged by_masks = {"dice", "Dice", {"dice", "iou", "nsd", "hd95"}, 
 static const judged by_classes = {"top1", "top-1", {"top1", "balanced_accuracy", "macro.f1", "ece"}, {"Top-1", "Class recall", "Macro F1", "ECE"}, 4,
                                   "Percent; class recall and F1 are means over classes, ECE is the expected calibration error (less is better); mean \u00b1 standard deviation over seeds. Bars and dots: mean top-1 and each run's.",
                                   "On the test items."};
+static const judged by_nothing = {.name = "Score", .curve = "On the test items."};
 
 /* ---- runs of one recipe together ---- */
 
@@ -311,6 +312,20 @@ static void each_run(lb_value *sections, int count, const cli_run *runs) {
     lb_map_text(section, "note", "95 %: percentile bootstrap over the queries.");
 }
 
+static void each_run_without_scores(lb_value *sections, int count, const cli_run *runs) {
+    static const char *const names[] = {"run", "seed", "steps", "last loss", "seconds"};
+    sheet s = sheet_new((int)LB_COUNT(names), names);
+    for (int i = 0; i < count; i++) {
+        const lb_value *summary = runs[i].summary;
+        next_row(&s, cli_run_name(&runs[i]));
+        lb_list_int(s.row, lb_get_int(summary, "seed", 0));
+        lb_list_int(s.row, lb_get_int(summary, "steps", 0));
+        lb_list_real(s.row, lb_get_real(summary, "last_loss", NAN));
+        put_count(&s, lb_get_real(summary, "seconds", NAN));
+    }
+    lb_map_text(put_sheet(new_section(sections, "Every run"), s), "note", "None of them was evaluated.");
+}
+
 static void add_curve(lb_value *curves, const cli_run *run, int colour, bool scores) {
     const lb_value *x = scores ? run->score_steps : run->steps, *y = scores ? run->score : run->losses;
     char name[160];
@@ -369,7 +384,9 @@ static const judged *judged_by(int n, const group *groups) {
         if (score_of(&groups[g], "dice").n) return &by_masks;
     for (int g = 0; g < n; g++)
         if (score_of(&groups[g], "top1").n && !score_of(&groups[g], "r5").n) return &by_classes;
-    return &by_ranks;
+    for (int g = 0; g < n; g++)
+        if (score_of(&groups[g], "r5").n) return &by_ranks;
+    return &by_nothing;
 }
 
 lb_status cli_report_sections(lb_value *sections, int count, const cli_run *runs) {
@@ -380,17 +397,18 @@ lb_status cli_report_sections(lb_value *sections, int count, const cli_run *runs
     const judged *by = judged_by(n, groups);
     char curve[32];
     verdict_of(&verdict, n, groups, by);
-    averaged(sections, n, groups, by, lb_buf_str(&verdict));
+    if (by != &by_nothing) averaged(sections, n, groups, by, lb_buf_str(&verdict));
     if (by == &by_masks) each_domain(sections, n, groups);
     else if (by == &by_classes) confusions(sections, n, groups);
-    else both_ways(sections, n, groups);
+    else if (by == &by_ranks) both_ways(sections, n, groups);
     cost(sections, n, groups);
     snprintf(curve, sizeof curve, "%s by step", by->name);
     add_curves(sections, n, groups, true, curve, by->curve);
     add_curves(sections, n, groups, false, "Loss by step", "Losses of different recipes are sums of different terms and cannot be compared with each other.");
     if (by == &by_masks) each_mask_run(sections, count, runs);
     else if (by == &by_classes) each_class_run(sections, count, runs);
-    else each_run(sections, count, runs);
+    else if (by == &by_ranks) each_run(sections, count, runs);
+    else each_run_without_scores(sections, count, runs);
     lb_status st = lb_buf_status(&verdict);
     lb_buf_free(&verdict);
     lb_free(groups);

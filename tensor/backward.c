@@ -89,7 +89,7 @@ static bool seed(lb_tape *t, lb_tensor *y, const lb_tensor *w) {
     lb_keep(t, y);
     if (!carries(t, y)) return true;
     lb_tensor **g = slot(y);
-    if (!*g && w && w->store && lbi_held_of(t, (lb_tensor *)(uintptr_t)w) && lb_is_contiguous(w)) return (*g = shared_grad(t, y, w));
+    if (!*g && w && w->store && lbi_held_of(t, (lb_tensor *)(uintptr_t)w) && (grad_is_last(y) ? lbi_is_last(w) : lb_is_contiguous(w))) return (*g = shared_grad(t, y, w));
     bool fresh = !*g && w;
     if (!*g) *g = new_grad(t, y, !fresh);
     if (!*g || !own_grad(t, *g)) return false;

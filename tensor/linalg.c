@@ -70,12 +70,20 @@ static lb_real sign_of(const lb_real *x, int64_t n, int64_t step) {
 
 /* ---- eigenvalues, singular values ---- */
 
+/* LAPACK need not notice NaN and infinity, and may go on for ever. */
+static bool all_finite(const lb_real *a, int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(a[i])) return false;
+    return true;
+}
+
 bool lbi_eigh(int64_t n, const lb_real *a, lb_real *w, lb_real *v, void *memory) {
     int size = (int)n, info = 0;
     if (n == 0) return true;
     /* syevd wishes 1 + 6 n + 2 n^2 numbers and 3 + 5 n integers: within the wishes of gesdd above. */
     work k = work_of(memory, n, n);
     halves(k.copy, a, n);
+    if (!all_finite(k.copy, n * n)) return false;
     LAPACK(syevd)("V", "L", &size, k.copy, &size, w, k.x, &k.lx, k.i, &k.li, &info, 1, 1);
     if (info != 0) return false;
     for (int64_t j = 0; j < n; j++) {
@@ -90,6 +98,7 @@ bool lbi_svd(int64_t m, int64_t n, const lb_real *a, lb_real *u, lb_real *s, lb_
     /* The memory of a row-major [m,n] is that of its transpose in Fortran's order: a^T = v s u^T. */
     int rows = (int)n, columns = (int)m, k = rows < columns ? rows : columns, info = 0;
     if (k == 0) return true;
+    if (!all_finite(a, m * n)) return false;
     work w = work_of(memory, m, n);
     memcpy(w.copy, a, (size_t)(m * n) * sizeof *a);
     LAPACK(gesdd)("S", &rows, &columns, w.copy, &rows, s, vt, &rows, u, &k, w.x, &w.lx, w.i, &info, 1);

@@ -21,6 +21,9 @@ typedef struct result {
 static struct {
     const char *program, *suite;
     const char *test; /* the entry of the table that runs: what a rerun must name */
+    const check_test *tests;
+    char **wanted; /* arguments; ends with NULL */
+    bool found;    /* did they name anything? */
     result stack[2];
     int depth;
     int passed, failed, skipped;
@@ -204,28 +207,45 @@ static void run_test(const check_test *t) {
     check_end();
 }
 
-static bool is_wanted(const check_test *t, int argc, char **argv) {
-    if (argc < 2) return true;
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], t->name) == 0) return true;
-    return false;
+static const check_test *find(const char *name) {
+    for (const check_test *t = run.tests; t->name; t++)
+        if (strcmp(t->name, name) == 0) return t;
+    return NULL;
+}
+
+bool check_wanted(const char *name) {
+    bool narrow = false;
+    for (char **arg = run.wanted; *arg; arg++) {
+        if (find(*arg)) continue;
+        narrow = true;
+        if (strcmp(*arg, name) == 0) return run.found = true;
+    }
+    return !narrow;
+}
+
+/* A name that is none of the table's is one of what they make from data (check_wanted). */
+static bool is_wanted(const check_test *t) {
+    bool wanted = !*run.wanted;
+    for (char **arg = run.wanted; *arg; arg++) {
+        run.found |= find(*arg) == t;
+        wanted |= !find(*arg) || find(*arg) == t;
+    }
+    return wanted;
 }
 
 int check_main(int argc, char **argv, const char *suite, const check_test *tests) {
-    int seen = 0;
     run.program = argv[0];
     run.suite = suite;
+    run.tests = tests;
+    run.wanted = argv + 1;
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         for (const check_test *t = tests; t->name; t++) printf("%s\n", t->name);
         return 0;
     }
-    for (const check_test *t = tests; t->name; t++) {
-        if (!is_wanted(t, argc, argv)) continue;
-        seen++;
-        run_test(t);
-    }
+    for (const check_test *t = tests; t->name; t++)
+        if (is_wanted(t)) run_test(t);
     if (run.tmp[0] && lb_remove_all(run.tmp) != LB_OK) printf("cannot remove %s: %s\n", run.tmp, lb_error_text());
-    if (argc > 1 && seen == 0) {
+    if (argc > 1 && !run.found) {
         printf("%s: no test of that name; --list shows them\n", suite);
         return 2;
     }

@@ -4,7 +4,7 @@
  *   static void adds(void) { CHECK_INT(1 + 1, 2); }
  *   int main(int argc, char **argv) { return check_main(argc, argv, "base", (check_test[]){ {"adds", adds}, {0} }); }
  *
- * `build/tests/base adds` runs one test; a failure prints the file, line, both values and the command that reruns it. */
+ * `build/tests/base adds` runs one test, `build/tests/test-ops gelu` those that are made from data of that name; a failure prints the file, line, both values and the command that reruns it. */
 #ifndef LB_TESTS_CHECK_H
 #define LB_TESTS_CHECK_H
 #include <stdbool.h>
@@ -22,6 +22,7 @@ int check_main(int argc, char **argv, const char *suite, const check_test *tests
 /* For tests made from data (one per file, per op): counts as one more test of the running suite. */
 void check_begin(const char *fmt, ...) LB_PRINTF(1, 2);
 void check_end(void);
+bool check_wanted(const char *name);                     /* is this one asked for? True when the program was given no names but those of its table */
 bool check_failed(void);                                 /* has the current test failed so far? */
 void check_skip(const char *fmt, ...) LB_PRINTF(1, 2);   /* the current test cannot run here, and why */
 

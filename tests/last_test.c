@@ -152,6 +152,41 @@ static void gradients(void) {
     lb_tape_free(t);
 }
 
+static lb_tensor *one_conv(lb_tape *t, const void *params, int n, lb_tensor *const *in) { return lb_conv2d(t, in[0], in[1], NULL, lb_conv_same(1, 1, 1), LB_ACT_RELU); }
+
+/* The gradient of a picture with channels last comes from outside in the usual order: as weights of a backward pass, or from behind a part that is made again. */
+static void gradients_from_outside(void) {
+    enum { WAYS = 3 };
+    lb_rng r = lb_rng_of(14, 0, "outside");
+    const int64_t shape[] = {2, WIDE, 6, 5};
+    lb_tensor *in[] = {draw(&r, 4, (int64_t[]){2, 7, 6, 5}), draw(&r, 4, (int64_t[]){WIDE, 7, 3, 3})}, *weight = draw(&r, 4, shape), *want[2] = {NULL};
+    lb_tape *t = NULL;
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    in[0]->requires_grad = in[1]->requires_grad = true;
+    for (int way = 0; way < WAYS; way++) {
+        lb_tensor *w = lb_input(t, LB_REAL, 4, shape, weight->data, LB_REAL), *y = way == 2 ? lb_recompute(t, one_conv, NULL, 0, 2, in) : one_conv(t, NULL, 2, in);
+        if (way != 2) CHECK_INT(lbi_is_last(y), lbi_last_can());
+        if (way == 1) lb_backward_from(t, 1, &y, &w, false);
+        else lb_backward(t, lb_sum_all(t, lb_mul(t, y, w)));
+        if (!CHECK_OK(lb_tape_status(t))) return;
+        lb_tape_reset(t);
+        for (int i = 0; i < 2; i++) {
+            if (way == 0) want[i] = in[i]->grad;
+            else {
+                CHECK_FLOATS(in[i]->grad->data, want[i]->data, lb_numel(want[i]), 1e-6, 1e-6); /* the same sums */
+                lb_tensor_free(in[i]->grad);
+            }
+            in[i]->grad = NULL;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        lb_tensor_free(want[i]);
+        lb_tensor_free(in[i]);
+    }
+    lb_tensor_free(weight);
+    lb_tape_free(t);
+}
+
 /* ---- results over what is added ---- */
 
 enum { OUT = 64 };
@@ -284,5 +319,5 @@ static void made_once(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "last", (check_test[]){{"ops", all_ops}, {"gradients", gradients}, {"written over", written_over}, {"not written over", not_written_over}, {"forms made once", made_once}, {0}});
+    return check_main(argc, argv, "last", (check_test[]){{"ops", all_ops}, {"gradients", gradients}, {"gradients from outside", gradients_from_outside}, {"written over", written_over}, {"not written over", not_written_over}, {"forms made once", made_once}, {0}});
 }

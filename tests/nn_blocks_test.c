@@ -445,12 +445,12 @@ static void lora_merges(void) {
     lb_store *s = NULL;
     if (!CHECK_OK(lb_store_new(&s))) return;
     lb_param_tensor *w = add(s, "fc.weight", 2, (int64_t[]){2, 3}, 1);
-    add(s, "fc.lora_A.weight", 2, (int64_t[]){1, 3}, 1);
-    add(s, "fc.lora_B.weight", 2, (int64_t[]){2, 1}, 2);
-    CHECK_INT(lb_store_lora(s, 2, 1), 1);
-    const double merged[] = {1 + 2 * 2 * 1, 2 + 2 * 2 * 2, 3 + 2 * 2 * 3, 4 + 2 * 3 * 1, 5 + 2 * 3 * 2, 6 + 2 * 3 * 3};
+    add(s, "fc.lora_A.weight", 2, (int64_t[]){2, 3}, 1); /* 1 2 3, 4 5 6 */
+    add(s, "fc.lora_B.weight", 2, (int64_t[]){2, 2}, 2); /* 2 3, 4 5: B A = 14 19 24, 24 33 42 */
+    CHECK_INT(lb_store_lora(s, 3, 1), 1);
+    const double merged[] = {1 + 1.5 * 14, 2 + 1.5 * 19, 3 + 1.5 * 24, 4 + 1.5 * 24, 5 + 1.5 * 33, 6 + 1.5 * 42};
     CHECK_DOUBLES((double *)w->x->data, merged, 6, 0, 0);
-    CHECK_INT(lb_store_lora(s, 2, -1), 1);
+    CHECK_INT(lb_store_lora(s, 3, -1), 1);
     CHECK_NEAR(lb_get_at(w->x, 5), 6, 0);
     add(s, "alone.lora_A.weight", 2, (int64_t[]){1, 3}, 1);
     CHECK_INT(lb_store_lora(s, 2, 1), -1);

@@ -165,6 +165,7 @@ static void one_case(void) {
 static void descriptors(void) {
     for (int i = 0; i < lb_ops.count; i++) {
         const lb_op *o = (const lb_op *)lb_ops.members[i];
+        if (!check_wanted(o->id)) continue;
         check_begin("%s/descriptor", o->id);
         CHECK(o->title && o->sig && o->math && o->source);
         CHECK(!o->backward == (o->no_grad != NULL));
@@ -178,6 +179,7 @@ static void descriptors(void) {
 static void cases(void) {
     for (int i = 0; i < lb_ops.count; i++) {
         op = (const lb_op *)lb_ops.members[i];
+        if (!check_wanted(op->id)) continue;
         for (number = 0; number < op->case_count; number++) {
             check_begin("%s/%s", op->id, op->cases[number].name);
             one_case();
@@ -229,6 +231,7 @@ static void dump(const char *path) {
     lb_buf text = {0};
     for (int i = 0; i < lb_ops.count; i++) {
         op = (const lb_op *)lb_ops.members[i];
+        if (!check_wanted(op->id)) continue;
         for (number = 0; number < op->case_count; number++) {
             ops_values v = {0};
             if (CHECK_OK(evaluate(OPS_DIRECT, &v)) && is_recorded(&v)) dump_case(all, &v);
@@ -277,6 +280,7 @@ static void recorded_file(const char *name) {
     for (int64_t e = 0; e < all->count; e++) {
         const char *id = lb_get_text(all->items[e], "op", ""), *kind = lb_get_text(all->items[e], "case", "");
         op = (const lb_op *)lb_family_at(&lb_ops, id);
+        if (!check_wanted(id)) continue;
         check_begin("recorded/%s/%s", id, kind);
         for (number = 0; op && number < op->case_count && strcmp(op->cases[number].name, kind) != 0;) number++;
         if (CHECK(op && number < op->case_count)) recorded_case(all->items[e]);

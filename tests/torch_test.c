@@ -168,16 +168,18 @@ static void check_gradients(const recorded *r, torch_job *j, double inputs) {
     }
 }
 
-static void run_case(const torch_op *op, const lb_value *v, const recorded *r) {
+/* grad: with a graph and its backward pass; else as inference, which has kernels of its own. */
+static void run_case(const torch_op *op, const lb_value *v, const recorded *r, bool grad) {
     torch_job j = {.p = lb_get(v, "p")};
     double inputs = 0;
     for (int i = 0; i < r->nin; i++)
         if (r->in[i].kind == 'r' || r->in[i].kind == 'g') inputs = fmax(inputs, rms(&r->in[i]));
     if (CHECK_OK(lb_tape_new(&j.t)) && CHECK_OK(make_inputs(r, &j))) {
+        if (!grad) lb_tape_set_mode(j.t, LB_TAPE_NO_GRAD);
         torch_run(op, &j);
         if (CHECK_OK(lb_tape_status(j.t))) {
             check_results(r, &j, inputs);
-            if (!check_failed()) check_gradients(r, &j, inputs);
+            if (grad && !check_failed()) check_gradients(r, &j, inputs);
         }
     }
     for (int i = 0; i < r->nin; i++) lb_tensor_free(j.x[i]);
@@ -207,7 +209,8 @@ static void group(const char *name) {
             recorded r = {0};
             check_begin("%s/%s/%lld", name, id, (long long)k);
             readable = read_case(&r, v, &from);
-            if (readable && CHECK(op) && (LB_REAL == LB_F64 || !lb_get_bool(v, "wide", false))) run_case(op, v, &r);
+            bool wanted = readable && check_wanted(id) && CHECK(op) && (LB_REAL == LB_F64 || !lb_get_bool(v, "wide", false));
+            for (int grad = 1; wanted && grad >= 0; grad--) run_case(op, v, &r, grad);
             if (check_failed()) show(v);
             forget(&r);
             check_end();

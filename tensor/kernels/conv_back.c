@@ -69,19 +69,19 @@ typedef struct run {
     bool fresh;
 } run;
 
-/* One panel of one image: g by pixels, zeros between the rows. */
+/* One panel of one image: g by pixels, zeros between the rows. Where padding is wider than the kernel reaches, rows are longer than they lie apart: what is left out there
+ * belongs to patches of zeros. */
 static void pack_gradient(const run *r, const float *g, int64_t number) {
     const lbi_conv *p = r->p;
     int width = r->g->nr;
-    int64_t panel = number % r->panels, at = number / r->panels, first = panel * width, count = lbi_least(width, r->o - first), out = p->y * p->x, gap = r->pad.pitch - p->x;
+    int64_t panel = number % r->panels, at = number / r->panels, first = panel * width, count = lbi_least(width, r->o - first), out = p->y * p->x, own = lbi_least(p->x, r->pad.pitch), gap = r->pad.pitch - own;
     const float *from = g + (at * r->o + first) * out;
     float *to = r->packed + number * r->flat * width;
-    for (int64_t i = 0; i < p->y; i++, to += p->x * width) {
-        r->g->across(to, width, from + i * p->x, out, (int)count, p->x);
-        if (i + 1 == p->y) break;
-        memset(to + p->x * width, 0, (size_t)(gap * width) * sizeof *to);
-        to += gap * width;
+    for (int64_t i = 0; i + 1 < p->y; i++, to += r->pad.pitch * width) {
+        r->g->across(to, width, from + i * p->x, out, (int)count, own);
+        memset(to + own * width, 0, (size_t)(gap * width) * sizeof *to);
     }
+    r->g->across(to, width, from + (p->y - 1) * p->x, out, (int)count, p->x);
 }
 
 /* sums [lines][o] of channels first.. of a group, over all images. own: padded pictures, then sums, then pointers to lines. */

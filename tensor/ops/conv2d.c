@@ -362,7 +362,7 @@ static double flops(const lb_call *c) {
 
 static const options same3 = {{1, 1, 1, 1, 1, 1, 1, 1, 1}, LB_ACT_NONE}, stride2 = {{2, 2, 0, 1, 0, 1, 1, 1, 1}, LB_ACT_RELU}, dilated = {{1, 2, 2, 2, 1, 0, 2, 1, 2}, LB_ACT_NONE},
                      depth = {{1, 1, 1, 1, 1, 1, 1, 1, 4}, LB_ACT_NONE}, depth2 = {{2, 2, 2, 2, 2, 2, 1, 1, 3}, LB_ACT_NONE}, point = {{1, 1, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_RELU6},
-                     point2 = {{2, 2, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_NONE};
+                     point2 = {{2, 2, 0, 0, 0, 0, 1, 1, 1}, LB_ACT_NONE}, wide = {{3, 1, 3, 4, 1, 2, 1, 2, 1}, LB_ACT_NONE};
 static const lb_op_case cases[] = {
     {.name = "3x3 same", .rank = {4, 4, 1, -1, -1}, .shape = {{2, 3, 5, 6}, {4, 3, 3, 3}, {4}}, .params = &same3},
     {.name = "3x3 stride 2, uneven padding, relu", .rank = {4, 4, 1, -1, -1}, .shape = {{2, 2, 6, 7}, {3, 2, 3, 3}, {3}}, .params = &stride2},
@@ -375,6 +375,7 @@ static const lb_op_case cases[] = {
     {.name = "depthwise, scaled", .rank = {4, 4, -1, 1, -1}, .shape = {{2, 4, 5, 5}, {4, 1, 3, 3}, {0}, {4}}, .params = &depth},
     {.name = "1x1 of many channels, scaled and added", .rank = {4, 4, 1, 1, 4}, .shape = {{2, 70, 5, 5}, {40, 70, 1, 1}, {40}, {40}, {2, 40, 5, 5}}, .params = &point},
     {.name = "3x3 of many channels, scaled and added", .rank = {4, 4, 1, 1, 4}, .shape = {{1, 33, 20, 19}, {34, 33, 3, 3}, {34}, {34}, {1, 34, 20, 19}}, .params = &same3},
+    {.name = "padding beyond the kernel's reach", .rank = {4, 4, -1, -1, -1}, .shape = {{2, 1, 7, 3}, {2, 1, 3, 1}}, .params = &wide},
     {.name = "no images", .rank = {4, 4, -1, -1, -1}, .shape = {{0, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
 };
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Report pages in a headless Chromium: main.py LIMBECK [PAGE.html...] [--shots FOLDER]. Without pages, one is made of tests/data/report. Each is loaded at the
+"""Report pages in a headless Chromium: main.py LIMBECK [PAGE.html...] [--shots FOLDER]. Without pages, one is made of tests/data/report and one of
+the same runs without scores. Each is loaded at the
 width of a desk and of a phone, light and dark; an error on the console or a failed step of page.js fails. Then each is printed to PDF, light and dark: all its
 headings and rows are on white sheets, the tools of the screen are not."""
-import argparse, html, os, re, shutil, subprocess, sys, tempfile, unicodedata, zlib
+import argparse, html, json, os, re, shutil, subprocess, sys, tempfile, unicodedata, zlib
 
 here = os.path.dirname(os.path.abspath(__file__))
 runs = os.path.join(here, "../data/report")
@@ -92,6 +93,14 @@ def try_print(page, name):
         for commands, _ in found: check(f"{label}: white paper", re.search(r"([\d.]+) ([\d.]+) ([\d.]+) rg\b", commands)[0] == "1 1 1 rg")
 
 
+def without_scores(run, to):
+    """A run as it is before any evaluation."""
+    os.makedirs(to)
+    with open(os.path.join(run, "summary.json")) as f: summary = json.load(f)
+    with open(os.path.join(to, "summary.json"), "w") as f: json.dump({k: v for k, v in summary.items() if k != "scores"}, f)
+    with open(os.path.join(run, "log.jsonl")) as f, open(os.path.join(to, "log.jsonl"), "w") as g: g.writelines(l for l in f if '"scores"' not in l)
+
+
 parser = argparse.ArgumentParser()
 parser.add_argument("limbeck")
 parser.add_argument("pages", nargs="*")
@@ -103,8 +112,10 @@ root = tempfile.mkdtemp(prefix="limbeck-browser-")
 try:
     pages = args.pages
     if not pages:
-        pages = [os.path.join(root, "report.html")]
-        subprocess.run([args.limbeck, "report", *(os.path.join(runs, d) for d in sorted(os.listdir(runs)) if os.path.isdir(os.path.join(runs, d))), "--out", pages[0]], check=True)
+        pages = [os.path.join(root, "report.html"), os.path.join(root, "unscored.html")]
+        folders = [d for d in sorted(os.listdir(runs)) if os.path.isdir(os.path.join(runs, d))]
+        for d in folders: without_scores(os.path.join(runs, d), os.path.join(root, d))
+        for parent, page in zip((runs, root), pages): subprocess.run([args.limbeck, "report", *(os.path.join(parent, d) for d in folders), "--out", page], check=True)
     for page in pages:
         name = os.path.splitext(os.path.basename(page))[0]
         try_page(page, name)

@@ -14,13 +14,13 @@
 
     const tables = [...document.querySelectorAll("table")], table = tables[tables.length - 1]; // every run
     const head = k => table.tHead.rows[0].cells[k].querySelector("button");
-    const before = numbers(table, 3).join();
+    const before = numbers(table, 3);
     check("two rows at least", table.tBodies[0].rows.length > 1);
     head(3).click();
     check("sorted upwards", rising(numbers(table, 3)) && table.tHead.rows[0].cells[3].getAttribute("aria-sort") === "ascending");
     head(3).click();
     check("sorted downwards", rising(numbers(table, 3).reverse()) && table.tHead.rows[0].cells[3].getAttribute("aria-sort") === "descending");
-    check("nothing is lost", numbers(table, 3).sort().join() === before.split(",").map(Number).sort().join());
+    check("nothing is lost", before.length > 1 && numbers(table, 3).sort().join() === before.sort().join());
     head(0).click();
     check("sorted by text, one mark", rising(column(table, 0)) && table.querySelectorAll("[aria-sort]").length === 1);
 

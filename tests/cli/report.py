@@ -134,6 +134,13 @@ def no_gain():
     check("no spread is known", "A single run tells no spread." in read("flat.html").decode())
     done = run("report", *runs, "--json")
     check("--json: a line a run", [json.loads(l)["scores"]["r5"] for l in done.out.splitlines()] == [10, 14, 12, 12, 10, 16], done)
+    for run_folder in runs:
+        summary = json.loads(read(run_folder + "/summary.json"))
+        write(run_folder.replace("flat", "unscored") + "/summary.json", json.dumps({k: v for k, v in summary.items() if k != "scores"}))
+    works("report of runs that were not evaluated", run("report", *(r.replace("flat", "unscored") for r in runs), "--out", "unscored.html", "--summary", "unscored.json"))
+    page = read("unscored.html").decode()
+    check("no table of scores", "None of them was evaluated." in page and "R@5" not in page and page.count("<tr><td>student-alone</td>") == 4, page)
+    check("no scores", json.loads(read("unscored.json"))["student_alone"] == {"runs": 3})
     os.makedirs(path("flat/empty"))
     fails("an unfinished run", run("report", "flat/alone-0", "flat/empty", "--out", "flat2.html"), "flat/empty", "summary.json")
     check("no page of it", not os.path.exists(path("flat2.html")))

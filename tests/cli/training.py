@@ -18,6 +18,7 @@ def before_and_beside():
     check("nothing is written", not os.path.exists(path("planned")))
     for more in ([], ["--dry-run"]):
         fails("larger than memory", train("mutual", "huge", "student.params.width=65536", "student.params.depth=1000", "student.params.mlp=262144", *more), "larger than memory", "GiB are left")
+    fails("batch larger than memory", train("mutual", "huge", "student.params.depth=1000", "student.params.mlp=512", "streams.labelled.batch=20000"), "larger than memory", "a step's activations", "a smaller batch holds less")
     for pattern in ("only=nosuch*", "groups=nosuch.*: lr 3"): fails("no such weights: " + pattern, train("mutual", "huge", "optimiser." + pattern), "no weight is called 'nosuch")
     done = run("train", os.path.join(RECIPES, "teacher.yaml"), "--out", "told", "--json", "--set", *SMALL, "train.steps=4", "train.eval_every=2")
     told = [json.loads(l) for l in done.out.splitlines()]

@@ -18,7 +18,7 @@ shapes = {"w.weight": (3, 2), "w.bias": (3,)}
 
 
 class Lamb(torch.optim.Optimizer):
-    """You et al., arXiv:1904.00962, algorithm 2."""
+    """You et al., arXiv:1904.00962, algorithm 2; as in their code, what has no length moves by lr alone."""
 
     @torch.no_grad()
     def step(self):
@@ -30,7 +30,7 @@ class Lamb(torch.optim.Optimizer):
                 s["m"] = b1 * s.get("m", 0) + (1 - b1) * p.grad
                 s["v"] = b2 * s.get("v", 0) + (1 - b2) * p.grad ** 2
                 r = s["m"] / (1 - b1 ** s["t"]) / ((s["v"] / (1 - b2 ** s["t"])).sqrt() + eps) + group["weight_decay"] * p
-                p -= group["lr"] * p.norm() / r.norm() * r
+                p -= group["lr"] * p.norm() / r.norm() * r if p.norm() > 0 and r.norm() > 0 else group["lr"] * r
 
 
 class Lion(torch.optim.Optimizer):
@@ -62,9 +62,9 @@ def optimiser(c, groups):
     return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[c["name"]](groups, lr=c["lr"], betas=betas, eps=c["eps"])
 
 
-def run(clip=0.0, clip_value=0.0, bias=None, scale=1.0, lookahead=0, **config):
-    """bias: what the group of the vector has instead: (text for Limbeck, settings for torch)."""
-    start = {n: rng.standard_normal(s) for n, s in shapes.items()}
+def run(clip=0.0, clip_value=0.0, bias=None, scale=1.0, lookahead=0, zero=None, still=None, **config):
+    """bias: what the group of the vector has instead: (text for Limbeck, settings for torch). zero: what starts at 0; still: what has gradients of 0."""
+    start = {n: rng.standard_normal(s) * (n != zero) for n, s in shapes.items()}
     p = {n: torch.nn.Parameter(torch.tensor(x)) for n, x in start.items()}
     c = dict(lr=0.05, weight_decay=0.0, beta1=0.9, beta2=0.999, eps=1e-8, momentum=0.0, nesterov=False, scale_parameter=False)
     c.update(config)
@@ -76,7 +76,7 @@ def run(clip=0.0, clip_value=0.0, bias=None, scale=1.0, lookahead=0, **config):
     slow = {n: x.detach().clone() for n, x in p.items()}
     grads, values, norms = [], [], []
     for step in range(STEPS):
-        g = {n: rng.standard_normal(s) for n, s in shapes.items()}
+        g = {n: rng.standard_normal(s) * (n != still) for n, s in shapes.items()}
         for n in p:
             p[n].grad = torch.tensor(g[n]) * scale
         if clip_value:
@@ -110,7 +110,7 @@ def schedule(total, warmup, **config):
         "step": lambda: s.StepLR(o, c["step_size"], c["gamma"]),
         "exponential": lambda: s.ExponentialLR(o, c["gamma"]),
         "cosine-restarts": lambda: s.CosineAnnealingWarmRestarts(o, c["step_size"], int(c["gamma"]), c["lr"] * c["final_lr"]),
-        "polynomial": lambda: s.PolynomialLR(o, span, c["gamma"]),
+        "polynomial": lambda: s.LambdaLR(o, lambda k: c["final_lr"] + (1 - c["final_lr"]) * (1 - k / span) ** c["gamma"]) if "final_lr" in c else s.PolynomialLR(o, span, c["gamma"]),
         "one-cycle": lambda: s.OneCycleLR(o, c["lr"], span, pct_start=c["peak"], cycle_momentum=False, div_factor=1 / c["start_lr"], final_div_factor=c["start_lr"] / c["final_lr"]),
         "inverse-sqrt": lambda: s.LambdaLR(o, lambda k: inverse(k, warmup)),
         "wsd": lambda: s.LambdaLR(o, lambda k: 1 if k <= c["peak"] * span else 1 - (1 - c["final_lr"]) * (k / span - c["peak"]) / (1 - c["peak"])),
@@ -142,6 +142,10 @@ runs = [
     run(name="sgd", bias=("*bias: frozen", dict(lr=0.0))),
     run(name="sgd", clip_value=0.5, clip=1.2, scale=0.25),
     run(name="adam", clip_value=0.1, lookahead=2),
+    run(name="lamb", weight_decay=0.1, eps=1e-6, zero="w.bias"),
+    run(name="lamb", eps=1e-6, still="w.bias"),
+    run(name="lion", weight_decay=0.1, beta1=0.5, beta2=0.7, lr=0.02, still="w.weight"),
+    run(name="adafactor", beta1=0.5, scale_parameter=True, weight_decay=0.1, zero="w.bias"),
 ]
 schedules = [
     schedule(20, 0, schedule="cosine", final_lr=0.0),
@@ -157,6 +161,9 @@ schedules = [
     schedule(23, 3, schedule="inverse-sqrt"),
     schedule(20, 5, schedule="wsd", peak=0.6, final_lr=0.1),
     schedule(1, 0, schedule="cosine", final_lr=0.0),
+    schedule(18, 2, schedule="polynomial", gamma=2.0, final_lr=0.25),
+    schedule(31, 0, schedule="cosine-restarts", step_size=3, gamma=3.0, final_lr=0.5),
+    schedule(12, 0, schedule="wsd", peak=0.25, final_lr=0.5),
 ]
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "optim.json"), "w") as f:
     json.dump(dict(runs=runs, schedules=schedules), f, indent=0)
