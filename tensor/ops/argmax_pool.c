@@ -12,6 +12,7 @@ static const lb_op_case cases[] = {
     {.name = "line, hanging over", .rank = {3}, .shape = {{2, 2, 8}}, .params = &line},
     {.name = "volume", .rank = {5}, .shape = {{1, 2, 3, 4, 5}}, .params = &volume},
     {.name = "no images", .rank = {4}, .shape = {{0, 2, 4, 4}}, .params = &usual},
+    {.name = "large", .rank = {4}, .shape = {{2, 19, 41, 47}}, .params = &usual},
 };
 
 LB_OP(argmax_pool) = {.id = "argmax_pool", .title = "place of the largest element of each window", .source = "torch.nn.functional.max_pool2d(return_indices=True)", .sig = "x -> index:i64",

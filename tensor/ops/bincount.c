@@ -27,6 +27,7 @@ static const struct bincount five = {5};
 static const lb_op_case cases[] = {
     {.name = "plane", .rank = {2}, .shape = {{3, 7}}, .imax = 5, .params = &five},
     {.name = "empty", .rank = {1}, .shape = {{0}}, .imax = 5, .params = &five},
+    {.name = "large", .rank = {2}, .shape = {{300, 250}}, .imax = 5, .params = &five},
 };
 
 LB_OP(bincount) = {.id = "bincount", .title = "how often each id stands there", .source = "torch.bincount", .sig = "ids:i64 -> y[N]",

@@ -148,6 +148,7 @@ static const lb_op_case cases[] = {
     {.name = "shorter than the kernel", .rank = {3, 2, 1, 3}, .shape = {{2, 1, 3}, {3, 4}, {3}, {2, 3, 3}}, .params = &silu},
     {.name = "kernel of one", .rank = {3, 2, 1, -1}, .shape = {{1, 3, 2}, {2, 1}, {2}}, .params = &plain},
     {.name = "no steps", .rank = {3, 2, 1, 3}, .shape = {{2, 0, 3}, {3, 2}, {3}, {2, 1, 3}}, .params = &silu},
+    {.name = "large", .rank = {3, 2, 1, 3}, .shape = {{3, 290, 80}, {80, 4}, {80}, {3, 3, 80}}, .params = &silu},
 };
 
 LB_OP(causal_conv1d) = {.id = "causal_conv1d",

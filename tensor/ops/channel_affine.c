@@ -57,6 +57,7 @@ static const lb_op_case cases[] = {
     {.name = "pictures", .rank = {4, 1, 1}, .shape = {{2, 3, 2, 3}, {3}, {3}}, .params = &none},
     {.name = "no pictures", .rank = {4, 1, 1}, .shape = {{0, 3, 2, 3}, {3}, {3}}, .params = &none},
     {.name = "rows, relu", .rank = {2, 1, 1}, .shape = {{5, 3}, {3}, {3}}, .params = &relu},
+    {.name = "large", .rank = {4, 1, 1}, .shape = {{3, 33, 29, 30}, {33}, {33}}, .params = &relu},
 };
 
 LB_OP(channel_affine) = {.id = "channel_affine", .title = "scale and shift per channel, with an activation", .source = "", .sig = "x scale[C] shift[C] -> y", .math = "y = act(scale x + shift)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,

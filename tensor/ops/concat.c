@@ -66,6 +66,8 @@ static const lb_op_case cases[] = {
     {.name = "last", .rank = {2, 2, -1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {3, 2}}, .params = &last},
     {.name = "first", .rank = {2, 2, 2, -1, -1, -1, -1, -1, -1, -1}, .shape = {{3, 5}, {1, 5}, {0, 5}}, .params = &first},
     {.name = "one", .rank = {1, -1, -1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{4}}, .params = &first},
+    {.name = "large", .rank = {3, 3, 3, -1, -1, -1, -1, -1, -1, -1}, .shape = {{300, 7, 31}, {300, 7, 40}, {300, 7, 1}}, .params = &last},
+    {.name = "large, first", .rank = {2, 2, -1, -1, -1, -1, -1, -1, -1, -1}, .shape = {{900, 60}, {300, 60}}, .params = &first},
 };
 
 LB_OP(concat) = {.id = "concat",

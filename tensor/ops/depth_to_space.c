@@ -21,6 +21,7 @@ static const lb_op_case cases[] = {
     {.name = "2x2, block outermost", .rank = {4}, .shape = {{2, 8, 2, 3}}, .params = &outer},
     {.name = "no pictures", .rank = {4}, .shape = {{0, 4, 2, 6}}, .params = &two},
     {.name = "large", .rank = {4}, .shape = {{2, 18, 11, 13}}, .params = &three},
+    {.name = "larger", .rank = {4}, .shape = {{2, 36, 31, 37}}, .params = &three},
 };
 
 LB_OP(depth_to_space) = {.id = "depth_to_space", .title = "channels as square blocks of places", .source = "torch.nn.functional.pixel_shuffle; ONNX DepthToSpace", .sig = "x[N,C,H,W] -> y", .math = "y[n,c,h b + i,w b + j] = x[n,c b b + i b + j,h,w]",

@@ -29,6 +29,7 @@ static const lb_op_case cases[] = {
     {.name = "plane", .rank = {2}, .shape = {{4, 4}}},
     {.name = "batch", .rank = {3}, .shape = {{2, 3, 3}}},
     {.name = "empty", .rank = {2}, .shape = {{0, 0}}},
+    {.name = "large", .rank = {3}, .shape = {{70, 33, 33}}},
 };
 
 LB_OP(diagonal) = {.id = "diagonal",

@@ -6,6 +6,7 @@
 static const lb_op_case cases[] = {
     {.name = "words", .rank = {2, 2}, .shape = {{7, 3}, {2, 5}}, .imax = 7},
     {.name = "empty", .rank = {2, 2}, .shape = {{7, 3}, {0, 5}}, .imax = 7},
+    {.name = "large", .rank = {2, 1}, .shape = {{90, 130}, {700}}, .imax = 90},
 };
 
 LB_OP(embedding) = {.id = "embedding",

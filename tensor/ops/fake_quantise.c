@@ -102,6 +102,8 @@ static const lb_op_case cases[] = {
     {.name = "fp4 rows", .rank = {2}, .shape = {{4, 5}}, .params = &fp4},
     {.name = "fp8", .rank = {2}, .shape = {{4, 5}}, .params = &fp8},
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &affine},
+    {.name = "large", .rank = {2}, .shape = {{300, 250}}, .params = &affine},
+    {.name = "large, rows", .rank = {2}, .shape = {{300, 250}}, .params = &rows},
 };
 
 LB_OP(fake_quantise) = {.id = "fake_quantise", .title = "rounding to few bits, with a straight-through gradient", .source = "arXiv:1712.05877; arXiv:1308.3432 (straight-through)", .sig = "x -> y code:i64 scale zero:i64", .results = 4, .math = "y = (cut(round(x / s) + z) - z) s",

@@ -40,6 +40,7 @@ static const lb_op_case cases[] = {
     {.name = "last", .rank = {2}, .shape = {{3, 5}}, .params = &last},
     {.name = "first", .rank = {3}, .shape = {{3, 5, 2}}, .params = &first},
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &first},
+    {.name = "large", .rank = {3}, .shape = {{600, 40, 3}}, .params = &first},
 };
 
 LB_OP(flip) = {.id = "flip",

@@ -96,6 +96,7 @@ static const lb_op_case cases[] = {
     {.name = "rows without a map", .rank = {2, 1, 3, -1}, .shape = {{7, 2}, {7}, {2, 3, 2}}, .imax = 3, .fill = some_none},
     {.name = "idle maps", .rank = {2, 1, 3, 2}, .shape = {{4, 2}, {4}, {5, 3, 2}, {5, 3}}, .imax = 1},
     {.name = "no rows", .rank = {2, 1, 3, 2}, .shape = {{0, 2}, {0}, {2, 3, 2}, {2, 3}}, .imax = 2},
+    {.name = "large", .rank = {2, 1, 3, 2}, .shape = {{900, 40}, {900}, {6, 50, 40}, {6, 50}}, .imax = 6},
 };
 
 LB_OP(grouped_linear) = {.id = "grouped_linear",

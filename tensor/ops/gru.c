@@ -76,6 +76,7 @@ static const lb_op_case cases[] = {
     {.name = "reverse", .rank = {3, 2, -1, -1}, .shape = {{2, 3, 6}, {6, 2}}, .params = &reversed},
     {.name = "cell", .rank = {3, 2, 1, 2}, .shape = {{3, 1, 6}, {6, 2}, {6}, {3, 2}}, .params = &ahead},
     {.name = "no steps", .rank = {3, 2, -1, 2}, .shape = {{2, 0, 6}, {6, 2}, {0}, {2, 2}}, .params = &ahead},
+    {.name = "large", .rank = {3, 2, 1, 2}, .shape = {{40, 6, 99}, {99, 33}, {99}, {40, 33}}, .lo = -0.3, .hi = 0.3, .params = &reversed},
 };
 
 LB_OP(gru) = {.id = "gru",

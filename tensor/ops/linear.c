@@ -75,6 +75,7 @@ static const lb_op_case cases[] = {
     {.name = "relu", .rank = {2, 2, 1}, .shape = {{3, 4}, {5, 4}, {5}}, .params = &relu},
     {.name = "sigmoid", .rank = {2, 2, 1}, .shape = {{3, 7}, {2, 7}, {2}}, .params = &sigmoid},
     {.name = "no rows", .rank = {2, 2, 1}, .shape = {{0, 4}, {5, 4}, {5}}, .params = &none},
+    {.name = "large", .rank = {3, 2, 1}, .shape = {{3, 41, 190}, {230, 190}, {230}}, .params = &relu},
 };
 
 LB_OP(linear) = {.id = "linear", .title = "affine map of the last axis, with an activation", .source = "torch.nn.functional.linear", .sig = "x[...,K] w[M,K] b[M]? -> y[...,M]",

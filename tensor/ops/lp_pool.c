@@ -111,6 +111,7 @@ static const lb_op_case cases[] = {
     {.name = "cubes, hanging over", .rank = {3}, .shape = {{2, 3, 6}}, .lo = 0.2, .hi = 2, .params = &hanging},
     {.name = "sums of a volume", .rank = {5}, .shape = {{1, 2, 3, 4, 2}}, .lo = 0.2, .hi = 2, .params = &plain},
     {.name = "no pictures", .rank = {4}, .shape = {{0, 2, 5, 6}}, .params = &square},
+    {.name = "large", .rank = {4}, .shape = {{2, 19, 40, 45}}, .lo = 0.2, .hi = 2, .params = &square},
 };
 
 LB_OP(lp_pool) = {.id = "lp_pool", .title = "p-norm of each window of lines, pictures or volumes", .source = "torch.nn.functional.lp_pool1d, lp_pool2d, lp_pool3d", .sig = "x -> y",

@@ -66,6 +66,7 @@ static const lb_op_case cases[] = {
     {.name = "same", .rank = {2, 2}, .shape = {{3, 5}, {3, 5}}, .params = &minus, .fill = zero_or_one},
     {.name = "keys", .rank = {4, 4}, .shape = {{2, 2, 3, 5}, {2, 1, 1, 5}}, .params = &minus, .fill = zero_or_one},
     {.name = "empty", .rank = {2, 1}, .shape = {{0, 5}, {5}}, .params = &minus, .fill = zero_or_one},
+    {.name = "large", .rank = {3, 2}, .shape = {{30, 50, 51}, {50, 51}}, .params = &minus, .fill = zero_or_one},
 };
 
 LB_OP(masked_fill) = {.id = "masked_fill",

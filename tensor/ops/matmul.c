@@ -137,6 +137,8 @@ static const lb_op_case cases[] = {
     {.name = "both, broadcast", .rank = {4, 3}, .shape = {{2, 1, 4, 3}, {3, 5, 4}}, .params = &tab},
     {.name = "one matrix for all", .rank = {3, 2}, .shape = {{4, 2, 3}, {3, 2}}, .params = &plain},
     {.name = "empty inner", .rank = {2, 2}, .shape = {{2, 0}, {0, 3}}, .params = &plain},
+    {.name = "many", .rank = {3, 3}, .shape = {{70, 17, 19}, {70, 19, 23}}, .params = &plain},
+    {.name = "large", .rank = {2, 2}, .shape = {{130, 150}, {170, 150}}, .params = &tb},
 };
 
 LB_OP(matmul) = {.id = "matmul", .title = "matrix product, batched and broadcast", .source = "torch.matmul for rank >= 2", .sig = "a b -> y", .math = "Y = op(A) op(B)",

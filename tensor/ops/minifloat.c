@@ -25,6 +25,7 @@ static const lb_op_case cases[] = {
     {.name = "f16", .rank = {2}, .shape = {{9, 5}}, .params = &half},
     {.name = "bf16", .rank = {2}, .shape = {{9, 5}}, .lo = -1e4, .hi = 1e4, .params = &brain},
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &e4m3},
+    {.name = "large", .rank = {2}, .shape = {{300, 250}}, .lo = -500, .hi = 500, .params = &e4m3},
 };
 
 LB_OP(minifloat) = {.id = "minifloat", .title = "rounding to a small float format, straight-through", .source = "OCP 8-bit Floating Point Specification 1.0", .sig = "x[...] -> y[...]", .math = "y = round(x)", .flags = LB_OP_ESTIMATE | LB_OP_STRIDED | LB_OP_SETS,

@@ -34,6 +34,7 @@ static const struct one_hot five = {5};
 static const lb_op_case cases[] = {
     {.name = "vector", .rank = {1}, .shape = {{7}}, .imax = 5, .params = &five},
     {.name = "empty", .rank = {2}, .shape = {{0, 2}}, .imax = 5, .params = &five},
+    {.name = "large", .rank = {2}, .shape = {{130, 140}}, .imax = 5, .params = &five},
 };
 
 LB_OP(one_hot) = {.id = "one_hot",

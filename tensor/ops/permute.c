@@ -42,6 +42,8 @@ static const lb_op_case cases[] = {
     {.name = "heads", .rank = {4}, .shape = {{2, 40, 4, 32}}, .params = &heads},
     {.name = "scalar", .rank = {0}, .params = &swap},
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &swap},
+    {.name = "large", .rank = {4}, .shape = {{3, 61, 5, 80}}, .params = &heads},
+    {.name = "large, turned", .rank = {2}, .shape = {{290, 251}}, .params = &swap},
 };
 
 LB_OP(permute) = {.id = "permute",

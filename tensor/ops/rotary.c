@@ -100,6 +100,7 @@ static const lb_op_case cases[] = {
     {.name = "interleaved, part", .rank = {4, 2, 2}, .shape = {{2, 2, 3, 7}, {3, 2}, {3, 2}}, .params = &interleaved},
     {.name = "tables of samples, part", .rank = {4, 3, 3}, .shape = {{2, 3, 2, 5}, {2, 2, 2}, {2, 2, 2}}, .params = &halves},
     {.name = "empty", .rank = {4, 2, 2}, .shape = {{2, 2, 0, 4}, {0, 2}, {0, 2}}, .params = &halves},
+    {.name = "large", .rank = {4, 2, 2}, .shape = {{4, 6, 97, 32}, {97, 16}, {97, 16}}, .params = &halves},
 };
 
 LB_OP(rotary) = {.id = "rotary",

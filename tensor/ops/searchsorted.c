@@ -36,6 +36,7 @@ static const lb_op_case cases[] = {
     {.name = "left", .rank = {1, 1}, .shape = {{7}, {9}}, .params = &left, .fill = ascending},
     {.name = "right", .rank = {2, 2}, .shape = {{2, 7}, {2, 6}}, .params = &right, .fill = ascending},
     {.name = "nothing", .rank = {1, 1}, .shape = {{0}, {3}}, .params = &left},
+    {.name = "large", .rank = {2, 2}, .shape = {{130, 300}, {130, 290}}, .params = &left, .fill = ascending},
 };
 
 LB_OP(searchsorted) = {.id = "searchsorted", .title = "where numbers go in ascending rows", .source = "torch.searchsorted",

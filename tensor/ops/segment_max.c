@@ -58,6 +58,7 @@ static const lb_op_case cases[] = {
     {.name = "rows", .rank = {2, 1}, .shape = {{7, 3}, {7}}, .imax = 3, .params = &four},
     {.name = "numbers", .rank = {1, 1}, .shape = {{9}, {9}}, .imax = 4, .params = &four},
     {.name = "empty", .rank = {2, 1}, .shape = {{0, 3}, {0}}, .imax = 4, .params = &four},
+    {.name = "large", .rank = {2, 1}, .shape = {{900, 90}, {900}}, .imax = 4, .params = &four},
 };
 
 LB_OP(segment_max) = {.id = "segment_max", .title = "largest of the rows with the same label", .source = "torch_scatter.scatter_max",

@@ -60,6 +60,7 @@ static const lb_op_case cases[] = {
     {.name = "mixed", .rank = {2, 3, 0}, .shape = {{3, 1}, {2, 3, 5}}, .fill = zero_or_one},
     {.name = "wide", .rank = {2, 1, 1}, .shape = {{3, 4}, {4}, {1}}, .fill = zero_or_one},
     {.name = "empty", .rank = {2, 2, 2}, .shape = {{0, 5}, {1, 5}, {1, 1}}, .fill = zero_or_one},
+    {.name = "large", .rank = {3, 3, 1}, .shape = {{30, 50, 51}, {30, 1, 51}, {51}}, .fill = zero_or_one},
 };
 
 LB_OP(select) = {.id = "select",

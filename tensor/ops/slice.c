@@ -52,6 +52,8 @@ static const lb_op_case cases[] = {
     {.name = "nothing", .rank = {2}, .shape = {{3, 5}}, .params = &nothing},
     {.name = "all", .rank = {1}, .shape = {{5}}, .params = &all},
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &all},
+    {.name = "large", .rank = {2}, .shape = {{300, 250}}, .params = &every},
+    {.name = "large, last", .rank = {2}, .shape = {{300, 250}}, .params = &tail},
 };
 
 LB_OP(slice) = {.id = "slice",

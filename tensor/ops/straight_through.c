@@ -24,6 +24,7 @@ static const lb_op_case cases[] = {
     {.name = "plane", .rank = {2, 2}, .shape = {{3, 5}, {3, 5}}},
     {.name = "scalar", .rank = {0, 0}},
     {.name = "empty", .rank = {2, 2}, .shape = {{0, 5}, {0, 5}}},
+    {.name = "large", .rank = {2, 2}, .shape = {{300, 250}, {300, 250}}},
 };
 
 LB_OP(straight_through) = {.id = "straight_through", .title = "value of one, gradient of another", .source = "Bengio et al. 2013, arXiv:1308.3432",

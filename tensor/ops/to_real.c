@@ -20,6 +20,7 @@ static void forward(lb_call *c) { lbi_split(lb_numel(c->in[0]), 1, convert, c); 
 static const lb_op_case cases[] = {
     {.name = "plane", .rank = {2}, .shape = {{3, 5}}, .imax = 9},
     {.name = "empty", .rank = {1}, .shape = {{0}}, .imax = 9},
+    {.name = "large", .rank = {2}, .shape = {{300, 250}}, .imax = 9},
 };
 
 LB_OP(to_real) = {.id = "to_real",

@@ -47,6 +47,7 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &three},
     {.name = "least", .rank = {2}, .shape = {{3, 11}}, .params = &least},
     {.name = "many", .rank = {2}, .shape = {{7, 300}}, .params = &many},
+    {.name = "many rows", .rank = {2}, .shape = {{250, 300}}, .params = &many},
 };
 
 LB_OP(topk) = {.id = "topk",
