@@ -5,7 +5,7 @@
 #include "cli/items.h"
 #include "cli/models.h"
 
-enum { CLI_ENCODE_TAPS = 64, CLI_ENCODE_FEATURES = 8 };
+enum { CLI_ENCODE_TAPS = 256, CLI_ENCODE_FEATURES = 8 };
 
 typedef struct cli_encode_options {
     const char *model, *taps, *dtype, *precision, *out;

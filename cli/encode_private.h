@@ -6,7 +6,7 @@
 #include "cli/models.h"
 #include "cli/stages.h"
 
-enum { ENCODE_TAPS = 64, ENCODE_INPUTS = 16 }; /* taps of the model; a file may have one more, `augment` */
+enum { ENCODE_TAPS = 256, ENCODE_INPUTS = 16 }; /* taps of the model; a file may have one more, `augment` */
 
 /* What the wanted taps need, of all that the network could take. */
 typedef struct encode_needs {

@@ -165,6 +165,35 @@ static lb_status report(listing *missing, listing *shapes, listing *extra, const
                    extra->count ? ": " : "", lists[2]);
 }
 
+/* Does what a network computes stay the same without this tensor? Buffers that it makes anew, and maps to another text that is not there. */
+static bool may_be_left(const lb_weight *w) {
+    static const char *const buffers[] = {"num_batches_tracked", "position_ids", "relative_position_index", "relative_coords_table", "attn_mask", "attention_bias_idxs", "inv_freq", "masked_bias"};
+    for (size_t i = 0; i < LB_COUNT(buffers); i++)
+        if (lb_ends_with(w->name, buffers[i])) return true;
+    return (w->rank == 4 && lb_ends_with(w->name, ".attn.bias")) || strstr(w->name, "crossattention.") || strstr(w->name, ".ln_cross_attn."); /* GPT-2's causal mask; decoders */
+}
+
+/* Stands it in a block ("layers.3.") of which other tensors are used? */
+static bool inside_used_block(const lb_weights *w, const bool *used, const char *name) {
+    for (const char *p = strchr(name, '.'); p; p = strchr(p + 1, '.')) {
+        size_t digits = strspn(p + 1, "0123456789"), size = (size_t)(p - name) + digits + 2;
+        if (digits == 0 || p[1 + digits] != '.') continue;
+        for (int64_t i = 0; i < w->count; i++)
+            if (used[i] && strncmp(w->at[i].name, name, size) == 0) return true;
+    }
+    return false;
+}
+
+/* A block with parts that the network does not have is another network's, though all that was looked for is there. */
+static lb_status check_blocks(const lb_weights *w, const bool *used, const char *file, const lb_model *m) {
+    listing foreign = {0};
+    for (int64_t i = 0; i < w->count; i++)
+        if (!used[i] && !may_be_left(&w->at[i]) && inside_used_block(w, used, w->at[i].name)) list(&foreign, NULL, w->at[i].name, NULL, NULL);
+    lb_status st = foreign.count == 0 ? LB_OK : lb_fail(LB_E_UNSUPPORTED, "%s: not %s as it is known here: its blocks have %lld tensors that would not be used: %s", file, m->arch->id, (long long)foreign.count, listed(&foreign));
+    lb_buf_free(&foreign.text);
+    return st;
+}
+
 static spelling best_spelling(lb_model *m, const lb_weights *w) {
     int variants = m->arch->outside_name && m->arch->outside_variants > 1 ? m->arch->outside_variants : 1;
     spelling best = {m->arch, 0};
@@ -202,6 +231,7 @@ lb_status cli_load_weights(lb_model *m, const lb_weights *w, const char *file) {
     for (int64_t i = 0; i < w->count; i++) /* PyTorch's counters of batches are no weights */
         if (!used[i] && !lb_ends_with(w->at[i].name, "num_batches_tracked")) list(&extra, NULL, w->at[i].name, NULL, NULL);
     LB_TRY(report(&missing, &shapes, &extra, file, m, count));
+    LB_TRY(check_blocks(w, used, file, m));
     for (int64_t i = 0; i < count; i++) /* those that such files lack */
         if (!lb_store_at(m->store, i)->idle) LB_TRY(lb_param_claim(lb_store_at(m->store, i)));
 done:

@@ -127,6 +127,24 @@ static lb_status recognise(const lb_arch **out, const lb_value *config, const lb
                    w->count ? w->at[0].name : "none");
 }
 
+/* What wraps a network in training or elsewhere: DataParallel, torch.compile, transformers around timm. */
+static void unwrap(lb_weights *w) {
+    static const char *const wrappers[] = {"module.", "_orig_mod.", "timm_model."};
+    for (size_t i = 0; i < LB_COUNT(wrappers); i++)
+        if (lb_weights_strip(w, wrappers[i])) i = (size_t)-1; /* one may lie in another */
+}
+
+/* A network that is a part of someone's module ("net.conv1.weight"): all its names have one beginning. */
+static bool unwrap_part(lb_weights *w, const char *path) {
+    char first[64];
+    const char *dot = w->count ? strchr(w->at[0].name, '.') : NULL;
+    if (!dot || dot - w->at[0].name + 2 > (int64_t)sizeof first) return false;
+    snprintf(first, sizeof first, "%.*s", (int)(dot - w->at[0].name + 1), w->at[0].name);
+    if (!lb_weights_strip(w, first)) return false;
+    lb_say(LB_LOG_INFO, "model", "%s: tensors are taken without the '%s' before their names", path, first);
+    return true;
+}
+
 /* Names and shapes of the weights, for archs that read their sizes from them: {"tensors": {"name": [sizes]}}. */
 static void add_tensors(lb_value *config, const lb_weights *w) {
     lb_value *all = lb_value_map();
@@ -138,14 +156,23 @@ static void add_tensors(lb_value *config, const lb_weights *w) {
     lb_map_put(config, "tensors", all);
 }
 
-static lb_status make_outside(lb_model **out, lb_value *config, const lb_weights *w, const char *path) {
+/* timm names its published files after the network ("tf_mobilenetv3_large_100-427764d5.pth"), which says what tensors cannot: padding, epsilon, blurring. */
+static void add_name(lb_value *config, const char *path) {
+    const char *name = strrchr(path, '/');
+    if (!lb_get(config, "architecture")) lb_map_text(config, "architecture", name ? name + 1 : path);
+}
+
+static lb_status make_outside(lb_model **out, lb_value *config, lb_weights *w, const char *path) {
     const lb_arch *arch = NULL;
+    unwrap(w);
     lb_status st = recognise(&arch, config, w, path);
+    while (st == LB_E_UNSUPPORTED && unwrap_part(w, path)) st = recognise(&arch, config, w, path);
     if (st != LB_OK) return st;
     void *cfg = lb_calloc(1, arch->params_size ? arch->params_size : 1);
     if (!cfg) return LB_E_NOMEM;
     st = lb_params_default(arch->params, cfg);
     add_tensors(config, w);
+    add_name(config, path);
     if (st == LB_OK && arch->from_config) st = arch->from_config(cfg, config);
     if (st != LB_OK) {
         lb_params_free(arch->params, cfg);

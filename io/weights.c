@@ -221,6 +221,14 @@ static lb_status sort_names(lb_weights *w) {
     return LB_OK;
 }
 
+bool lb_weights_strip(lb_weights *w, const char *prefix) {
+    size_t n = strlen(prefix);
+    for (int64_t i = 0; i < w->count; i++)
+        if (strncmp(w->at[i].name, prefix, n) != 0 || !w->at[i].name[n]) return false;
+    for (int64_t i = 0; i < w->count; i++) memmove(w->at[i].name, w->at[i].name + n, strlen(w->at[i].name + n) + 1);
+    return w->count > 0;
+}
+
 const lb_weight *lb_weights_find(const lb_weights *w, const char *name) {
     const holder *h = w->owner;
     int64_t lo = 0, hi = w->count;

@@ -46,6 +46,8 @@ LB_API LB_MUST_USE lb_status lb_weights_open(lb_weights **out, const char *path)
 /** Adds the tensors of another file, `prefix` before their names; the hash becomes one over both. Before the weights are shared or searched. After a
  *  failure w can only be closed. */
 LB_API LB_MUST_USE lb_status lb_weights_join(lb_weights *w, const char *path, const char *prefix);
+/** Takes a beginning off all names. @return false, and nothing changes, when one of them does not have it or is no longer. Before the weights are shared. */
+LB_API bool lb_weights_strip(lb_weights *w, const char *prefix);
 LB_API void lb_weights_close(lb_weights *w);
 LB_API const lb_weight *lb_weights_find(const lb_weights *w, const char *name);
 /** How many files they are read from; an index is one more. */

@@ -95,3 +95,20 @@ lb_tensor *lb_nn_global_pool(lb_nn *m, lb_tensor *x) {
     if (x->rank == 4) return lb_mean_over(t, x, LB_AXES(2, 3), false);
     return lb_mean(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], x->shape[1], -1}), 2, false);
 }
+
+/* Zeros beside a side of `in` numbers, half of them in front. */
+static int64_t missing(int64_t in, int64_t kernel, int64_t stride) {
+    int64_t all = ((in + stride - 1) / stride - 1) * stride + kernel - in;
+    return all < 0 ? 0 : all;
+}
+
+lb_conv_spec lb_nn_conv_ceil(const lb_tensor *x, int64_t kernel, int64_t stride) {
+    lb_conv_spec s = lb_conv_same(stride, 0, 1);
+    if (x->rank != 4) return s;
+    int64_t h = missing(x->shape[2], kernel, stride), w = missing(x->shape[3], kernel, stride);
+    s.pad_t = h / 2;
+    s.pad_b = h - h / 2;
+    s.pad_l = w / 2;
+    s.pad_r = w - w / 2;
+    return s;
+}

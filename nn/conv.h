@@ -29,6 +29,9 @@ LB_API lb_tensor *lb_nn_channel_norm(lb_nn *m, lb_tensor *x, const char *name, d
  *  lb_nn_batch_norm. */
 LB_API lb_tensor *lb_nn_frozen_norm(lb_nn *m, lb_tensor *x, const char *name, double eps, lb_act act);
 
+/** What TensorFlow calls SAME, for a square kernel over x [N,C,H,W]: sides of ceil(side / stride), the odd row or column of the padding behind. One group. */
+LB_API lb_conv_spec lb_nn_conv_ceil(const lb_tensor *x, int64_t kernel, int64_t stride);
+
 /** Mean over all axes but the first two: [N,C]. */
 LB_API lb_tensor *lb_nn_global_pool(lb_nn *m, lb_tensor *x);
 

@@ -235,3 +235,30 @@ lb_status lb_config_act_to(const lb_param *row, void *cfg, const char *name) {
         if (strcmp(acts[i].theirs, name) == 0) return lb_param_set_text(row, cfg, acts[i].ours);
     return lb_fail(LB_E_UNSUPPORTED, "activation '%s' is not known: %s wanted", name, LB_ACT_CHOICES);
 }
+
+
+/* Is the word one of those between the bars? */
+static bool is_one_of(const char *words, const char *word) {
+    size_t n = strlen(word);
+    for (const char *p = words; *p;) {
+        size_t size = strcspn(p, "|");
+        if (size == n && memcmp(p, word, n) == 0) return true;
+        p += size + (p[size] == '|');
+    }
+    return false;
+}
+
+lb_status lb_timm_args(const lb_value *config, const char *arch, const char *handled) {
+    static const char shapes[] = "num_classes|in_chans|img_size|patch_size|embed_dim|embed_dims|width|depth|depths|dims|layers|channels|mlp_ratio|num_heads|window_size|class_token|reg_tokens|no_embed_class|pre_norm|fc_norm|qkv_bias|qk_norm|"
+                                 "stem_type|stem_width|avg_down|cardinality|base_width|kernel_sizes|use_grn|head_norm_first|channel_multiplier|depth_multiplier|init_values|ls_init_value|dynamic_img_size|strict_img_size|weight_init|fix_init|"
+                                 "drop_rate|drop_path_rate|drop_block_rate|proj_drop_rate|attn_drop_rate|pos_drop_rate|patch_drop_rate|pretrained_strict";
+    const lb_value *args = lb_get(config, "model_args");
+    const char *pool = lb_get_text(args, "global_pool", lb_get_text(config, "global_pool", "avg"));
+    for (int64_t i = 0; args && args->kind == LB_V_MAP && i < args->count; i++) {
+        const char *key = args->keys[i];
+        if (is_one_of(shapes, key) || is_one_of(handled, key) || strcmp(key, "global_pool") == 0 || (strcmp(key, "output_stride") == 0 && lb_config_int(args, key, 0, 0) == 32)) continue;
+        return lb_fail(LB_E_UNSUPPORTED, "%s: model_args.%s of config.json is not handled", arch, key);
+    }
+    if (is_one_of(handled, "global_pool") || is_one_of("avg|fast|", pool) || !*pool) return LB_OK;
+    return lb_fail(LB_E_UNSUPPORTED, "%s: global_pool is '%s', avg is known", arch, pool);
+}

@@ -60,6 +60,9 @@ LB_API lb_act lb_act_named(const char *choice);
 /** Sets such a parameter from the name in a config.json ("gelu", "quick_gelu", "gelu_pytorch_tanh", ...); NULL changes nothing. LB_E_UNSUPPORTED names
  *  what is known. */
 LB_API LB_MUST_USE lb_status lb_config_act_to(const lb_param *row, void *cfg, const char *name);
+/** LB_E_UNSUPPORTED where model_args of timm's config.json changes a network in a way that neither its tensors' shapes tell nor `handled` lists
+ *  ("act_layer|global_pool"), or where the pooling is no mean and global_pool is not listed. */
+LB_API LB_MUST_USE lb_status lb_timm_args(const lb_value *config, const char *arch, const char *handled);
 /** Is model_type the word? */
 LB_API bool lb_config_is(const lb_value *config, const char *model_type);
 

@@ -35,7 +35,7 @@ void lbi_store_fill(lb_param_tensor *p, uint64_t seed);
 
 /* ---- runs of a model ---- */
 
-enum { LBI_INPUTS_MAX = 16, LBI_TAPS_MAX = 128 };
+enum { LBI_INPUTS_MAX = 16, LBI_TAPS_MAX = 256 };
 typedef struct lb_model_call {
     lb_tensor **in; /* in the order of the arch's inputs, LBI_INPUTS_MAX of them; NULL = absent */
     int ntaps;

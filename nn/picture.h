@@ -41,6 +41,7 @@ typedef struct lb_inverted {
     int64_t kernel, inner, out, stride, squeeze;
     lb_act act;
     double eps, momentum;
+    bool same; /* padded as TensorFlow does (lb_nn_conv_ceil) */
 } lb_inverted;
 LB_API lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b);
 

@@ -56,23 +56,19 @@ typedef struct stage {
     int64_t width, kernel, stride, expand;
 } stage;
 
-/* Padding of one side of `in` numbers. */
-static void pad_side(const lb_inverted_net *c, bool even, int64_t in, int64_t kernel, int64_t stride, int64_t *before, int64_t *after) {
-    *before = *after = kernel / 2;
-    if (strcmp(c->padding, "same") == 0) {
-        int64_t all = ((in + stride - 1) / stride - 1) * stride + kernel - in;
-        if (all < 0) all = 0;
-        *before = all / 2;
-        *after = all - *before;
-    } else if (stride > 1 && !even && strcmp(c->padding, "less") == 0) *before -= 1;
+/* Strides and padding of a convolution over x. */
+static lb_conv_spec padded(const lb_inverted_net *c, const lb_tensor *x, int64_t kernel, int64_t stride, bool even) {
+    if (strcmp(c->padding, "same") == 0) return lb_nn_conv_ceil(x, kernel, stride);
+    lb_conv_spec s = lb_conv_same(stride, kernel / 2, 1);
+    if (stride > 1 && !even && strcmp(c->padding, "less") == 0) {
+        s.pad_t--;
+        s.pad_l--;
+    }
+    return s;
 }
 
-static lb_tensor *conv(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const char *name, const char *norm, int64_t out, int64_t kernel, int64_t stride, int64_t groups, bool even, lb_act act) {
-    lb_conv_spec spec = lb_conv_same(stride, 0, groups);
-    if (x->rank != 4) return lb_nn_conv_bn(m, x, name, norm, out, kernel, spec, c->eps, c->momentum, act);
-    pad_side(c, even, x->shape[2], kernel, stride, &spec.pad_t, &spec.pad_b);
-    pad_side(c, even, x->shape[3], kernel, stride, &spec.pad_l, &spec.pad_r);
-    return lb_nn_conv_bn(m, x, name, norm, out, kernel, spec, c->eps, c->momentum, act);
+static lb_tensor *conv(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const char *name, const char *norm, int64_t out, int64_t kernel, int64_t stride, bool even, lb_act act) {
+    return lb_nn_conv_bn(m, x, name, norm, out, kernel, padded(c, x, kernel, stride, even), c->eps, c->momentum, act);
 }
 
 /* first: of its stage; bare: never with a shortcut; even: padding is the same on all sides. */
@@ -83,12 +79,10 @@ static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const 
     if (!lb_tape_ok(lb_nn_tape(m))) return lb_inert(lb_nn_tape(m));
     int64_t in = x->shape[1], stride = first ? s->stride : 1, squeeze = (int64_t)((double)in * c->squeeze);
     lb_inverted_block b = {.expand = {n->expand, n->expand_norm}, .depthwise = {n->depthwise, n->depthwise_norm}, .project = {n->project, n->project_norm}, .inner = in * s->expand, .out = s->width, .kernel = s->kernel,
-                           .squeeze = squeeze < 1 ? 1 : squeeze, .depth = {.stride_h = stride, .stride_w = stride}, .act = act, .inner_act = act, .gate = LB_ACT_SIGMOID, .eps = c->eps, .momentum = c->momentum,
+                           .squeeze = squeeze < 1 ? 1 : squeeze, .depth = padded(c, x, s->kernel, stride, even), .act = act, .inner_act = act, .gate = LB_ACT_SIGMOID, .eps = c->eps, .momentum = c->momentum,
                            .add = stride == 1 && in == s->width && !bare};
     if (s->expand == 1) b.expand[0] = NULL;
     if (c->squeeze > 0) b.narrow = n->narrow, b.widen = n->widen;
-    pad_side(c, even, x->shape[2], s->kernel, stride, &b.depth.pad_t, &b.depth.pad_b);
-    pad_side(c, even, x->shape[3], s->kernel, stride, &b.depth.pad_l, &b.depth.pad_r);
     return lb_nn_inverted_block(m, x, &b);
 }
 
@@ -126,7 +120,7 @@ void lb_inverted_forward(lb_nn *m, lb_tensor *image, const lb_inverted_net *c) {
     int k = 0;
     char head[32], norm[32];
     if (!stages_of(t, c, &count, s, depth)) return;
-    lb_tensor *x = conv(m, image, c, n->stem, n->stem_norm, c->stem, 3, 2, 1, false, lb_act_named(c->act));
+    lb_tensor *x = conv(m, image, c, n->stem, n->stem_norm, c->stem, 3, 2, false, lb_act_named(c->act));
     for (int i = 0; i < count; i++)
         for (int j = 0; j < depth[i]; j++, k++) {
             enter_block(m, n, i, j, k);
@@ -136,7 +130,7 @@ void lb_inverted_forward(lb_nn *m, lb_tensor *image, const lb_inverted_net *c) {
         }
     snprintf(head, sizeof head, n->head, n->by_stage ? (int)count + 1 : k + 1);
     snprintf(norm, sizeof norm, n->head_norm, n->by_stage ? (int)count + 1 : k + 1);
-    x = conv(m, x, c, head, norm, c->head, 1, 1, 1, true, lb_act_named(c->act));
+    x = conv(m, x, c, head, norm, c->head, 1, 1, true, lb_act_named(c->act));
     lb_nn_tap(m, x, "features");
     x = lb_nn_global_pool(m, x);
     lb_nn_tap(m, x, "pooled");
@@ -210,11 +204,14 @@ static int64_t see_stages(const lb_value *config, const name_table *n, seen_bloc
     return s;
 }
 
+bool lb_inverted_tensorflow(const lb_value *config) { return strncmp(lb_get_text(config, "architecture", ""), "tf_", 3) == 0; }
+
 lb_status lb_inverted_from_shapes(lb_inverted_net *c, const lb_value *config, const lb_param *params, void *cfg) {
     static const int64_t usual[STAGES] = {1, 2, 2, 2, 1, 2, 1};
     const name_table *n = table_of(c->names);
     seen_block first[STAGES] = {{0}};
     int64_t width[STAGES], depth[STAGES] = {0}, kernel[STAGES], expand[STAGES], count = n->by_stage ? see_stages(config, n, first, depth) : see_row(config, n, first, depth);
+    lb_status st = LB_OK;
     char name[64];
     for (int s = 0; s < count; s++) {
         width[s] = first[s].width;
@@ -230,5 +227,13 @@ lb_status lb_inverted_from_shapes(lb_inverted_net *c, const lb_value *config, co
     c->head = lb_outside_size(config, name, 1);
     if (!c->head) c->head = lb_outside_size(config, "conv_head.weight", 0);
     if (count == 0 || count > 7 || !c->stem || !c->head) return lb_fail(LB_E_UNSUPPORTED, "%lld stages of inverted residual blocks, stem of %lld, head of %lld channels", (long long)count, (long long)c->stem, (long long)c->head);
-    return lb_inverted_lists(params, cfg, count, width, depth, kernel, usual, expand);
+    if (strstr(lb_get_text(config, "architecture", ""), "efficientnet_blur")) return lb_fail(LB_E_UNSUPPORTED, "'%s' blurs before it strides, which is not handled", lb_get_text(config, "architecture", ""));
+    LB_TRY(lb_timm_args(config, "inverted residual blocks", ""));
+    if (n->by_stage && n->from == 0 && lb_inverted_tensorflow(config)) {
+        c->eps = 1e-3;
+        LB_TRY(lb_param_set_text(lb_param_find(params, "padding"), cfg, "same"));
+    }
+    LB_TRY(lb_inverted_lists(params, cfg, count, width, depth, kernel, usual, expand));
+done:
+    return st;
 }

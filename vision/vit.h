@@ -57,7 +57,7 @@ LB_API lb_tensor *lb_vit_blocks(lb_nn *m, lb_tensor *x, const lb_vit *c);
 LB_API lb_tensor *lb_vit_token(lb_nn *m, lb_tensor *x, int64_t i);
 /** Mean over the patches, which stand behind the tokens in front: [N,C]. */
 LB_API lb_tensor *lb_vit_mean(lb_nn *m, lb_tensor *x, const lb_vit *c);
-/** Attention of one learned query to all tokens, x + mlp(norm x) behind it: [N,C]. Below attn_pool: latent, in_proj_weight, proj, norm, mlp. Zhai et al.,
+/** Attention of one learned query to the patches, x + mlp(norm x) behind it: [N,C]. Below attn_pool: latent, in_proj_weight, proj, norm, mlp. Zhai et al.,
  *  arXiv:2106.04560 (MAP head). */
 LB_API lb_tensor *lb_vit_attention_pool(lb_nn *m, lb_tensor *x, const lb_vit *c);
 
@@ -67,6 +67,11 @@ LB_API void lb_vit_example(const lb_vit *c, int *rank, int64_t shape[LB_MAX_RANK
  *  in the sizes that are published otherwise; the grid is that
  *  of height x width, where height is not 0, else a square. LB_E_UNSUPPORTED where that gives no network. */
 LB_API LB_MUST_USE lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *prefix);
+/** Of `rows` positions some belong to the tokens in front (all, class and distillation, none), the rest to the grid: that of c->height where it is known, else
+ *  a square. Fills prefix_places, height and width. @return false when that is no grid */
+LB_API bool lb_vit_grid(lb_vit *c, int64_t rows);
+/** Heads of a published network of that width: 64 wide but in the largest ones, and in those whose name in timm (architecture of config) says otherwise. 0 = not known. */
+LB_API int64_t lb_vit_usual_heads(const lb_value *config, int64_t dim);
 /** The activation of timm's model of that name ("vit_base_patch16_clip_quickgelu_224"), as a name in a config.json; NULL = not said. */
 LB_API const char *lb_vit_timm_act(const char *architecture);
 /** Fields that a Hugging Face config of any of the families has: hidden_size, num_hidden_layers, ..., hidden_act (put where the row `act` of cfg says);

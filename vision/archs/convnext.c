@@ -8,9 +8,9 @@
 
 typedef struct config {
     const char *depths, *widths, *act;
-    int64_t size, channels, patch, kernel, classes;
+    int64_t size, channels, patch, kernel, classes, overlap, hidden;
     double eps, head_eps;
-    bool response, no_scale;
+    bool response, no_scale, norm_first;
 } config;
 
 static const lb_param params[] = {
@@ -20,15 +20,24 @@ static const lb_param params[] = {
     LB_PARAM(config, size, 224, 1, 65536, "px", "side of the pictures it was trained on"),
     LB_PARAM(config, channels, 3, 1, 4096, "1", "channels of the pictures"),
     LB_PARAM(config, patch, 4, 1, 256, "px", "side and stride of the stem's convolution"),
+    LB_PARAM(config, overlap, 0, 0, 65536, "channels", "in place of it two convolutions of 3x3 that halve, the first to so many channels; 0 = none"),
     LB_PARAM(config, kernel, 7, 1, 63, "px", "side of the depthwise convolutions, odd"),
     LB_PARAM(config, eps, 1e-6, 0, 1, "1", "epsilon of the norms"),
     LB_PARAM(config, head_eps, 1e-6, 0, 1, "1", "epsilon of the last norm"),
     LB_PARAM_FLAG(config, response, 0, "V2: global response normalisation in the blocks"),
     LB_PARAM_FLAG(config, no_scale, 0, "without layer scale"),
+    LB_PARAM_FLAG(config, norm_first, 0, "the last norm stands before the mean over places"),
+    LB_PARAM(config, hidden, 0, 0, 65536, "1", "width of a map with GELU before the head; 0 = none"),
     LB_PARAM(config, classes, 1000, 0, 10000000, "1", "classes of the head; 0 = no logits"),
     LB_PARAM_END};
 
 enum { STAGES = 8 };
+
+static lb_tensor *stem(lb_nn *m, lb_tensor *x, const config *c, int64_t width) {
+    if (!c->overlap) return lb_nn_channel_norm(m, lb_nn_conv2d(m, x, "stem.0", width, c->patch, lb_conv_same(c->patch, 0, 1), true), "stem.1", c->eps);
+    x = lb_nn_conv2d(m, x, "stem.0", c->overlap, 3, lb_conv_same(2, 1, 1), true);
+    return lb_nn_channel_norm(m, lb_nn_conv2d(m, x, "stem.1", width, 3, lb_conv_same(2, 1, 1), true), "stem.2", c->eps);
+}
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
@@ -39,8 +48,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
         lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "convnext: depths '%s' and widths '%s' are to be as many, 1 to %d, and kernel %lld odd", c->depths, c->widths, STAGES, (long long)c->kernel);
         return;
     }
-    lb_tensor *x = lb_nn_conv2d(m, in[0], "stem.0", width[0], c->patch, lb_conv_same(c->patch, 0, 1), true);
-    x = lb_nn_channel_norm(m, x, "stem.1", c->eps);
+    lb_tensor *x = stem(m, in[0], c, width[0]);
     for (int s = 0; s < n; s++) {
         lb_nn_in(m, "stages.%d", s);
         if (s > 0) x = lb_nn_conv2d(m, lb_nn_channel_norm(m, x, "downsample.0", c->eps), "downsample.1", width[s], 2, lb_conv_same(2, 0, 1), true);
@@ -53,8 +61,11 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
         lb_nn_tap(m, x, "stage.%d", s);
         x = lb_nn_out(m, x);
     }
+    if (c->norm_first) x = lb_nn_channel_norm(m, x, "norm_pre", c->head_eps);
     lb_nn_tap(m, x, "features");
-    x = lb_nn_layer_norm(m, lb_nn_global_pool(m, x), "head.norm", c->head_eps);
+    x = lb_nn_global_pool(m, x);
+    if (!c->norm_first) x = lb_nn_layer_norm(m, x, "head.norm", c->head_eps);
+    if (c->hidden) x = lb_nn_linear(m, x, "head.pre_logits.fc", c->hidden, LB_ACT_GELU);
     lb_nn_tap(m, x, "pooled");
     lb_nn_tap(m, x, "embedding");
     if (c->classes) lb_nn_tap(m, lb_nn_linear(m, x, "head.fc", c->classes, LB_ACT_NONE), "logits");
@@ -89,10 +100,23 @@ static int recognise(const lb_value *json, const char *const *names, int64_t cou
     return lb_names_found(names, count, 2, timm) == 2 || lb_names_found(names, count, 2, published) == 2 || lb_names_found(names, count, 3, torchvision) == 3 ? 80 : 0;
 }
 
+/* timm's variants: stems of two 3x3 convolutions, the norm before the mean, a map before the head, and what its names say of activation and epsilon. */
+static lb_status parts_from_timm(config *c, const lb_value *json) {
+    const char *name = lb_get_text(json, "architecture", "");
+    bool small = strncmp(name, "test_convnext", 13) == 0;
+    if (lb_outside_has(json, "stem.2.weight")) c->overlap = lb_outside_size(json, "stem.0.weight", 0);
+    c->norm_first = lb_outside_has(json, "norm_pre.weight");
+    c->hidden = lb_outside_size(json, "head.pre_logits.fc.weight", 0);
+    if (small || strstr(name, "convnext_xxlarge")) c->eps = c->head_eps = 1e-5;
+    lb_status st = lb_timm_args(json, "convnext", "act_layer");
+    return st == LB_OK ? lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(json, "model_args.act_layer", small ? "gelu_tanh" : NULL)) : st;
+}
+
 static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
     int64_t depth[STAGES], width[STAGES], n = 0;
     const layout *l = NULL;
+    lb_status st = LB_OK;
     for (size_t i = 0; i < LB_COUNT(layouts) && !l; i++)
         if (lb_outside_has(json, layouts[i].stem)) l = &layouts[i];
     for (; l && n < STAGES; n++) {
@@ -104,6 +128,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
         c->kernel = lb_outside_size(json, name, 2);
     }
     if (n == 0) return lb_fail(LB_E_UNSUPPORTED, "convnext: none of the known names of a stem and its blocks");
+    LB_TRY(parts_from_timm(c, json));
     c->channels = lb_outside_size(json, l->stem, 1);
     c->patch = lb_outside_size(json, l->stem, 2);
     c->classes = lb_outside_size(json, l->head, 0);
@@ -111,10 +136,12 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->no_scale = c->response;
     c->size = lb_config_int(json, "image_size", 0, 224);
     /* Hugging Face's name for it means the last norm alone */
-    c->head_eps = lb_config_is(json, "convnext") || lb_config_is(json, "convnextv2") ? lb_config_real(json, "layer_norm_eps", 1e-12) : 1e-6;
-    lb_status st = lb_numbers_to(lb_param_find(params, "depths"), c, depth, n);
-    if (st == LB_OK) st = lb_numbers_to(lb_param_find(params, "widths"), c, width, n);
-    return st == LB_OK ? lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(json, "hidden_act", NULL)) : st;
+    if (lb_config_is(json, "convnext") || lb_config_is(json, "convnextv2")) c->head_eps = lb_config_real(json, "layer_norm_eps", 1e-12);
+    LB_TRY(lb_numbers_to(lb_param_find(params, "depths"), c, depth, n));
+    LB_TRY(lb_numbers_to(lb_param_find(params, "widths"), c, width, n));
+    LB_TRY(lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(json, "hidden_act", NULL)));
+done:
+    return st;
 }
 
 static const lb_rename hugging_face[] = {

@@ -61,15 +61,14 @@ static lb_status from_hugging_face(config *c, const lb_value *json) {
     return st == LB_OK ? lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(json, "hidden_act", NULL)) : st;
 }
 
-/* timm's tf_ models pad as TensorFlow does and have its epsilon; of torchvision's, b5 to b7 (from 40 channels of the second stage on) have that epsilon too. */
+/* Of torchvision's, b5 to b7 (from 40 channels of the second stage on) have TensorFlow's epsilon. */
 static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
     if (lb_config_is(json, "efficientnet")) return from_hugging_face(c, json);
-    bool torchvision = lb_outside_has(json, "features.0.0.weight"), tensorflow = strncmp(lb_get_text(json, "architecture", ""), "tf_", 3) == 0;
+    bool torchvision = lb_outside_has(json, "features.0.0.weight");
     lb_status st = set_text(c, "names", torchvision ? "torchvision" : "timm");
     if (st == LB_OK) st = lb_inverted_from_shapes(&c->net, json, params, cfg);
-    if (st == LB_OK && tensorflow) st = set_text(c, "padding", "same");
-    if (tensorflow || (torchvision && lb_outside_size(json, "features.2.0.block.3.0.weight", 0) >= 40)) c->net.eps = 1e-3;
+    if (torchvision && lb_outside_size(json, "features.2.0.block.3.0.weight", 0) >= 40) c->net.eps = 1e-3;
     c->net.size = lb_config_int(json, "pretrained_cfg.input_size", 1, c->net.size);
     return st;
 }

@@ -34,23 +34,9 @@ static int64_t channels(const config *c, int64_t n) {
     return (double)r < 0.9 * wanted ? r + 8 : r;
 }
 
-/* Output ceil(in / stride); padding split with the odd one after. */
-static lb_conv_spec same(const lb_tensor *x, int64_t kernel, int64_t stride, int64_t groups) {
-    lb_conv_spec s = {.stride_h = stride, .stride_w = stride, .groups = groups};
-    if (x->rank != 4) return s;
-    int64_t h = ((x->shape[2] + stride - 1) / stride - 1) * stride + kernel - x->shape[2], w = ((x->shape[3] + stride - 1) / stride - 1) * stride + kernel - x->shape[3];
-    if (h < 0) h = 0;
-    if (w < 0) w = 0;
-    s.pad_t = h / 2;
-    s.pad_b = h - h / 2;
-    s.pad_l = w / 2;
-    s.pad_r = w - w / 2;
-    return s;
-}
-
 static lb_tensor *block(lb_nn *m, lb_tensor *x, int i, const stage *s, int64_t stride, int64_t out) {
     int64_t in = x->rank == 4 ? x->shape[1] : 0;
-    lb_inverted_block b = {.depthwise = {"_depthwise_conv", "_bn1"}, .project = {"_project_conv", "_bn2"}, .inner = in * s->expand, .out = out, .kernel = s->kernel, .depth = same(x, s->kernel, stride, 1), .act = LB_ACT_RELU6,
+    lb_inverted_block b = {.depthwise = {"_depthwise_conv", "_bn1"}, .project = {"_project_conv", "_bn2"}, .inner = in * s->expand, .out = out, .kernel = s->kernel, .depth = lb_nn_conv_ceil(x, s->kernel, stride), .act = LB_ACT_RELU6,
                            .eps = eps, .momentum = momentum, .add = stride == 1 && in == out};
     if (s->expand != 1) b.expand[0] = "_expand_conv", b.expand[1] = "_bn0";
     lb_nn_in(m, "_blocks.%d", i);
@@ -63,13 +49,13 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     lb_tape *t = lb_nn_tape(m);
     int i = 0;
-    lb_tensor *x = lb_nn_conv_bn(m, in[0], "_conv_stem", "_bn0", STEM, 3, same(in[0], 3, 2, 1), eps, momentum, LB_ACT_RELU6);
+    lb_tensor *x = lb_nn_conv_bn(m, in[0], "_conv_stem", "_bn0", STEM, 3, lb_nn_conv_ceil(in[0], 3, 2), eps, momentum, LB_ACT_RELU6);
     for (int k = 0; k < STAGES; k++) {
         /* the first and the last stage keep their depth */
         int64_t repeat = k == 0 || k == STAGES - 1 ? stages[k].repeat : (int64_t)ceil((double)stages[k].repeat * c->depth);
         for (int64_t r = 0; r < repeat; r++) x = block(m, x, i++, &stages[k], r == 0 ? stages[k].stride : 1, channels(c, stages[k].out));
     }
-    x = lb_nn_conv_bn(m, x, "_conv_head", "_bn1", HEAD, 1, same(x, 1, 1, 1), eps, momentum, LB_ACT_RELU6);
+    x = lb_nn_conv_bn(m, x, "_conv_head", "_bn1", HEAD, 1, lb_conv_same(1, 0, 1), eps, momentum, LB_ACT_RELU6);
     lb_nn_tap(m, x, "features");
     if (x->rank == 4) x = lb_mean(t, lb_reshape(t, x, 3, (int64_t[]){x->shape[0], x->shape[1], -1}), 2, false);
     lb_nn_tap(m, x, "pooled");

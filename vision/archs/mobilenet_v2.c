@@ -58,7 +58,11 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
     if (lb_config_is(json, "mobilenet_v2")) return from_hugging_face(c, json);
     lb_status st = set_text(c, "names", lb_outside_has(json, "features.0.0.weight") ? "torchvision_v2" : "timm");
-    return st == LB_OK ? lb_inverted_from_shapes(&c->net, json, params, cfg) : st;
+    if (st == LB_OK) st = lb_inverted_from_shapes(&c->net, json, params, cfg);
+    if (st != LB_OK) return st;
+    int64_t expand[2];
+    bool mnasnet = lb_numbers(c->net.expands, expand, 2) == 2 && expand[1] == 3; /* arXiv:1807.11626: same parts, other sizes, ReLU */
+    return mnasnet ? set_text(c, "act", "relu") : LB_OK;
 }
 
 static const lb_rename classifier[] = {{"classifier", "/classifier"}, {0}};

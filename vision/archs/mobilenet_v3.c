@@ -5,12 +5,14 @@
 #include "nn/outside.h"
 #include "nn/picture.h"
 #include "vision/archs.h"
+#include "vision/inverted.h"
 
 typedef struct config {
     const char *variant;
     double width, dropout, eps;
     int64_t size, classes, hidden, stem;
     const char *inners, *outs, *squeezes;
+    bool same;
 } config;
 
 static const lb_param params[] = {
@@ -23,6 +25,7 @@ static const lb_param params[] = {
     LB_PARAM_TEXT(config, inners, "", NULL, "inner channels of the blocks, with commas, in place of the table's times width"),
     LB_PARAM_TEXT(config, outs, "", NULL, "channels that the blocks give, the same"),
     LB_PARAM_TEXT(config, squeezes, "", NULL, "inner channels of squeeze and excite, 0 = none, the same"),
+    LB_PARAM_FLAG(config, same, 0, "sides are padded as TensorFlow does"),
     LB_PARAM(config, hidden, 0, 0, 65536, "1", "width of the embedding; 0 = 1280 (small: 1024) times width"),
     LB_PARAM(config, classes, 1000, 1, 1000000, "1", "classes"),
     LB_PARAM_END};
@@ -52,7 +55,7 @@ static lb_tensor *conv(lb_nn *m, lb_tensor *x, const config *c, const char *at, 
     char weight[64], norm[64];
     snprintf(weight, sizeof weight, "%s.0", at);
     snprintf(norm, sizeof norm, "%s.1", at);
-    return lb_nn_conv_bn(m, x, weight, norm, out, kernel, lb_conv_same(stride, kernel / 2, 1), c->eps, momentum, act);
+    return lb_nn_conv_bn(m, x, weight, norm, out, kernel, c->same ? lb_nn_conv_ceil(x, kernel, stride) : lb_conv_same(stride, kernel / 2, 1), c->eps, momentum, act);
 }
 
 enum { BLOCKS = 15, LISTS = 3 };
@@ -84,7 +87,7 @@ static plan plan_of(const config *c) {
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, const config *c, int i, const plan *p) {
     const stage *s = &p->stages[i];
-    lb_inverted b = {s->kernel, p->of[0][i], p->of[1][i], s->stride, p->of[2][i], s->swish ? LB_ACT_HARDSWISH : LB_ACT_RELU, c->eps, momentum};
+    lb_inverted b = {s->kernel, p->of[0][i], p->of[1][i], s->stride, p->of[2][i], s->swish ? LB_ACT_HARDSWISH : LB_ACT_RELU, c->eps, momentum, c->same};
     lb_nn_in(m, "features.%d", i + 1);
     x = lb_nn_inverted_residual(m, x, &b);
     lb_nn_tap(m, x, "block.%d", i);
@@ -171,7 +174,14 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     bool timm = lb_outside_has(json, "conv_stem.weight"), big = lb_outside_has(json, timm ? "blocks.6.0.conv.weight" : "features.16.0.weight");
     int variant = !timm ? 0 : big ? 1 : 2;
     lb_status st = lb_param_set_text(lb_param_find(params, "variant"), cfg, big ? "large" : "small");
+    if (st == LB_OK) st = lb_timm_args(json, "mobilenet-v3", "");
     if (st != LB_OK) return st;
+    const int *groups = big ? large_groups : small_groups, stages = big ? (int)LB_COUNT(large_groups) : (int)LB_COUNT(small_groups);
+    for (int s = 1; timm && s < stages; s++) {
+        char format[48];
+        snprintf(format, sizeof format, "blocks.%d.%%d.conv_pwl.weight", s);
+        if (lb_outside_count(json, format) != groups[s]) return lb_fail(LB_E_UNSUPPORTED, "mobilenet-v3: stage %d has %lld blocks, the %s one has %d", s, (long long)lb_outside_count(json, format), c->variant, groups[s]);
+    }
     plan p = plan_of(c);
     for (int i = 0; i < p.count; i++) {
         bool plain = i == 0;
@@ -185,7 +195,8 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->stem = lb_outside_size(json, timm ? "conv_stem.weight" : "features.0.0.weight", 0);
     c->hidden = lb_outside_size(json, timm ? "conv_head.weight" : "classifier.0.weight", 0);
     c->classes = lb_outside_size(json, timm ? "classifier.weight" : "classifier.3.weight", 0);
-    if (timm) c->eps = 1e-5;
+    c->same = timm && lb_inverted_tensorflow(json);
+    if (timm && !c->same) c->eps = 1e-5;
     return st;
 }
 

@@ -137,6 +137,7 @@ static lb_status parts_from_shapes(config *c, const lb_value *json) {
     bool deep = lb_outside_has(json, "conv1.0.weight");
     const char *name = lb_get_text(json, "architecture", "");
     int64_t inner[2] = {lb_outside_size(json, "conv1.0.weight", 0), lb_outside_size(json, "conv1.3.weight", 0)}, narrow[STAGES];
+    lb_status st = LB_OK;
     c->width = lb_outside_size(json, "bn1.weight", 0);
     c->channels = lb_outside_size(json, deep ? "conv1.0.weight" : "conv1.weight", 1);
     c->stem_kernel = deep ? 7 : lb_outside_size(json, "conv1.weight", 2);
@@ -144,15 +145,18 @@ static lb_status parts_from_shapes(config *c, const lb_value *json) {
     c->pooled = lb_outside_has(json, "layer2.0.downsample.2.weight");
     c->across = lb_outside_has(json, "layer1.0.se.conv.weight");
     c->shortcut_kernel = c->pooled ? 1 : lb_outside_size(json, "layer2.0.downsample.0.weight", 2);
-    if (strstr(name, "netaa") || strstr(name, "nextaa") || strstr(name, "blur")) return lb_fail(LB_E_UNSUPPORTED, "resnet: '%s' blurs before it strides, which is not handled", name);
+    if (strstr(name, "netaa") || strstr(name, "nextaa") || strstr(name, "netblur")) return lb_fail(LB_E_UNSUPPORTED, "resnet: '%s' blurs before it strides, which is not handled", name);
+    LB_TRY(lb_timm_args(json, "resnet", "block_args|replace_stem_pool|down_kernel_size"));
     if (c->stem_kernel != 7 && c->stem_kernel != 3) return lb_fail(LB_E_UNSUPPORTED, "resnet: a stem of 7x7, 3x3 or three 3x3 is wanted, it is %lldx%lld", (long long)c->stem_kernel, (long long)c->stem_kernel);
     for (int i = 0; i < STAGES; i++) {
         char squeeze[64];
         snprintf(squeeze, sizeof squeeze, "layer%d.0.se.fc1.weight", i + 1);
         narrow[i] = lb_outside_size(json, squeeze, 0);
     }
-    lb_status st = narrow[0] ? lb_numbers_to(lb_param_find(params, "squeeze"), c, narrow, STAGES) : LB_OK;
-    return st == LB_OK && deep ? lb_numbers_to(lb_param_find(params, "stem"), c, inner, 2) : st;
+    if (narrow[0]) LB_TRY(lb_numbers_to(lb_param_find(params, "squeeze"), c, narrow, STAGES));
+    if (deep) LB_TRY(lb_numbers_to(lb_param_find(params, "stem"), c, inner, 2));
+done:
+    return st;
 }
 
 /* Blocks and widths from the shapes; a published depth where there is one. */
@@ -172,8 +176,9 @@ static lb_status from_shapes(config *c, const lb_value *json) {
     lb_status st = parts_from_shapes(c, json);
     if (st != LB_OK) return st;
     int64_t inner = lb_outside_size(json, "layer1.0.conv2.weight", 0), each = lb_outside_size(json, "layer1.0.conv2.weight", 1);
-    c->groups = bottleneck && each ? inner / each : 1;
-    c->group_width = bottleneck && widths[0] ? inner * 64 * WIDER / widths[0] / c->groups : 64;
+    if (bottleneck && (!each || !widths[0] || inner % each)) return lb_fail(LB_E_UNSUPPORTED, "resnet: bottlenecks of %lld channels behind %lld are of no such network (pruned ones are not handled)", (long long)inner, (long long)each);
+    c->groups = bottleneck ? inner / each : 1;
+    c->group_width = bottleneck ? inner * 64 * WIDER / widths[0] / c->groups : 64;
     for (size_t i = 0; i < LB_COUNT(sizes); i++)
         if (sizes[i].bottleneck == bottleneck && memcmp(sizes[i].blocks, blocks, sizeof blocks) == 0 && widths[0] == c->width * (bottleneck ? WIDER : 1)) {
             c->depth = sizes[i].depth;

@@ -8,7 +8,7 @@
 
 typedef struct config {
     int64_t size, channels, patch, width, window, classes;
-    const char *depths, *heads, *act;
+    const char *depths, *heads, *windows, *act;
     double mlp_ratio, eps, drop_path;
     const char *rule;
     bool no_qkv_bias, positions;
@@ -22,6 +22,7 @@ static const lb_param params[] = {
     LB_PARAM_TEXT(config, depths, "2,2,6,2", NULL, "blocks of the stages, with commas"),
     LB_PARAM_TEXT(config, heads, "3,6,12,24", NULL, "attention heads of the stages, with commas"),
     LB_PARAM(config, window, 7, 1, 256, "patches", "side of the windows"),
+    LB_PARAM_TEXT(config, windows, "", NULL, "sides of the windows of the stages, with commas, in place of window"),
     LB_PARAM(config, mlp_ratio, 4, 0.01, 64, "1", "inner width of a block's map, as a multiple of its width"),
     LB_PARAM_TEXT(config, act, "gelu", LB_ACT_CHOICES, "activation of a block's map"),
     LB_PARAM(config, eps, 1e-5, 0, 1, "1", "epsilon of the norms"),
@@ -48,8 +49,8 @@ static lb_tensor *embed(lb_nn *m, lb_tensor *image, const config *c) {
 }
 
 /* A stage: grid = side of its grid in training. */
-static lb_tensor *stage(lb_nn *m, lb_tensor *x, const config *c, int s, int64_t depth, int64_t heads, int64_t grid, int *k) {
-    lb_swin_spec spec = {.heads = heads, .window = grid < c->window ? grid : c->window, .eps = c->eps, .drop_path = c->drop_path, .no_qkv_bias = c->no_qkv_bias};
+static lb_tensor *stage(lb_nn *m, lb_tensor *x, const config *c, int s, int64_t depth, int64_t heads, int64_t window, int64_t grid, int *k) {
+    lb_swin_spec spec = {.heads = heads, .window = grid < window ? grid : window, .eps = c->eps, .drop_path = c->drop_path, .no_qkv_bias = c->no_qkv_bias};
     lb_nn_in(m, "layers.%d", s);
     if (s > 0) {
         lb_nn_in(m, "downsample");
@@ -73,15 +74,15 @@ static lb_tensor *stage(lb_nn *m, lb_tensor *x, const config *c, int s, int64_t 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     lb_tape *t = lb_nn_tape(m);
-    int64_t depth[STAGES], heads[STAGES], n = lb_numbers(c->depths, depth, STAGES), grid = (c->size + c->patch - 1) / c->patch;
+    int64_t depth[STAGES], heads[STAGES], window[STAGES], n = lb_numbers(c->depths, depth, STAGES), windows = lb_numbers(c->windows, window, STAGES), grid = (c->size + c->patch - 1) / c->patch;
     int k = 0;
-    if (n < 1 || lb_numbers(c->heads, heads, STAGES) != n) {
-        lb_tape_fail(t, LB_E_ARG, "swin: depths '%s' and heads '%s' are to be as many, 1 to %d", c->depths, c->heads, STAGES);
+    if (n < 1 || lb_numbers(c->heads, heads, STAGES) != n || (windows && windows != n)) {
+        lb_tape_fail(t, LB_E_ARG, "swin: depths '%s', heads '%s' and windows '%s' are to be as many, 1 to %d", c->depths, c->heads, c->windows, STAGES);
         return;
     }
     lb_tensor *x = embed(m, in[0], c);
     for (int s = 0; s < n; s++) {
-        x = stage(m, x, c, s, depth[s], heads[s], grid, &k);
+        x = stage(m, x, c, s, depth[s], heads[s], windows ? window[s] : c->window, grid, &k);
         grid = (grid + 1) / 2;
     }
     x = lb_nn_layer_norm(m, x, "norm", c->eps);
@@ -107,6 +108,13 @@ static int recognise(const lb_value *json, const char *const *names, int64_t cou
     static const char *const timm[] = {"patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"}, *const torchvision[] = {"features.0.0.weight", "features.1.0.attn.relative_position_bias_table"};
     if (lb_config_is(json, "swin")) return 90;
     return lb_names_found(names, count, 2, timm) == 2 || lb_names_found(names, count, 2, torchvision) == 2 ? 80 : 0;
+}
+
+/* Side of the windows whose table of relative positions has so many rows: (2 side - 1)^2. */
+static int64_t window_of(int64_t rows) {
+    int64_t side = 1;
+    while ((2 * side - 1) * (2 * side - 1) < rows) side++;
+    return side;
 }
 
 static lb_status set_lists(config *c, const int64_t *depth, const int64_t *heads, int64_t n) {
@@ -136,7 +144,8 @@ static lb_status from_hugging_face(config *c, const lb_value *json) {
 static lb_status from_shapes(config *c, const lb_value *json) {
     bool torchvision = lb_outside_has(json, "features.0.0.weight");
     const char *stem = torchvision ? "features.0.0.weight" : "patch_embed.proj.weight";
-    int64_t depth[STAGES], heads[STAGES], n = 0, rows = 0;
+    int64_t depth[STAGES], heads[STAGES], window[STAGES], n = 0;
+    bool several = false;
     char format[96], name[96];
     for (; n < STAGES; n++) {
         if (torchvision) snprintf(format, sizeof format, "features.%d.%%d.attn.relative_position_bias_table", 2 * (int)n + 1);
@@ -144,12 +153,13 @@ static lb_status from_shapes(config *c, const lb_value *json) {
         if (!(depth[n] = lb_outside_count(json, format))) break;
         snprintf(name, sizeof name, format, 0);
         heads[n] = lb_outside_size(json, name, 1);
-        if (n == 0) rows = lb_outside_size(json, name, 0);
+        window[n] = window_of(lb_outside_size(json, name, 0));
+        several = several || window[n] > window[0];
     }
     c->channels = lb_outside_size(json, stem, 1);
     c->patch = lb_outside_size(json, stem, 2);
     c->width = lb_outside_size(json, stem, 0);
-    for (c->window = 1; (2 * c->window - 1) * (2 * c->window - 1) < rows; c->window++) continue;
+    c->window = n > 0 ? window[0] : 1;
     c->size = lb_config_int(json, "model_args.img_size|pretrained_cfg.input_size", lb_get(json, "model_args.img_size") ? 0 : 1, c->window * c->patch * (1 << (n > 1 ? n - 1 : 0)));
     int64_t inner = lb_outside_size(json, torchvision ? "features.1.0.mlp.0.weight" : "layers.0.blocks.0.mlp.fc1.weight", 0);
     c->mlp_ratio = c->width ? (double)inner / (double)c->width : 4;
@@ -158,7 +168,9 @@ static lb_status from_shapes(config *c, const lb_value *json) {
     c->classes = lb_outside_size(json, "head.fc.weight", 0);
     if (!c->classes) c->classes = lb_outside_size(json, "head.weight", 0);
     if (n > 0 && c->patch && c->width && inner) {
-        lb_status st = set_lists(c, depth, heads, n);
+        lb_status st = lb_timm_args(json, "swin", "");
+        if (st == LB_OK) st = set_lists(c, depth, heads, n);
+        if (st == LB_OK && several) st = lb_numbers_to(lb_param_find(params, "windows"), c, window, n);
         return st == LB_OK ? lb_param_set_text(lb_param_find(params, "rule"), c, torchvision ? "torchvision" : "timm") : st;
     }
     return lb_fail(LB_E_UNSUPPORTED, "swin: %lld stages, patch %lld, width %lld", (long long)n, (long long)c->patch, (long long)c->width);

@@ -75,17 +75,28 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 
 static const char *const families[] = {"vit", "deit", "dinov2", "dinov2_with_registers", "vit_msn"};
 
+static const char *const in_torchvision[] = {"conv_proj.weight", "class_token", "encoder.pos_embedding", "encoder.layers.encoder_layer_0.self_attention.in_proj_weight"};
+
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
     static const char *const plain[] = {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.attn.proj.weight", "blocks.0.norm1.weight"};
     /* relatives with the same names and other maths: SAM, MAE, BEiT, EVA, DINOv3, scaled norms */
     static const char *const not_plain[] = {"blocks.0.attn.rel_pos_h", "decoder_embed.weight", "blocks.0.gamma_1", "blocks.0.attn.relative_position_bias_table", "rel_pos_bias.relative_position_bias_table", "blocks.0.attn.q_bias",
-                                            "rope_embed.periods", "blocks.0.attn.norm.weight", "blocks.0.mlp.norm.weight", "blocks.0.mlp.fc1_g.weight"};
+                                            "rope_embed.periods", "blocks.0.attn.norm.weight", "shared_rel_pos.mlp.fc1.weight", "shared_rel_pos.relative_position_bias_table", "blocks.0.mlp.norm.weight", "blocks.0.mlp.fc1_g.weight"};
     for (size_t i = 0; i < LB_COUNT(families); i++)
         if (lb_config_is(json, families[i])) return 90;
+    if (lb_names_found(names, count, (int)LB_COUNT(in_torchvision), in_torchvision) == (int)LB_COUNT(in_torchvision)) return 80;
     return lb_names_found(names, count, (int)LB_COUNT(plain), plain) == (int)LB_COUNT(plain) && lb_names_found(names, count, (int)LB_COUNT(not_plain), not_plain) == 0 ? 60 : 0;
 }
 
 static lb_status set_text(void *cfg, const char *row, const char *value) { return lb_param_set_text(lb_param_find(params, row), cfg, value); }
+
+/* Names of timm's pooling and ours. */
+static const char *pool_named(const char *timm) {
+    static const char *const names[][2] = {{"token", "cls"}, {"", "cls"}, {"avg", "mean"}, {"map", "map"}};
+    for (size_t i = 0; i < LB_COUNT(names); i++)
+        if (strcmp(names[i][0], timm) == 0) return names[i][1];
+    return NULL;
+}
 
 /* timm: shapes, and what "model_args" of its config.json says. */
 static lb_status from_timm(config *c, const lb_value *json) {
@@ -93,22 +104,44 @@ static lb_status from_timm(config *c, const lb_value *json) {
     lb_vit *v = &c->vit;
     v->height = lb_config_int(args, "img_size", 0, 0);
     v->width = lb_config_int(args, "img_size", 1, v->height);
-    lb_status st = lb_vit_from_shapes(v, json, "");
+    lb_status st = LB_OK;
+    LB_TRY(lb_vit_from_shapes(v, json, ""));
     bool hub = lb_outside_has(json, "mask_token"), map = lb_outside_has(json, "attn_pool.latent");
     const char *pool = lb_get_text(args, "global_pool", lb_get_text(json, "global_pool", map ? "map" : "token"));
     v->heads = lb_config_int(args, "num_heads", 0, v->heads);
     c->classes = lb_outside_size(json, "head.weight", 0);
     c->norm_behind = lb_outside_has(json, "fc_norm.weight");
-    if (c->norm_behind || v->no_class) pool = map ? "map" : "avg";
-    if (st == LB_OK) st = set_text(c, "pool", strcmp(pool, "map") == 0 ? "map" : strncmp(pool, "avg", 3) == 0 ? "mean" : "cls");
+    if ((c->norm_behind || v->no_class) && strcmp(pool, "token") == 0) pool = "avg";
+    const char *architecture = lb_get_text(json, "architecture", "");
+    LB_TRY(lb_timm_args(json, "vit", "act_layer|global_pool"));
+    if (!pool_named(pool)) return lb_fail(LB_E_UNSUPPORTED, "vit: global_pool is '%s'; token, avg and map are known", pool);
+    if (strstr(architecture, "test_vit3")) return lb_fail(LB_E_UNSUPPORTED, "vit: '%s' pools its registers too, which is not handled", architecture);
+    if (strstr(architecture, "_rpn_")) return lb_fail(LB_E_UNSUPPORTED, "vit: '%s' has its norms behind attention and map, which is not handled", architecture);
+    if (st == LB_OK) st = set_text(c, "pool", pool_named(pool));
     if (st == LB_OK) st = set_text(c, "head", lb_outside_has(json, "head_dist.weight") ? "distilled" : "pooled");
     if (st == LB_OK) st = set_text(c, "places", !hub ? "smooth" : v->registers ? "smooth" : "offset");
-    const char *architecture = lb_get_text(json, "architecture", NULL);
     if (st == LB_OK) st = lb_config_act_to(lb_param_find(params, "act"), c, lb_get_text(args, "act_layer", lb_vit_timm_act(architecture)));
-    if (v->norm_pre && architecture && strstr(architecture, "_clip_")) v->eps = 1e-5;
+    if (v->norm_pre && strstr(architecture, "_clip_")) v->eps = 1e-5;
     if (v->gated && st == LB_OK) st = set_text(c, "act", "silu");
     if (st != LB_OK || v->heads) return st;
-    return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld is no multiple of 64 and config.json has no model_args.num_heads", (long long)v->dim);
+    st = lb_fail(LB_E_UNSUPPORTED, "vit: width %lld is no multiple of 64 and config.json has no model_args.num_heads", (long long)v->dim);
+done:
+    return st;
+}
+
+static lb_status from_torchvision(config *c, const lb_value *json) {
+    lb_vit *v = &c->vit;
+    int64_t rows = lb_outside_size(json, "encoder.pos_embedding", 1);
+    v->dim = lb_outside_size(json, "conv_proj.weight", 0);
+    v->channels = lb_outside_size(json, "conv_proj.weight", 1);
+    v->patch = lb_outside_size(json, "conv_proj.weight", 2);
+    v->depth = lb_outside_count(json, "encoder.layers.encoder_layer_%d.self_attention.in_proj_weight");
+    v->mlp = lb_outside_size(json, "encoder.layers.encoder_layer_0.ln_2.weight", 0) ? lb_outside_size(json, "encoder.layers.encoder_layer_0.mlp.*.bias", 0) : 0;
+    v->heads = lb_vit_usual_heads(json, v->dim);
+    v->height = 0;
+    c->classes = lb_outside_size(json, "heads.head.weight", 0);
+    if (v->patch && v->heads && v->mlp && lb_vit_grid(v, rows)) return LB_OK;
+    return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld, patch %lld, inner width %lld, %lld positions", (long long)v->dim, (long long)v->patch, (long long)v->mlp, (long long)rows);
 }
 
 static lb_status from_hugging_face(config *c, const lb_value *json) {
@@ -132,6 +165,7 @@ static lb_status from_hugging_face(config *c, const lb_value *json) {
         if (st == LB_OK && v->registers) st = set_text(c, "places", "smooth");
         if (st == LB_OK && v->gated) st = set_text(c, "act", "silu");
     }
+    if (strcmp(lb_get_text(json, "pooler_act", "tanh"), "tanh") != 0) return lb_fail(LB_E_UNSUPPORTED, "vit: pooler_act is '%s', tanh wanted", lb_get_text(json, "pooler_act", "tanh"));
     c->pooler = lb_outside_has(json, "pooler.dense.weight") || lb_outside_has(json, "vit.pooler.dense.weight") || lb_outside_has(json, "deit.pooler.dense.weight");
     c->classes = lb_outside_size(json, "classifier.weight", 0);
     if (!c->classes) c->classes = lb_outside_size(json, "cls_classifier.weight", 0);
@@ -145,7 +179,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->embed = 0;
     for (size_t i = 0; i < LB_COUNT(families); i++)
         if (lb_config_is(json, families[i])) return from_hugging_face(c, json);
-    return from_timm(c, json);
+    return lb_outside_has(json, in_torchvision[0]) ? from_torchvision(c, json) : from_timm(c, json);
 }
 
 static const lb_rename timm[] = {{"attn_pool.in_proj_weight", "attn_pool.q.weight+attn_pool.kv.weight"}, {"attn_pool.in_proj_bias", "attn_pool.q.bias+attn_pool.kv.bias"}, {0}};
@@ -172,8 +206,25 @@ static const lb_rename swiglu[] = {{"blocks.*.mlp.fc1", "encoder.layer.*.mlp.wei
 static const lb_rename published_dinov2[] = {{"reg_token", "register_tokens"}, {"blocks.*.mlp.fc1", "blocks.*.mlp.w12"}, {"blocks.*.mlp.fc2", "blocks.*.mlp.w3"}, {0}};
 static const lb_rename registers_only[] = {{"reg_token", "register_tokens"}, {0}};
 
+static const lb_rename torchvision[] = {
+    {"patch_embed.proj", "conv_proj"},
+    {"cls_token", "class_token"},
+    {"pos_embed", "encoder.pos_embedding"},
+    {"blocks.*.norm1", "encoder.layers.encoder_layer_*.ln_1"},
+    {"blocks.*.attn.qkv.weight", "encoder.layers.encoder_layer_*.self_attention.in_proj_weight"},
+    {"blocks.*.attn.qkv.bias", "encoder.layers.encoder_layer_*.self_attention.in_proj_bias"},
+    {"blocks.*.attn.proj", "encoder.layers.encoder_layer_*.self_attention.out_proj"},
+    {"blocks.*.norm2", "encoder.layers.encoder_layer_*.ln_2"},
+    {"norm", "encoder.ln"},
+    {"head", "heads.head"},
+    {0}};
+static const lb_rename map_by_number[] = {{"blocks.*.mlp.fc1", "encoder.layers.encoder_layer_*.mlp.0"}, {"blocks.*.mlp.fc2", "encoder.layers.encoder_layer_*.mlp.3"}, {0}};
+static const lb_rename map_by_name[] = {{"blocks.*.mlp.fc1", "encoder.layers.encoder_layer_*.mlp.linear_1"}, {"blocks.*.mlp.fc2", "encoder.layers.encoder_layer_*.mlp.linear_2"}, {0}};
+
 static const lb_spelling spellings[] = {
     {"", {timm}},
+    {"", {map_by_number, torchvision}},
+    {"", {map_by_name, torchvision}},
     {"", {registers_only}},
     {"", {published_dinov2}},
     {"", {hugging_face, lb_blocks_as_vit}},
