@@ -135,14 +135,12 @@ static void unwrap(lb_weights *w) {
 }
 
 /* A network that is a part of someone's module ("net.conv1.weight"): all its names have one beginning. */
-static bool unwrap_part(lb_weights *w, const char *path) {
+static bool unwrap_part(lb_weights *w) {
     char first[64];
     const char *dot = w->count ? strchr(w->at[0].name, '.') : NULL;
     if (!dot || dot - w->at[0].name + 2 > (int64_t)sizeof first) return false;
     snprintf(first, sizeof first, "%.*s", (int)(dot - w->at[0].name + 1), w->at[0].name);
-    if (!lb_weights_strip(w, first)) return false;
-    lb_say(LB_LOG_INFO, "model", "%s: tensors are taken without the '%s' before their names", path, first);
-    return true;
+    return lb_weights_strip(w, first);
 }
 
 /* Names and shapes of the weights, for archs that read their sizes from them: {"tensors": {"name": [sizes]}}. */
@@ -166,7 +164,9 @@ static lb_status make_outside(lb_model **out, lb_value *config, lb_weights *w, c
     const lb_arch *arch = NULL;
     unwrap(w);
     lb_status st = recognise(&arch, config, w, path);
-    while (st == LB_E_UNSUPPORTED && unwrap_part(w, path)) st = recognise(&arch, config, w, path);
+    int parts = 0;
+    for (; st == LB_E_UNSUPPORTED && unwrap_part(w); parts++) st = recognise(&arch, config, w, path);
+    if (st == LB_OK && parts) lb_say(LB_LOG_INFO, "model", "%s: the network's tensors are taken without what all their names begin with", path);
     if (st != LB_OK) return st;
     void *cfg = lb_calloc(1, arch->params_size ? arch->params_size : 1);
     if (!cfg) return LB_E_NOMEM;

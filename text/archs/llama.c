@@ -14,7 +14,7 @@ typedef struct config {
     int64_t vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads, num_key_value_heads, head_dim, max_position_embeddings, sliding_window, rope_length;
     double rms_norm_eps, rope_theta, rope_factor, rope_low, rope_high, rope_part, rope_magnitude;
     const char *hidden_act, *rope_type, *layer_types;
-    bool qkv_bias, out_bias, mlp_bias, head_norms, tie_word_embeddings, rope_exact;
+    bool qkv_bias, out_bias, mlp_bias, head_norms, tie_word_embeddings, no_logits, rope_exact;
     lb_sentence sentence;
 } config;
 
@@ -44,6 +44,7 @@ static const lb_param params[] = {
     LB_PARAM_FLAG(config, out_bias, 0, "the attention's output map has a bias"),
     LB_PARAM_FLAG(config, mlp_bias, 0, "the maps behind it have biases"),
     LB_PARAM_FLAG(config, head_norms, 0, "queries and keys of each head are normalised"),
+    LB_PARAM_FLAG(config, no_logits, 0, "the network ends with its tokens: no map to logits, no text"),
     LB_PARAM_FLAG(config, tie_word_embeddings, 0, "the logits' map is the table of tokens"),
     LB_SENTENCE_PARAMS(config, "none", 0),
     LB_PARAM_END};
@@ -91,7 +92,10 @@ static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
 
 static lb_tensor *logits(lb_nn *m, const config *c, lb_tensor *x) { return lb_nn_logits(m, x, c->vocab_size, c->tie_word_embeddings ? "embed_tokens.weight" : NULL, "lm_head"); }
 
-static lb_tensor *decode(lb_nn *m, const void *cfg, const lb_decode *d) { return logits(m, cfg, run(m, cfg, d)); }
+static lb_tensor *decode(lb_nn *m, const void *cfg, const lb_decode *d) {
+    const config *c = cfg;
+    return c->no_logits ? lb_tape_fail(lb_nn_tape(m), LB_E_UNSUPPORTED, "llama: the file has no map to logits (lm_head.weight): it writes no text") : logits(m, c, run(m, c, d));
+}
 static int64_t layers_of(const void *cfg) { return ((const config *)cfg)->num_hidden_layers; }
 static int64_t most_of(const void *cfg) { return ((const config *)cfg)->max_position_embeddings; }
 static int64_t vocab_of(const void *cfg) { return ((const config *)cfg)->vocab_size; }
@@ -101,7 +105,7 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
     lb_tensor *x = run(m, c, &(lb_decode){.ids = in[0], .mask = in[1]});
     lb_nn_tap(m, x, "tokens");
-    if (lb_nn_wants_logits(m)) lb_nn_tap(m, logits(m, c, x), "logits");
+    if (!c->no_logits && lb_nn_wants_logits(m)) lb_nn_tap(m, logits(m, c, x), "logits");
     lb_sentence_head(m, x, in[1], &c->sentence);
 }
 
@@ -126,7 +130,8 @@ static lb_status read_rope(config *c, const lb_value *json) {
     const lb_value *v = r && r->kind == LB_V_MAP ? r : old && old->kind == LB_V_MAP ? old : NULL;
     const char *type = lb_get_text(v, "rope_type", lb_get_text(v, "type", "default"));
     c->rope_theta = lb_get_real(v, "rope_theta", lb_get_real(json, "rope_theta", 10000));
-    c->rope_part = lb_get_real(v, "partial_rotary_factor", lb_get_real(json, "partial_rotary_factor", 1));
+    double part = lb_get_real(v, "partial_rotary_factor", lb_get_real(json, "partial_rotary_factor", 1));
+    if (part != 1) return lb_fail(LB_E_UNSUPPORTED, "partial_rotary_factor is %g: networks of this kind turn whole heads", part);
     c->rope_length = lb_get_int(v, "original_max_position_embeddings", 0);
     c->rope_factor = lb_get_real(v, "factor", c->rope_length ? (double)c->max_position_embeddings / (double)c->rope_length : 1);
     c->rope_magnitude = lb_get_real(v, "attention_factor", 0);
@@ -168,6 +173,7 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->head_norms = qwen3;
     if (qwen3 && !lb_get(json, "head_dim")) c->head_dim = 128;
     if (lb_config_is(json, "mistral") && !lb_get(json, "num_key_value_heads")) c->num_key_value_heads = 8;
+    c->no_logits = !c->tie_word_embeddings && lb_get(json, "tensors") && !lb_outside_has(json, "lm_head.weight");
     st = read_rope(c, json);
     return st == LB_OK ? read_windows(c, json) : st;
 }

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Relatives of the networks in the other files: what timm's names, arguments and tensors tell of a network beside its sizes; torchvision's ViT; names with
 something before them. `refused`: networks that would run and give other numbers, with what the message says."""
+import tempfile
+
 import torch
 import torchvision
-from recorder import Recorder, picture, watch
+import transformers as T
+from recorder import Recorder, hugging_face, picture, watch
 from timm.models.convnext import ConvNeXt
 from timm.models.efficientnet import _gen_efficientnet_lite, _gen_mnasnet_a1, _gen_mnasnet_b1
 from timm.models.mobilenetv3 import _gen_mobilenet_v3
@@ -25,6 +28,15 @@ def of_pictures(r, name, model, shape, blocks, features="features", config=None,
         r.case(name, config, tensors, {"image": x}, out | {"logits": y})
         if before:
             r.cases[name]["before"] = before
+
+
+def decoder_without_logits(r):
+    """A decoder that embeds texts is published without lm_head."""
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        model, config, tensors = hugging_face(lambda: T.MistralModel(T.MistralConfig(vocab_size=20, hidden_size=12, intermediate_size=20, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1, max_position_embeddings=16)), folder)
+        ids = torch.tensor([[3, 7, 1, 19, 4], [5, 2, 2, 11, 8]])
+        y, out = watch(lambda: model(ids), model.layers)
+        r.case("decoder without logits", config, tensors, {"ids": ids, "mask": torch.ones_like(ids)}, out | {"tokens": y.last_hidden_state})
 
 
 def refused(r, name, model, says, config=None):
@@ -61,6 +73,7 @@ def main():
     in_layers = lambda m: [b for s in (m.layer1, m.layer2, m.layer3, m.layer4) for b in s]
     of_pictures(r, "trained by several and compiled", net(), (1, 3, 33, 32), in_layers, before="module._orig_mod.")
     of_pictures(r, "a part of another module", net(), (1, 3, 32, 32), in_layers, before="net.backbone.")
+    decoder_without_logits(r)
     refused(r, "resnet of other strides", net(), "model_args.output_stride", {"model_args": {"output_stride": 16}})
     refused(r, "resnet with maxima", net(), "global_pool is 'max'", {"global_pool": "max"})
     refused(r, "resnet that blurs", net(), "resnetblur18", {"architecture": "resnetblur18"})
