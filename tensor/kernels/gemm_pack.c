@@ -44,6 +44,7 @@ TARGET void lbi_across_avx2(float *to, int width, const float *from, int64_t ld,
             const float *line = from + 8 * b * ld + p;
             if (8 * b + 8 <= count) {
                 turn_8x8(to + p * width + 8 * b, width, line, ld);
+                for (int i = 0; p % 16 == 0 && i < 8; i++) _mm_prefetch((const char *)(line + (width + i) * ld), _MM_HINT_T0); /* those of the next panel */
                 continue;
             }
             float block[8][8];
@@ -59,6 +60,7 @@ INLINE __m256i first_8(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), 
 TARGET void lbi_along_avx2(float *to, int width, const float *from, int64_t ld, int count, int64_t k) {
     if (width == 16 && count == 16) {
         for (int64_t p = 0; p < k; p++, from += ld, to += 16) {
+            _mm_prefetch((const char *)(from + LBI_PACK_ROWS * ld), _MM_HINT_T0);
             _mm256_storeu_ps(to, _mm256_loadu_ps(from));
             _mm256_storeu_ps(to + 8, _mm256_loadu_ps(from + 8));
         }
