@@ -264,8 +264,7 @@ void lbi_attend_clear_group(const lbi_attend *a, int64_t n, int64_t group) {
 
 int lbi_attend_threads(const lbi_attend *a, int64_t pieces, int64_t width) {
     double work = (double)(a->n * a->h * a->l) * (double)(a->s * width);
-    int most = omp_get_max_threads();
-    return pieces < 2 || work < 2e5 ? 1 : pieces < most ? (int)pieces : most;
+    return pieces < 2 || work < 2e5 ? 1 : omp_get_max_threads();
 }
 
 /* ---- the plain definition ---- */

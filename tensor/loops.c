@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/loops.h"
+#include <omp.h>
 #include <string.h>
 #include "base/threads.h"
 #include "tensor/kernels/levels.h"
@@ -113,6 +114,15 @@ void lbi_split(int64_t n, int64_t cost, void (*run)(const void *ctx, int64_t fir
     }
 #pragma omp parallel for num_threads(threads)
     for (int64_t i = 0; i < pieces; i++) run(ctx, n * i / pieces, n * (i + 1) / pieces);
+}
+
+void lbi_each(int64_t n, int threads, void (*one)(const void *ctx, int64_t i, int thread), const void *ctx) {
+    if (threads < 2) {
+        for (int64_t i = 0; i < n; i++) one(ctx, i, 0);
+        return;
+    }
+#pragma omp parallel
+    for (int64_t me = omp_get_thread_num(), i = n * me / threads; me < threads && i < n * (me + 1) / threads; i++) one(ctx, i, (int)me);
 }
 
 /* ---- sums over broadcast axes ---- */

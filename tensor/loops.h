@@ -17,6 +17,11 @@ bool lbi_broadcast(const lb_tensor *a, const lb_tensor *b, lb_tensor *out);
 /* Calls run(ctx, first, last) over pieces of 0..n-1, on several threads when n * cost is large. */
 void lbi_split(int64_t n, int64_t cost, void (*run)(const void *ctx, int64_t first, int64_t last), const void *ctx);
 
+/* Calls one(ctx, i, thread) for i = 0 .. n-1, each of `threads` threads (1, or as many as OpenMP has) a run of them. One thread makes no region: that would count as one, and in it the regions of
+ * products would start and end threads of the system each time. So what `one` calls may use all threads then, and else one. Nor may a region have fewer threads than there are: the
+ * others end, and the next region starts new ones. */
+void lbi_each(int64_t n, int threads, void (*one)(const void *ctx, int64_t i, int thread), const void *ctx);
+
 /* Adds (or with fresh = true sets) into the contiguous `to` the contiguous gradient g, summed over the axes along which `to`
  * had been broadcast to g's shape. f scales each element: to += factor * g. */
 void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh);

@@ -60,7 +60,7 @@ void lb_tape_split(lb_tape *t, int64_t count, int64_t each, lb_split_work work, 
     int64_t parts = each > 0 ? (count + each - 1) / each : 0, peak = 0;
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     job j = {t, count, each, INT64_MAX, work, ctx};
-    if (threads > parts) threads = (int)parts;
+    if (parts < 2) threads = 1; /* or all: a smaller team would end the others, for the next one to start them again */
     if (t->code != LB_OK || parts == 0) return;
     if (!have_parts(t, threads)) {
         lb_tape_fail_status(t, LB_E_NOMEM);

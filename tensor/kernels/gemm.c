@@ -220,7 +220,7 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     size_t shared = r.by_rows && r.ready ? 0 : (size_t)lbi_packed_size(r.lines, p->k, width), own = (size_t)lbi_packed_size(r.step, LBI_KC_MOST, r.by_rows ? r.g->mr : r.g->nr);
     own = (own + 15) / 16 * 16;
     shared = (shared + 15) / 16 * 16;
-    if (tasks < threads) threads = (int)tasks;
+    if (tasks < 2) threads = 1;
     float *work = lbi_work_take((shared + own * (size_t)threads) * sizeof *work);
     if (!work) return false;
     r.shared = work;

@@ -188,7 +188,7 @@ static bool product(run *r) {
     r->tasks = lbi_over(total, r->lines);
     r->steps = steps_of(r);
     for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * size * 2;
-    if (r->tasks < threads) threads = (int)r->tasks;
+    if (r->tasks < 2) threads = 1;
     int64_t own = r->lines / SIDE * r->steps * size, shared = r->ready ? 0 : lines / SIDE * r->steps * size;
     bool apart = shared * (int64_t)sizeof *r->shared <= SMALL;
     uint32_t *work = lbi_work_take((size_t)(shared * (apart ? threads : 1) + threads * own) * sizeof *work);

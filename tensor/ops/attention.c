@@ -7,7 +7,6 @@
  * [L,S] never lies in memory. Backward makes its tiles again from q, k and the saved logarithm of each row's sum. Where the CPU has kernels for packed
  * panels, attend_packed.c does both. */
 #include <math.h>
-#include <omp.h>
 #include "tensor/attend.h"
 #include "tensor/attend_packed.h"
 #include "tensor/kernels/attend.h"
@@ -80,18 +79,30 @@ static void rows_forward(const lbi_attend *a, int64_t n, int64_t h, int64_t l0, 
     }
 }
 
+/* Rooms of the threads. */
+typedef struct job {
+    const lbi_attend *a;
+    lbi_attend_units units; /* backward */
+    lb_real *room;
+    int64_t each, tile; /* numbers of a thread, of a tile */
+} job;
+
+static int64_t blocks_of(const lbi_attend *a) { return (a->l + ROWS - 1) / ROWS; }
+
+static void piece_forward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    const lbi_attend *a = j->a;
+    int64_t blocks = blocks_of(a), map = i / blocks, l0 = i % blocks * ROWS;
+    rows_forward(a, map / a->h, map % a->h, l0, lbi_least(ROWS, a->l - l0), j->room + thread * j->each);
+}
+
 static void forward(lb_call *c) {
     lbi_attend a;
     if (!lbi_attend_plan(&a, c, true) || lbi_attend_packed(&a)) return;
-    int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks, tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16;
+    int64_t pieces = a.n * a.h * blocks_of(&a), tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16;
     int threads = lbi_attend_threads(&a, pieces, a.d + a.e);
-    lb_real *all = lb_scratch(c, (size_t)(tile * threads) * sizeof *all);
-    if (!all) return;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < pieces; i++) {
-        int64_t map = i / blocks, l0 = i % blocks * ROWS;
-        rows_forward(&a, map / a.h, map % a.h, l0, lbi_least(ROWS, a.l - l0), all + omp_get_thread_num() * tile);
-    }
+    const job j = {.a = &a, .room = lb_scratch(c, (size_t)(tile * threads) * sizeof *j.room), .each = tile};
+    if (j.room) lbi_each(pieces, threads, piece_forward, &j);
 }
 
 /* ---- backward ---- */
@@ -132,6 +143,19 @@ static void map_backward(const lbi_attend *a, int64_t n, int64_t h, const tiles 
     }
 }
 
+static void unit_backward(const void *ctx, int64_t u, int thread) {
+    const job *j = ctx;
+    const lbi_attend *a = j->a;
+    lb_real *mine = j->room + thread * j->each;
+    const tiles m = {mine, mine + j->tile, a->o->softcap > 0 ? mine + 2 * j->tile : NULL};
+    lbi_attend_span span = lbi_attend_unit(a, &j->units, u);
+    for (int64_t n = span.n0; n < span.n1; n++)
+        for (int64_t h = span.h0; h < span.h1; h++) {
+            if (h * a->g % a->h == 0) lbi_attend_clear_group(a, n, h * a->g / a->h);
+            map_backward(a, n, h, &m);
+        }
+}
+
 static void backward(lb_call *c) {
     lbi_attend a;
     if (!c->gout[0] || !lbi_attend_plan(&a, c, true)) return;
@@ -141,19 +165,8 @@ static void backward(lb_call *c) {
     lbi_attend_units units = lbi_attend_units_of(&a);
     int64_t tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16, each = tile * (a.o->softcap > 0 ? 3 : 2);
     int threads = lbi_attend_threads(&a, units.count, a.d + a.e);
-    lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
-    if (!all) return;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t u = 0; u < units.count; u++) {
-        lb_real *mine = all + omp_get_thread_num() * each;
-        const tiles m = {mine, mine + tile, a.o->softcap > 0 ? mine + 2 * tile : NULL};
-        lbi_attend_span span = lbi_attend_unit(&a, &units, u);
-        for (int64_t n = span.n0; n < span.n1; n++)
-            for (int64_t h = span.h0; h < span.h1; h++) {
-                if (h * a.g % a.h == 0) lbi_attend_clear_group(&a, n, h * a.g / a.h);
-                map_backward(&a, n, h, &m);
-            }
-    }
+    const job j = {&a, units, lb_scratch(c, (size_t)(each * threads) * sizeof *j.room), each, tile};
+    if (j.room) lbi_each(units.count, threads, unit_backward, &j);
 }
 
 /* ---- the rest ---- */

@@ -3,11 +3,11 @@
  * them (attention never keeps them). A query whose keys are all hidden gives 0. Options, masks and heads as in attention, without dropout.
  * With G = dL/dp: dS = p (G - rowsum(G p)), from there as in attention. */
 #include <math.h>
-#include <omp.h>
 #include "tensor/attend.h"
 #include "tensor/kernels/attend.h"
 #include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm.h"
+#include "tensor/loops.h"
 
 enum { ROWS = LBI_ATTEND_ROWS };
 
@@ -28,18 +28,22 @@ static void softmax(lb_real *row, int64_t n) {
     if (!none) lbi_attend_scale(row, n, 1 / lbi_attend_exp(row, n, top));
 }
 
+static int64_t blocks_of(const lbi_attend *a) { return (a->l + ROWS - 1) / ROWS; }
+
+static void piece_forward(const void *ctx, int64_t i, int thread) {
+    const lbi_attend *a = ctx;
+    int64_t blocks = blocks_of(a), map = i / blocks, l0 = i % blocks * ROWS, rows = lbi_least(ROWS, a->l - l0);
+    lb_real *y = lb_r(a->call->out[0]) + (map * a->l + l0) * a->s;
+    (void)thread;
+    lbi_attend_scores(a, map / a->h, map % a->h, l0, rows, 0, a->s, y, NULL, a->s);
+    for (int64_t l = 0; l < rows; l++) softmax(y + l * a->s, a->s);
+}
+
 static void forward(lb_call *c) {
     lbi_attend a;
     if (!lbi_attend_plan(&a, c, false)) return;
-    int64_t blocks = (a.l + ROWS - 1) / ROWS, pieces = a.n * a.h * blocks;
-    int threads = lbi_attend_threads(&a, pieces, a.d);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < pieces; i++) {
-        int64_t map = i / blocks, l0 = i % blocks * ROWS, rows = lbi_least(ROWS, a.l - l0);
-        lb_real *y = lb_r(c->out[0]) + (map * a.l + l0) * a.s;
-        lbi_attend_scores(&a, map / a.h, map % a.h, l0, rows, 0, a.s, y, NULL, a.s);
-        for (int64_t l = 0; l < rows; l++) softmax(y + l * a.s, a.s);
-    }
+    int64_t pieces = a.n * a.h * blocks_of(&a);
+    lbi_each(pieces, lbi_attend_threads(&a, pieces, a.d), piece_forward, &a);
 }
 
 /* ds, slope, scores: [ROWS,S] each; the last two only with a soft cap. */
@@ -62,21 +66,29 @@ static void map_backward(const lbi_attend *a, int64_t n, int64_t h, lb_real *ds,
     }
 }
 
+typedef struct job {
+    const lbi_attend *a;
+    lbi_attend_units units;
+    lb_real *room;
+    int64_t each, strip; /* numbers of a thread, of a strip */
+} job;
+
+static void unit_backward(const void *ctx, int64_t u, int thread) {
+    const job *j = ctx;
+    lb_real *mine = j->room + thread * j->each;
+    lbi_attend_span span = lbi_attend_unit(j->a, &j->units, u);
+    for (int64_t n = span.n0; n < span.n1; n++)
+        for (int64_t h = span.h0; h < span.h1; h++) map_backward(j->a, n, h, mine, j->a->o->softcap > 0 ? mine + j->strip : NULL, mine + 2 * j->strip);
+}
+
 static void backward(lb_call *c) {
     lbi_attend a;
     if (!c->gout[0] || !lbi_attend_plan(&a, c, false)) return;
     lbi_attend_units units = lbi_attend_units_of(&a);
     int64_t strip = lbi_least(ROWS, a.l) * a.s + 16, each = strip * (a.o->softcap > 0 ? 3 : 1);
     int threads = lbi_attend_threads(&a, units.count, a.d);
-    lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
-    if (!all) return;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t u = 0; u < units.count; u++) {
-        lb_real *mine = all + omp_get_thread_num() * each;
-        lbi_attend_span span = lbi_attend_unit(&a, &units, u);
-        for (int64_t n = span.n0; n < span.n1; n++)
-            for (int64_t h = span.h0; h < span.h1; h++) map_backward(&a, n, h, mine, a.o->softcap > 0 ? mine + strip : NULL, mine + 2 * strip);
-    }
+    const job j = {&a, units, lb_scratch(c, (size_t)(each * threads) * sizeof *j.room), each, strip};
+    if (j.room) lbi_each(units.count, threads, unit_backward, &j);
 }
 
 static void reference(lb_call *c) {

@@ -173,6 +173,26 @@ static bool turned_forward(lb_call *c, const lbi_conv *p) {
 }
 #endif
 
+/* The plain way: rooms of the threads. */
+typedef struct job {
+    const lb_call *c;
+    const lbi_conv *p;
+    lb_real *col; /* [threads][each] */
+    int64_t each;
+    const lb_real *g; /* backward, as the rest */
+    lb_real *gx, *part; /* part: [threads][kernel] */
+} job;
+
+static void one_forward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    const lbi_conv *p = j->p;
+    image_forward(p, lb_r(j->c->in[0]) + i * p->c * p->h * p->w, lb_r(j->c->in[1]), lb_r(j->c->out[0]) + i * p->o * p->y * p->x, j->col + j->each * thread);
+    end_image(j->c, p, i);
+}
+
+/* Numbers of an image's patches. */
+static int64_t columns_of(const lbi_conv *p) { return pointwise(p) ? 0 : p->c / p->groups * p->kh * p->kw * p->y * p->x; }
+
 static void forward(lb_call *c) {
     lbi_conv p = plan_of(c);
 #ifndef LB_DOUBLE
@@ -181,10 +201,10 @@ static void forward(lb_call *c) {
         return;
     }
 #endif
-    int64_t images = c->in[0]->shape[0], in = p.c * p.h * p.w, out = p.o * p.y * p.x;
+    int64_t images = c->in[0]->shape[0], out = p.o * p.y * p.x;
+#ifndef LB_DOUBLE
     const lb_real *x = lb_r(c->in[0]), *w = lb_r(c->in[1]);
     lb_real *y = lb_r(c->out[0]);
-#ifndef LB_DOUBLE
     if (worth_turning(c, &p) && turned_forward(c, &p)) return;
 #endif
     if (depthwise(&p)) {
@@ -200,14 +220,9 @@ static void forward(lb_call *c) {
     if (lbi_conv_tiles(&p, images, x, w, &end, y)) return;
 #endif
     int threads = images > 1 ? omp_get_max_threads() : 1;
-    size_t each = pointwise(&p) ? 0 : (size_t)(p.c / p.groups * p.kh * p.kw * p.y * p.x);
-    lb_real *col = each ? lb_scratch(c, each * sizeof *col * (size_t)threads) : NULL;
-    if (each && !col) return;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < images; i++) {
-        image_forward(&p, x + i * in, w, y + i * out, each ? col + each * (size_t)omp_get_thread_num() : NULL);
-        end_image(c, &p, i);
-    }
+    int64_t each = columns_of(&p);
+    const job j = {.c = c, .p = &p, .each = each, .col = lb_scratch(c, (size_t)(each * threads) * sizeof *j.col)};
+    if (j.col) lbi_each(images, threads, one_forward, &j);
 }
 
 /* ---- backward ---- */
@@ -234,24 +249,26 @@ static void image_backward(const lbi_conv *p, const lb_real *x, const lb_real *w
     }
 }
 
+static void one_backward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    const lbi_conv *p = j->p;
+    int64_t in = p->c * p->h * p->w, kernel = lb_numel(j->c->in[1]);
+    image_backward(p, lb_r(j->c->in[0]) + i * in, lb_r(j->c->in[1]), j->g + i * p->o * p->y * p->x, j->gx ? j->gx + i * in : NULL, j->c->fresh[0], j->part ? j->part + kernel * thread : NULL, j->col + j->each * thread);
+}
+
 /* Each thread sums the weight's gradient over its own run of images; the sums are added in thread order, so a number of threads
  * gives one result. */
 static void dense_backward(lb_call *c, const lbi_conv *p, const lb_real *g, bool input, bool weights) {
-    int64_t images = c->in[0]->shape[0], in = p->c * p->h * p->w, out = p->o * p->y * p->x, kernel = lb_numel(c->in[1]);
+    int64_t images = c->in[0]->shape[0], each = columns_of(p), kernel = lb_numel(c->in[1]);
     int threads = images > 1 ? omp_get_max_threads() : 1;
-    size_t each = pointwise(p) ? 0 : (size_t)(p->c / p->groups * p->kh * p->kw * p->y * p->x);
-    lb_real *col = each ? lb_scratch(c, each * sizeof *col * (size_t)threads) : NULL;
     lb_real *part = weights ? lb_scratch(c, (size_t)kernel * sizeof *part * (size_t)threads) : NULL;
-    if ((each && !col) || (weights && !part)) return;
+    const job j = {c, p, lb_scratch(c, (size_t)(each * threads) * sizeof *j.col), each, g, input ? lb_r(c->gin[0]) : NULL, part};
+    if (!j.col || (weights && !part)) return;
     if (part) memset(part, 0, (size_t)kernel * sizeof *part * (size_t)threads);
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < images; i++) {
-        size_t me = (size_t)omp_get_thread_num();
-        image_backward(p, lb_r(c->in[0]) + i * in, lb_r(c->in[1]), g + i * out, input ? lb_r(c->gin[0]) + i * in : NULL, c->fresh[0], part ? part + me * (size_t)kernel : NULL, each ? col + each * me : NULL);
-    }
-    for (int64_t j = 0; part && c->fresh[1] && j < kernel; j++) lb_r(c->gin[1])[j] = 0;
+    lbi_each(images, threads, one_backward, &j);
+    for (int64_t q = 0; part && c->fresh[1] && q < kernel; q++) lb_r(c->gin[1])[q] = 0;
     for (int t = 0; part && t < threads; t++)
-        for (int64_t j = 0; j < kernel; j++) lb_r(c->gin[1])[j] += part[(size_t)t * (size_t)kernel + (size_t)j];
+        for (int64_t q = 0; q < kernel; q++) lb_r(c->gin[1])[q] += part[t * kernel + q];
 }
 
 #ifndef LB_DOUBLE

@@ -9,6 +9,7 @@
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/volume.h"
+#include "tensor/loops.h"
 
 enum { COLUMNS = 1 << 18 }; /* numbers of a matrix of patches: 1 MB of floats, half of a usual L2 cache */
 
@@ -79,7 +80,21 @@ static void uncolumns(const lbi_volume *p, const pieces *s, const lb_real *col, 
     for (int64_t c = 0; c < s->c; c++) lbi_col2vol(p, col + c * each, group * s->c + c, 1, z, depth, x);
 }
 
-static void one_forward(const lbi_volume *p, const pieces *s, const lb_real *x, const lb_real *w, lb_real *y, lb_real *col) {
+typedef struct job {
+    const lb_call *c;
+    const lbi_volume *p;
+    const pieces *s;
+    lb_real *col; /* [threads][s->col] */
+    const lb_real *g; /* backward, as the rest */
+    lb_real *part; /* [threads][kernel]; NULL: not asked for */
+} job;
+
+static void one_forward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    const lbi_volume *p = j->p;
+    const pieces *s = j->s;
+    const lb_real *x = lb_r(j->c->in[0]) + i * s->in, *w = lb_r(j->c->in[1]);
+    lb_real *y = lb_r(j->c->out[0]) + i * s->out, *col = j->col + s->col * (size_t)thread;
     int64_t all = p->out[0] * s->plane;
     for (int64_t g = 0; g < p->groups; g++)
         for (int64_t z = 0; z < p->out[0]; z += s->depth) {
@@ -87,6 +102,7 @@ static void one_forward(const lbi_volume *p, const pieces *s, const lb_real *x, 
             columns(p, s, x, g, z, depth, col);
             lbi_gemm(false, false, s->o, n, s->k, w + g * s->o * s->k, s->k, col, n, 0, y + g * s->o * all + z * s->plane, all);
         }
+    if (j->c->in[2]) lbi_act_rows(LB_ACT_NONE, y, p->o, all, lb_r(j->c->in[2]), true);
 }
 
 static void forward(lb_call *c) {
@@ -97,22 +113,22 @@ static void forward(lb_call *c) {
         return;
     }
     pieces s = pieces_of(&p, volumes);
-    lb_real *col = lb_scratch(c, s.col * sizeof *col * (size_t)s.threads);
-    if (!col) return;
-#pragma omp parallel for num_threads(s.threads) if (s.threads > 1)
-    for (int64_t i = 0; i < volumes; i++) {
-        lb_real *y = lb_r(c->out[0]) + i * s.out;
-        one_forward(&p, &s, lb_r(c->in[0]) + i * s.in, lb_r(c->in[1]), y, col + s.col * (size_t)omp_get_thread_num() * (s.threads > 1));
-        if (c->in[2]) lbi_act_rows(LB_ACT_NONE, y, p.o, p.out[0] * s.plane, lb_r(c->in[2]), true);
-    }
+    const job j = {.c = c, .p = &p, .s = &s, .col = lb_scratch(c, s.col * sizeof *j.col * (size_t)s.threads)};
+    if (j.col) lbi_each(volumes, s.threads, one_forward, &j);
 }
 
 /* ---- backward ---- */
 
-/* gx, gw: NULL = not asked for. gx is overwritten when fresh, gw added to. */
-static void one_backward(const lbi_volume *p, const pieces *s, const lb_real *x, const lb_real *w, const lb_real *g, lb_real *gx, bool fresh, lb_real *gw, lb_real *col) {
+/* gx is overwritten when fresh, gw added to. */
+static void one_backward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    const lbi_volume *p = j->p;
+    const pieces *s = j->s;
+    const lb_call *c = j->c;
+    const lb_real *x = lb_r(c->in[0]) + i * s->in, *w = lb_r(c->in[1]), *g = j->g + i * s->out;
+    lb_real *gx = c->gin[0] ? lb_r(c->gin[0]) + i * s->in : NULL, *gw = j->part ? j->part + lb_numel(c->in[1]) * thread : NULL, *col = j->col + s->col * (size_t)thread;
     int64_t all = p->out[0] * s->plane;
-    if (gx && fresh) memset(gx, 0, (size_t)s->in * sizeof *gx);
+    if (gx && c->fresh[0]) memset(gx, 0, (size_t)s->in * sizeof *gx);
     for (int64_t q = 0; q < p->groups; q++)
         for (int64_t z = 0; z < p->out[0]; z += s->depth) {
             int64_t depth = z + s->depth < p->out[0] ? s->depth : p->out[0] - z, n = depth * s->plane;
@@ -143,12 +159,7 @@ static void backward(lb_call *c) {
     lb_real *part = c->gin[1] ? lb_scratch(c, (size_t)kernel * sizeof *part * (size_t)s.threads) : NULL;
     if (!col || (c->gin[1] && !part)) return;
     if (part) memset(part, 0, (size_t)kernel * sizeof *part * (size_t)s.threads);
-#pragma omp parallel for schedule(static) num_threads(s.threads) if (s.threads > 1)
-    for (int64_t i = 0; i < volumes; i++) {
-        size_t me = s.threads > 1 ? (size_t)omp_get_thread_num() : 0;
-        one_backward(&p, &s, lb_r(c->in[0]) + i * s.in, lb_r(c->in[1]), g + i * s.out, c->gin[0] ? lb_r(c->gin[0]) + i * s.in : NULL, c->fresh[0],
-                     part ? part + me * (size_t)kernel : NULL, col + s.col * me);
-    }
+    lbi_each(volumes, s.threads, one_backward, &(job){c, &p, &s, col, g, part});
     if (!part) return;
     if (c->fresh[1]) memset(lb_r(c->gin[1]), 0, (size_t)kernel * sizeof *part);
     for (int t = 0; t < s.threads; t++)

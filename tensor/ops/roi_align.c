@@ -176,7 +176,7 @@ static void backward(lb_call *c) {
     if (!c->gin[0] || !c->gout[0]) return;
     if (c->fresh[0]) lbi_fill(c->gin[0], 0);
     if (threads < 1 || !make_room(c, &m, threads)) return;
-#pragma omp parallel for num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
+#pragma omp parallel for if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
     for (int t = 0; t < threads; t++)
         for (int64_t r = 0; r < c->in[1]->shape[0]; r++) {
             const lb_real *box = lb_r(c->in[1]) + 5 * r;

@@ -92,10 +92,7 @@ static void block_forward(const plan *p, const block *k, lb_real *a, lb_real *h)
         for (int64_t s = 0; s < p->s; s++) lb_r(c->out[1])[(k->n * p->ch + k->first + i) * p->s + s] = h[s * LANES + i];
 }
 
-static int threads_for(const plan *p, int64_t pieces) {
-    int most = omp_get_max_threads();
-    return pieces < 2 || p->n * p->l * p->ch * p->s < 20000 ? 1 : pieces < most ? (int)pieces : most;
-}
+static int threads_for(const plan *p, int64_t pieces) { return pieces < 2 || p->n * p->l * p->ch * p->s < 20000 ? 1 : omp_get_max_threads(); }
 
 static void forward(lb_call *c) {
     plan p = plan_of(c);

@@ -14,6 +14,7 @@
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/loops.h"
 #include "tensor/op.h"
 #include "tensor/ops.h"
 
@@ -164,30 +165,36 @@ static void group_forward(const plan *p, const work *m, int64_t n, int64_t g) {
     }
 }
 
-static int threads_for(const plan *p, int64_t pieces) {
-    int most = omp_get_max_threads();
-    return pieces < 2 || p->n * p->l * p->h * p->p * p->s < 50000 ? 1 : pieces < most ? (int)pieces : most;
-}
-
-static void forward(lb_call *c) {
-    plan p = plan_of(c);
-    int64_t each = work_size(&p, false);
-    int threads = threads_for(&p, p.n * p.g);
-    lb_real *all = lb_scratch(c, (size_t)(each * threads) * sizeof *all);
-    if (!all) return;
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < p.n * p.g; i++) {
-        work m = work_of(&p, all + omp_get_thread_num() * each);
-        group_forward(&p, &m, i / p.g, i % p.g);
-    }
-}
-
-/* ---- backward ---- */
+static int threads_for(const plan *p, int64_t pieces) { return pieces < 2 || p->n * p->l * p->h * p->p * p->s < 50000 ? 1 : omp_get_max_threads(); }
 
 /* Sums over samples, apart until the end: [N][H] each. */
 typedef struct sums {
     lb_real *a, *d, *bias;
 } sums;
+
+/* Rooms of the threads, of `each` numbers. */
+typedef struct job {
+    const plan *p;
+    lb_real *room;
+    int64_t each;
+    const sums *out; /* backward */
+} job;
+
+static void one_forward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    work m = work_of(j->p, j->room + thread * j->each);
+    group_forward(j->p, &m, i / j->p->g, i % j->p->g);
+}
+
+static void forward(lb_call *c) {
+    plan p = plan_of(c);
+    int threads = threads_for(&p, p.n * p.g);
+    job j = {.p = &p, .each = work_size(&p, false)};
+    j.room = lb_scratch(c, (size_t)(j.each * threads) * sizeof *j.room);
+    if (j.room) lbi_each(p.n * p.g, threads, one_forward, &j);
+}
+
+/* ---- backward ---- */
 
 /* dW and W as they are; dc and dd of the steps, and K added to the sum over heads. */
 LBI_LEVELS static void weights_back(const steps *s, const lb_real *cb, const lb_real *w, const lb_real *dw, lb_real *k, double *dc, double *dd) {
@@ -298,6 +305,12 @@ static void add_up(lb_tensor *to, const lb_real *from, const plan *p) {
     for (int64_t i = 0; to && i < p->n * p->h; i++) lb_r(to)[i % p->h] += from[i];
 }
 
+static void one_backward(const void *ctx, int64_t i, int thread) {
+    const job *j = ctx;
+    work m = work_of(j->p, j->room + thread * j->each);
+    group_backward(j->p, &m, i / j->p->g, i % j->p->g, j->out);
+}
+
 static void backward(lb_call *c) {
     plan p = plan_of(c);
     int64_t each = work_size(&p, true), count = p.n * p.h;
@@ -306,11 +319,7 @@ static void backward(lb_call *c) {
     if (!sum) return;
     memset(sum, 0, (size_t)(3 * count) * sizeof *sum);
     const sums out = {sum, sum + count, sum + 2 * count};
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-    for (int64_t i = 0; i < p.n * p.g; i++) {
-        work m = work_of(&p, all + omp_get_thread_num() * each);
-        group_backward(&p, &m, i / p.g, i % p.g, &out);
-    }
+    lbi_each(p.n * p.g, threads, one_backward, &(job){&p, all, each, &out});
     add_up(c->gin[A], out.a, &p);
     if (c->in[D]) add_up(c->gin[D], out.d, &p);
     if (c->in[BIAS]) add_up(c->gin[BIAS], out.bias, &p);
