@@ -46,7 +46,7 @@ RULES = [
     ('term', r' [-+] [\w.>\[\]-]+(?=[;,)])', lambda m: ''),
     ('factor', r' \* [\w.>\[\]-]+(?=[;,)])', lambda m: ''),
     ('swap', r'(?<=\()(\w[\w.>\[\]-]*), (\w[\w.>\[\]-]*)(?=[,)])', lambda m: m.group(2) + ', ' + m.group(1) if m.group(1) != m.group(2) else None),
-    ('index', r'\[(\w+)\]', lambda m: '[%s + 1]' % m.group(1)),
+    ('index', r'\[([a-z0-9]\w*)\]', lambda m: '[%s + 1]' % m.group(1)),
     ('choice', r' \? ([^?:;,]+) : ([^?:;,]+)(?=[;,)])', lambda m: ' ? %s : %s' % (m.group(2), m.group(1))),
     ('branch', CONDITION, lambda m: 'if (false && (%s))' % m.group(1)),
     ('always', CONDITION, lambda m: 'if (true || (%s))' % m.group(1)),
@@ -54,6 +54,8 @@ RULES = [
     ('narrow', r'\bdouble (?=\w+ = )', lambda m: 'float '),
 ]
 DECLARES = re.compile(r' *(const |static |struct |enum |unsigned |[a-z_0-9]+(_t)? \*?\w+[ ,;=\[]|lb_\w+ \**\w+[ ,;=\[])')
+# More memory than is needed, and hints.
+HARMLESS = re.compile(r'\blb_(alloc|calloc|scratch)|\blb_alloc_aligned|__builtin_prefetch')
 
 def masked(text):
     """The text with everything that is no code blanked: comments, strings, preprocessor lines, tables of cases and of parameters."""
@@ -67,7 +69,7 @@ def changes(path):
     text = open(path).read()
     code, found, at = masked(text), [], 0
     for line, row in enumerate(code.split('\n'), 1):
-        for name, what, becomes in RULES:
+        for name, what, becomes in RULES if not HARMLESS.search(row) else []:
             for m in re.finditer(what, row):
                 new = becomes(m)
                 if new is not None and new != m.group(0):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The direction of dependencies: every #include "folder/file.h" against tests/layers.txt. */
+/* The tree: the direction of dependencies, every #include "folder/file.h" against tests/layers.txt; and its size. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +61,25 @@ static void check_file(const char *root, const char *folder, const char *rule, c
     lb_buf_free(&text);
 }
 
+/* What a clone brings along: tests/data, 20 MB in all. */
+static void check_size(const char *root) {
+    enum { MOST = 20000000 };
+    char path[512];
+    char **names = NULL;
+    int64_t count = 0, all = 0;
+    snprintf(path, sizeof path, "%s/tests/data", root);
+    if (CHECK_OK(lb_list_files(&names, &count, path)))
+        for (int64_t i = 0; i < count; i++) {
+            char *file = lb_path_join(path, names[i]);
+            int64_t size = 0;
+            if (CHECK(file) && CHECK_OK(lb_file_size(&size, file)) && !strstr(names[i], "__pycache__")) all += size;
+            lb_free(file);
+        }
+    printf("  tests/data: %lld files, %.2f MB\n", (long long)count, (double)all / 1e6);
+    CHECK(count > 100 && all < MOST); /* tests/data/pack.py */
+    lb_names_free(names, count);
+}
+
 int main(int argc, char **argv) {
     const char *root = getenv("LB_SOURCE") ? getenv("LB_SOURCE") : ".";
     static const char *const folders[] = {"base", "tensor", "nn", "io", "onnx", "vision", "text", "audio", "fusion", "distill", "datasets", "eval", "cli"};
@@ -81,6 +100,9 @@ int main(int argc, char **argv) {
         lb_names_free(names, count);
         check_end();
     }
+    check_begin("size of tests/data");
+    check_size(root);
+    check_end();
     lb_buf_free(&rules);
     return check_main(argc, argv, "layers", none);
 }

@@ -47,6 +47,9 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {2}, .shape = {{0, 5}}, .params = &three},
     {.name = "least", .rank = {2}, .shape = {{3, 11}}, .params = &least},
     {.name = "many", .rank = {2}, .shape = {{7, 300}}, .params = &many},
+    {.name = "few of many", .rank = {2}, .shape = {{5, 700}}, .params = &three},
+    {.name = "least of many", .rank = {2}, .shape = {{70, 150}}, .params = &least},
+    {.name = "many of more", .rank = {2}, .shape = {{3, 900}}, .params = &many},
     {.name = "many rows", .rank = {2}, .shape = {{250, 300}}, .params = &many},
 };
 

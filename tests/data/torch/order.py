@@ -79,3 +79,8 @@ def record(r):
             r.case('searchsorted', lambda s, x: torch.searchsorted(s, x, right=after), r.tied(*shape).sort().values, r.tied(*other), p={'after': after}, fixed=True)
     for n, width, count in ((6, 3, 4), (9, 1, 2), (12, 4, 20), (1, 2, 1), (20, 5, 3), (7, 2, 7)):
         r.case('segment_max', lambda x, i: segment_max(x, i, count), r.distinct(n, width), r.whole(n, below=count), p={'count': count})
+    # a few of many: of equal ones the first, NaN above all
+    for k in (3, 16, 30):
+        for x in (r.tied(1, 300), with_rare(r, 2, 260), r.distinct(1, 300)):
+            for op, down in (('topk', True), ('smallest', False)):
+                r.case(op, lambda x: tuple(y.narrow(-1, 0, k) for y in x.sort(stable=True, descending=down)), x, p={'k': k}, fixed=True)
