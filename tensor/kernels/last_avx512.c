@@ -4,7 +4,7 @@
 #include "tensor/kernels/last_kernel.h"
 #if defined(__x86_64__) && !defined(LB_DOUBLE)
 #include <immintrin.h>
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")
 #pragma GCC optimize("O3,fp-contract=fast")
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 #define LBI_LAST_ROWS 14
@@ -19,6 +19,12 @@ INLINE vec inverse(vec x) {
 }
 INLINE vec load_first(const float *p, int count) { return (vec)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p); }
 INLINE void store_first(float *p, vec v, int count) { _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v); }
+/* A whole vector, 0 from count on. Only where the CPU has bf16. */
+#define LBI_LAST_ROUNDS
+INLINE void round_first(uint16_t *p, vec v, int count) {
+    __mmask16 mask = count >= LANES ? 0xffff : (__mmask16)((1u << count) - 1);
+    _mm256_storeu_si256((__m256i *)(void *)p, (__m256i)_mm512_maskz_cvtneps_pbh(mask, (__m512)v));
+}
 #include "tensor/kernels/last_tile.h"
 
 const lbi_last_kernel lbi_last_avx512 = {.name = "avx512", .lanes = LANES, .rows = ROWS, .cols = COLS, .tile = tile, .lines = lines, .depth = depth, .sums = sums, .gate = gate};

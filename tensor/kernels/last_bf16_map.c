@@ -61,13 +61,27 @@ static bool convert(uint16_t *to, const float *from, int64_t n, int64_t layer) {
     return true;
 }
 
+/* Rounded pixels of `wide` numbers, those beyond `channels` 0. */
+WIDE static void round_pixels(const float *from, int64_t n, int64_t apart, int64_t channels, int64_t wide, uint16_t *to, int64_t c) {
+    for (int64_t i = 0; i < n; i++, from += apart, to += c)
+        for (int64_t j = 0; j < wide; j += SIDE) {
+            __m256i some = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lbi_bf16_first(channels - j), from + j));
+            if (wide - j >= SIDE) _mm256_storeu_si256((__m256i *)(void *)(to + j), some);
+            else _mm256_mask_storeu_epi16(to + j, lbi_bf16_first(wide - j), some);
+        }
+}
+
 bool lbi_bf16_pixels(const float *from, int64_t n, int64_t apart, int64_t channels, uint16_t *to, int64_t c, int64_t layer) {
     bool parted = true;
     int64_t wide = lbi_least(c, lbi_up(channels, DEPTH));
     if (channels == c && apart == c) return convert(to, from, n * c, layer);
+    if (layer == 0) {
+        round_pixels(from, n, apart, channels, wide, to, c);
+        return true;
+    }
     for (int64_t i = 0; i < n; i++, to += c) {
-        parted &= convert(to, from + i * apart, channels, layer);
-        for (int64_t q = 0; q < (layer > 0 ? LBI_BF16_PARTS : 1); q++) memset(to + q * layer + channels, 0, (size_t)(wide - channels) * sizeof *to);
+        parted &= lbi_bf16_split(to, layer, from + i * apart, channels);
+        for (int64_t q = 0; q < LBI_BF16_PARTS; q++) memset(to + q * layer + channels, 0, (size_t)(wide - channels) * sizeof *to);
     }
     return parted;
 }

@@ -6,11 +6,12 @@
 #include <string.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/kernels/gemm_bf16_block.h"
 #include "tensor/kernels/last_depth.h"
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
-enum { NEAR = 256 * 1024, SHARES = 4 }; /* bytes of a band's input; bands for each thread */
+enum { NEAR = 256 * 1024, CLOSE = 24 * 1024, SHARES = 4 }; /* bytes of a band's input; of rows that stay in L1 from one output row to the next; bands for each thread */
 
 typedef struct run {
     lbi_last_depth_plan d;
@@ -22,11 +23,9 @@ typedef struct run {
 
 lbi_last_depth_plan lbi_last_depth_plan_of(const lbi_conv *p, lb_act act) {
     lbi_last_depth_plan d = {.k = lbi_last_kernel_now(), .p = p};
-    int64_t reach = (p->kw - 1) * p->dw;
-    d.low = lbi_least(p->x, lbi_over(p->pl, p->sw));
-    d.high = p->w - 1 - reach + p->pl < 0 ? 0 : (p->w - 1 - reach + p->pl) / p->sw + 1;
-    d.high = lbi_most(d.low, lbi_least(d.high, p->x));
-    d.strip = (lbi_last_strip){.kh = p->kh, .kw = p->kw, .step = p->sw, .apart = p->dw, .channels = p->c, .ld = p->c, .act = act};
+    bool near = p->kh * p->w * p->c * (int64_t)sizeof(float) <= CLOSE;
+    d.step = near ? p->x : lbi_over(p->x, lbi_over(p->x, LBI_LAST_STRIP));
+    d.strip = (lbi_last_strip){.kh = p->kh, .kw = p->kw, .step = p->sw, .apart = p->dw, .channels = p->c, .ld = p->c, .act = act, .ld_rounded = lbi_up(p->c, LBI_BF16_DEPTH)};
     return d;
 }
 
@@ -46,18 +45,18 @@ void lbi_last_depth_pack(lbi_last_depth_plan *d, const float *w, const float *sc
     d->strip.w = weights;
 }
 
-void lbi_last_depth_pixels(const lbi_last_depth_plan *d, const float *const *rows, int64_t y, int64_t x, int64_t n, float *to) {
+void lbi_last_depth_pixels(const lbi_last_depth_plan *d, const float *const *rows, int64_t y, int64_t x, int64_t n, float *to, uint16_t *rounded) {
     const lbi_conv *p = d->p;
     const float *row[LBI_LAST_DEEP];
     lbi_last_strip s = d->strip;
-    int64_t top = y * p->sh - p->pt, left = x * p->sw - p->pl, v0 = left < 0 ? lbi_over(-left, p->dw) : 0, v1 = lbi_least(p->kw, left >= p->w ? 0 : lbi_over(p->w - left, p->dw));
+    int64_t top = y * p->sh - p->pt, left = x * p->sw - p->pl;
     s.first = top < 0 ? lbi_over(-top, p->dh) : 0;
     s.last = lbi_least(p->kh, top >= p->h ? 0 : lbi_over(p->h - top, p->dh));
+    s.y = to;
+    s.rounded = rounded;
     for (int64_t u = s.first; u < s.last; u++) row[u] = rows[u] + left * p->c;
-    d->k->depth(&s, row, v0, v1, n, to);
+    d->k->depth(&s, row, -left, p->w - left, n);
 }
-
-int64_t lbi_last_depth_step(const lbi_last_depth_plan *d, int64_t x) { return x < d->low || x >= d->high ? 1 : lbi_least(LBI_LAST_STRIP, d->high - x); }
 
 static void plan(run *r, int threads) {
     const lbi_conv *p = r->d.p;
@@ -74,14 +73,14 @@ static void pixels(const run *r, int64_t image, int64_t y, int64_t x, int64_t n)
         at = y * p->sh - p->pt + u * p->dh;
         rows[u] = at >= 0 && at < p->h ? r->x + (image * p->h + at) * p->w * p->c : NULL;
     }
-    lbi_last_depth_pixels(&r->d, rows, y, x, n, r->y + ((image * p->y + y) * p->x + x) * p->c);
+    lbi_last_depth_pixels(&r->d, rows, y, x, n, r->y + ((image * p->y + y) * p->x + x) * p->c, NULL);
 }
 
 static void one_block(const run *r, int64_t number) {
     const lbi_conv *p = r->d.p;
     int64_t image = number / r->down, y = number % r->down * r->rows, rows = lbi_least(r->rows, p->y - y), at = (image * p->y + y) * p->x * p->c, n = rows * p->x * p->c;
     for (int64_t x = 0, step; x < p->x; x += step) {
-        step = lbi_last_depth_step(&r->d, x);
+        step = lbi_least(r->d.step, p->x - x);
         for (int64_t i = 0; i < rows; i++) pixels(r, image, y + i, x, step);
     }
     if (r->add) lbi_add_row(r->y + at, r->add + at, n);

@@ -12,8 +12,8 @@
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
-/* Bytes of a part of a panel; of weights that stay in L2 while all panels pass by a tile; that a band's rows may take. Pixels of a band at least, numbers of a line. */
-enum { PANEL = 32 * 1024, SMALL = 256 * 1024, NEAR = 384 * 1024, PIXELS = 56, LINE = 16, SHARES = 4 };
+/* Bytes of a part of a panel; of weights that stay in L2 while all panels pass by a tile; that a band's rows may take. Pixels of a band at least, numbers of a line, of a pointer. */
+enum { PANEL = 32 * 1024, SMALL = 256 * 1024, NEAR = 384 * 1024, PIXELS = 56, LINE = 16, SHARES = 4, POINTER = 2 };
 
 typedef struct run {
     const lbi_last_block *b;
@@ -25,13 +25,14 @@ typedef struct run {
     lb_act after;                 /* behind the depthwise one, where its kernel does not know it */
     const float *ends[4];         /* scale and bias of the maps, in whole panels */
     bool tiles;                   /* products in bf16 by AMX */
-    int64_t place[7];             /* where the parts of a thread's memory begin, and where they end */
+    int64_t place[8];             /* where the parts of a thread's memory begin, and where they end */
 } run;
 
-/* A thread's memory: the ring, depthwise results, their sums, squeeze and excite's inside, gates, pixels in bf16. */
+/* A thread's memory: the ring, depthwise results, their sums, squeeze and excite's inside, gates, pixels in bf16, the rows that a band sees. */
 typedef struct room {
     float *ring, *deep, *mean, *inner, *gate;
     uint16_t *rounded;
+    const float **seen;
 } room;
 
 static int64_t lines(int64_t n) { return lbi_over(n, LINE) * LINE; }
@@ -76,20 +77,32 @@ static void expand(const run *r, const float *image, const room *m, int64_t from
     }
 }
 
-/* Output row y of the depthwise convolution. rounded: NULL, or where its pixels go rounded, a strip at a time that stands at `to`. */
-static void depth_row(const run *r, const float *image, const room *m, int64_t y, float *to, uint16_t *rounded) {
+/* The rows of the E channels that n output rows from y on see. */
+static void look(const run *r, const float *image, const room *m, int64_t y, int64_t n) {
+    const lbi_conv *p = &r->b->p;
+    for (int64_t i = 0; i < (n - 1) * p->sh + (p->kh - 1) * p->dh + 1; i++) {
+        int64_t row = y * p->sh - p->pt + i;
+        m->seen[i] = row >= 0 && row < p->h ? deep_row(r, image, m, row) : NULL;
+    }
+}
+
+/* n output rows of the depthwise convolution from row y on, in strips from top to bottom, whose input stays in L1; rounded: NULL, or where they go so. */
+static void deepen(const run *r, const float *image, const room *m, int64_t y, int64_t n, float *to, uint16_t *rounded) {
     const lbi_conv *p = &r->b->p;
     const float *rows[LBI_LAST_DEEP];
-    for (int64_t u = 0; u < p->kh; u++) {
-        int64_t row = y * p->sh - p->pt + u * p->dh;
-        rows[u] = row >= 0 && row < p->h ? deep_row(r, image, m, row) : NULL;
-    }
+    int64_t wide = lbi_up(p->c, LBI_BF16_DEPTH);
+    bool within = rounded && r->after == LB_ACT_NONE;
+    look(r, image, m, y, n);
     for (int64_t x = 0, step; x < p->x; x += step) {
-        float *strip = rounded ? to : to + x * p->c;
-        step = lbi_last_depth_step(&r->d, x);
-        lbi_last_depth_pixels(&r->d, rows, y, x, step, strip);
-        if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, strip, step * p->c, 0);
-        if (rounded) lbi_bf16_pixels(strip, step, p->c, p->c, rounded + x * lbi_up(p->c, LBI_BF16_DEPTH), lbi_up(p->c, LBI_BF16_DEPTH), 0);
+        step = lbi_least(r->d.step, p->x - x);
+        for (int64_t i = 0; i < n; i++) {
+            float *strip = to + (i * p->x + x) * p->c;
+            uint16_t *place = rounded ? rounded + (i * p->x + x) * wide : NULL;
+            for (int64_t u = 0; u < p->kh; u++) rows[u] = m->seen[i * p->sh + u * p->dh];
+            lbi_last_depth_pixels(&r->d, rows, y + i, x, step, strip, within ? place : NULL);
+            if (r->after != LB_ACT_NONE) lbi_act_plane(r->after, strip, step * p->c, 0);
+            if (rounded && !within) lbi_bf16_pixels(strip, step, p->c, p->c, place, wide, 0);
+        }
     }
 }
 
@@ -103,8 +116,8 @@ static void gated(const run *r, const room *m, const float *image, float *to) {
     const lbi_last_block *b = r->b;
     int64_t e = b->p.c, n = b->p.y * b->p.x;
     for (int64_t i = 0; i < e; i++) m->mean[i] /= (float)n;
-    map(r->d.k, &b->narrow, r->ends[1], m->mean, e, 1, NULL, m->inner);
-    map(r->d.k, &b->widen, r->ends[2], m->inner, b->narrow.o, 1, NULL, m->gate);
+    either(r, m, &b->narrow, r->ends[1], m->mean, e, 1, NULL, m->inner);
+    either(r, m, &b->widen, r->ends[2], m->inner, b->narrow.o, 1, NULL, m->gate);
     for (int64_t at = 0, count; at < n; at += count) {
         count = lbi_least(PIXELS, n - at);
         bool round = b->project.w_bf16;
@@ -128,10 +141,8 @@ static void one_piece(const run *r, int64_t number, const room *m) {
         made = lbi_most(made, sees);
         bool round = b->project.w_bf16 && !b->narrow.o;
         float *deep = m->deep + (b->narrow.o ? at * p->x * p->c : 0);
-        for (int64_t i = 0; i < n; i++) {
-            depth_row(r, x, m, at + i, round ? deep : deep + i * p->x * p->c, round ? m->rounded + i * p->x * lbi_up(p->c, LBI_BF16_DEPTH) : NULL);
-            if (b->narrow.o) r->d.k->sums(deep + i * p->x * p->c, p->x, p->c, m->mean);
-        }
+        deepen(r, x, m, at, n, deep, round ? m->rounded : NULL);
+        if (b->narrow.o) r->d.k->sums(deep, n * p->x, p->c, m->mean);
         if (!b->narrow.o) project(r, m, round ? NULL : deep, n * p->x, x + at * p->x * b->in, y + at * p->x * b->project.o);
     }
     if (b->narrow.o) gated(r, m, x, y);
@@ -162,8 +173,10 @@ static void place(run *r) {
     const lbi_last_block *b = r->b;
     const lbi_conv *p = &b->p;
     int64_t before = b->expand.w_bf16 ? r->ring * p->w * lbi_up(b->in, LBI_BF16_DEPTH) : 0, behind = b->project.w_bf16 ? (b->narrow.o ? PIXELS : r->band * p->x) * lbi_up(p->c, LBI_BF16_DEPTH) : 0;
-    const int64_t size[] = {b->expand.o ? r->ring * p->w * p->c : 0, (b->narrow.o ? p->y : r->band) * p->x * p->c, p->c, b->narrow.o ? b->narrow.o : 0, p->c, lbi_over(lbi_most(before, behind), 2)};
-    for (int i = 0; i < 6; i++) r->place[i + 1] = r->place[i] + lines(size[i]);
+    int64_t gates = b->narrow.o ? lbi_up(lbi_most(p->c, b->narrow.o), LBI_BF16_DEPTH) : 0;
+    const int64_t size[] = {b->expand.o ? r->ring * p->w * p->c : 0, (b->narrow.o ? p->y : r->band) * p->x * p->c, p->c, b->narrow.o ? b->narrow.o : 0, p->c, lbi_over(lbi_most(gates, lbi_most(before, behind)), 2),
+                            ((r->band - 1) * p->sh + (p->kh - 1) * p->dh + 1) * POINTER};
+    for (int i = 0; i < 7; i++) r->place[i + 1] = r->place[i] + lines(size[i]);
 }
 
 bool lbi_last_inverted(const lbi_last_block *b, int64_t images, const float *x, float *y) {
@@ -175,7 +188,7 @@ bool lbi_last_inverted(const lbi_last_block *b, int64_t images, const float *x, 
     if (images == 0) return true;
     plan(&r, threads);
     place(&r);
-    int64_t each = r.place[6], ends = 0, packed = lines((int64_t)lbi_last_depth_work(&r.d));
+    int64_t each = r.place[7], ends = 0, packed = lines((int64_t)lbi_last_depth_work(&r.d));
     for (int i = 0; i < 4; i++) ends += maps[i]->o ? 2 * wide(maps[i]->o) : 0;
     float *work = lbi_work_take((size_t)(ends + packed + each * threads) * sizeof *work), *at = work;
     if (!work) return false;
@@ -184,11 +197,11 @@ bool lbi_last_inverted(const lbi_last_block *b, int64_t images, const float *x, 
         if (maps[i]->o) at = put_ends(maps[i], at);
     }
     lbi_last_depth_pack(&r.d, b->w, b->scale, b->bias, at);
-    bool tiles = r.tiles && (b->expand.w_bf16 || b->project.w_bf16);
+    bool tiles = r.tiles && (b->expand.w_bf16 || b->narrow.w_bf16 || b->widen.w_bf16 || b->project.w_bf16);
 #pragma omp parallel num_threads(threads)
     {
         float *own = at + packed + each * omp_get_thread_num();
-        room m = {own, own + r.place[1], own + r.place[2], own + r.place[3], own + r.place[4], (uint16_t *)(void *)(own + r.place[5])};
+        room m = {own, own + r.place[1], own + r.place[2], own + r.place[3], own + r.place[4], (uint16_t *)(void *)(own + r.place[5]), (const float **)(void *)(own + r.place[6])};
         lbi_bf16_begin(tiles);
 #pragma omp for schedule(dynamic)
         for (int64_t i = 0; i < images * r.pieces; i++) one_piece(&r, i, &m);

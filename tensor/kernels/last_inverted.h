@@ -18,7 +18,7 @@ typedef struct lbi_last_map {
 typedef struct lbi_last_block {
     lbi_conv p; /* the depthwise one: c = o = groups = E */
     int64_t in; /* channels of x */
-    lbi_last_map expand, narrow, widen, project; /* narrow and widen in float alone */
+    lbi_last_map expand, narrow, widen, project;
     const float *w, *scale, *bias; /* of the depthwise one, as ever: [E,1,kh,kw] */
     lb_act act;
     bool add; /* x to the result */

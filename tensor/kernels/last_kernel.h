@@ -6,7 +6,7 @@
 #include "tensor/kernels/last.h"
 #ifndef LB_DOUBLE
 
-enum { LBI_LAST_WIDE = 32, LBI_LAST_STRIP = 6 }; /* most channels of a tile; pixels of a strip */
+enum { LBI_LAST_WIDE = 32, LBI_LAST_STRIP = 7 }; /* most channels of a tile; pixels that a depthwise kernel does together */
 
 /* Numbers of a patch that lie side by side: `count` from `at` on, counted from the patch's first. */
 typedef struct lbi_last_piece {
@@ -22,12 +22,15 @@ typedef struct lbi_last_end {
     lb_act act;                /* one that lbi_last_in_tile knows */
 } lbi_last_end;
 
-/* What is the same for a row of a depthwise convolution. */
+/* A run of pixels in a row of a depthwise convolution. */
 typedef struct lbi_last_strip {
-    int64_t kh, kw, step, apart, channels, ld; /* numbers between pixels of x; y has none */
+    int64_t kh, kw, step, apart, channels, ld; /* ld: numbers between pixels of x */
     int64_t first, last;                       /* kernel rows that reach the picture */
     const float *w, *bias;                     /* [vectors of channels][kh kw][lanes], [vectors of channels][lanes] */
     lb_act act;
+    float *y;                                  /* [pixels][channels] */
+    uint16_t *rounded;                         /* NULL, or where results go in its place as bf16, pixels ld_rounded numbers apart: whole vectors, with 0 behind the channels. Where the CPU has bf16 */
+    int64_t ld_rounded;
 } lbi_last_strip;
 
 typedef struct lbi_last_kernel {
@@ -39,9 +42,9 @@ typedef struct lbi_last_kernel {
     /* sum[i][j] += sum over rows r and pixels k < n of x[r x_row + k x_pixel + i] g[r g_row + k g_pixel + j]; i < lines, j < cols; sums ld apart, of whole
      * vectors. */
     void (*lines)(int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *sum, int64_t ld, int lines, int cols);
-    /* n <= LBI_LAST_STRIP pixels of a depthwise row: y[i][c] = act(bias[c] + sum over u in first .. last - 1, v in left .. right - 1 of
-     * row[u][(i step + v apart) ld + c] w[u][v][c]); kernel elements beyond see zeros. */
-    void (*depth)(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n, float *y);
+    /* n pixels of a depthwise row: y[i][c] = act(bias[c] + sum over u in first .. last - 1 and v of row[u][(i step + v apart) ld + c] w[u][v][c]); kernel elements that see a column
+     * i step + v apart beyond left .. right - 1 are left out. */
+    void (*depth)(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n);
     /* sum[c] += n pixels; n pixels times gate[c]. Channels side by side. */
     void (*sums)(const float *x, int64_t n, int64_t channels, float *sum);
     void (*gate)(float *x, int64_t n, int64_t channels, const float *gate);

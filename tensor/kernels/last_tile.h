@@ -148,8 +148,30 @@ static void lines(int64_t rows, int64_t n, const float *x, int64_t x_row, int64_
 
 /* ---- depthwise ---- */
 
-/* n neighbouring pixels: what several of them see is loaded once. */
-INLINE void strip_of(const int n, const int K, const int step, const bool whole, const lbi_last_strip *s, const float *const *row, int64_t c, float *y) {
+INLINE void leave_act(const lb_act act, const lbi_last_strip *s, const vec *sum, int n, int64_t pixel, int64_t c, int count) {
+    float *y = s->y + pixel * s->channels + c;
+#ifdef LBI_LAST_ROUNDS
+    uint16_t *rounded = s->rounded + pixel * s->ld_rounded + c;
+    for (int i = 0; s->rounded && i < n; i++) round_first(rounded + i * s->ld_rounded, activate(act, sum[i]), count);
+    if (s->rounded) return;
+#endif
+    for (int i = 0; i < n; i++) store_some(y + i * s->channels, activate(act, sum[i]), count);
+}
+
+/* Sums of n pixels on their way out. Not unrolled: it is short beside what makes them. */
+static void leave(const lbi_last_strip *s, const vec *sum, int n, int64_t pixel, int64_t c, int count) {
+    switch (s->act) {
+    case LB_ACT_RELU: leave_act(LB_ACT_RELU, s, sum, n, pixel, c, count); return;
+    case LB_ACT_RELU6: leave_act(LB_ACT_RELU6, s, sum, n, pixel, c, count); return;
+    case LB_ACT_HARDSWISH: leave_act(LB_ACT_HARDSWISH, s, sum, n, pixel, c, count); return;
+    case LB_ACT_HARDSIGMOID: leave_act(LB_ACT_HARDSIGMOID, s, sum, n, pixel, c, count); return;
+    case LB_ACT_GELU: leave_act(LB_ACT_GELU, s, sum, n, pixel, c, count); return;
+    default: leave_act(LB_ACT_NONE, s, sum, n, pixel, c, count);
+    }
+}
+
+/* n neighbouring pixels: what several of them see is loaded once, and unless all of it is `inside`, left out beyond columns from .. to - 1. at: the first pixel's number. */
+INLINE void strip_of(const int n, const int K, const int step, const bool whole, const bool inside, const lbi_last_strip *s, const float *const *row, int64_t from, int64_t to, int64_t at, int64_t c) {
     int count = whole ? LANES : (int)(s->channels - c);
     const float *w = s->w + c * K * K + s->first * K * LANES;
     vec sum[STRIP], start = load(s->bias + c);
@@ -162,60 +184,67 @@ INLINE void strip_of(const int n, const int K, const int step, const bool whole,
         for (int v = 0; v < K; v++) k[v] = load(w + v * LANES);
 #pragma GCC unroll 24
         for (int j = 0; j < (n - 1) * step + K; j++, x += s->ld) {
+            if (!inside && (j < from || j >= to)) continue;
             vec a = load_some(x, count);
+            __asm__("" : "+v"(a)); /* loaded once: GCC would read it for each product */
 #pragma GCC unroll 8
             for (int i = 0; i < n; i++)
                 if (j - i * step >= 0 && j - i * step < K) sum[i] += a * k[j - i * step];
         }
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < n; i++) store_some(y + i * s->channels + c, activate(s->act, sum[i]), count);
+    leave(s, sum, n, at, c, count);
 }
 
-INLINE void strip(const int n, const int K, const int step, const lbi_last_strip *s, const float *const *row, float *y) {
+INLINE void strip(const int n, const int K, const int step, const bool inside, const lbi_last_strip *s, const float *const *row, int64_t from, int64_t to, int64_t at) {
     int64_t c = 0;
-    for (; c + LANES <= s->channels; c += LANES) strip_of(n, K, step, true, s, row, c, y);
-    if (c < s->channels) strip_of(n, K, step, false, s, row, c, y);
+    for (; c + LANES <= s->channels; c += LANES) strip_of(n, K, step, true, inside, s, row, from, to, at, c);
+    if (c < s->channels) strip_of(n, K, step, false, inside, s, row, from, to, at, c);
 }
 
-/* One pixel of any kernel, with the columns left .. right - 1 of it. */
-static void one_pixel(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, float *y) {
+INLINE void strips(const int K, const int step, const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n) {
+    const float *at[LBI_LAST_DEEP];
+    for (int64_t i = 0, size; i < n; i += size) {
+        int64_t from = left - i * step, to = right - i * step;
+        for (int64_t u = s->first; u < s->last; u++) at[u] = row[u] + i * step * s->ld;
+        size = n - i >= STRIP ? STRIP : n - i >= 4 ? 4 : n - i >= 2 ? 2 : 1;
+        if (size == STRIP && from <= 0 && to >= (STRIP - 1) * step + K) strip(STRIP, K, step, true, s, at, from, to, i);
+        else if (size == STRIP) strip(STRIP, K, step, false, s, at, from, to, i);
+        else if (size == 4) strip(4, K, step, false, s, at, from, to, i);
+        else if (size == 2) strip(2, K, step, false, s, at, from, to, i);
+        else strip(1, K, step, false, s, at, from, to, i);
+    }
+}
+
+/* Pixel i of any kernel, with the columns left .. right - 1 of what it sees. */
+static void one_pixel(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t i) {
+    int64_t first = left > 0 ? (left + s->apart - 1) / s->apart : 0, last = right > 0 ? (right + s->apart - 1) / s->apart : 0;
+    if (last > s->kw) last = s->kw;
     for (int64_t c = 0; c < s->channels; c += LANES) {
         int count = (int)(s->channels - c);
         vec sum = load(s->bias + c);
         for (int64_t u = s->first; u < s->last; u++)
-            for (int64_t v = left; v < right; v++) sum += load_some(row[u] + v * s->apart * s->ld + c, count) * load(s->w + (c / LANES * s->kh * s->kw + u * s->kw + v) * LANES);
-        store_some(y + c, activate(s->act, sum), count);
+            for (int64_t v = first; v < last; v++) sum += load_some(row[u] + (i * s->step + v * s->apart) * s->ld + c, count) * load(s->w + (c / LANES * s->kh * s->kw + u * s->kw + v) * LANES);
+        leave(s, &sum, 1, i, c, count);
     }
 }
 
-INLINE void strips(const int K, const int step, const lbi_last_strip *s, const float *const *row, int64_t n, float *y) {
-    if (n == STRIP) {
-        strip(STRIP, K, step, s, row, y);
-        return;
-    }
-    const float *at[LBI_LAST_DEEP];
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t u = s->first; u < s->last; u++) at[u] = row[u] + i * step * s->ld;
-        if (n - i >= 3) {
-            strip(3, K, step, s, at, y + i * s->channels);
-            i += 2;
-        } else strip(1, K, step, s, at, y + i * s->channels);
-    }
+/* 0 up to the next pixel. */
+static void fill(const lbi_last_strip *s, int64_t n) {
+#ifdef LBI_LAST_ROUNDS
+    for (int64_t c = (s->channels + LANES - 1) / LANES * LANES; s->rounded && c < s->ld_rounded; c += LANES)
+        for (int64_t i = 0; i < n; i++) round_first(s->rounded + i * s->ld_rounded + c, (vec){0}, 0);
+#endif
 }
 
-static void depth(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n, float *y) {
-    bool square = s->kh == s->kw && s->apart == 1 && left == 0 && right == s->kw;
-    if (square && s->kw == 3 && s->step == 1) strips(3, 1, s, row, n, y);
-    else if (square && s->kw == 3 && s->step == 2) strips(3, 2, s, row, n, y);
-    else if (square && s->kw == 5 && s->step == 1) strips(5, 1, s, row, n, y);
-    else if (square && s->kw == 5 && s->step == 2) strips(5, 2, s, row, n, y);
+static void depth(const lbi_last_strip *s, const float *const *row, int64_t left, int64_t right, int64_t n) {
+    bool square = s->kh == s->kw && s->apart == 1;
+    if (square && s->kw == 3 && s->step == 1) strips(3, 1, s, row, left, right, n);
+    else if (square && s->kw == 3 && s->step == 2) strips(3, 2, s, row, left, right, n);
+    else if (square && s->kw == 5 && s->step == 1) strips(5, 1, s, row, left, right, n);
+    else if (square && s->kw == 5 && s->step == 2) strips(5, 2, s, row, left, right, n);
     else
-        for (int64_t i = 0; i < n; i++) {
-            const float *at[LBI_LAST_DEEP];
-            for (int64_t u = s->first; u < s->last; u++) at[u] = row[u] + i * s->step * s->ld;
-            one_pixel(s, at, left, right, y + i * s->channels);
-        }
+        for (int64_t i = 0; i < n; i++) one_pixel(s, row, left - i * s->step, right - i * s->step, i);
+    fill(s, n);
 }
 
 /* ---- gates ---- */

@@ -135,7 +135,7 @@ static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
 static const float *numbers(const lb_tensor *x) { return x ? lb_r(x) : NULL; }
 
-enum { FEW = 512 }; /* numbers of kernels below which rounding costs more than products gain */
+enum { FEW = 256 }; /* numbers of kernels below which rounding costs more than products gain */
 
 /* Packed once where the kernels stay, else for this call; rounded where they stay and the products may be. */
 static lbi_last_map map_of(lb_call *c, int w, const lb_tensor *scale, lb_act act, bool bf16) {
@@ -163,8 +163,8 @@ static void forward_last(lb_call *c) {
     lbi_last_block b = {.p = plan_of(c), .in = c->in[X]->shape[1], .w = numbers(c->in[DEPTH]), .scale = numbers(c->in[DEPTH_SCALE]), .bias = numbers(c->in[DEPTH_B]), .act = o->act, .add = o->add};
     bool bf16 = lb_tape_bf16(c->tape) && lbi_cpu() >= LBI_CPU_BF16;
     b.expand = map_of(c, EXPAND, c->in[EXPAND_SCALE], o->act, bf16);
-    b.narrow = map_of(c, NARROW, NULL, o->inner_act, false);
-    b.widen = map_of(c, WIDEN, NULL, o->gate, false);
+    b.narrow = map_of(c, NARROW, NULL, o->inner_act, bf16);
+    b.widen = map_of(c, WIDEN, NULL, o->gate, bf16);
     b.project = map_of(c, PROJECT, c->in[PROJECT_SCALE], LB_ACT_NONE, bf16);
     if (lb_tape_ok(c->tape) && !lbi_last_inverted(&b, c->in[X]->shape[0], x, lb_r(c->out[0]))) lb_tape_fail(c->tape, LB_E_NOMEM, "inverted_residual: no memory for its rows");
 }
