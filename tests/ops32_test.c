@@ -85,6 +85,7 @@ static double worst(float (*f)(float), double (*right)(double), double lo, doubl
 static void functions(void) {
     /* Bounds are what the headers promise; an epsilon is one to two units. */
     CHECK_NEAR(worst(lbi_exp, exp, -87, 88.7, false), 0, 2);
+    CHECK_NEAR(worst(lbi_exp_low, exp, -87, 1, false), 0, 2);
     CHECK_NEAR(worst(lbi_tanh, tanh, -10, 10, false), 0, 2);
     CHECK_NEAR(worst(lbi_tanh, tanh, -60, -1, true), 0, 2);
     CHECK_NEAR(worst(lbi_erf, erf, -5, 5, false), 0, 8);
@@ -93,6 +94,7 @@ static void functions(void) {
     CHECK_NEAR(worst(lbi_log1p, log1p, -60, 80, true), 0, 3);
     CHECK_NEAR(worst(lbi_log1p, log1p, -0.9, 1, false), 0, 3);
     CHECK(lbi_exp(-INFINITY) == 0 && isinf(lbi_exp(INFINITY)) && isnan(lbi_exp(NAN)) && lbi_exp(0) == 1);
+    CHECK(lbi_exp_low(-INFINITY) == 0 && lbi_exp_low(-88) == 0 && isnan(lbi_exp_low(NAN)) && lbi_exp_low(0) == 1);
     CHECK(lbi_tanh(INFINITY) == 1 && lbi_tanh(-INFINITY) == -1 && isnan(lbi_tanh(NAN)));
     CHECK(lbi_erf(INFINITY) == 1 && lbi_erf(-INFINITY) == -1 && isnan(lbi_erf(NAN)));
     CHECK(lbi_log(0) == -INFINITY && isnan(lbi_log(-1)) && isinf(lbi_log(INFINITY)) && isnan(lbi_log(NAN)) && lbi_log(1) == 0);

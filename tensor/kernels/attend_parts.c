@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/kernels/exp_avx512.h"
 #include "tensor/kernels/gemm_kernel.h"
 #ifdef __x86_64__
 
@@ -92,22 +93,6 @@ void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint3
 
 /* ---- tiles of scores ---- */
 
-/* As lbi_exp (maths.h) without infinity for large x: x <= 0, or a little above. */
-INLINE __m512 exp_of(__m512 x) {
-    const __m512 least = _mm512_set1_ps(-87.3f), magic = _mm512_set1_ps(12582912.0f);
-    __mmask16 there = _mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ);
-    __m512 c = _mm512_max_ps(least, x), up = _mm512_fmadd_ps(c, _mm512_set1_ps(1.44269504088896341f), magic), n = _mm512_sub_ps(up, magic);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), c), p = _mm512_set1_ps(1.9875691500e-4f);
-    r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-    p = _mm512_add_ps(_mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r), _mm512_set1_ps(1));
-    return _mm512_castsi512_ps(_mm512_maskz_add_epi32(there, _mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(up), 23)));
-}
-
 /* What is left of x without its 8 upper bits, which are the part. Cut off, not rounded, which is faster: the other factor's parts are rounded, so that what is left out of the product,
  * middle times low, has no sign of its own. */
 INLINE __m512i cut(__m512 *x) {
@@ -140,8 +125,8 @@ INLINE void weigh(const int parts, const float *s, int64_t keys, int width, cons
             for (int64_t i = 0; i < SIDE; i++) {
                 int64_t j = j0 + 2 * i;
                 __m512 low = _mm512_setzero_ps(), high = low;
-                if (j < keys) some = _mm512_add_ps(some, low = exp_of(_mm512_sub_ps(_mm512_loadu_ps(s + j * BLOCK + v * SIDE), less)));
-                if (j + 1 < keys) other = _mm512_add_ps(other, high = exp_of(_mm512_sub_ps(_mm512_loadu_ps(s + (j + 1) * BLOCK + v * SIDE), less)));
+                if (j < keys) some = _mm512_add_ps(some, low = lbi_exp_wide(_mm512_sub_ps(_mm512_loadu_ps(s + j * BLOCK + v * SIDE), less)));
+                if (j + 1 < keys) other = _mm512_add_ps(other, high = lbi_exp_wide(_mm512_sub_ps(_mm512_loadu_ps(s + (j + 1) * BLOCK + v * SIDE), less)));
                 put_cut(parts, panel + i * SIDE, low, high);
             }
             all = _mm512_add_ps(all, _mm512_add_ps(some, other));
@@ -207,7 +192,7 @@ WIDE void lbi_cut_slopes(float *s, float *g, int64_t keys, int width, const floa
     for (int v = 0; v < width; v += SIDE) {
         const __m512 less = _mm512_loadu_ps(z + v), mean = _mm512_loadu_ps(delta + v);
         for (int64_t j = v; j < keys * BLOCK; j += BLOCK) {
-            __m512 p = exp_of(_mm512_min_ps(_mm512_set1_ps(88), _mm512_sub_ps(_mm512_loadu_ps(s + j), less)));
+            __m512 p = lbi_exp_wide(_mm512_min_ps(_mm512_set1_ps(88), _mm512_sub_ps(_mm512_loadu_ps(s + j), less)));
             _mm512_storeu_ps(s + j, p);
             _mm512_storeu_ps(g + j, _mm512_mul_ps(p, _mm512_sub_ps(_mm512_loadu_ps(g + j), mean)));
         }

@@ -12,6 +12,11 @@ static inline __attribute__((always_inline)) void lbi_fetch(const lb_real *x, in
     for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(lb_real)) __builtin_prefetch(x + i);
 }
 
+/* The same for numbers that are written. */
+static inline __attribute__((always_inline)) void lbi_fetch_to(const lb_real *x, int64_t n) {
+    for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof(lb_real)) __builtin_prefetch(x + i, 1);
+}
+
 /* The end of the step that begins at i, of n numbers in all. */
 static inline __attribute__((always_inline)) int64_t lbi_step_end(int64_t i, int64_t n) { return n - i < LBI_AHEAD ? n : i + LBI_AHEAD; }
 

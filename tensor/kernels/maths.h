@@ -36,18 +36,18 @@ LBI_VECTOR float atan2f(float, float);
 
 #ifdef LB_DOUBLE
 LBI_ALWAYS lb_real lbi_exp(lb_real x) { return exp(x); }
+LBI_ALWAYS lb_real lbi_exp_low(lb_real x) { return exp(x); }
 LBI_ALWAYS lb_real lbi_erf(lb_real x) { return erf(x); }
 LBI_ALWAYS lb_real lbi_tanh(lb_real x) { return tanh(x); }
 LBI_ALWAYS lb_real lbi_log(lb_real x) { return log(x); }
 LBI_ALWAYS lb_real lbi_log1p(lb_real x) { return log1p(x); }
 #else
-LBI_ALWAYS lb_real lbi_exp(lb_real x) {
-    float c = x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x;
-    float n = c * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer */
-    int32_t bits;
-    memcpy(&bits, &n, sizeof bits);
+/* exp(x) / 2^n; *bits end with those of n. */
+LBI_ALWAYS float lbi_exp_rest(float x, uint32_t *bits) {
+    float n = x * 1.44269504088896341f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer */
+    memcpy(bits, &n, sizeof *bits);
     n -= 12582912.0f;
-    float r = c - n * 0.693359375f;
+    float r = x - n * 0.693359375f;
     r = r + n * 2.12194440e-4f;
     float p = 1.9875691500e-4f;
     p = p * r + 1.3981999507e-3f;
@@ -55,16 +55,27 @@ LBI_ALWAYS lb_real lbi_exp(lb_real x) {
     p = p * r + 4.1665795894e-2f;
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
-    p = p * r * r + r + 1.0f;
-    /* p times 2^n: n is added to the exponent; what the rounding left above it falls off. */
-    uint32_t sum;
+    p = p * r + 1.0f;
+    return p * r + 1.0f;
+}
+LBI_ALWAYS lb_real lbi_exp(lb_real x) {
+    uint32_t bits, sum;
+    float y, p = lbi_exp_rest(x < -87.3f ? -87.3f : x > 88.7f ? 88.7f : x, &bits);
+    /* n is added to the exponent of p; what the rounding left above it falls off. */
     memcpy(&sum, &p, sizeof sum);
-    sum += (uint32_t)bits << 23;
-    float y;
+    sum += bits << 23;
     memcpy(&y, &sum, sizeof y);
     y = x < -87.3f ? 0.0f : y;
     y = x > 88.7f ? INFINITY : y;
     return x != x ? x : y;
+}
+/* The same for x <= 0, or a little above, in fewer steps. */
+LBI_ALWAYS lb_real lbi_exp_low(lb_real x) {
+    uint32_t bits;
+    float power, p = lbi_exp_rest(x, &bits);
+    bits = (bits << 23) + 0x3f800000; /* of 2^n */
+    memcpy(&power, &bits, sizeof power);
+    return x < -87.3f ? 0.0f : p * power; /* NaN times anything is NaN */
 }
 /* x P(x^2) / Q(x^2) on [-4, 4], beyond that 1. Coefficients: Eigen (generic_fast_erf_float); error below 8 units in the last place. */
 LBI_ALWAYS lb_real lbi_erf(lb_real x) {

@@ -4,8 +4,6 @@
 #define LB_TENSOR_KERNELS_ROWS_H
 #include "tensor/loops.h"
 
-/** Softmax of k contiguous numbers, in place allowed; a row of only -inf gives NaN as torch does. @return log of the sum of exponentials */
-double lbi_softmax_row(lb_real *y, const lb_real *x, int64_t k);
 /** y [outer, inner] = log sum exp x over the middle of [outer, n, inner]; -inf where all are. */
 void lbi_logsumexp(lb_real *y, const lb_real *x, lbi_axes a);
 /** The axis of a call whose parameters begin with it (an int); y of the shape of x. */
