@@ -3,8 +3,8 @@
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
-    lb_real e = lbi_exp(-LBI_M(fabs)(x));
-    return x >= 0 ? 1 / (1 + e) : e / (1 + e);
+    lb_real e = lbi_exp_low(-LBI_M(fabs)(x));
+    return (x >= 0 ? 1 : e) / (1 + e);
 }
 
 LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
