@@ -4,7 +4,11 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
 #include "base/cpu.h"
+#include "base/rng.h"
 #include "cli/bench.h"
 #include "tensor/ops.h"
 
@@ -49,9 +53,49 @@ LEVEL("arch=x86-64-v3") static float adds_avx2(int64_t steps) {
     return total;
 }
 
+#if defined(__x86_64__) && defined(__GNUC__)
+enum { TILES = 8, LINES = 16, LINE = 64 };
+
+/* As the instruction wants it told; not on the stack, since compilers believe that it reads 8 bytes. */
+typedef struct tiles {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[LINES];
+    uint8_t rows[LINES];
+} tiles;
+static const tiles all = {.palette = 1, .bytes = {LINE, LINE, LINE, LINE, LINE, LINE, LINE, LINE}, .rows = {LINES, LINES, LINES, LINES, LINES, LINES, LINES, LINES}};
+
+/* Four sums of 16 x 16 x 32 products of bf16 numbers a step. The numbers are drawn: of zeros tiles are a fifth faster. */
+__attribute__((target("amx-tile,amx-bf16"), noinline)) static float adds_amx(int64_t steps) {
+    uint16_t x[4 * LINES * LINE / 2];
+    float sum[LINES * LINES];
+    lb_rng r = lb_rng_of(0, 0, "tiles");
+    for (int i = 0; i < 4 * LINES * LINE / 2; i++) x[i] = (uint16_t)(0x3c00 + lb_rng_below(&r, 0x300) + (lb_rng_below(&r, 2) << 15)); /* of the size of 0.01 to 1 */
+    _tile_loadconfig(&all);
+    _tile_loadd(4, x, LINE);
+    _tile_loadd(5, x + 1 * LINES * LINE / 2, LINE);
+    _tile_loadd(6, x + 2 * LINES * LINE / 2, LINE);
+    _tile_loadd(7, x + 3 * LINES * LINE / 2, LINE);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t k = 0; k < steps; k++) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, sum, LINE);
+    _tile_release();
+    return sum[0];
+}
+#else
+static float adds_amx(int64_t steps) { return 0; }
+#endif
+
 typedef struct state {
     int threads;
-    bool wide;
+    bool wide, tiles;
     float *from, *to;
     int64_t n;
     float used[64]; /* results, so that compilers keep the work */
@@ -60,7 +104,7 @@ typedef struct state {
 static lb_status adds(void *ctx) {
     state *s = ctx;
 #pragma omp parallel num_threads(s->threads)
-    s->used[omp_get_thread_num() % 64] = s->wide ? adds_avx512(STEPS) : adds_avx2(2 * STEPS);
+    s->used[omp_get_thread_num() % 64] = s->tiles ? adds_amx(STEPS) : s->wide ? adds_avx512(STEPS) : adds_avx2(2 * STEPS);
     return LB_OK;
 }
 
@@ -154,6 +198,9 @@ static lb_status run(cli_bench *b) {
     for (int64_t i = 0; i < s.n; i++) s.from[i] = s.to[i] = 1;
     for (int round = 0; round < (b->cli->threads > 1 ? 2 : 1); round++) {
         s.threads = round ? b->cli->threads : 1;
+        s.tiles = true;
+        if (lbi_cpu() >= LBI_CPU_AMX) LB_TRY(figure(b, "adds-amx", &s, adds, 1e-9 * 2 * 16 * 16 * 32 * 4 * (double)STEPS * s.threads, "GFLOP/s"));
+        s.tiles = false;
         s.wide = true;
         if (lbi_cpu() >= LBI_CPU_AVX512) LB_TRY(figure(b, "adds-avx512", &s, adds, 1e-9 * 2 * 16 * SUMS * (double)STEPS * s.threads, "GFLOP/s"));
         s.wide = false;
