@@ -142,7 +142,8 @@ static int64_t rounded(int64_t n) { return (n + 15) / 16 * 16; }
 static int64_t grid_rows(const lb_mel *m) { return rounded(LANES + (m->s.window - 1) / m->s.hop); }
 
 static bool space_new(space *out, const lb_mel *m) {
-    int64_t grid = rounded(m->s.hop * grid_rows(m)), frames = (int64_t)m->s.fft * LANES, powers = (int64_t)m->bins * LANES, work = rounded(lb_fft_powers_work(m->fft)), bands = (int64_t)m->s.bands * LANES;
+    int64_t grid = rounded(m->s.hop * grid_rows(m)), frames = (int64_t)m->s.fft * LANES, powers = (int64_t)m->bins * LANES,
+            work = rounded(lb_fft_powers_work(m->fft)), bands = (int64_t)m->s.bands * LANES;
     double *p = lb_alloc_aligned((size_t)(frames + powers + work + bands) * sizeof *p + (size_t)(grid + bands) * sizeof *out->grid);
     if (!p) return false;
     *out = (space){.rows = grid_rows(m), .frames = p, .powers = p + frames, .work = p + frames + powers, .sums = p + frames + powers + work};

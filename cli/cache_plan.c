@@ -85,7 +85,8 @@ static lb_status say(const lb_cli *cli, const cli_encode_run *r, const cli_shard
         lb_status st = cli_print("%lld items in %lld shards, %lld of them here, %lld finished", (long long)r->count, (long long)s->total, (long long)n->mine, (long long)n->finished);
         if (st == LB_OK) st = cli_print("to write: up to %s%s; free: %s", cli_bytes(want, bytes), r->spec.deflate ? " before deflating" : "", cli_bytes(have, n->free));
         if (st == LB_OK && n->left)
-            st = cli_print("time: %.2f hours for %lld items at %.1f items/s (%lld tried); memory: %s", hours, (long long)n->left, t->items / t->seconds, (long long)t->items, cli_bytes(memory, t->memory));
+            st = cli_print("time: %.2f hours for %lld items at %.1f items/s (%lld tried); memory: %s", hours, (long long)n->left, t->items / t->seconds,
+                           (long long)t->items, cli_bytes(memory, t->memory));
         return st;
     }
     lb_value *v = lb_value_map();

@@ -170,7 +170,9 @@ static lb_status for_people(const lb_value *v) {
         lb_buf shape = {0};
         st = lb_json_write(&shape, lb_get(taps->items[i], "shape"), 0);
         const lb_value *t = taps->items[i];
-        if (lb_get(t, "min")) lb_buf_format(&shape, "  %g to %g, norm %.4g (%g to %g)", lb_get_real(t, "min", 0), lb_get_real(t, "max", 0), lb_get_real(t, "norm", 0), lb_get_real(t, "norm_min", 0), lb_get_real(t, "norm_max", 0));
+        if (lb_get(t, "min"))
+            lb_buf_format(&shape, "  %g to %g, norm %.4g (%g to %g)", lb_get_real(t, "min", 0), lb_get_real(t, "max", 0), lb_get_real(t, "norm", 0),
+                          lb_get_real(t, "norm_min", 0), lb_get_real(t, "norm_max", 0));
         if (st == LB_OK) st = cli_print("  %-20s %s %s", taps->keys[i], lb_get_text(t, "dtype", ""), lb_buf_str(&shape));
         lb_buf_free(&shape);
     }

@@ -68,7 +68,8 @@ static lb_status say_head(const lb_cli *cli, const lb_onnx *g, const char *file)
     char sha256[65];
     lb_onnx_sha256(g, sha256);
     if (!cli->json)
-        return cli_print("%s: onnx, operator set %lld, %lld parameters, %d nodes (%d as run), SHA-256 %s", file, (long long)lb_onnx_opset(g), (long long)lb_onnx_parameters(g), lb_onnx_nodes_in_file(g), lb_onnx_nodes(g), sha256);
+        return cli_print("%s: onnx, operator set %lld, %lld parameters, %d nodes (%d as run), SHA-256 %s", file, (long long)lb_onnx_opset(g),
+                         (long long)lb_onnx_parameters(g), lb_onnx_nodes_in_file(g), lb_onnx_nodes(g), sha256);
     lb_value *head = lb_value_map();
     lb_map_text(head, "file", file);
     lb_map_text(head, "format", "onnx");

@@ -30,7 +30,8 @@ static lb_status add_frame(const encode_job *j, const lb_item *item, encode_samp
         s->height = ready.height;
         if (!(s->image = lb_alloc((size_t)j->views * size, sizeof *s->image))) st = LB_E_NOMEM;
     }
-    if (st == LB_OK && (ready.width != s->width || ready.height != s->height)) st = lb_fail(LB_E_SHAPE, "item '%s': frames of %dx%d and %dx%d", item->key, s->width, s->height, ready.width, ready.height);
+    if (st == LB_OK && (ready.width != s->width || ready.height != s->height))
+        st = lb_fail(LB_E_SHAPE, "item '%s': frames of %dx%d and %dx%d", item->key, s->width, s->height, ready.width, ready.height);
     if (st == LB_OK) lb_image_spec_normalise(s->image + (size_t)i * size, &ready, &j->m->image);
     lb_image_free(&raw);
     lb_image_free(&ready);

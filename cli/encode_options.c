@@ -56,7 +56,9 @@ static lb_status choose_taps(cli_encode_run *r, const cli_encode_options *o) {
     if (o->taps) return split_words(&r->taps, &r->spec.ntaps, o->taps, o->window > 0 ? "times" : NULL);
     usual u = {0};
     lb_status st = lb_model_taps(r->model->model, see_tap, &u);
-    if (st == LB_OK) st = u.embedding ? split_words(&r->taps, &r->spec.ntaps, "embedding", o->window > 0 ? "times" : NULL) : cli_usage("--taps is missing: %s has %s", r->model->name, lb_buf_str(&u.all));
+    if (st == LB_OK)
+        st = u.embedding ? split_words(&r->taps, &r->spec.ntaps, "embedding", o->window > 0 ? "times" : NULL)
+                         : cli_usage("--taps is missing: %s has %s", r->model->name, lb_buf_str(&u.all));
     lb_buf_free(&u.all);
     return st;
 }

@@ -77,7 +77,8 @@ done:
 
 static bool available(const encode_job *j, encode_needs w) {
     const cli_model *m = j->m;
-    return (!w.audio || (m->has_audio && j->spec->items)) && (!w.prompt || m->writer) && (!w.image || (m->has_image && j->spec->items)) && (!w.text || (m->tokenizer && j->spec->items)) && (!w.features || j->spec->nfeatures > 0);
+    return (!w.audio || (m->has_audio && j->spec->items)) && (!w.prompt || m->writer) && (!w.image || (m->has_image && j->spec->items)) &&
+           (!w.text || (m->tokenizer && j->spec->items)) && (!w.features || j->spec->nfeatures > 0);
 }
 
 static const char *why_not(const encode_job *j) {
@@ -88,7 +89,14 @@ static const char *why_not(const encode_job *j) {
 
 /* The smallest set of inputs that gives all wanted taps. A network of several modalities is asked only for what the taps need. */
 static lb_status find_needs(encode_job *j) {
-    static const encode_needs tries[] = {{.audio = true}, {.audio = true, .prompt = true}, {.image = true}, {.text = true}, {.features = true}, {.image = true, .text = true}, {.image = true, .features = true}, {.text = true, .features = true},
+    static const encode_needs tries[] = {{.audio = true},
+                                         {.audio = true, .prompt = true},
+                                         {.image = true},
+                                         {.text = true},
+                                         {.features = true},
+                                         {.image = true, .text = true},
+                                         {.image = true, .features = true},
+                                         {.text = true, .features = true},
                                          {.image = true, .text = true, .features = true}};
     lb_status st = LB_OK;
     lb_buf why = {0};
@@ -132,7 +140,9 @@ static lb_status tap_of(encode_job *j, int i, const probe *a, const probe *b) {
     for (int d = 1; d < a->rank[i]; d++) {
         t->shape[d - 1] = a->shape[i][d];
         if (a->shape[i][d] == b->shape[i][d]) continue;
-        if (d != 1) return lb_fail(LB_E_UNSUPPORTED, "tap '%s' %s varies in another than its first size with the length of a text: it cannot be cached", name, lb_shape_text(text, sizeof text, a->rank[i], a->shape[i]));
+        if (d != 1)
+            return lb_fail(LB_E_UNSUPPORTED, "tap '%s' %s varies in another than its first size with the length of a text: it cannot be cached", name,
+                           lb_shape_text(text, sizeof text, a->rank[i], a->shape[i]));
         t->ragged = true;
         t->shape[0] = 0;
     }

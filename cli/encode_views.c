@@ -71,7 +71,9 @@ lb_status encode_views_prepare(const encode_job *j, const lb_item *item, encode_
             s->image = lb_alloc((size_t)j->views * size, sizeof *s->image);
         }
         if (!s->image) st = LB_E_NOMEM;
-        else if (ready.width != s->width || ready.height != s->height) st = lb_fail(LB_E_SHAPE, "item '%s': views of %dx%d and %dx%d; several views want a model with pictures of one size", item->key, s->width, s->height, ready.width, ready.height);
+        else if (ready.width != s->width || ready.height != s->height)
+            st = lb_fail(LB_E_SHAPE, "item '%s': views of %dx%d and %dx%d; several views want a model with pictures of one size", item->key, s->width,
+                         s->height, ready.width, ready.height);
         if (st != LB_OK) goto done;
         lb_image_spec_normalise(s->image + (size_t)v * size, &ready, &j->m->image);
         lb_image_free(&changed);

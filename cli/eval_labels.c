@@ -115,7 +115,8 @@ done:
     return st;
 }
 
-lb_status cli_eval_labelled_open(cli_eval_labelled *l, const cli_eval_classes *c, const lb_items *items, const int64_t *index, int64_t count, const char *file_and_tap, cli_eval_session *s, const char *tap) {
+lb_status cli_eval_labelled_open(cli_eval_labelled *l, const cli_eval_classes *c, const lb_items *items, const int64_t *index, int64_t count,
+                                 const char *file_and_tap, cli_eval_session *s, const char *tap) {
     memset(l, 0, sizeof *l);
     return file_and_tap ? from_file(l, c, items, index, count, file_and_tap) : from_model(l, c, items, index, count, s, tap);
 }

@@ -428,7 +428,8 @@ static void cumsum(cli_graph *g, const cli_traced *c) {
 /* How many of the row [...,1,N] are below x [...,M,1]. */
 static void searchsorted(cli_graph *g, const cli_traced *c) {
     const lb_searchsorted_params *p = c->params;
-    const char *row = cli_graph_node(g, "Unsqueeze", NULL, 2, in(g, c, 0), cli_graph_ints(g, 1, (int64_t[]){-2})), *x = cli_graph_node(g, "Unsqueeze", NULL, 2, in(g, c, 1), cli_graph_ints(g, 1, (int64_t[]){-1}));
+    const char *row = cli_graph_node(g, "Unsqueeze", NULL, 2, in(g, c, 0), cli_graph_ints(g, 1, (int64_t[]){-2})),
+               *x = cli_graph_node(g, "Unsqueeze", NULL, 2, in(g, c, 1), cli_graph_ints(g, 1, (int64_t[]){-1}));
     const char *below = cast(g, cli_graph_node(g, p->after ? "LessOrEqual" : "Less", NULL, 2, row, x), NULL, ONNX_I64);
     cli_graph_node(g, "ReduceSum", out(g, c), 2, below, cli_graph_ints(g, 1, (int64_t[]){-1}));
     lb_onnx_file_int(g->onnx, "keepdims", 0);
@@ -469,14 +470,53 @@ static const struct {
     int inputs; /* that are written; a call with more is refused */
     void (*write)(cli_graph *g, const cli_traced *c);
 } ops[] = {
-    {"adaptive_avg_pool", 1, adaptive_avg_pool}, {"add_scalar", 1, with_number}, {"amax", 1, over}, {"amin", 1, over}, {"argmax", 1, argmax}, {"attention", 6, attention},
-    {"channel_affine", 3, channel_affine}, {"channel_norm", 3, channel_norm}, {"clamp", 1, clamp}, {"concat", 10, concat}, {"conv2d", 5, conv2d}, {"cumsum", 1, cumsum},
-    {"embedding", 2, embedding}, {"eq", 2, compare}, {"expand", 1, expand}, {"gather", 2, pick}, {"ge", 2, compare}, {"gt", 2, compare},
-    {"index_select", 2, pick}, {"layer_norm", 3, layer_norm}, {"le", 2, compare}, {"linear", 3, linear}, {"log_softmax", 1, softmax},
-    {"lt", 2, compare}, {"masked_fill", 2, masked_fill}, {"matmul", 2, matmul}, {"max_pool", 1, max_pool}, {"mean", 1, over}, {"ne", 2, compare},
-    {"norm", 1, norm}, {"normalize", 1, normalize}, {"pad", 1, pad}, {"permute", 1, permute}, {"reshape", 1, reshape}, {"rms_norm", 2, rms_norm}, {"rsqrt", 1, rsqrt},
-    {"scale", 1, with_number}, {"searchsorted", 2, searchsorted}, {"select", 3, choose}, {"slice", 1, slice}, {"softmax", 1, softmax}, {"split_heads", 1, split_heads}, {"square", 1, square}, {"sum", 1, over},
-    {"to_real", 1, to_real}, {"transpose", 1, swap}, {"view", 1, reshape},
+    {"adaptive_avg_pool", 1, adaptive_avg_pool},
+    {"add_scalar", 1, with_number},
+    {"amax", 1, over},
+    {"amin", 1, over},
+    {"argmax", 1, argmax},
+    {"attention", 6, attention},
+    {"channel_affine", 3, channel_affine},
+    {"channel_norm", 3, channel_norm},
+    {"clamp", 1, clamp},
+    {"concat", 10, concat},
+    {"conv2d", 5, conv2d},
+    {"cumsum", 1, cumsum},
+    {"embedding", 2, embedding},
+    {"eq", 2, compare},
+    {"expand", 1, expand},
+    {"gather", 2, pick},
+    {"ge", 2, compare},
+    {"gt", 2, compare},
+    {"index_select", 2, pick},
+    {"layer_norm", 3, layer_norm},
+    {"le", 2, compare},
+    {"linear", 3, linear},
+    {"log_softmax", 1, softmax},
+    {"lt", 2, compare},
+    {"masked_fill", 2, masked_fill},
+    {"matmul", 2, matmul},
+    {"max_pool", 1, max_pool},
+    {"mean", 1, over},
+    {"ne", 2, compare},
+    {"norm", 1, norm},
+    {"normalize", 1, normalize},
+    {"pad", 1, pad},
+    {"permute", 1, permute},
+    {"reshape", 1, reshape},
+    {"rms_norm", 2, rms_norm},
+    {"rsqrt", 1, rsqrt},
+    {"scale", 1, with_number},
+    {"searchsorted", 2, searchsorted},
+    {"select", 3, choose},
+    {"slice", 1, slice},
+    {"softmax", 1, softmax},
+    {"split_heads", 1, split_heads},
+    {"square", 1, square},
+    {"sum", 1, over},
+    {"to_real", 1, to_real},
+    {"transpose", 1, swap},
+    {"view", 1, reshape},
 };
 
 /* Inputs that an op has and nobody here writes would be missing in silence. */

@@ -210,7 +210,8 @@ static lb_status merge_value(cli_trace *t, cli_value *a, const cli_value *b) {
         moves = t->dynamic = true;
         a->times[d] = a->shape[d] / FIRST_BATCH;
         if (a->shape[d] % FIRST_BATCH || a->times[d] * SECOND_BATCH != b->shape[d])
-            return lb_fail(LB_E_UNSUPPORTED, "export: a size inside is %lld for %d items and %lld for %d: no multiple of the batch", (long long)a->shape[d], FIRST_BATCH, (long long)b->shape[d], SECOND_BATCH);
+            return lb_fail(LB_E_UNSUPPORTED, "export: a size inside is %lld for %d items and %lld for %d: no multiple of the batch", (long long)a->shape[d],
+                           FIRST_BATCH, (long long)b->shape[d], SECOND_BATCH);
     }
     if (a->kind != CLI_VALUE_CONSTANT) return LB_OK;
     bool same = moves ? all_equal(a->data) && all_equal(b->data) && lb_get_at(a->data, 0) == lb_get_at(b->data, 0)

@@ -15,7 +15,8 @@ enum { SETTLED = 2, LINE = 256 };
 /* What a memo begins with; false when there is no such file. */
 static bool state_of(char out[LINE], const char *file, struct stat *s) {
     if (stat(file, s) != 0) return false;
-    snprintf(out, LINE, "%lld %lld %lld %lld.%09ld %lld.%09ld ", (long long)s->st_dev, (long long)s->st_ino, (long long)s->st_size, (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec);
+    snprintf(out, LINE, "%lld %lld %lld %lld.%09ld %lld.%09ld ", (long long)s->st_dev, (long long)s->st_ino, (long long)s->st_size,
+             (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec, (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec);
     return true;
 }
 

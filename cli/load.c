@@ -133,7 +133,9 @@ static lb_status take_transposed(lb_tensor *x, const lb_weight *w) {
 }
 
 /* Is the tensor of the file what x is to be, number for number? */
-static bool is_it(const lb_tensor *x, const term *terms, int n) { return n == 1 && !terms[0].transposed && terms[0].w->dtype == x->dtype && (uintptr_t)terms[0].w->data % lb_dtype_size(x->dtype) == 0; }
+static bool is_it(const lb_tensor *x, const term *terms, int n) {
+    return n == 1 && !terms[0].transposed && terms[0].w->dtype == x->dtype && (uintptr_t)terms[0].w->data % lb_dtype_size(x->dtype) == 0;
+}
 
 static lb_status take_terms(lb_param_tensor *p, const term *terms, int n) {
     if (is_it(p->x, terms, n)) {
@@ -189,7 +191,9 @@ static lb_status check_blocks(const lb_weights *w, const bool *used, const char 
     listing foreign = {0};
     for (int64_t i = 0; i < w->count; i++)
         if (!used[i] && !may_be_left(&w->at[i]) && inside_used_block(w, used, w->at[i].name)) list(&foreign, NULL, w->at[i].name, NULL, NULL);
-    lb_status st = foreign.count == 0 ? LB_OK : lb_fail(LB_E_UNSUPPORTED, "%s: not %s as it is known here: its blocks have %lld tensors that would not be used: %s", file, m->arch->id, (long long)foreign.count, listed(&foreign));
+    lb_status st = foreign.count == 0 ? LB_OK
+                                      : lb_fail(LB_E_UNSUPPORTED, "%s: not %s as it is known here: its blocks have %lld tensors that would not be used: %s",
+                                                file, m->arch->id, (long long)foreign.count, listed(&foreign));
     lb_buf_free(&foreign.text);
     return st;
 }

@@ -57,7 +57,9 @@ static void show(void *ctx, const lb_progress_state *s) {
     if (!terminal && !end && s->seconds - last_plain < 5 && s->seconds >= last_plain) return;
     last_plain = s->seconds;
     duration(left, sizeof left, s->left);
-    if (s->total >= 0) snprintf(line, sizeof line, "%s: %lld of %lld %s, %.1f/s, %s left%s%s", s->what, (long long)s->done, (long long)s->total, s->unit, s->rate, left, s->note ? "; " : "", s->note ? s->note : "");
+    if (s->total >= 0)
+        snprintf(line, sizeof line, "%s: %lld of %lld %s, %.1f/s, %s left%s%s", s->what, (long long)s->done, (long long)s->total, s->unit, s->rate, left,
+                 s->note ? "; " : "", s->note ? s->note : "");
     else snprintf(line, sizeof line, "%s: %lld %s, %.1f/s%s%s", s->what, (long long)s->done, s->unit, s->rate, s->note ? "; " : "", s->note ? s->note : "");
     if (terminal) fprintf(stderr, "\r\033[K%s", line);
     else fprintf(stderr, "%s\n", line);

@@ -267,7 +267,11 @@ static lb_status open_text(cli_model *m, const char *folder, const lb_value *con
     if (st != LB_OK) return st;
     LB_TRY(read_beside(&sentence, folder, "sentence_bert_config.json"));
     m->max_tokens = lb_get_int(sentence, "max_seq_length", m->tokenizer->max_tokens);
-    m->max_tokens = lb_get_int(config, "max_tokens", m->max_tokens ? m->max_tokens : lb_config_int(config, "max_position_embeddings|n_positions|text_config.max_position_embeddings|model_cfg.text_cfg.context_length", 0, 0));
+    m->max_tokens = lb_get_int(
+        config, "max_tokens",
+        m->max_tokens
+            ? m->max_tokens
+            : lb_config_int(config, "max_position_embeddings|n_positions|text_config.max_position_embeddings|model_cfg.text_cfg.context_length", 0, 0));
 done:
     lb_value_free(sentence);
     return st;

@@ -330,7 +330,15 @@ static lb_status open_flow(sink *s, int64_t first) {
     lb_flow_close(s->flow);
     s->flow = NULL;
     int workers = lb_threads();
-    return lb_flow_open(&s->flow, &(lb_flow_spec){.first = first, .count = s->n, .workers = workers, .depth = 8 * workers, .work = work, .drop = prepare_drop, .ctx = s, .bytes = held, .memory = s->job->memory});
+    return lb_flow_open(&s->flow, &(lb_flow_spec){.first = first,
+                                                  .count = s->n,
+                                                  .workers = workers,
+                                                  .depth = 8 * workers,
+                                                  .work = work,
+                                                  .drop = prepare_drop,
+                                                  .ctx = s,
+                                                  .bytes = held,
+                                                  .memory = s->job->memory});
 }
 
 static lb_status run_shard(sink *s, int64_t i) {

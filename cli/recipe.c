@@ -227,7 +227,9 @@ static lb_status open_stream(cli_recipe *r, const char *name, const lb_value *v)
     if (!(s->name = lb_strdup(name))) return LB_E_NOMEM;
     s->batch = lb_get_int(v, "batch", 64);
     if (r->made) {
-        if (lb_get(v, "fields") || lb_get(v, "split")) return recipe_at_line(lb_fail(LB_E_ARG, "recipe: streams.%s: made data have neither fields nor splits", name), recipe_line_of(v, lb_get(v, "fields") ? "fields" : "split"));
+        if (lb_get(v, "fields") || lb_get(v, "split"))
+            return recipe_at_line(lb_fail(LB_E_ARG, "recipe: streams.%s: made data have neither fields nor splits", name),
+                                  recipe_line_of(v, lb_get(v, "fields") ? "fields" : "split"));
         if (r->made->nstreams == (int)LB_COUNT(r->made->streams)) return lb_fail(LB_E_LIMIT, "recipe: at most %d streams of made data", (int)LB_COUNT(r->made->streams));
         r->made->streams[r->made->nstreams] = s->name;
         r->made->batch[r->made->nstreams++] = s->batch;
@@ -379,7 +381,8 @@ done:
 }
 
 lb_status cli_recipe_open(cli_recipe **out, const char *path, const lb_text_list *set) {
-    static const char *const known[] = {"name", "seed", "data", "tokenizer", "features", "teachers", "streams", "student", "students", "objectives", "train", "optimiser", "eval", "augment", "federation", NULL};
+    static const char *const known[] = {"name",     "seed",       "data",  "tokenizer", "features", "teachers", "streams",    "student",
+                                        "students", "objectives", "train", "optimiser", "eval",     "augment",  "federation", NULL};
     lb_status st = LB_OK;
     cli_recipe *r = lb_calloc(1, sizeof *r);
     if (!r) return LB_E_NOMEM;

@@ -15,14 +15,30 @@ typedef struct judged {
     int count;
     const char *note, *curve;
 } judged;
-static const judged by_ranks = {"r5", "R@5", {"r1", "r5", "r10"}, {"R@1", "R@5", "R@10"}, 3,
-                                "R@K: percent of queries whose partner is among the first K hits, both directions averaged; mean \u00b1 standard deviation over seeds. Bars and dots: mean R@5 and each run's.",
+static const judged by_ranks = {"r5",
+                                "R@5",
+                                {"r1", "r5", "r10"},
+                                {"R@1", "R@5", "R@10"},
+                                3,
+                                "R@K: percent of queries whose partner is among the first K hits, both directions averaged; mean \u00b1 standard deviation "
+                                "over seeds. Bars and dots: mean R@5 and each run's.",
                                 "On the test items, both directions averaged."};
-static const judged by_masks = {"dice", "Dice", {"dice", "iou", "nsd", "hd95"}, {"Dice", "IoU", "NSD", "HD95, px"}, 4,
-                                "Mean over cases, then over foreground classes (percent; HD95 in pixels, less is better); mean \u00b1 standard deviation over seeds. Bars and dots: mean Dice and each run's.", "On the test items."};
+static const judged by_masks = {"dice",
+                                "Dice",
+                                {"dice", "iou", "nsd", "hd95"},
+                                {"Dice", "IoU", "NSD", "HD95, px"},
+                                4,
+                                "Mean over cases, then over foreground classes (percent; HD95 in pixels, less is better); mean \u00b1 standard deviation over "
+                                "seeds. Bars and dots: mean Dice and each run's.",
+                                "On the test items."};
 
-static const judged by_classes = {"top1", "top-1", {"top1", "balanced_accuracy", "macro.f1", "ece"}, {"Top-1", "Class recall", "Macro F1", "ECE"}, 4,
-                                  "Percent; class recall and F1 are means over classes, ECE is the expected calibration error (less is better); mean \u00b1 standard deviation over seeds. Bars and dots: mean top-1 and each run's.",
+static const judged by_classes = {"top1",
+                                  "top-1",
+                                  {"top1", "balanced_accuracy", "macro.f1", "ece"},
+                                  {"Top-1", "Class recall", "Macro F1", "ECE"},
+                                  4,
+                                  "Percent; class recall and F1 are means over classes, ECE is the expected calibration error (less is better); mean \u00b1 "
+                                  "standard deviation over seeds. Bars and dots: mean top-1 and each run's.",
                                   "On the test items."};
 static const judged by_nothing = {.name = "Score", .curve = "On the test items."};
 

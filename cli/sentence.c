@@ -80,7 +80,8 @@ static lb_status read_module(lb_value *config, head *h, const lb_value *module, 
     if (st == LB_OK && pooling) st = read_pooling(config, own);
     else if (st == LB_OK && dense) st = read_dense(config, h, own, inner);
     else if (st == LB_OK && lb_ends_with(type, ".Normalize")) read_normalize(config, h);
-    else if (st == LB_OK && !lb_ends_with(type, ".Transformer") && !lb_ends_with(type, ".Dropout")) st = lb_fail(LB_E_UNSUPPORTED, "modules.json: module '%s': Transformer, Pooling, Dense and Normalize are known", type);
+    else if (st == LB_OK && !lb_ends_with(type, ".Transformer") && !lb_ends_with(type, ".Dropout"))
+        st = lb_fail(LB_E_UNSUPPORTED, "modules.json: module '%s': Transformer, Pooling, Dense and Normalize are known", type);
     lb_value_free(own);
     lb_free(path);
     return st;

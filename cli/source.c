@@ -144,7 +144,8 @@ static lb_status prune(cli_source *s, cli_stream *stream) {
         if (ok && has_media(s, stream, item)) stream->rows[kept++] = item;
     }
     if (kept < stream->count)
-        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text, a label, a mask, a sound, a video or a good cached row and are left out", stream->name, (long long)(stream->count - kept), (long long)stream->count);
+        lb_say(LB_LOG_WARN, "train", "stream %s: %lld of %lld items lack a text, a label, a mask, a sound, a video or a good cached row and are left out",
+               stream->name, (long long)(stream->count - kept), (long long)stream->count);
     stream->count = kept;
     if (kept == 0) return lb_fail(LB_E_ARG, "stream %s has no items", stream->name);
     return LB_OK;
@@ -182,7 +183,10 @@ static lb_status fill(cli_source *s, int hands, const cli_stream *stream, const 
     for (int f = 0; f < s->spec.nfeatures; f++)
         if (source_uses(stream, &s->spec.features[f])) LB_TRY(add_feature(s, f, s->spec.features[f].of_text ? texts : pictures, n, epoch, b));
     if (s->spec.label_count > 0) LB_TRY(add_labels(s, pictures, n, b));
-    if (stream->augment && s->spec.pairs) LB_TRY(cli_mix_batch(b, &(cli_mix_spec){.pairs = s->spec.pairs, .seed = s->spec.seed, .epoch = epoch, .classes = s->spec.label_count, .mask_nonzero = s->spec.mask_nonzero}));
+    if (stream->augment && s->spec.pairs)
+        LB_TRY(cli_mix_batch(
+            b, &(cli_mix_spec){
+                   .pairs = s->spec.pairs, .seed = s->spec.seed, .epoch = epoch, .classes = s->spec.label_count, .mask_nonzero = s->spec.mask_nonzero}));
 done:
     return st;
 }
@@ -341,7 +345,9 @@ static lb_status check_pairs(const cli_source *s) {
         if (!stream->image || stream->text) return lb_fail(LB_E_ARG, "stream %s: mixup and cutmix are of pictures with labels or masks, not with texts", stream->name);
         for (int f = 0; f < s->spec.nfeatures; f++)
             if (source_uses(stream, &s->spec.features[f]))
-                return lb_fail(LB_E_ARG, "stream %s: feature '%s' is of pictures that were not mixed; a teacher of the recipe (teachers) sees what the student sees", stream->name, s->spec.features[f].name);
+                return lb_fail(LB_E_ARG,
+                               "stream %s: feature '%s' is of pictures that were not mixed; a teacher of the recipe (teachers) sees what the student sees",
+                               stream->name, s->spec.features[f].name);
     }
     return LB_OK;
 }
@@ -355,7 +361,8 @@ static lb_status check_views(cli_source *s) {
         if (!now->views) continue;
         for (int i = 0; i < s->spec.nstreams; i++)
             if (source_uses(&s->spec.streams[i], now) && !s->spec.streams[i].augment)
-                return lb_fail(LB_E_ARG, "stream %s: feature '%s' holds %lld augmented views of each picture; the stream needs augment: true", s->spec.streams[i].name, now->name, (long long)now->views);
+                return lb_fail(LB_E_ARG, "stream %s: feature '%s' holds %lld augmented views of each picture; the stream needs augment: true",
+                               s->spec.streams[i].name, now->name, (long long)now->views);
         if (!first) {
             first = now;
             s->viewed = f;

@@ -156,7 +156,8 @@ static lb_status picture(cli_source *s, int64_t item, const cli_stream *stream, 
     if (mask) {
         LB_TRY(cli_mask_prepare(&labels, &s->spec.items->at[item], s->spec.image, augmented ? &draw : NULL, s->spec.mask_nonzero));
         if (labels.shape[0] != ready.height || labels.shape[1] != ready.width) {
-            st = lb_fail(LB_E_SHAPE, "item %s: its mask is %lldx%lld where its picture is %dx%d", s->spec.items->at[item].key, (long long)labels.shape[1], (long long)labels.shape[0], ready.width, ready.height);
+            st = lb_fail(LB_E_SHAPE, "item %s: its mask is %lldx%lld where its picture is %dx%d", s->spec.items->at[item].key, (long long)labels.shape[1],
+                         (long long)labels.shape[0], ready.width, ready.height);
             goto done;
         }
         for (int64_t i = 0, n = lb_labels_count(&labels); i < n; i++) mask[i] = labels.at[i];

@@ -17,7 +17,9 @@ static const lb_value *find(const lb_value *generation, const lb_value *config, 
     return NULL;
 }
 
-static double number_of(const lb_value *v, double fallback) { return !v ? fallback : v->kind == LB_V_INT ? (double)v->integer : v->kind == LB_V_REAL ? v->real : v->kind == LB_V_BOOL ? v->boolean : fallback; }
+static double number_of(const lb_value *v, double fallback) {
+    return !v ? fallback : v->kind == LB_V_INT ? (double)v->integer : v->kind == LB_V_REAL ? v->real : v->kind == LB_V_BOOL ? v->boolean : fallback;
+}
 
 static lb_status ids_of(int64_t **out, int64_t *count, const lb_value *v) {
     *count = 0;
@@ -144,7 +146,8 @@ static lb_status named_language(int64_t *id, const cli_writer *w, const char *na
 
 lb_status cli_writer_prompts(int64_t **ids, int64_t *length, const cli_writer *w, const cli_writing *how, lb_model *m, lb_tape *t, const lb_tensor *memory) {
     lb_status st = LB_OK;
-    int64_t n = memory->shape[0], task = how->translate ? w->translate : w->transcribe, size = 0, *all = lb_alloc((size_t)n + 1, 4 * sizeof *all), *language = lb_alloc((size_t)n + 1, sizeof *language);
+    int64_t n = memory->shape[0], task = how->translate ? w->translate : w->transcribe, size = 0, *all = lb_alloc((size_t)n + 1, 4 * sizeof *all),
+            *language = lb_alloc((size_t)n + 1, sizeof *language);
     bool several = w->language_count > 0, automatic = !how->language || strcmp(how->language, "auto") == 0;
     if (!all || !language) {
         st = LB_E_NOMEM;

@@ -43,7 +43,9 @@ void lb_augment_pack(float out[LB_AUGMENT_NUMBERS], const lb_augment_draw *d) {
 lb_status lb_augment_unpack(lb_augment_draw *out, const float in[LB_AUGMENT_NUMBERS], int32_t width, int32_t height) {
     bool inside = in[0] >= 0 && in[1] >= 0 && in[2] >= 1 && in[3] >= 1 && in[0] + in[2] <= (float)width && in[1] + in[3] <= (float)height;
     for (int i = 0; i < LB_AUGMENT_NUMBERS; i++) inside = inside && isfinite(in[i]);
-    if (!inside) return lb_fail(LB_E_FORMAT, "an augmentation of crop %g,%g %gx%g does not fit a picture of %dx%d: is it another picture?", (double)in[0], (double)in[1], (double)in[2], (double)in[3], width, height);
+    if (!inside)
+        return lb_fail(LB_E_FORMAT, "an augmentation of crop %g,%g %gx%g does not fit a picture of %dx%d: is it another picture?", (double)in[0], (double)in[1],
+                       (double)in[2], (double)in[3], width, height);
     *out = (lb_augment_draw){.x = (int32_t)in[0], .y = (int32_t)in[1], .width = (int32_t)in[2], .height = (int32_t)in[3], .flip = in[4] != 0, .brightness = in[5], .contrast = in[6], .saturation = in[7]};
     return LB_OK;
 }

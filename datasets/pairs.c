@@ -8,7 +8,9 @@
 enum { SHOWN = 20 };
 
 static const char *const image_folders[] = {"images", "image", "imgs", "img", "JPEGImages", "imagesTr", "imagesTs", NULL};
-static const char *const mask_folders[] = {"masks", "mask", "labels", "label", "gts", "gt", "ground_truth", "GroundTruth", "annotations", "segmentations", "SegmentationClass", "labelsTr", "labelsTs", NULL};
+static const char *const mask_folders[] = {
+    "masks",    "mask",     "labels", "label", "gts", "gt", "ground_truth", "GroundTruth", "annotations", "segmentations", "SegmentationClass",
+    "labelsTr", "labelsTs", NULL};
 static const char *const suffixes[] = {"", "_mask", "_segmentation", "_seg", "_gt", "_label", "_labels", "_Segmentation", "_anno", "_GT", NULL};
 static const char *const splits[] = {"", "train", "training", "val", "valid", "validation", "dev", "test", "testing", NULL};
 

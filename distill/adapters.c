@@ -130,7 +130,10 @@ static void join(pair *p, lb_tensor **student, lb_tensor **teacher) {
 
 /* ---- which inputs ---- */
 
-static bool is_feature(const char *name) { return strstr(name, "student") && !strstr(name, "logits") && !strstr(name, "scores") && !strstr(name, "prob") && !strstr(name, "label") && !strstr(name, "mask"); }
+static bool is_feature(const char *name) {
+    return strstr(name, "student") && !strstr(name, "logits") && !strstr(name, "scores") && !strstr(name, "prob") && !strstr(name, "label") &&
+           !strstr(name, "mask");
+}
 
 /* The teacher's input that goes with a student's: "teacher" where that has "student". -1 = none */
 static int partner(const lbi_inputs *in, const char *name) {
@@ -149,7 +152,9 @@ static bool wants(pair *p, const lb_sig *sig, const char *student, const char *t
     lb_sig_item_at(sig, false, k, &b);
     if (a.any_shape || b.any_shape || a.lead || b.lead || a.rank != b.rank || a.rank < ROWS || a.rank > MAP) return false;
     p->rank = a.rank;
-    for (int d = 0; d < a.rank; d++) p->alike[d] = a.dims[d].letter[0] && a.dims[d].letter[0] != '*' && strcmp(a.dims[d].letter, b.dims[d].letter) == 0 && a.dims[d].times == b.dims[d].times && a.dims[d].plus == b.dims[d].plus;
+    for (int d = 0; d < a.rank; d++)
+        p->alike[d] = a.dims[d].letter[0] && a.dims[d].letter[0] != '*' && strcmp(a.dims[d].letter, b.dims[d].letter) == 0 &&
+                      a.dims[d].times == b.dims[d].times && a.dims[d].plus == b.dims[d].plus;
     return true;
 }
 

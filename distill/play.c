@@ -62,7 +62,8 @@ void lb_play_freeze(lb_play *p, bool on, const char *fmt, ...) {
     va_start(list, fmt);
     vsnprintf(prefix, sizeof prefix, fmt, list);
     va_end(list);
-    if (lb_store_train(lbi_learning(p->run)->model->store, prefix, !on) == 0) (void)lb_tape_fail(p->tape, LB_E_NOTFOUND, "objective %s: the student has no weights '%s...' to freeze", p->term->name, prefix);
+    if (lb_store_train(lbi_learning(p->run)->model->store, prefix, !on) == 0)
+        (void)lb_tape_fail(p->tape, LB_E_NOTFOUND, "objective %s: the student has no weights '%s...' to freeze", p->term->name, prefix);
 }
 
 /* What was there before, and what is looked at. */

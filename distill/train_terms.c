@@ -208,7 +208,16 @@ lb_status lbi_bind(lbi_train *r, const lb_objective *o, const lbi_env *e, lbi_in
 static lb_tensor *play(lbi_train *r, const lb_objective *o, const lbi_env *e) {
     lbi_inputs in;
     lb_tensor *loss = NULL;
-    lb_play p = {.tape = r->tape, .rng = lb_tape_rng(r->tape), .step = r->step, .steps = r->spec->steps, .round = r->seat.round, .server = r->seat.server, .run = r, .term = o, .env = e, .inputs = &in};
+    lb_play p = {.tape = r->tape,
+                 .rng = lb_tape_rng(r->tape),
+                 .step = r->step,
+                 .steps = r->spec->steps,
+                 .round = r->seat.round,
+                 .server = r->seat.server,
+                 .run = r,
+                 .term = o,
+                 .env = e,
+                 .inputs = &in};
     lb_status st = lbi_bind(r, o, e, &in);
     if (st == LB_OK && o->method->state) st = find_state(r, o, p.state);
     if (st == LB_OK) loss = o->component->play(&p, o->cfg);

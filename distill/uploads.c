@@ -87,7 +87,8 @@ static lb_status be_sent(lb_play *p, int ntaps, const char *const *taps) {
     if (!r->spec->source.span || !r->spec->source.key) return lb_fail(LB_E_UNSUPPORTED, "this source does not tell the items of a stream one by one");
     lb_status st = u->find(u->ctx, r->seat.round, &there);
     if (st != LB_OK || there) return st;
-    if (r->step == r->start_step && !r->seat.first) return lb_fail(LB_E_NOTFOUND, "what the clients sent in round %lld is gone, and they have learnt since: begin the run anew", (long long)r->seat.round);
+    if (r->step == r->start_step && !r->seat.first)
+        return lb_fail(LB_E_NOTFOUND, "what the clients sent in round %lld is gone, and they have learnt since: begin the run anew", (long long)r->seat.round);
     sending s = {.r = r, .stream = p->term->stream, .ntaps = ntaps, .taps = taps};
     s.clients = lbi_participants(r, r->seat.round, s.who);
     st = send_all(&s);

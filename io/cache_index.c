@@ -119,8 +119,8 @@ static bool read_tap(cache_index_tap *t, const lb_value *v, words *w) {
     t->classes = lb_get_int(v, "classes", 0);
     t->positions = lb_get_int(v, "positions", -1);
     t->nchunks = lb_get_int(v, "chunks", -1);
-    return t->classes >= 0 && t->classes < INT32_MAX && t->positions >= 0 && t->nchunks >= 0 && t->nchunks < INT64_MAX / 3 && take(w, 3 * t->nchunks, &t->chunks) && read_table(&t->offsets, v, "offsets", w) &&
-           read_table(&t->scale, v, "scale", w);
+    return t->classes >= 0 && t->classes < INT32_MAX && t->positions >= 0 && t->nchunks >= 0 && t->nchunks < INT64_MAX / 3 &&
+           take(w, 3 * t->nchunks, &t->chunks) && read_table(&t->offsets, v, "offsets", w) && read_table(&t->scale, v, "scale", w);
 }
 
 static bool read_all(cache_index *x, const lb_value *v, words *w) {

@@ -362,7 +362,8 @@ static lb_status grey_labels(lb_image *out, const lb_image *in) {
         for (int k = 0; k < colours; k++) v[k] = in->bits == 16 ? ((const uint16_t *)in->pixels)[i * c + k] : ((const uint8_t *)in->pixels)[i * c + k];
         if (colours == 3 && (v[0] != v[1] || v[0] != v[2])) {
             lb_image_free(&img);
-            return lb_fail(LB_E_UNSUPPORTED, "pixel (%lld, %lld) is the colour %d %d %d; a mask holds labels: grey values or palette indices", (long long)(i % in->width), (long long)(i / in->width), v[0], v[1], v[2]);
+            return lb_fail(LB_E_UNSUPPORTED, "pixel (%lld, %lld) is the colour %d %d %d; a mask holds labels: grey values or palette indices",
+                           (long long)(i % in->width), (long long)(i / in->width), v[0], v[1], v[2]);
         }
         if (in->bits == 16) ((uint16_t *)img.pixels)[i] = v[0];
         else ((uint8_t *)img.pixels)[i] = (uint8_t)v[0];

@@ -64,7 +64,8 @@ int64_t lb_store_lora(lb_store *s, double alpha, double sign) {
         const lb_param_tensor *b = lb_store_find(s, name);
         snprintf(name, sizeof name, "%.*s.weight", (int)stem, a->name);
         lb_param_tensor *w = lb_store_find(s, name);
-        if (!b || !w || w->x->rank != 2 || b->x->rank != 2 || a->x->rank != 2 || b->x->shape[0] != w->x->shape[0] || a->x->shape[1] != w->x->shape[1] || b->x->shape[1] != a->x->shape[0] || a->x->shape[0] < 1) {
+        if (!b || !w || w->x->rank != 2 || b->x->rank != 2 || a->x->rank != 2 || b->x->shape[0] != w->x->shape[0] || a->x->shape[1] != w->x->shape[1] ||
+            b->x->shape[1] != a->x->shape[0] || a->x->shape[0] < 1) {
             lb_status st = lb_fail(LB_E_SHAPE, "'%s' has no partners of fitting shapes", a->name);
             return st == LB_OK ? 0 : -1;
         }

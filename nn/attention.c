@@ -139,7 +139,8 @@ static bool sizes(lb_nn *m, const lb_tensor *x, const lb_attend_spec *s, heads *
     *n = (heads){s->heads, s->kv_heads ? s->kv_heads : s->heads, s->head_width};
     if (!lb_tape_ok(lb_nn_tape(m))) return false;
     if (x->rank != 3 || n->h < 1 || n->g < 1 || n->h % n->g || (n->d == 0 && c % n->h)) {
-        lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "attention: width %lld is no multiple of %lld heads, these none of %lld heads of keys, or x has not three axes", (long long)c, (long long)n->h, (long long)n->g);
+        lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "attention: width %lld is no multiple of %lld heads, these none of %lld heads of keys, or x has not three axes",
+                     (long long)c, (long long)n->h, (long long)n->g);
         return false;
     }
     if (n->d == 0) n->d = c / n->h;
@@ -184,7 +185,16 @@ lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_sp
     }
     if (s.places) s.bias = distances(m, &s, part[0], part[1]);
     int64_t prefix = s.prefix_k ? lbi_size(s.prefix_k, 1) : 0;
-    const lb_attention_spec a = {.bias = s.bias, .mask = whole_mask(t, s.mask, prefix), .relative = s.relative, .scale = s.scale, .softcap = s.softcap, .dropout = s.dropout, .window = s.window, .prefix = prefix, .causal = s.causal, .merge = true};
+    const lb_attention_spec a = {.bias = s.bias,
+                                 .mask = whole_mask(t, s.mask, prefix),
+                                 .relative = s.relative,
+                                 .scale = s.scale,
+                                 .softcap = s.softcap,
+                                 .dropout = s.dropout,
+                                 .window = s.window,
+                                 .prefix = prefix,
+                                 .causal = s.causal,
+                                 .merge = true};
     lb_tensor *z = s.map ? with_map(t, part[0], part[1], part[2], &a, s.map) : lb_attention(t, part[0], part[1], part[2], a);
     return lbi_linear(m, z, or_else(s.names->out, s.names->in_proj ? "out_proj" : s.names->qkv ? "proj" : "out_proj"), s.out_width ? s.out_width : lbi_size(x, 0), LB_ACT_NONE, !s.no_out_bias);
 }

@@ -13,12 +13,39 @@ static const lb_attend_names torch_in_proj = {.in_proj = "in_proj", .out = "out_
 static const lb_attend_names llama = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "o_proj"};
 static const lb_attend_names plain = {0};
 
-const lb_block_names lb_names_plain = {.norm1 = "norm1", .attn = "attn", .norm_cross = "norm_cross", .cross = "cross", .norm2 = "norm2", .mlp = "mlp", .scale1 = "ls1.gamma", .scale_cross = "ls_cross.gamma", .scale2 = "ls2.gamma",
-                                       .gate_cross = "attn_gate", .gate_mlp = "ff_gate", .self_names = &plain, .cross_names = &plain};
+const lb_block_names lb_names_plain = {.norm1 = "norm1",
+                                       .attn = "attn",
+                                       .norm_cross = "norm_cross",
+                                       .cross = "cross",
+                                       .norm2 = "norm2",
+                                       .mlp = "mlp",
+                                       .scale1 = "ls1.gamma",
+                                       .scale_cross = "ls_cross.gamma",
+                                       .scale2 = "ls2.gamma",
+                                       .gate_cross = "attn_gate",
+                                       .gate_mlp = "ff_gate",
+                                       .self_names = &plain,
+                                       .cross_names = &plain};
 const lb_block_names lb_names_timm = {.self_names = &fused, .cross_names = &plain};
-const lb_block_names lb_names_torch = {.attn = "self_attn", .norm_cross = "norm2", .cross = "multihead_attn", .norm2 = "norm3", .mlp = "", .self_names = &torch_in_proj, .cross_names = &torch_in_proj, .up = "linear1", .down = "linear2"};
-const lb_block_names lb_names_llama = {.norm1 = "input_layernorm", .attn = "self_attn", .norm_cross = "cross_layernorm", .cross = "cross_attn", .norm2 = "post_attention_layernorm", .self_names = &llama, .cross_names = &llama,
-                                       .up = "up_proj", .gate = "gate_proj", .down = "down_proj"};
+const lb_block_names lb_names_torch = {.attn = "self_attn",
+                                       .norm_cross = "norm2",
+                                       .cross = "multihead_attn",
+                                       .norm2 = "norm3",
+                                       .mlp = "",
+                                       .self_names = &torch_in_proj,
+                                       .cross_names = &torch_in_proj,
+                                       .up = "linear1",
+                                       .down = "linear2"};
+const lb_block_names lb_names_llama = {.norm1 = "input_layernorm",
+                                       .attn = "self_attn",
+                                       .norm_cross = "cross_layernorm",
+                                       .cross = "cross_attn",
+                                       .norm2 = "post_attention_layernorm",
+                                       .self_names = &llama,
+                                       .cross_names = &llama,
+                                       .up = "up_proj",
+                                       .gate = "gate_proj",
+                                       .down = "down_proj"};
 
 static const char *or_else(const char *name, const char *usual) { return name ? name : usual; }
 
@@ -65,9 +92,22 @@ static lb_tensor *sum(lb_nn *m, lb_tensor *x, lb_tensor *f, const lb_block_spec 
 static lb_block_names full(const lb_block_names *n) {
     const lb_block_names *u = &lb_names_plain;
     if (!n) return *u;
-    return (lb_block_names){or_else(n->norm1, u->norm1), or_else(n->attn, u->attn), or_else(n->norm_cross, u->norm_cross), or_else(n->cross, u->cross), or_else(n->norm2, u->norm2), or_else(n->mlp, u->mlp), or_else(n->scale1, u->scale1),
-                            or_else(n->scale_cross, u->scale_cross), or_else(n->scale2, u->scale2), or_else(n->gate_cross, u->gate_cross), or_else(n->gate_mlp, u->gate_mlp), n->self_names ? n->self_names : &plain,
-                            n->cross_names ? n->cross_names : &plain, n->up, n->gate, n->down};
+    return (lb_block_names){or_else(n->norm1, u->norm1),
+                            or_else(n->attn, u->attn),
+                            or_else(n->norm_cross, u->norm_cross),
+                            or_else(n->cross, u->cross),
+                            or_else(n->norm2, u->norm2),
+                            or_else(n->mlp, u->mlp),
+                            or_else(n->scale1, u->scale1),
+                            or_else(n->scale_cross, u->scale_cross),
+                            or_else(n->scale2, u->scale2),
+                            or_else(n->gate_cross, u->gate_cross),
+                            or_else(n->gate_mlp, u->gate_mlp),
+                            n->self_names ? n->self_names : &plain,
+                            n->cross_names ? n->cross_names : &plain,
+                            n->up,
+                            n->gate,
+                            n->down};
 }
 
 static lb_tensor *attend(lb_nn *m, lb_tensor *x, lb_tensor *memory, lb_attend_spec s, const char *part, const lb_attend_names *names) {

@@ -35,9 +35,13 @@ static lb_status fits(const lb_kv_cache *c, const lb_tensor *const in[2]) {
         const lb_tensor *x = in[i], *all = c->all[i];
         bool same = x->rank == 4 && x->dtype == LB_REAL && x->shape[2] == in[0]->shape[2] && (x->data || lb_numel(x) == 0);
         for (int d = 0; same && all && d < 4; d++) same = d == 2 || x->shape[d] == all->shape[d];
-        if (!same) return lb_fail(LB_E_SHAPE, "cache of keys and values: %s %s does not go with %s", i ? "values" : "keys", lb_shape_text(a, sizeof a, x->rank, x->shape), all ? lb_shape_text(b, sizeof b, 4, all->shape) : "four axes of numbers");
+        if (!same)
+            return lb_fail(LB_E_SHAPE, "cache of keys and values: %s %s does not go with %s", i ? "values" : "keys",
+                           lb_shape_text(a, sizeof a, x->rank, x->shape), all ? lb_shape_text(b, sizeof b, 4, all->shape) : "four axes of numbers");
     }
-    if (c->length + in[0]->shape[2] > c->capacity) return lb_fail(LB_E_LIMIT, "cache of keys and values: %lld tokens and %lld more, room for %lld", (long long)c->length, (long long)in[0]->shape[2], (long long)c->capacity);
+    if (c->length + in[0]->shape[2] > c->capacity)
+        return lb_fail(LB_E_LIMIT, "cache of keys and values: %lld tokens and %lld more, room for %lld", (long long)c->length, (long long)in[0]->shape[2],
+                       (long long)c->capacity);
     return LB_OK;
 }
 

@@ -335,7 +335,10 @@ static lb_status prepare(search *s) {
 }
 
 static lb_status collect(const search *s, lb_generated *out) {
-    lb_generated g = {.count = s->p->count, .ids = lb_calloc((size_t)s->p->count + 1, sizeof *g.ids), .length = lb_calloc((size_t)s->p->count + 1, sizeof *g.length), .score = lb_calloc((size_t)s->p->count + 1, sizeof *g.score)};
+    lb_generated g = {.count = s->p->count,
+                      .ids = lb_calloc((size_t)s->p->count + 1, sizeof *g.ids),
+                      .length = lb_calloc((size_t)s->p->count + 1, sizeof *g.length),
+                      .score = lb_calloc((size_t)s->p->count + 1, sizeof *g.score)};
     lb_status st = g.ids && g.length && g.score ? LB_OK : LB_E_NOMEM;
     for (int64_t i = 0; st == LB_OK && i < s->p->count; i++) {
         const beam *b = s->beams > 1 ? &s->items[i].finished[0] : &s->items[i].running[0];

@@ -29,7 +29,11 @@ lb_tensor *lb_nn_mamba(lb_nn *m, lb_tensor *x, const lb_mamba_spec *s, lb_mamba_
     lb_split(t, lbi_linear(m, u, "x_proj", rank + 2 * states, LB_ACT_NONE, false), -1, 3, (int64_t[]){rank, states, states}, steps);
     lb_tensor *w = lbi_named(m, "dt_proj", "weight", 2, (int64_t[]){inner, rank}, LB_INIT_KAIMING_UNIFORM, 0);
     lb_tensor *delta = lb_linear(t, steps[0], w, NULL, LB_ACT_NONE);
-    const lb_scan_spec scan = {.d = lb_nn_param(m, "D", 1, &inner, LB_INIT_ONES, 0), .z = part[1], .bias = lbi_named(m, "dt_proj", "bias", 1, &inner, LB_INIT_SCAN_STEP, 0), .state = state ? state->scan : NULL, .softplus = true};
+    const lb_scan_spec scan = {.d = lb_nn_param(m, "D", 1, &inner, LB_INIT_ONES, 0),
+                               .z = part[1],
+                               .bias = lbi_named(m, "dt_proj", "bias", 1, &inner, LB_INIT_SCAN_STEP, 0),
+                               .state = state ? state->scan : NULL,
+                               .softplus = true};
     lb_tensor *y = lb_selective_scan(t, u, delta, decays(m, 2, (int64_t[]){inner, states}), steps[1], steps[2], scan, state ? &state->scan : NULL);
     return lbi_linear(m, y, "out_proj", c, LB_ACT_NONE, s->bias);
 }
@@ -51,10 +55,17 @@ lb_tensor *lb_nn_mamba2(lb_nn *m, lb_tensor *x, const lb_mamba_spec *s, lb_mamba
     int64_t c = lbi_size(x, 0), inner = or_else(s->inner, 2 * c), states = or_else(s->states, 128), h = s->heads, g = or_else(s->groups, 1), bc = g * states;
     lb_tensor *part[3], *mixed[3];
     if (!lb_tape_ok(t)) return lb_inert(t);
-    if (h < 1 || inner % h || inner % or_else(s->norm_groups, or_else(s->groups, 1))) return lb_tape_fail(t, LB_E_ARG, "mamba2: %lld channels, %lld heads, %lld groups of the norm", (long long)inner, (long long)h, (long long)s->norm_groups);
+    if (h < 1 || inner % h || inner % or_else(s->norm_groups, or_else(s->groups, 1)))
+        return lb_tape_fail(t, LB_E_ARG, "mamba2: %lld channels, %lld heads, %lld groups of the norm", (long long)inner, (long long)h,
+                            (long long)s->norm_groups);
     lb_split(t, lbi_linear(m, x, "in_proj", 2 * inner + 2 * bc + h, LB_ACT_NONE, s->bias), -1, 3, (int64_t[]){inner, inner + 2 * bc, h}, part);
     lb_split(t, convolve(m, part[1], s, state), -1, 3, (int64_t[]){inner, bc, bc}, mixed);
-    const lb_scan_spec scan = {.d = lb_nn_param(m, "D", 1, &h, LB_INIT_ONES, 0), .bias = lb_nn_param(m, "dt_bias", 1, &h, LB_INIT_SCAN_STEP, 0), .state = state ? state->scan : NULL, .softplus = true, .lo = s->step_lo, .hi = s->step_hi};
+    const lb_scan_spec scan = {.d = lb_nn_param(m, "D", 1, &h, LB_INIT_ONES, 0),
+                               .bias = lb_nn_param(m, "dt_bias", 1, &h, LB_INIT_SCAN_STEP, 0),
+                               .state = state ? state->scan : NULL,
+                               .softplus = true,
+                               .lo = s->step_lo,
+                               .hi = s->step_hi};
     lb_tensor *a = decays(m, 1, &h);
     if (!lb_tape_ok(t)) return lb_inert(t);
     const int64_t n = x->shape[0], l = x->shape[1], heads[] = {n, l, h, inner / h}, groups[] = {n, l, g, states};

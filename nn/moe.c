@@ -49,7 +49,14 @@ static lb_tensor *experts(lb_nn *m, lb_tensor *x, lb_tensor *id, const lb_moe_sp
 
 static lb_tensor *shared(lb_nn *m, lb_tensor *x, const lb_moe_spec *s) {
     lb_nn_in(m, "shared_expert");
-    lb_tensor *y = lb_nn_out(m, lb_nn_mlp(m, x, &(lb_mlp_spec){.width = s->shared, .act = s->act, .gated = s->gated, .no_bias = !s->bias, .up = "up_proj", .gate = s->gated ? "gate_proj" : NULL, .down = "down_proj"}));
+    lb_tensor *y = lb_nn_out(m, lb_nn_mlp(m, x,
+                                          &(lb_mlp_spec){.width = s->shared,
+                                                         .act = s->act,
+                                                         .gated = s->gated,
+                                                         .no_bias = !s->bias,
+                                                         .up = "up_proj",
+                                                         .gate = s->gated ? "gate_proj" : NULL,
+                                                         .down = "down_proj"}));
     return s->shared_gate ? lb_mul(lb_nn_tape(m), y, lb_nn_linear_no_bias(m, x, "shared_expert_gate", 1, LB_ACT_SIGMOID)) : y;
 }
 
@@ -78,8 +85,10 @@ lb_tensor *lb_nn_soft_moe(lb_nn *m, lb_tensor *x, int64_t count, int64_t slots, 
     if (!lb_tape_ok(t)) return lb_inert(t);
     const int64_t n = x->shape[0], apart[] = {n, count, slots, c};
     lb_nn_in(m, "experts");
-    lb_tensor *up = lb_nn_param(m, "up_proj", 3, (int64_t[]){count, width, c}, LB_INIT_UNIFORM, 1 / sqrt((double)c)), *ub = lb_nn_param(m, "up_proj_bias", 2, (int64_t[]){count, width}, LB_INIT_ZEROS, 0);
-    lb_tensor *down = lb_nn_param(m, "down_proj", 3, (int64_t[]){count, c, width}, LB_INIT_UNIFORM, 1 / sqrt((double)width)), *db = lb_nn_param(m, "down_proj_bias", 2, (int64_t[]){count, c}, LB_INIT_ZEROS, 0);
+    lb_tensor *up = lb_nn_param(m, "up_proj", 3, (int64_t[]){count, width, c}, LB_INIT_UNIFORM, 1 / sqrt((double)c)),
+              *ub = lb_nn_param(m, "up_proj_bias", 2, (int64_t[]){count, width}, LB_INIT_ZEROS, 0);
+    lb_tensor *down = lb_nn_param(m, "down_proj", 3, (int64_t[]){count, c, width}, LB_INIT_UNIFORM, 1 / sqrt((double)width)),
+              *db = lb_nn_param(m, "down_proj_bias", 2, (int64_t[]){count, c}, LB_INIT_ZEROS, 0);
     lb_tensor *h = lb_activate(t, lb_add(t, lb_matmul(t, lb_reshape(t, in, 4, apart), up, false, true), lb_unsqueeze(t, ub, 1)), act);
     lb_tensor *y = lb_nn_out(m, lb_add(t, lb_matmul(t, h, down, false, true), lb_unsqueeze(t, db, 1)));
     return lb_matmul(t, lb_softmax(t, logits, -1), lb_reshape(t, y, 3, (int64_t[]){n, count * slots, c}), false, false);

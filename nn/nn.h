@@ -108,7 +108,8 @@ LB_API lb_tensor *lb_nn_conv2d(lb_nn *m, lb_tensor *x, const char *name, int64_t
  *  scales the convolution's sums as they are stored, so one op runs. */
 LB_API lb_tensor *lb_nn_conv_bn(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_act act);
 /** y = act(norm(conv(x)) + add), add NULL or like y: the end of a residual block. */
-LB_API lb_tensor *lb_nn_conv_bn_add(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps, double momentum, lb_tensor *add, lb_act act);
+LB_API lb_tensor *lb_nn_conv_bn_add(lb_nn *m, lb_tensor *x, const char *conv, const char *norm, int64_t out, int64_t kernel, lb_conv_spec spec, double eps,
+                                    double momentum, lb_tensor *add, lb_act act);
 /** Over N,H,W of [N,C,H,W]; <name>.weight, .bias, buffers .running_mean, .running_var. In training (lb_tape_training) batch statistics
  *  and updated buffers (momentum as PyTorch: new = (1-momentum) old + momentum batch, unbiased variance). */
 LB_API lb_tensor *lb_nn_batch_norm(lb_nn *m, lb_tensor *x, const char *name, double eps, double momentum, lb_act act);

@@ -217,10 +217,24 @@ static const struct {
     const char *theirs, *ours;
     lb_act act;
 } acts[] = {
-    {"gelu", "gelu", LB_ACT_GELU}, {"gelu_python", "gelu", LB_ACT_GELU}, {"gelu_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_new", "gelu_tanh", LB_ACT_GELU_TANH},
-    {"gelu_pytorch_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_fast", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_accurate", "gelu_tanh", LB_ACT_GELU_TANH}, {"gelu_python_tanh", "gelu_tanh", LB_ACT_GELU_TANH}, {"quick_gelu", "gelu_quick", LB_ACT_GELU_QUICK}, {"gelu_quick", "gelu_quick", LB_ACT_GELU_QUICK},
-    {"relu", "relu", LB_ACT_RELU}, {"relu6", "relu6", LB_ACT_RELU6}, {"silu", "silu", LB_ACT_SILU}, {"swish", "silu", LB_ACT_SILU}, {"hardswish", "hardswish", LB_ACT_HARDSWISH}, {"hard_swish", "hardswish", LB_ACT_HARDSWISH},
-    {"tanh", "tanh", LB_ACT_TANH}, {"sigmoid", "sigmoid", LB_ACT_SIGMOID},
+    {"gelu", "gelu", LB_ACT_GELU},
+    {"gelu_python", "gelu", LB_ACT_GELU},
+    {"gelu_tanh", "gelu_tanh", LB_ACT_GELU_TANH},
+    {"gelu_new", "gelu_tanh", LB_ACT_GELU_TANH},
+    {"gelu_pytorch_tanh", "gelu_tanh", LB_ACT_GELU_TANH},
+    {"gelu_fast", "gelu_tanh", LB_ACT_GELU_TANH},
+    {"gelu_accurate", "gelu_tanh", LB_ACT_GELU_TANH},
+    {"gelu_python_tanh", "gelu_tanh", LB_ACT_GELU_TANH},
+    {"quick_gelu", "gelu_quick", LB_ACT_GELU_QUICK},
+    {"gelu_quick", "gelu_quick", LB_ACT_GELU_QUICK},
+    {"relu", "relu", LB_ACT_RELU},
+    {"relu6", "relu6", LB_ACT_RELU6},
+    {"silu", "silu", LB_ACT_SILU},
+    {"swish", "silu", LB_ACT_SILU},
+    {"hardswish", "hardswish", LB_ACT_HARDSWISH},
+    {"hard_swish", "hardswish", LB_ACT_HARDSWISH},
+    {"tanh", "tanh", LB_ACT_TANH},
+    {"sigmoid", "sigmoid", LB_ACT_SIGMOID},
 };
 
 lb_act lb_act_named(const char *choice) {
@@ -249,8 +263,10 @@ static bool is_one_of(const char *words, const char *word) {
 }
 
 lb_status lb_timm_args(const lb_value *config, const char *arch, const char *handled) {
-    static const char shapes[] = "num_classes|in_chans|img_size|patch_size|embed_dim|embed_dims|width|depth|depths|dims|layers|channels|mlp_ratio|num_heads|window_size|class_token|reg_tokens|no_embed_class|pre_norm|fc_norm|qkv_bias|qk_norm|"
-                                 "stem_type|stem_width|avg_down|cardinality|base_width|kernel_sizes|use_grn|head_norm_first|channel_multiplier|depth_multiplier|init_values|ls_init_value|dynamic_img_size|strict_img_size|weight_init|fix_init|"
+    static const char shapes[] = "num_classes|in_chans|img_size|patch_size|embed_dim|embed_dims|width|depth|depths|dims|layers|channels|mlp_ratio|num_heads|"
+                                 "window_size|class_token|reg_tokens|no_embed_class|pre_norm|fc_norm|qkv_bias|qk_norm|"
+                                 "stem_type|stem_width|avg_down|cardinality|base_width|kernel_sizes|use_grn|head_norm_first|channel_multiplier|depth_"
+                                 "multiplier|init_values|ls_init_value|dynamic_img_size|strict_img_size|weight_init|fix_init|"
                                  "drop_rate|drop_path_rate|drop_block_rate|proj_drop_rate|attn_drop_rate|pos_drop_rate|patch_drop_rate|pretrained_strict";
     const lb_value *args = lb_get(config, "model_args");
     const char *pool = lb_get_text(args, "global_pool", lb_get_text(config, "global_pool", "avg"));

@@ -123,8 +123,19 @@ lb_tensor *lb_nn_inverted_residual(lb_nn *m, lb_tensor *x, const lb_inverted *b)
     const int part[] = {0, 0, k, k, last, last};
     for (int i = 0; i < 6; i++) snprintf(name[i], sizeof name[i], "block.%d.%d", part[i], i % 2);
     for (int i = 0; i < 2; i++) snprintf(name[6 + i], sizeof name[6 + i], "block.%d.fc%d", narrow, 1 + i);
-    lb_inverted_block block = {.depthwise = {name[2], name[3]}, .project = {name[4], name[5]}, .inner = b->inner, .out = b->out, .kernel = b->kernel, .squeeze = b->squeeze, .depth = b->same ? lb_nn_conv_ceil(x, b->kernel, b->stride) : lb_conv_same(b->stride, b->kernel / 2, 1),
-                               .act = b->act, .inner_act = LB_ACT_RELU, .gate = LB_ACT_HARDSIGMOID, .eps = b->eps, .momentum = b->momentum, .add = b->stride == 1 && in == b->out};
+    lb_inverted_block block = {.depthwise = {name[2], name[3]},
+                               .project = {name[4], name[5]},
+                               .inner = b->inner,
+                               .out = b->out,
+                               .kernel = b->kernel,
+                               .squeeze = b->squeeze,
+                               .depth = b->same ? lb_nn_conv_ceil(x, b->kernel, b->stride) : lb_conv_same(b->stride, b->kernel / 2, 1),
+                               .act = b->act,
+                               .inner_act = LB_ACT_RELU,
+                               .gate = LB_ACT_HARDSIGMOID,
+                               .eps = b->eps,
+                               .momentum = b->momentum,
+                               .add = b->stride == 1 && in == b->out};
     if (expands) block.expand[0] = name[0], block.expand[1] = name[1];
     if (b->squeeze) block.narrow = name[6], block.widen = name[7];
     return lb_nn_inverted_block(m, x, &block);

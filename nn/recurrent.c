@@ -37,7 +37,9 @@ static lb_tensor *one(net *r, lb_tensor *x, int layer, bool reverse, int i) {
 static lb_tensor *all(net *r, lb_tensor *x) {
     lb_tape *t = lb_nn_tape(r->m);
     int layers = r->s->layers > 0 ? (int)r->s->layers : 1, ways = r->s->bidirectional ? 2 : 1;
-    if (r->s->hidden < 1 || layers * ways > PARTS_MAX) return lb_tape_fail(t, LB_E_ARG, "recurrent layers: %lld of width %lld, expected 1 to %d", (long long)r->s->layers, (long long)r->s->hidden, PARTS_MAX / ways);
+    if (r->s->hidden < 1 || layers * ways > PARTS_MAX)
+        return lb_tape_fail(t, LB_E_ARG, "recurrent layers: %lld of width %lld, expected 1 to %d", (long long)r->s->layers, (long long)r->s->hidden,
+                            PARTS_MAX / ways);
     for (int layer = 0; layer < layers; layer++) {
         lb_tensor *y[2];
         if (layer > 0) x = lb_nn_dropout(r->m, x, r->s->dropout);

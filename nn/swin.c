@@ -50,7 +50,9 @@ lb_tensor *lb_nn_window_attention(lb_nn *m, lb_tensor *x, const lb_swin_spec *s)
     lb_tape *t = lb_nn_tape(m);
     int64_t w = s->window;
     if (!lb_tape_ok(t)) return lb_inert(t);
-    if (x->rank != 4 || w < 1 || s->shift < 0 || s->shift >= w) return lb_tape_fail(t, LB_E_ARG, "windows of %lld shifted by %lld: expected x [N,H,W,C] and a shift below the window", (long long)w, (long long)s->shift);
+    if (x->rank != 4 || w < 1 || s->shift < 0 || s->shift >= w)
+        return lb_tape_fail(t, LB_E_ARG, "windows of %lld shifted by %lld: expected x [N,H,W,C] and a shift below the window", (long long)w,
+                            (long long)s->shift);
     int64_t h = x->shape[1], wide = x->shape[2], c = x->shape[3], area = w * w, pad_h = (w - h % w) % w, pad_w = (w - wide % w) % w;
     const int64_t context[] = {w, h + pad_h, wide + pad_w, h + pad_h > w ? s->shift : 0, wide + pad_w > w ? s->shift : 0}, windows = context[1] / w * (context[2] / w);
     bool shifted = context[3] > 0 || context[4] > 0, padded = pad_h || pad_w;
@@ -97,7 +99,9 @@ lb_tensor *lb_nn_resize_positions(lb_nn *m, lb_tensor *x, int64_t first, int64_t
     lb_tape *t = lb_nn_tape(m);
     int64_t c = lbi_size(x, 0), rows = lbi_size(x, 1);
     if (!lb_tape_ok(t) || (h == h2 && w == w2)) return x;
-    if (x->rank < 2 || rows != first + h * w || h2 < 1 || w2 < 1) return lb_tape_fail(t, LB_E_SHAPE, "positions: %lld rows, expected %lld and a grid %lldx%lld", (long long)rows, (long long)first, (long long)h, (long long)w);
+    if (x->rank < 2 || rows != first + h * w || h2 < 1 || w2 < 1)
+        return lb_tape_fail(t, LB_E_SHAPE, "positions: %lld rows, expected %lld and a grid %lldx%lld", (long long)rows, (long long)first, (long long)h,
+                            (long long)w);
     lb_tensor *grid = lb_reshape(t, lb_slice(t, x, -2, first, INT64_MAX, 1), 4, (int64_t[]){-1, h, w, c});
     lb_resize_spec spec = {.size = {h2, w2}, .mode = how == LB_PLACES_LINEAR ? LB_RESIZE_LINEAR : LB_RESIZE_CUBIC, .antialias = how == LB_PLACES_SMOOTH};
     if (how == LB_PLACES_OFFSET) {

@@ -181,7 +181,14 @@ lb_status lb_onnx_frames_model(lb_model **out, const lb_onnx *graph) {
         lb_free(f);
         return lb_fail(LB_E_ARG, "no graph over frames of sound: float sound [N,T], float state [L,N,D] and a number 'sr' wanted, and the state with an N behind its name among the outputs");
     }
-    f->arch = (lb_arch){.id = "onnx_frames", .title = "a graph of an ONNX file over frames of sound", .source = "onnx/frames.h", .kind = "audio", .inputs = "audio[N,T]", .taps = "output[N,F,1]", .forward = forward, .example = example,
+    f->arch = (lb_arch){.id = "onnx_frames",
+                        .title = "a graph of an ONNX file over frames of sound",
+                        .source = "onnx/frames.h",
+                        .kind = "audio",
+                        .inputs = "audio[N,T]",
+                        .taps = "output[N,F,1]",
+                        .forward = forward,
+                        .example = example,
                         .preprocess = "{\"feature_extractor_type\": \"Wav2Vec2FeatureExtractor\", \"do_normalize\": false, \"sampling_rate\": 16000}"};
     return lb_model_new_cfg(out, &f->arch, f);
 }

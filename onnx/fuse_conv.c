@@ -20,7 +20,9 @@ static bool follows(const onnx_fast *f, const onnx_node *conv, const onnx_node *
     q->w = onnx_constant(f, conv->in[1]);
     q->zero = conv->nin > 3 ? onnx_constant(f, conv->in[3]) : NULL;
     q->cast = onnx_reader(f, conv->out[0]);
-    if (!q->w || q->w->rank < 3 || q->w->rank > 4 || (q->w->dtype != LB_U8 && q->w->dtype != LB_I8) || !lb_is_contiguous(q->w) || (conv->nin > 3 && conv->in[3] >= 0 && (!q->zero || lb_numel(q->zero) != 1))) return false;
+    if (!q->w || q->w->rank < 3 || q->w->rank > 4 || (q->w->dtype != LB_U8 && q->w->dtype != LB_I8) || !lb_is_contiguous(q->w) ||
+        (conv->nin > 3 && conv->in[3] >= 0 && (!q->zero || lb_numel(q->zero) != 1)))
+        return false;
     if (!q->cast || strcmp(q->cast->op, "Cast") != 0 || !(to = onnx_attribute_find(q->cast, "to")) || to->i != 1) return false;
     q->mul = onnx_reader(f, q->cast->out[0]);
     if (!q->mul || strcmp(q->mul->op, "Mul") != 0 || q->mul->act) return false;

@@ -39,7 +39,8 @@ static bool one_of(const char *name, const char *const *list) {
     return false;
 }
 
-static const char *const ids[] = {"ids", "input_ids", "tokens", "text", "input", NULL}, *const masks[] = {"mask", "attention_mask", "input_mask", NULL}, *const types[] = {"token_type_ids", "segment_ids", NULL};
+static const char *const ids[] = {"ids", "input_ids", "tokens", "text", "input", NULL}, *const masks[] = {"mask", "attention_mask", "input_mask", NULL},
+                         *const types[] = {"token_type_ids", "segment_ids", NULL};
 
 /* The one picture is `image`; whole numbers by rows are texts. */
 static void name_input(graph_model *g, int i) {
@@ -70,7 +71,8 @@ static lb_status describe(graph_model *g) {
         at += (size_t)snprintf(g->inputs + at, sizeof g->inputs - at, "%s%s%s", at ? " " : "", g->in[i].name, d == LB_I64 || d == LB_I32 || d == LB_BOOL ? ":i64" : "");
     }
     at = (size_t)snprintf(g->taps, sizeof g->taps, "output");
-    for (int k = 1; k < lb_onnx_outputs(g->graph) && at < sizeof g->taps - NAME; k++) at += (size_t)snprintf(g->taps + at, sizeof g->taps - at, " %s", lb_onnx_tap_name(name, sizeof name, lb_onnx_output(g->graph, k)->name));
+    for (int k = 1; k < lb_onnx_outputs(g->graph) && at < sizeof g->taps - NAME; k++)
+        at += (size_t)snprintf(g->taps + at, sizeof g->taps - at, " %s", lb_onnx_tap_name(name, sizeof name, lb_onnx_output(g->graph, k)->name));
     return LB_OK;
 }
 

@@ -205,7 +205,8 @@ static void give_inputs(onnx_run *r, const onnx_graph *g, int nin, const lb_name
         lb_tensor *x = find(nin, in, spec->name);
         if (!x) continue; /* whoever reads it says so */
         if (!fits(spec, x)) {
-            lb_tape_fail(t, LB_E_SHAPE, "input '%s' is %s, the graph wants %s (-1: any)", spec->name, lb_shape_text(got, sizeof got, x->rank, x->shape), lb_shape_text(want, sizeof want, spec->rank, spec->shape));
+            lb_tape_fail(t, LB_E_SHAPE, "input '%s' is %s, the graph wants %s (-1: any)", spec->name, lb_shape_text(got, sizeof got, x->rank, x->shape),
+                         lb_shape_text(want, sizeof want, spec->rank, spec->shape));
             return;
         }
         if (x->dtype != spec->dtype) {

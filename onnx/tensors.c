@@ -6,7 +6,8 @@
 #include "onnx/graph.h"
 
 lb_status onnx_type(lb_dtype *out, int64_t data_type) {
-    static const lb_dtype types[] = {[1] = LB_F32, [2] = LB_U8, [3] = LB_I8, [4] = LB_U16, [5] = LB_I16, [6] = LB_I32, [7] = LB_I64, [9] = LB_BOOL, [10] = LB_F16, [11] = LB_F64, [12] = LB_U32, [13] = LB_U64, [16] = LB_BF16};
+    static const lb_dtype types[] = {[1] = LB_F32,  [2] = LB_U8,   [3] = LB_I8,   [4] = LB_U16,  [5] = LB_I16,  [6] = LB_I32,  [7] = LB_I64,
+                                     [9] = LB_BOOL, [10] = LB_F16, [11] = LB_F64, [12] = LB_U32, [13] = LB_U64, [16] = LB_BF16};
     bool known = data_type == 1 || (data_type > 1 && data_type <= 7) || (data_type >= 9 && data_type <= 13) || data_type == 16;
     if (!known) return lb_fail(LB_E_UNSUPPORTED, "%s (type %lld)", data_type == 8 ? "texts" : data_type == 14 || data_type == 15 ? "complex numbers" : "an unknown number type", (long long)data_type);
     *out = types[data_type];

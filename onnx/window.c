@@ -19,7 +19,8 @@ static bool padding(onnx_call *c, onnx_window *w, const lb_tensor *x) {
     for (int i = 0; i < w->n && onnx_ok(c); i++) {
         w->before[i] = got < 0 ? 0 : pads[i];
         w->after[i] = got < 0 ? 0 : pads[w->n + i];
-        if (w->before[i] < 0 || w->after[i] < 0 || w->before[i] > INT32_MAX || w->after[i] > INT32_MAX) onnx_fail(c, LB_E_UNSUPPORTED, "pads of %lld, %lld", (long long)w->before[i], (long long)w->after[i]);
+        if (w->before[i] < 0 || w->after[i] < 0 || w->before[i] > INT32_MAX || w->after[i] > INT32_MAX)
+            onnx_fail(c, LB_E_UNSUPPORTED, "pads of %lld, %lld", (long long)w->before[i], (long long)w->after[i]);
         if (!upper && !lower) continue;
         int64_t in = x->shape[2 + i], out = (in + w->stride[i] - 1) / w->stride[i], total = (out - 1) * w->stride[i] + (w->size[i] - 1) * w->dilation[i] + 1 - in;
         if (total < 0) total = 0;

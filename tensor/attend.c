@@ -47,7 +47,8 @@ bool lbi_attend_check(lb_call *c, bool values) {
     if (relative && (relative->dtype != LB_REAL || relative->rank != 2 || (relative->shape[0] != full[1] && relative->shape[0] != 1) || relative->shape[1] != full[2] + full[3] - 1))
         return misfit(c, "relative, wanted [H,L+S-1],", relative, full);
     if (!(o->dropout >= 0 && o->dropout < 1) || !(o->softcap >= 0) || o->window < 0 || o->prefix < 0) {
-        lb_tape_fail(c->tape, LB_E_ARG, "dropout %g, softcap %g, window %lld, prefix %lld: expected dropout below 1 and none negative", o->dropout, o->softcap, (long long)o->window, (long long)o->prefix);
+        lb_tape_fail(c->tape, LB_E_ARG, "dropout %g, softcap %g, window %lld, prefix %lld: expected dropout below 1 and none negative", o->dropout, o->softcap,
+                     (long long)o->window, (long long)o->prefix);
         return false;
     }
     return true;

@@ -46,7 +46,9 @@ static void pack_heads(const plan *p, float *to, int64_t block_size, const lbi_a
 }
 
 /* op(B) for products that sum over the width: [width][nr] of queries, or rows of gradient, l0... */
-static void pack_queries(const plan *p, float *to, const float *rows, int64_t ld, bool transposed, int64_t count, int64_t width) { lbi_pack(p->g, to, p->g->nr, rows, ld, !transposed, 0, count, 0, width); }
+static void pack_queries(const plan *p, float *to, const float *rows, int64_t ld, bool transposed, int64_t count, int64_t width) {
+    lbi_pack(p->g, to, p->g->nr, rows, ld, !transposed, 0, count, 0, width);
+}
 
 /* to [rows][lanes] = A B, or to +=; a: packed panels of `rows` lines and k numbers. A long sum is made of several, which lose fewer digits. */
 static void lanes_product(const plan *p, int64_t rows, int64_t k, const float *a, const float *b, float *to, int width, bool add) {

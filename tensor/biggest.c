@@ -178,7 +178,8 @@ void lbi_biggest_places(lb_call *c, const lbi_boxes b[3]) {
 }
 
 /* One box of some channels: each gradient goes to the first place of its box that is the result. */
-LBI_LEVELS static void give_back(const lbi_boxes b[3], int64_t r, int64_t q, int64_t channels, int64_t n, const lb_real *restrict x, const lb_real *restrict y, const lb_real *restrict g, lb_real *restrict gx) {
+LBI_LEVELS static void give_back(const lbi_boxes b[3], int64_t r, int64_t q, int64_t channels, int64_t n, const lb_real *restrict x, const lb_real *restrict y,
+                                 const lb_real *restrict g, lb_real *restrict gx) {
     int32_t at[RUN];
     int64_t first = b[1].first[r] * b[2].in + b[2].first[q], wide = b[2].count[q];
     for (int64_t c = 0; c < n; c++) at[c] = -1;

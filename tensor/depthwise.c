@@ -37,7 +37,8 @@ static void lanes_forward(lb_call *c, const lbi_conv *p, const lbi_lanes *d, lb_
 #pragma omp parallel for num_threads(threads) if (images * p->c * d->out > FEW)
     for (int64_t i = 0; i < images * blocks; i++) {
         int64_t b = i % blocks, first = i / blocks * p->c + b * LBI_LANES;
-        lbi_lanes_forward(d, lb_r(c->in[0]) + first * d->in, channels_of(p, b), w + b * d->taps * LBI_LANES, bias ? bias + b * LBI_LANES : NULL, act, lb_r(c->out[0]) + first * d->out, work + omp_get_thread_num() * d->space);
+        lbi_lanes_forward(d, lb_r(c->in[0]) + first * d->in, channels_of(p, b), w + b * d->taps * LBI_LANES, bias ? bias + b * LBI_LANES : NULL, act,
+                          lb_r(c->out[0]) + first * d->out, work + omp_get_thread_num() * d->space);
     }
 }
 
@@ -82,7 +83,9 @@ static void lanes_backward(lb_call *c, const lbi_conv *p, const lbi_lanes *d, co
 /* ---- planes ---- */
 
 /* Work memory of a plane for each thread; NULL: the plain loops do it. */
-static lb_real *plane_work(lb_call *c, const lbi_depth *d, bool planned, int threads) { return planned && lbi_cpu() != LBI_CPU_REF ? lb_scratch(c, (size_t)(d->space * threads) * sizeof(lb_real)) : NULL; }
+static lb_real *plane_work(lb_call *c, const lbi_depth *d, bool planned, int threads) {
+    return planned && lbi_cpu() != LBI_CPU_REF ? lb_scratch(c, (size_t)(d->space * threads) * sizeof(lb_real)) : NULL;
+}
 
 static void planes_forward(lb_call *c, const lbi_conv *p, lb_act act, const lb_real *biases) {
     lbi_depth d;

@@ -14,7 +14,8 @@
 #define TRSM cblas_strsm
 #endif
 void LAPACK(syevd)(const char *job, const char *half, const int *n, lb_real *a, const int *lda, lb_real *w, lb_real *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
-void LAPACK(gesdd)(const char *job, const int *m, const int *n, lb_real *a, const int *lda, lb_real *s, lb_real *u, const int *ldu, lb_real *vt, const int *ldvt, lb_real *work, const int *lwork, int *iwork, int *info, size_t);
+void LAPACK(gesdd)(const char *job, const int *m, const int *n, lb_real *a, const int *lda, lb_real *s, lb_real *u, const int *ldu, lb_real *vt,
+                   const int *ldvt, lb_real *work, const int *lwork, int *iwork, int *info, size_t);
 void LAPACK(potrf)(const char *half, const int *n, lb_real *a, const int *lda, int *info, size_t);
 void LAPACK(getrf)(const int *m, const int *n, lb_real *a, const int *lda, int *pivot, int *info);
 void LAPACK(getrs)(const char *trans, const int *n, const int *k, const lb_real *a, const int *lda, const int *pivot, lb_real *b, const int *ldb, int *info, size_t);

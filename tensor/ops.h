@@ -9,12 +9,33 @@
 #include "tensor/tape.h"
 LB_BEGIN
 
-typedef enum lb_act { LB_ACT_NONE = 0, LB_ACT_RELU, LB_ACT_RELU6, LB_ACT_GELU, LB_ACT_GELU_TANH, LB_ACT_SILU, LB_ACT_SIGMOID, LB_ACT_TANH, LB_ACT_HARDSWISH, LB_ACT_HARDSIGMOID, LB_ACT_GELU_QUICK } lb_act;
+typedef enum lb_act {
+    LB_ACT_NONE = 0,
+    LB_ACT_RELU,
+    LB_ACT_RELU6,
+    LB_ACT_GELU,
+    LB_ACT_GELU_TANH,
+    LB_ACT_SILU,
+    LB_ACT_SIGMOID,
+    LB_ACT_TANH,
+    LB_ACT_HARDSWISH,
+    LB_ACT_HARDSIGMOID,
+    LB_ACT_GELU_QUICK
+} lb_act;
 /* Of a loss: mean over all, sum, one per element or row, sum divided by the first axis. */
 typedef enum lb_reduction { LB_MEAN = 0, LB_SUM = 1, LB_NONE = 2, LB_BATCH_MEAN = 3 } lb_reduction;
 
 /* From a student's distribution q to a teacher's p: tensor/ops/divergence.c. */
-typedef enum lb_divergence_kind { LB_KL_FORWARD = 0, LB_KL_REVERSE = 1, LB_JENSEN_SHANNON = 2, LB_TOTAL_VARIATION = 3, LB_SKEW_FORWARD = 4, LB_SKEW_REVERSE = 5, LB_SOFT_CROSS = 6, LB_SKEW_CROSS = 7 } lb_divergence_kind;
+typedef enum lb_divergence_kind {
+    LB_KL_FORWARD = 0,
+    LB_KL_REVERSE = 1,
+    LB_JENSEN_SHANNON = 2,
+    LB_TOTAL_VARIATION = 3,
+    LB_SKEW_FORWARD = 4,
+    LB_SKEW_REVERSE = 5,
+    LB_SOFT_CROSS = 6,
+    LB_SKEW_CROSS = 7
+} lb_divergence_kind;
 
 /* What lb_pad_with puts around: mirrored without the edge, the edge, or the other side. */
 typedef enum lb_pad_mode { LB_PAD_CONSTANT = 0, LB_PAD_REFLECT, LB_PAD_REPLICATE, LB_PAD_CIRCULAR } lb_pad_mode;

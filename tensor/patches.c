@@ -5,8 +5,18 @@
 static int64_t one(int64_t x) { return x ? x : 1; }
 
 lbi_conv lbi_patches_of(const lb_window *w, int64_t channels, int64_t height, int64_t width) {
-    lbi_conv p = {.c = channels, .h = height, .w = width, .kh = w->size[0], .kw = w->size[1], .sh = w->stride[0] ? w->stride[0] : w->size[0], .sw = w->stride[1] ? w->stride[1] : w->size[1], .dh = one(w->dilation[0]),
-                  .dw = one(w->dilation[1]), .pt = w->before[0], .pl = w->before[1], .groups = 1};
+    lbi_conv p = {.c = channels,
+                  .h = height,
+                  .w = width,
+                  .kh = w->size[0],
+                  .kw = w->size[1],
+                  .sh = w->stride[0] ? w->stride[0] : w->size[0],
+                  .sw = w->stride[1] ? w->stride[1] : w->size[1],
+                  .dh = one(w->dilation[0]),
+                  .dw = one(w->dilation[1]),
+                  .pt = w->before[0],
+                  .pl = w->before[1],
+                  .groups = 1};
     p.y = lbi_conv_size(height, p.kh, p.sh, w->before[0], w->after[0], p.dh);
     p.x = lbi_conv_size(width, p.kw, p.sw, w->before[1], w->after[1], p.dw);
     return p;

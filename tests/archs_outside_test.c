@@ -247,7 +247,8 @@ static bool refused(const lb_model *m, const char *folder, const lb_value *one, 
         lb_map_put(tensors, all->keys[i], shape);
     }
     lb_map_put(less, "tensors", tensors);
-    bool named = write_folder(folder, less) && cli_model_open(&other, folder) != LB_OK && strstr(lb_error_text(), m->arch->id) && (strstr(lb_error_text(), gone + before) || strstr(lb_error_text(), wide + before));
+    bool named = write_folder(folder, less) && cli_model_open(&other, folder) != LB_OK && strstr(lb_error_text(), m->arch->id) &&
+                 (strstr(lb_error_text(), gone + before) || strstr(lb_error_text(), wide + before));
     lb_error_clear();
     cli_model_close(other);
     lb_value_free(less);
@@ -289,8 +290,12 @@ static void same_texts(const lb_generated *g, const lb_value *way) {
 }
 
 static void write_text(cli_model *m, lb_tape *t, const lb_tensor *memory, const lb_value *way) {
-    lb_generate_spec spec = {.beams = lb_get_int(way, "beams", 1), .length_penalty = lb_get_real(way, "length_penalty", 1), .early_stopping = lb_get_bool(way, "early_stopping", false), .max_new = lb_get_int(way, "max_new", 0)};
-    int64_t eos = 0, size = 0, masks = 0, *end = numbers(lb_get(way, "eos"), &eos), *suppress = numbers(lb_get(way, "suppress"), &spec.suppress_count), *begin = numbers(lb_get(way, "begin_suppress"), &spec.begin_suppress_count);
+    lb_generate_spec spec = {.beams = lb_get_int(way, "beams", 1),
+                             .length_penalty = lb_get_real(way, "length_penalty", 1),
+                             .early_stopping = lb_get_bool(way, "early_stopping", false),
+                             .max_new = lb_get_int(way, "max_new", 0)};
+    int64_t eos = 0, size = 0, masks = 0, *end = numbers(lb_get(way, "eos"), &eos), *suppress = numbers(lb_get(way, "suppress"), &spec.suppress_count),
+            *begin = numbers(lb_get(way, "begin_suppress"), &spec.begin_suppress_count);
     int64_t *ids = numbers(lb_get(way, "ids"), &size), *mask = numbers(lb_get(way, "mask"), &masks), rows = lb_get(way, "ids")->count;
     lb_generated g = {0};
     for (; spec.eos_count < eos; spec.eos_count++) spec.eos[spec.eos_count] = end[spec.eos_count];

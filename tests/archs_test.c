@@ -136,7 +136,8 @@ static void vit_by_shapes(void) {
 
 /* Whose taps are the encoder's needs no decoder; its parameters then have no memory, and a run that wants them all the same says so. */
 static void idle(void) {
-    static const char json[] = "{\"vocab_size\": 20, \"num_mel_bins\": 8, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, \"encoder_ffn_dim\": 24, \"decoder_layers\": 2, \"decoder_attention_heads\": 2,"
+    static const char json[] = "{\"vocab_size\": 20, \"num_mel_bins\": 8, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, "
+                               "\"encoder_ffn_dim\": 24, \"decoder_layers\": 2, \"decoder_attention_heads\": 2,"
                                "\"decoder_ffn_dim\": 24, \"max_source_positions\": 5, \"max_target_positions\": 6}";
     static const char *const encoder[] = {"encoder", "block.0"}, *const logits[] = {"encoder", "logits"};
     const lb_head *head = NULL;
@@ -144,7 +145,9 @@ static void idle(void) {
     lb_model *m = NULL;
     lb_tape *t = NULL;
     lb_tensor *out[2];
-    if (!CHECK_OK(lb_family_find(&head, &lb_archs, "whisper")) || !CHECK_OK(lb_json_parse(&params, json, strlen(json), "json")) || !CHECK_OK(lb_model_new_bare(&m, (const lb_arch *)head, params, NULL))) return;
+    if (!CHECK_OK(lb_family_find(&head, &lb_archs, "whisper")) || !CHECK_OK(lb_json_parse(&params, json, strlen(json), "json")) ||
+        !CHECK_OK(lb_model_new_bare(&m, (const lb_arch *)head, params, NULL)))
+        return;
     CHECK_OK(lb_model_mark_idle(m, 2, logits)); /* ids may be absent: who knows */
     for (int64_t i = 0; i < lb_store_count(m->store); i++) CHECK(!lb_store_at(m->store, i)->idle);
     CHECK_OK(lb_model_mark_idle(m, 2, encoder));
@@ -294,8 +297,12 @@ static void whisper_base(void) {
     lb_audio a = {0};
     lb_tensor *audio = NULL, *ids = NULL, *greedy = NULL;
     if (!open_model(&m, "whisper-base") || !CHECK_OK(lb_h5_open(&f, reference("audio-whisper-base.h5"))) || !CHECK_OK(lb_tape_new(&t))) goto done;
-    if (!CHECK_OK(lb_audio_read(&a, reference("speech.wav"), &(lb_audio_options){.rate_hz = m->audio.rate_hz, .channels = 1, .sixteen = true})) || !CHECK_OK(lb_h5_read(&greedy, f, "greedy_ids", LB_I64))) goto done;
-    if (!CHECK_OK(lb_tensor_new(&audio, LB_F32, 3, (int64_t[]){1, 80, 3000})) || !CHECK_OK(lb_tensor_new(&ids, LB_I64, 2, (int64_t[]){1, 4})) || !CHECK_OK(lb_audio_prepare_run(audio->data, &m->audio, a.samples, a.frames))) goto done;
+    if (!CHECK_OK(lb_audio_read(&a, reference("speech.wav"), &(lb_audio_options){.rate_hz = m->audio.rate_hz, .channels = 1, .sixteen = true})) ||
+        !CHECK_OK(lb_h5_read(&greedy, f, "greedy_ids", LB_I64)))
+        goto done;
+    if (!CHECK_OK(lb_tensor_new(&audio, LB_F32, 3, (int64_t[]){1, 80, 3000})) || !CHECK_OK(lb_tensor_new(&ids, LB_I64, 2, (int64_t[]){1, 4})) ||
+        !CHECK_OK(lb_audio_prepare_run(audio->data, &m->audio, a.samples, a.frames)))
+        goto done;
     memcpy(ids->data, greedy->data, 4 * sizeof(int64_t));
     lb_tape_set_mode(t, LB_TAPE_NO_GRAD);
     whisper_taps(m, f, t, audio, ids);

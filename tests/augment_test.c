@@ -106,7 +106,9 @@ static void mixing(void) {
         char row[256];
         const lb_value *box = lb_get(mix, "box");
         int x = (int)box->items[0]->integer, y = (int)box->items[1]->integer;
-        if (k) snprintf(row, sizeof row, "[{\"op\": \"cutmix\", \"x\": %d, \"y\": %d, \"width\": %d, \"height\": %d, \"own\": 0.5833333333333333}]", x, y, (int)box->items[2]->integer - x, (int)box->items[3]->integer - y);
+        if (k)
+            snprintf(row, sizeof row, "[{\"op\": \"cutmix\", \"x\": %d, \"y\": %d, \"width\": %d, \"height\": %d, \"own\": 0.5833333333333333}]", x, y,
+                     (int)box->items[2]->integer - x, (int)box->items[3]->integer - y);
         else snprintf(row, sizeof row, "[{\"op\": \"mixup\", \"own\": 0.3}]");
         lb_value *values = NULL;
         lb_chain *c = chain_of(k ? "[{\"op\": \"cutmix\"}]" : "[{\"op\": \"mixup\"}]");
@@ -124,7 +126,8 @@ static void mixing(void) {
     unload();
 }
 
-static const char everything[] = "[{\"op\": \"random_resized_crop\", \"size\": 20}, {\"op\": \"flip\", \"vertical\": 0.3}, {\"op\": \"color_jitter\", \"brightness\": 0.4, \"contrast\": 0.4, \"saturation\": 0.4, \"hue\": 0.1},"
+static const char everything[] = "[{\"op\": \"random_resized_crop\", \"size\": 20}, {\"op\": \"flip\", \"vertical\": 0.3}, {\"op\": \"color_jitter\", "
+                                 "\"brightness\": 0.4, \"contrast\": 0.4, \"saturation\": 0.4, \"hue\": 0.1},"
                                  "{\"op\": \"rand_augment\"}, {\"op\": \"gaussian_blur\"}, {\"op\": \"random_erasing\"}]";
 
 static lb_value *drawn(const lb_chain *c, uint64_t seed, uint64_t epoch, const char *key) {
@@ -188,7 +191,8 @@ static void replayed(void) {
 
 /* Bounds of what is drawn, and that the range is used. */
 static void bounds(void) {
-    lb_chain *c = chain_of("[{\"op\": \"random_resized_crop\", \"scale_min\": 0.2}, {\"op\": \"random_erasing\", \"p\": 1}, {\"op\": \"cutmix\"}, {\"op\": \"gaussian_blur\", \"p\": 1, \"sigma_min\": 0.5, \"sigma_max\": 1.5},"
+    lb_chain *c = chain_of("[{\"op\": \"random_resized_crop\", \"scale_min\": 0.2}, {\"op\": \"random_erasing\", \"p\": 1}, {\"op\": \"cutmix\"}, {\"op\": "
+                           "\"gaussian_blur\", \"p\": 1, \"sigma_min\": 0.5, \"sigma_max\": 1.5},"
                            "{\"op\": \"spec_augment\", \"band_masks\": 2, \"band_width\": 5, \"frame_masks\": 1, \"frame_width\": 9}]");
     double least = 1, most = 0, blur[2] = {9, 0}, widest = 0;
     for (int k = 0; k < 400; k++) {
@@ -196,14 +200,16 @@ static void bounds(void) {
         snprintf(key, sizeof key, "k%d", k);
         lb_value *row = drawn(c, 3, 0, key);
         const lb_value *crop = row->items[0], *cut = row->items[2], *spec = row->items[4];
-        double x = lb_get_real(crop, "x", -1), y = lb_get_real(crop, "y", -1), w = lb_get_real(crop, "width", 0), h = lb_get_real(crop, "height", 0), area = w * h / (37.0 * 29.0), sigma = lb_get_real(row->items[3], "sigma", 0);
+        double x = lb_get_real(crop, "x", -1), y = lb_get_real(crop, "y", -1), w = lb_get_real(crop, "width", 0), h = lb_get_real(crop, "height", 0),
+               area = w * h / (37.0 * 29.0), sigma = lb_get_real(row->items[3], "sigma", 0);
         CHECK(x >= 0 && y >= 0 && w >= 1 && h >= 1 && x + w <= 37 && y + h <= 29);
         CHECK(area > 0.15 && w / h > 0.65 && w / h < 1.55); /* rounded to whole pixels */
         least = fmin(least, area), most = fmax(most, area);
         blur[0] = fmin(blur[0], sigma), blur[1] = fmax(blur[1], sigma);
         CHECK(lb_get_real(row->items[1], "width", 0) > 0 && lb_get_real(row->items[1], "x", 0) + lb_get_real(row->items[1], "width", 0) <= w);
         CHECK_NEAR(lb_get_real(cut, "own", 0), 1 - lb_get_real(cut, "width", 0) * lb_get_real(cut, "height", 0) / (w * h), 1e-12);
-        CHECK(lb_get_real(spec, "band0", 0) + lb_get_real(spec, "bands0", 0) <= h && lb_get_real(spec, "bands0", 0) <= 5 && lb_get_real(spec, "bands2", 0) == 0 && lb_get_real(spec, "frames1", 0) == 0);
+        CHECK(lb_get_real(spec, "band0", 0) + lb_get_real(spec, "bands0", 0) <= h && lb_get_real(spec, "bands0", 0) <= 5 &&
+              lb_get_real(spec, "bands2", 0) == 0 && lb_get_real(spec, "frames1", 0) == 0);
         widest = fmax(widest, lb_get_real(spec, "frames0", 0));
         lb_value_free(row);
     }
@@ -229,8 +235,10 @@ static void spectrogram(void) {
 
 /* RandAugment's magnitudes are torchvision's (f32 there). */
 static void magnitudes(void) {
-    static const char *const names[] = {"Identity", "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness", "Posterize", "Solarize", "AutoContrast", "Equalize"};
-    static const char *const chains[] = {"[{\"op\": \"rand_augment\", \"ops\": 8, \"magnitude\": 0}]", "[{\"op\": \"rand_augment\", \"ops\": 8}]", "[{\"op\": \"rand_augment\", \"ops\": 8, \"magnitude\": 30}]"};
+    static const char *const names[] = {"Identity", "ShearX",   "ShearY",    "TranslateX", "TranslateY", "Rotate",       "Brightness",
+                                        "Color",    "Contrast", "Sharpness", "Posterize",  "Solarize",   "AutoContrast", "Equalize"};
+    static const char *const chains[] = {"[{\"op\": \"rand_augment\", \"ops\": 8, \"magnitude\": 0}]", "[{\"op\": \"rand_augment\", \"ops\": 8}]",
+                                         "[{\"op\": \"rand_augment\", \"ops\": 8, \"magnitude\": 30}]"};
     int seen[14] = {0}, negative = 0;
     if (!load()) return;
     for (int m = 0; m < 3; m++) {
@@ -261,7 +269,11 @@ static void magnitudes(void) {
 static void refused(void) {
     static const struct {
         const char *json, *why;
-    } bad[] = {{"[{\"op\": \"flipp\"}]", "did you mean flip"}, {"[{\"op\": \"flip\", \"horizontl\": 1}]", "did you mean horizontal"}, {"[{\"op\": \"flip\", \"horizontal\": 2}]", "horizontal"}, {"[3]", "is no map with 'op'"}, {"{}", "a list of augmentations"}};
+    } bad[] = {{"[{\"op\": \"flipp\"}]", "did you mean flip"},
+               {"[{\"op\": \"flip\", \"horizontl\": 1}]", "did you mean horizontal"},
+               {"[{\"op\": \"flip\", \"horizontal\": 2}]", "horizontal"},
+               {"[3]", "is no map with 'op'"},
+               {"{}", "a list of augmentations"}};
     for (size_t i = 0; i < LB_COUNT(bad); i++) {
         lb_value *list = NULL;
         lb_chain *c = NULL;
@@ -274,5 +286,14 @@ static void refused(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "augment", (check_test[]){{"as_torchvision", as_torchvision}, {"mixing", mixing}, {"pure", pure}, {"replayed", replayed}, {"bounds", bounds}, {"spectrogram", spectrogram}, {"magnitudes", magnitudes}, {"refused", refused}, {0}});
+    return check_main(argc, argv, "augment",
+                      (check_test[]){{"as_torchvision", as_torchvision},
+                                     {"mixing", mixing},
+                                     {"pure", pure},
+                                     {"replayed", replayed},
+                                     {"bounds", bounds},
+                                     {"spectrogram", spectrogram},
+                                     {"magnitudes", magnitudes},
+                                     {"refused", refused},
+                                     {0}});
 }

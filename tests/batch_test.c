@@ -30,13 +30,19 @@ static const struct subject {
     input in[INPUTS];
     const char *without; /* a tap that these inputs do not give */
 } subjects[] = {
-    {"bert", "{\"vocab_size\": 40, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 48}", {{"ids", 1, {7}, false}, {"mask", 1, {7}, false}}},
+    {"bert",
+     "{\"vocab_size\": 40, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 2, \"intermediate_size\": 48}",
+     {{"ids", 1, {7}, false}, {"mask", 1, {7}, false}}},
     {"convnext", "{\"size\": 64, \"depths\": \"1,1,1,1\", \"widths\": \"8,16,24,32\", \"classes\": 5}", {{"image", 3, {3, 64, 64}, false}}},
     {"mobilenet_v3", "{\"variant\": \"small\", \"width\": 0.25, \"classes\": 5}", {{"image", 3, {3, 64, 64}, false}}},
     {"resnet", "{\"depth\": 10, \"width\": 16, \"classes\": 5}", {{"image", 3, {3, 64, 64}, false}}},
     {"supernet", "{\"layers\": 2}", {{"ids", 1, {6}, false}, {"mask", 1, {6}, false}, {"subnet", 1, {4}, true}}, "logits"},
-    {"vit", "{\"size\": 32, \"patch\": 8, \"width\": 24, \"depth\": 2, \"heads\": 2, \"mlp\": 48, \"embed\": 8, \"classes\": 5}", {{"image", 3, {3, 32, 32}, false}}},
-    {"whisper", "{\"vocab_size\": 40, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, \"encoder_ffn_dim\": 24, \"decoder_layers\": 1, \"decoder_attention_heads\": 2, \"decoder_ffn_dim\": 24, \"max_source_positions\": 20}",
+    {"vit",
+     "{\"size\": 32, \"patch\": 8, \"width\": 24, \"depth\": 2, \"heads\": 2, \"mlp\": 48, \"embed\": 8, \"classes\": 5}",
+     {{"image", 3, {3, 32, 32}, false}}},
+    {"whisper",
+     "{\"vocab_size\": 40, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, \"encoder_ffn_dim\": 24, \"decoder_layers\": 1, "
+     "\"decoder_attention_heads\": 2, \"decoder_ffn_dim\": 24, \"max_source_positions\": 20}",
      {{"audio", 2, {80, 40}, false}, {"ids", 1, {4}, false}}},
 };
 
@@ -231,7 +237,15 @@ static void mean_example(const void *cfg, int i, int *rank, int64_t shape[LB_MAX
     shape[1] = 3;
 }
 
-static const lb_arch mean = {.id = "mean", .title = "a test's network", .source = "", .kind = "joint", .apart = true, .inputs = "x[N,3]", .taps = "each all", .forward = mean_forward, .example = mean_example};
+static const lb_arch mean = {.id = "mean",
+                             .title = "a test's network",
+                             .source = "",
+                             .kind = "joint",
+                             .apart = true,
+                             .inputs = "x[N,3]",
+                             .taps = "each all",
+                             .forward = mean_forward,
+                             .example = mean_example};
 
 /* Such a tap takes the whole batch: the run is done again that way. */
 static void unfit(void) {

@@ -50,7 +50,8 @@ static void exactness(const lbi_conv *p, const float *x, const float *w) {
     double *want = convolved(p, x, w);
     const lbi_gemm_end end = {0}, more = {.beta = 1};
     const lbi_last_place place = {2 * p->y * p->x * p->o, 2 * p->x * p->o, 2 * p->o}; /* every second pixel */
-    if (CHECK(y && twice && want && lbi_last_parts(p, IMAGES, x, false, w, &kept, &end, y, NULL) && lbi_last_conv(p, IMAGES, x, false, w, NULL, &end, y + out))) CHECK(error_of(y, want, out) <= error_of(y + out, want, out));
+    if (CHECK(y && twice && want && lbi_last_parts(p, IMAGES, x, false, w, &kept, &end, y, NULL) && lbi_last_conv(p, IMAGES, x, false, w, NULL, &end, y + out)))
+        CHECK(error_of(y, want, out) <= error_of(y + out, want, out));
     for (int i = 0; i < 2; i++) CHECK(lbi_last_parts(p, IMAGES, x, false, NULL, &kept, &more, twice, &place)); /* w is not read again */
     for (int64_t i = 0; i < 2 * out; i++)
         if (!CHECK(twice[i] == (i / p->o % 2 ? 0 : 2 * y[i / (2 * p->o) * p->o + i % p->o]))) break;
@@ -201,4 +202,7 @@ static void op(void) {
     lb_tensor_free(w);
 }
 
-int main(int argc, char **argv) { return check_main(argc, argv, "conv-parts", (check_test[]){{"kernels", kernels}, {"kernel-gradients", kernel_gradients}, {"input-gradient", input_gradient}, {"op", op}, {0}}); }
+int main(int argc, char **argv) {
+    return check_main(argc, argv, "conv-parts",
+                      (check_test[]){{"kernels", kernels}, {"kernel-gradients", kernel_gradients}, {"input-gradient", input_gradient}, {"op", op}, {0}});
+}

@@ -78,7 +78,8 @@ static void rows(void) {
             lbi_conv p = plan(channels[round % LB_COUNT(channels)], 6, w, kernel[k][0], kernel[k][1], stride, apart, before, after);
             if (p.y < 1 || p.x < 1) continue;
             float *x = draw(&r, IMAGES * p.h * p.w * p.c), *kernels = draw(&r, p.c * p.kh * p.kw), *scale = draw(&r, p.c), *shift = draw(&r, p.c);
-            check_begin("%lldx%lld of %lldx%lldx%lld, stride %lld, %lld before", (long long)p.kh, (long long)p.kw, (long long)p.h, (long long)p.w, (long long)p.c, (long long)stride, (long long)before);
+            check_begin("%lldx%lld of %lldx%lldx%lld, stride %lld, %lld before", (long long)p.kh, (long long)p.kw, (long long)p.h, (long long)p.w,
+                        (long long)p.c, (long long)stride, (long long)before);
             if (CHECK(x && kernels && scale && shift)) held(&p, acts[round % LB_COUNT(acts)], x, kernels, scale, shift);
             check_end();
             lb_free(x);

@@ -14,11 +14,13 @@ enum { RATE = 16000, WIDTH = 16, PLACES = 50 };
 
 /* ---- a folder with a network of random weights ---- */
 
-static const char tokens[] =
-    "{\"added_tokens\": [{\"id\": 10, \"content\": \"<|endoftext|>\", \"special\": true}, {\"id\": 11, \"content\": \"<|startoftranscript|>\", \"special\": true}, {\"id\": 12, \"content\": \"<|en|>\", \"special\": true},"
-    "{\"id\": 13, \"content\": \"<|de|>\", \"special\": true}, {\"id\": 14, \"content\": \"<|translate|>\", \"special\": true}, {\"id\": 15, \"content\": \"<|transcribe|>\", \"special\": true},"
-    "{\"id\": 16, \"content\": \"<|notimestamps|>\", \"special\": true}], \"decoder\": {\"type\": \"ByteLevel\"},"
-    "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\\u0120b\": 1, \"cd\": 2, \"\\u00c3\": 3, \"\\u00bc\": 4, \"\\u0120\": 5, \"x\": 6, \"\\u010a\": 7, \"\\u00ff\": 8, \"yz\": 9}, \"merges\": []}}";
+static const char tokens[] = "{\"added_tokens\": [{\"id\": 10, \"content\": \"<|endoftext|>\", \"special\": true}, {\"id\": 11, \"content\": "
+                             "\"<|startoftranscript|>\", \"special\": true}, {\"id\": 12, \"content\": \"<|en|>\", \"special\": true},"
+                             "{\"id\": 13, \"content\": \"<|de|>\", \"special\": true}, {\"id\": 14, \"content\": \"<|translate|>\", \"special\": true}, "
+                             "{\"id\": 15, \"content\": \"<|transcribe|>\", \"special\": true},"
+                             "{\"id\": 16, \"content\": \"<|notimestamps|>\", \"special\": true}], \"decoder\": {\"type\": \"ByteLevel\"},"
+                             "\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \"\\u0120b\": 1, \"cd\": 2, \"\\u00c3\": 3, \"\\u00bc\": 4, \"\\u0120\": 5, "
+                             "\"x\": 6, \"\\u010a\": 7, \"\\u00ff\": 8, \"yz\": 9}, \"merges\": []}}";
 
 static void write_file(const char *folder, const char *name, const char *text) {
     char path[1024];
@@ -27,12 +29,14 @@ static void write_file(const char *folder, const char *name, const char *text) {
 }
 
 static bool make_model(const char *folder) {
-    static const char params[] = "{\"vocab_size\": 20, \"num_mel_bins\": 8, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, \"encoder_ffn_dim\": 24, \"decoder_layers\": 2, \"decoder_attention_heads\": 2,"
+    static const char params[] = "{\"vocab_size\": 20, \"num_mel_bins\": 8, \"d_model\": 16, \"encoder_layers\": 1, \"encoder_attention_heads\": 2, "
+                                 "\"encoder_ffn_dim\": 24, \"decoder_layers\": 2, \"decoder_attention_heads\": 2,"
                                  "\"decoder_ffn_dim\": 24, \"max_source_positions\": 50, \"max_target_positions\": 14}";
     const lb_head *head = NULL;
     lb_value *v = NULL;
     lb_model *m = NULL;
-    bool ok = CHECK_OK(lb_family_find(&head, &lb_archs, "whisper")) && CHECK_OK(lb_json_parse(&v, params, strlen(params), "params")) && CHECK_OK(lb_model_new(&m, (const lb_arch *)head, v)) && CHECK_OK(lb_store_init(m->store, 7));
+    bool ok = CHECK_OK(lb_family_find(&head, &lb_archs, "whisper")) && CHECK_OK(lb_json_parse(&v, params, strlen(params), "params")) &&
+              CHECK_OK(lb_model_new(&m, (const lb_arch *)head, v)) && CHECK_OK(lb_store_init(m->store, 7));
     for (int64_t i = 0; ok && i < lb_store_count(m->store); i++) { /* far enough apart that what is likeliest is clear */
         lb_tensor *x = lb_store_at(m->store, i)->x;
         for (int64_t k = 0; x->rank > 1 && k < lb_numel(x); k++) ((float *)x->data)[k] *= 4;
@@ -120,7 +124,8 @@ static bool near(const float *a, const float *b, int64_t n) {
 
 static void windows(cli_model *m, const lb_items *items) {
     static const char *const taps[] = {"encoder", "times"}, *const plain[] = {"encoder"};
-    lb_cache *cut = encode(m, items, (cli_encode_spec){.ntaps = 2, .taps = taps, .window_s = 1}, "cut.h5"), *pieces = encode(m, items, (cli_encode_spec){.ntaps = 1, .taps = plain, .batch = 1}, "pieces.h5");
+    lb_cache *cut = encode(m, items, (cli_encode_spec){.ntaps = 2, .taps = taps, .window_s = 1}, "cut.h5"),
+             *pieces = encode(m, items, (cli_encode_spec){.ntaps = 1, .taps = plain, .batch = 1}, "pieces.h5");
     if (!cut || !pieces) return;
     int64_t n = 0, ntimes = 0;
     float *all = row(cut, "encoder", "whole.wav", &n), *times = row(cut, "times", "whole.wav", &ntimes);

@@ -543,7 +543,11 @@ static double cosine(const float *a, const float *b, int n) {
 
 /* Twenty texts of a few words. */
 static const char *short_texts(void) {
-    static const char *const who[] = {"a surgeon", "two cats", "the old ferry", "my neighbour's telescope"}, *const what[] = {"waits beside the river", "in a bright kitchen", "under heavy snow", "maps the harbour at night", "12 km from here"};
+    static const char *const who[] = {"a surgeon", "two cats", "the old ferry", "my neighbour's telescope"}, *const what[] = {"waits beside the river",
+                                                                                                                              "in a bright kitchen",
+                                                                                                                              "under heavy snow",
+                                                                                                                              "maps the harbour at night",
+                                                                                                                              "12 km from here"};
     lb_buf b = {0};
     for (int i = 0; i < 20; i++) lb_buf_format(&b, "{\"key\": \"short-%02d\", \"text\": \"%s %s\"}\n", i, who[i % 4], what[i % 5]);
     const char *path = check_tmp("short.jsonl");

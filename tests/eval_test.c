@@ -222,5 +222,8 @@ static void refusals(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "eval", (check_test[]){{"recorded", recorded}, {"distances", distances}, {"ranks", ranks}, {"counts", counts}, {"empty-masks", empty_masks}, {"refusals", refusals}, {0}});
+    return check_main(
+        argc, argv, "eval",
+        (check_test[]){
+            {"recorded", recorded}, {"distances", distances}, {"ranks", ranks}, {"counts", counts}, {"empty-masks", empty_masks}, {"refusals", refusals}, {0}});
 }

@@ -42,9 +42,14 @@ static void npm_gives(const char *tarball) {
     snprintf(data, sizeof data, "fetch/%s", tarball ? tarball : "");
     snprintf(path, sizeof path, "%s/npm", bin);
     if (tarball)
-        snprintf(script, sizeof script, "#!/bin/sh\nwhile [ \"$1\" != --pack-destination ]; do shift; done\n[ \"$3\" = @some/package@1.0 ] && exec /bin/cp '%s' \"$2/package.tgz\"\nexit 9\n", check_data(data));
+        snprintf(script, sizeof script,
+                 "#!/bin/sh\nwhile [ \"$1\" != --pack-destination ]; do shift; done\n[ \"$3\" = @some/package@1.0 ] && exec /bin/cp '%s' "
+                 "\"$2/package.tgz\"\nexit 9\n",
+                 check_data(data));
     else
-        snprintf(script, sizeof script, "#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\necho 'npm error network no such host' >&2\necho 'npm error A complete log of this run can be found in: /x' >&2\nexit 1\n");
+        snprintf(script, sizeof script,
+                 "#!/bin/sh\necho 'npm error code ENOTFOUND' >&2\necho 'npm error network no such host' >&2\necho 'npm error A complete log of this run can be "
+                 "found in: /x' >&2\nexit 1\n");
     CHECK_OK(lb_file_write(path, script, strlen(script)));
     CHECK(chmod(path, 0700) == 0);
 }

@@ -433,7 +433,22 @@ static void near_pairs(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "image",
-                      (check_test[]){{"decode", decodes_as_pillow}, {"resize", resizes_as_pillow}, {"fast", fast_is_plain}, {"bad", refuses_bad_files}, {"other_jpegs", jpegs_of_other_kinds}, {"directories", damaged_directories}, {"cuts", every_cut_is_an_error_or_a_picture},
-                                     {"memory", refused_memory_is_reported}, {"info", media_info}, {"options", options}, {"fast-mode", fast_mode}, {"infos", other_infos}, {"geometry", crop_flip_over},
-                                     {"png", png_round_trip}, {"jpeg", jpeg_round_trip}, {"hashes", hashes}, {"near_pairs", near_pairs}, {0}});
+                      (check_test[]){{"decode", decodes_as_pillow},
+                                     {"resize", resizes_as_pillow},
+                                     {"fast", fast_is_plain},
+                                     {"bad", refuses_bad_files},
+                                     {"other_jpegs", jpegs_of_other_kinds},
+                                     {"directories", damaged_directories},
+                                     {"cuts", every_cut_is_an_error_or_a_picture},
+                                     {"memory", refused_memory_is_reported},
+                                     {"info", media_info},
+                                     {"options", options},
+                                     {"fast-mode", fast_mode},
+                                     {"infos", other_infos},
+                                     {"geometry", crop_flip_over},
+                                     {"png", png_round_trip},
+                                     {"jpeg", jpeg_round_trip},
+                                     {"hashes", hashes},
+                                     {"near_pairs", near_pairs},
+                                     {0}});
 }

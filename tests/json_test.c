@@ -13,7 +13,8 @@ static lb_json_part part_of(lb_value **tree, const char *text, const char *path)
 }
 
 static void members(void) {
-    static const char text[] = " {\"a\": {\"words\" : {\"x\":1, \"\\u00e9\\n\" : -20,\n      \"\xE2\x82\xAC\": 3.5e1, \"n\":null,\"t\" : true, \"l\": [ 1 , [2], {\"k\": \"]\"} ], \"z\": \"end\"}, \"b\": 7}} ";
+    static const char text[] = " {\"a\": {\"words\" : {\"x\":1, \"\\u00e9\\n\" : -20,\n      \"\xE2\x82\xAC\": 3.5e1, \"n\":null,\"t\" : true, \"l\": [ 1 , "
+                               "[2], {\"k\": \"]\"} ], \"z\": \"end\"}, \"b\": 7}} ";
     static const struct {
         const char *key;
         lb_value_kind kind;
@@ -109,7 +110,8 @@ static void strings(void) {
 }
 
 static void malformed(void) {
-    static const char *const texts[] = {"{\"v\": [1,]}", "{\"v\": [1 2]}", "{\"v\": {\"a\" 1}}", "{\"v\": {\"a\":1,}}", "{\"v\": [}", "{\"v\": [1}", "{\"v\": [01]}", "{\"v\": [1.]}", "{\"v\": [tru]}", "{\"v\": [\"a]}", "{\"v\": [1]", "{\"v\": [1]} x"};
+    static const char *const texts[] = {"{\"v\": [1,]}", "{\"v\": [1 2]}", "{\"v\": {\"a\" 1}}", "{\"v\": {\"a\":1,}}", "{\"v\": [}",  "{\"v\": [1}",
+                                        "{\"v\": [01]}", "{\"v\": [1.]}",  "{\"v\": [tru]}",     "{\"v\": [\"a]}",      "{\"v\": [1]", "{\"v\": [1]} x"};
     for (size_t i = 0; i < LB_COUNT(texts); i++) {
         lb_value *tree = NULL;
         lb_json_part part = {.path = "v"};

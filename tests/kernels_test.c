@@ -132,7 +132,8 @@ static void one_bf16(lb_rng *r, shape s, bool ta, bool tb, int how) {
 }
 
 static void bf16_products(void) {
-    static const shape fixed[] = {{1, 1, 1, 0}, {1, 33, 7, 0}, {33, 1, 9, 2}, {16, 16, 32, 0}, {32, 32, 64, 1}, {31, 65, 33, 3}, {300, 40, 70, 0}, {40, 530, 300, 1}, {33, 40, 4200, 1}, {600, 35, 800, 3}};
+    static const shape fixed[] = {{1, 1, 1, 0},    {1, 33, 7, 0},    {33, 1, 9, 2},     {16, 16, 32, 0},   {32, 32, 64, 1},
+                                  {31, 65, 33, 3}, {300, 40, 70, 0}, {40, 530, 300, 1}, {33, 40, 4200, 1}, {600, 35, 800, 3}};
     lb_rng r = lb_rng_of(9, 0, "bf16");
     for (int round = 0; round < 80; round++) {
         shape s = round < (int)LB_COUNT(fixed) ? fixed[round] : (shape){1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 80), 1 + lb_rng_below(&r, 90), lb_rng_below(&r, 5)};
@@ -293,8 +294,18 @@ static void ops_in_bf16(void) {
         int64_t n;
         int count, rank[MOST];
         int64_t sizes[MOST][4];
-    } ops[] = {{"points", two_points, IMAGES * O * SIDE * SIDE, 8, {4, 4, 1, 1, 4, 1, 1, 4}, {{IMAGES, C, SIDE, SIDE}, {C, C, 1, 1}, {C}, {C}, {O, C, 1, 1}, {O}, {O}, {IMAGES, O, SIDE, SIDE}}},
-               {"blocks", two_blocks, IMAGES * C * 25, 10, {4, 4, 1, 1, 4, 1, 4, 1, 4, 4}, {{IMAGES, C, SIDE, SIDE}, {E, C, 1, 1}, {E}, {E}, {E, 1, 3, 3}, {E}, {C, E, 1, 1}, {C}, {8, E, 1, 1}, {E, 8, 1, 1}}},
+    } ops[] = {{"points",
+                two_points,
+                IMAGES * O * SIDE * SIDE,
+                8,
+                {4, 4, 1, 1, 4, 1, 1, 4},
+                {{IMAGES, C, SIDE, SIDE}, {C, C, 1, 1}, {C}, {C}, {O, C, 1, 1}, {O}, {O}, {IMAGES, O, SIDE, SIDE}}},
+               {"blocks",
+                two_blocks,
+                IMAGES * C * 25,
+                10,
+                {4, 4, 1, 1, 4, 1, 4, 1, 4, 4},
+                {{IMAGES, C, SIDE, SIDE}, {E, C, 1, 1}, {E}, {E}, {E, 1, 3, 3}, {E}, {C, E, 1, 1}, {C}, {8, E, 1, 1}, {E, 8, 1, 1}}},
                {"one axis", one_axis, IMAGES * O * 41, 3, {3, 3, 1}, {{IMAGES, C, 81}, {O, C, 3}, {O}}},
                {"attention", attended, 4 * 40 * 64, 3, {4, 4, 4}, {{2, 2, 40, 64}, {2, 2, 300, 64}, {2, 2, 300, 64}}}};
     lb_rng r = lb_rng_of(12, 0, "points");
@@ -398,7 +409,8 @@ static float *pixels_of(const float *x, int64_t images, int64_t c, int64_t n) {
 /* The same with channels last, from both orders. */
 static void with_channels_last(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, const float *want, double bound) {
     int64_t n = p->y * p->x, out = images * p->o * n;
-    float *turned = pixels_of(x, images, p->c, p->h * p->w), *wanted = pixels_of(want, images, p->o, n), *add = end->add ? pixels_of(end->add, images, p->o, n) : NULL, *y = lb_alloc_aligned((size_t)(out + 1) * sizeof *y);
+    float *turned = pixels_of(x, images, p->c, p->h * p->w), *wanted = pixels_of(want, images, p->o, n),
+          *add = end->add ? pixels_of(end->add, images, p->o, n) : NULL, *y = lb_alloc_aligned((size_t)(out + 1) * sizeof *y);
     lbi_gemm_end e = *end;
     float *kept = NULL;
     bool each = p->groups == p->c && p->o == p->c;
@@ -470,7 +482,8 @@ static void rounded(float *x, int64_t n) {
 static void one_in_bf16(lb_rng *r, const lbi_conv *p, int64_t images, int64_t how) {
     int64_t n = p->y * p->x, out = p->o * n, in = p->c * p->h * p->w, k = p->c * p->kh * p->kw;
     static const lb_act acts[] = {LB_ACT_NONE, LB_ACT_RELU, LB_ACT_SILU, LB_ACT_HARDSWISH, LB_ACT_RELU6};
-    float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out), *y = draw(r, images * out), *want = draw(r, images * out), *turned = pixels_of(x, images, p->c, p->h * p->w), *kept = NULL;
+    float *x = draw(r, images * in), *w = draw(r, p->o * k), *bias = draw(r, p->o), *scale = draw(r, p->o), *add = draw(r, images * out),
+          *y = draw(r, images * out), *want = draw(r, images * out), *turned = pixels_of(x, images, p->c, p->h * p->w), *kept = NULL;
     double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
     if (!CHECK(x && w && bias && scale && add && y && want && turned && sum)) return;
     lbi_gemm_end end = {.row_scale = how % 3 ? scale : NULL, .row_bias = how & 1 ? bias : NULL, .add = how & 2 ? add : NULL, .act = acts[how % 5]};
@@ -513,7 +526,8 @@ static void convolutions_in_bf16(void) {
         if (p.groups > 1) p.c /= p.groups;
         p.groups = 1;
         int64_t images = round < (int)LB_COUNT(fixed) ? 3 : lb_rng_below(&r, 4);
-        check_begin("bf16 %d: %lldx%lldx%lld to %lldx%lldx%lld, kernel %lldx%lld", round, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.o, (long long)p.y, (long long)p.x, (long long)p.kh, (long long)p.kw);
+        check_begin("bf16 %d: %lldx%lldx%lld to %lldx%lldx%lld, kernel %lldx%lld", round, (long long)p.c, (long long)p.h, (long long)p.w, (long long)p.o,
+                    (long long)p.y, (long long)p.x, (long long)p.kh, (long long)p.kw);
         one_in_bf16(&r, &p, images, round);
         check_end();
     }
@@ -620,7 +634,10 @@ static void gradients(void) {
         one_gradient(&r, &p, images, round & 1);
         check_end();
     }
-    static const lbi_conv small[] = {{33, 2, 2, 40, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {50, 1, 1, 50, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {20, 7, 7, 50, 7, 7, 1, 1, 1, 1, 1, 1, 0, 0, 1}, {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
+    static const lbi_conv small[] = {{33, 2, 2, 40, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1},
+                                     {50, 1, 1, 50, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1},
+                                     {20, 7, 7, 50, 7, 7, 1, 1, 1, 1, 1, 1, 0, 0, 1},
+                                     {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
     for (size_t i = 0; i < LB_COUNT(small); i++) {
         check_begin("gradient of 1x1 on many pictures %zu", i);
         one_gradient(&r, &small[i], i == 0 ? 300 : i < 3 ? 25 : 3, i & 1);
@@ -713,7 +730,8 @@ static void one_in_lanes(lb_rng *r, const lbi_conv *p, int64_t count, bool fresh
     lbi_lanes d;
     int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
     if (!lbi_lanes_plan(&d, p)) return;
-    float *x = draw(r, count * in), *w = draw(r, count * k), *bias = draw(r, count), *y = draw(r, count * out), *want = draw(r, out), *g = draw(r, count * out), *gx = draw(r, count * in), *gwant = draw(r, in);
+    float *x = draw(r, count * in), *w = draw(r, count * k), *bias = draw(r, count), *y = draw(r, count * out), *want = draw(r, out), *g = draw(r, count * out),
+          *gx = draw(r, count * in), *gwant = draw(r, in);
     float *turned = draw(r, k * LBI_LANES), *sums = draw(r, k * LBI_LANES), *work = draw(r, d.space);
     double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
     if (!CHECK(x && w && bias && y && want && g && gx && gwant && turned && sums && work && sum)) return;
@@ -767,6 +785,18 @@ static void depthwise(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "kernels", (check_test[]){{"clones_keep_to_the_level", clones_keep_to_the_level},
-        {"products", products}, {"bf16", bf16_products}, {"int8", int8_products}, {"frozen", frozen}, {"ops-in-bf16", ops_in_bf16}, {"threads agree", threads_agree}, {"convolutions", convolutions}, {"convolutions-in-bf16", convolutions_in_bf16}, {"gradients", gradients}, {"depthwise", depthwise}, {"lanes", in_lanes}, {0}});
+    return check_main(argc, argv, "kernels",
+                      (check_test[]){{"clones_keep_to_the_level", clones_keep_to_the_level},
+                                     {"products", products},
+                                     {"bf16", bf16_products},
+                                     {"int8", int8_products},
+                                     {"frozen", frozen},
+                                     {"ops-in-bf16", ops_in_bf16},
+                                     {"threads agree", threads_agree},
+                                     {"convolutions", convolutions},
+                                     {"convolutions-in-bf16", convolutions_in_bf16},
+                                     {"gradients", gradients},
+                                     {"depthwise", depthwise},
+                                     {"lanes", in_lanes},
+                                     {0}});
 }

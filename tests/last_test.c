@@ -44,7 +44,9 @@ static lb_tensor *joined(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *
 static lb_tensor *stacked(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_concat(t, 2, (lb_tensor *[]){a, b}, 2); }
 static lb_tensor *joined_other(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_concat(t, 2, (lb_tensor *[]){a, in->x}, 1); }
 static lb_tensor *biggest(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_max_pool(t, a, (lb_window){.size = {3, 2}, .stride = {2, 1}, .before = {1, 1}, .after = {1, 0}}); }
-static lb_tensor *average(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_avg_pool(t, a, (lb_window){.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}, LB_AVG_INSIDE, 0); }
+static lb_tensor *average(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) {
+    return lb_avg_pool(t, a, (lb_window){.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}, LB_AVG_INSIDE, 0);
+}
 static lb_tensor *cells(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_adaptive_avg_pool(t, a, (int64_t[]){2, 3}); }
 static lb_tensor *larger(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, 17, 15, LB_RESIZE_LINEAR, false); }
 static lb_tensor *wider(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, H, 23, LB_RESIZE_LINEAR, false); }
@@ -60,9 +62,26 @@ static const struct {
     const char *name;
     op run;
     bool last; /* the result too */
-} ops[] = {{"relu", relu, true}, {"hardswish", hardswish, true}, {"add", add, true}, {"add of another order", add_other, false}, {"gate", gated, true}, {"one number", times_one, true}, {"concat of channels", joined, true},
-           {"concat of rows", stacked, true}, {"concat of another order", joined_other, false}, {"max pool", biggest, true}, {"average pool", average, true}, {"adaptive pool", cells, true}, {"linear", larger, true},
-           {"linear, wider", wider, true}, {"linear, lower", higher, true}, {"nearest", nearest, true}, {"mean", mean, false}, {"slices", sliced, false}, {"rows", rows, false}, {"depthwise, all ends", depthwise, true},
+} ops[] = {{"relu", relu, true},
+           {"hardswish", hardswish, true},
+           {"add", add, true},
+           {"add of another order", add_other, false},
+           {"gate", gated, true},
+           {"one number", times_one, true},
+           {"concat of channels", joined, true},
+           {"concat of rows", stacked, true},
+           {"concat of another order", joined_other, false},
+           {"max pool", biggest, true},
+           {"average pool", average, true},
+           {"adaptive pool", cells, true},
+           {"linear", larger, true},
+           {"linear, wider", wider, true},
+           {"linear, lower", higher, true},
+           {"nearest", nearest, true},
+           {"mean", mean, false},
+           {"slices", sliced, false},
+           {"rows", rows, false},
+           {"depthwise, all ends", depthwise, true},
            {"convolution with an addition of another order", added, true}};
 
 static void one(lb_tape *t, const inputs *in, size_t k) {
@@ -197,8 +216,9 @@ typedef struct sum {
 } sum;
 
 /* All numbers of all kinds of kernels: products in one step and in several, parts, Winograd. */
-static const sum sums[] = {{"1x1", 80, 1, 14, false, false}, {"1x1, deep", 1100, 1, 7, false, false}, {"1x1, deep, no parts", 1100, 1, 7, false, true}, {"1x1, no parts", 80, 1, 14, false, true}, {"3x3", 56, 3, 9, false, false},
-                           {"3x3, large", 64, 3, 32, false, false}, {"3x3, no parts", 200, 3, 7, false, true}, {"bf16", 80, 1, 14, true, false}};
+static const sum sums[] = {{"1x1", 80, 1, 14, false, false},          {"1x1, deep", 1100, 1, 7, false, false}, {"1x1, deep, no parts", 1100, 1, 7, false, true},
+                           {"1x1, no parts", 80, 1, 14, false, true}, {"3x3", 56, 3, 9, false, false},         {"3x3, large", 64, 3, 32, false, false},
+                           {"3x3, no parts", 200, 3, 7, false, true}, {"bf16", 80, 1, 14, true, false}};
 
 typedef struct parts {
     lb_tensor *x, *w, *first, *unit, *bias;
@@ -319,5 +339,12 @@ static void made_once(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "last", (check_test[]){{"ops", all_ops}, {"gradients", gradients}, {"gradients from outside", gradients_from_outside}, {"written over", written_over}, {"not written over", not_written_over}, {"forms made once", made_once}, {0}});
+    return check_main(argc, argv, "last",
+                      (check_test[]){{"ops", all_ops},
+                                     {"gradients", gradients},
+                                     {"gradients from outside", gradients_from_outside},
+                                     {"written over", written_over},
+                                     {"not written over", not_written_over},
+                                     {"forms made once", made_once},
+                                     {0}});
 }

@@ -286,5 +286,8 @@ static void infos(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "media", (check_test[]){{"sequential", sequential}, {"index", by_index}, {"choices", choices}, {"sound", sounds}, {"limits", limits_and_damage}, {"infos", infos}, {0}});
+    return check_main(
+        argc, argv, "media",
+        (check_test[]){
+            {"sequential", sequential}, {"index", by_index}, {"choices", choices}, {"sound", sounds}, {"limits", limits_and_damage}, {"infos", infos}, {0}});
 }

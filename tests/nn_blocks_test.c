@@ -38,14 +38,29 @@ static void gru(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_n
 static void lstm(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_lstm(m, in[0], &both_ways, in[1], in[2], &out[1], &out[2]); }
 
 static void swin(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_swin_block(m, in[0], &(lb_swin_spec){.heads = 2, .window = 2, .mlp = {.width = 6, .act = LB_ACT_GELU}}); }
-static void swin_shifted(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_swin_block(m, in[0], &(lb_swin_spec){.heads = 2, .window = 2, .shift = 1, .mlp = {.width = 6, .act = LB_ACT_GELU}}); }
+static void swin_shifted(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
+    out[0] = lb_nn_swin_block(m, in[0], &(lb_swin_spec){.heads = 2, .window = 2, .shift = 1, .mlp = {.width = 6, .act = LB_ACT_GELU}});
+}
 static void merging(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_patch_merging(m, in[0], 1e-5); }
 
 static const lb_attend_names qwen_names = {.out = "o_proj", .q_norm = "q_norm", .k_norm = "k_norm"};
 static lb_block_spec qwen_spec(lb_tape *t, int64_t first, int64_t count) {
     lb_tensor *sine, *cosine = lb_rotary_table(t, lb_slice(t, lb_arange(t, first + count), 0, first, INT64_MAX, 1), (lb_rotary_spec){.pairs = 2}, &sine);
-    return (lb_block_spec){.self = {.heads = 4, .kv_heads = 2, .head_width = 4, .no_bias = true, .no_out_bias = true, .causal = true, .cos = cosine, .sin = sine, .head_norm = LB_NORM_RMS, .eps = 1e-6, .names = &qwen_names},
-                           .mlp = {.width = 10, .act = LB_ACT_SILU, .gated = true, .no_bias = true}, .norm = LB_NORM_RMS, .eps = 1e-6, .names = &lb_names_llama};
+    return (lb_block_spec){.self = {.heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 4,
+                                    .no_bias = true,
+                                    .no_out_bias = true,
+                                    .causal = true,
+                                    .cos = cosine,
+                                    .sin = sine,
+                                    .head_norm = LB_NORM_RMS,
+                                    .eps = 1e-6,
+                                    .names = &qwen_names},
+                           .mlp = {.width = 10, .act = LB_ACT_SILU, .gated = true, .no_bias = true},
+                           .norm = LB_NORM_RMS,
+                           .eps = 1e-6,
+                           .names = &lb_names_llama};
 }
 static void qwen(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     lb_block_spec s = qwen_spec(lb_nn_tape(m), 0, 5);
@@ -76,7 +91,9 @@ static void timm_block(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
 static void gated_cross(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     out[0] = lb_nn_block(m, in[0], &(lb_block_spec){.no_self = true, .cross = {.heads = 2}, .memory = in[1], .mlp = {.width = 5, .act = LB_ACT_GELU, .gated = true}, .gates = true});
 }
-static void resampler(lb_nn *m, lb_tensor *const *in, lb_tensor **out) { out[0] = lb_nn_resampler(m, in[0], in[1], &(lb_resampler_spec){.count = 3, .layers = 2, .heads = 2, .head_width = 3, .inner = 5}); }
+static void resampler(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
+    out[0] = lb_nn_resampler(m, in[0], in[1], &(lb_resampler_spec){.count = 3, .layers = 2, .heads = 2, .head_width = 3, .inner = 5});
+}
 
 static void lora(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     const lb_lora l = {.names = "fc1,none", .rank = 2, .alpha = 8, .gate = in[1]};
@@ -104,7 +121,13 @@ static void encoder_again(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     out[0] = lb_nn_block(m, in[0], &(lb_block_spec){.self = {.heads = 2, .mask = in[1]}, .mlp = gelu8, .names = &lb_names_torch, .recompute = true});
 }
 static void decoder_again(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
-    out[0] = lb_nn_block(m, in[0], &(lb_block_spec){.self = {.heads = 2, .causal = true}, .cross = {.heads = 2}, .memory = in[1], .mlp = {.width = 8, .act = LB_ACT_RELU}, .names = &lb_names_torch, .recompute = true});
+    out[0] = lb_nn_block(m, in[0],
+                         &(lb_block_spec){.self = {.heads = 2, .causal = true},
+                                          .cross = {.heads = 2},
+                                          .memory = in[1],
+                                          .mlp = {.width = 8, .act = LB_ACT_RELU},
+                                          .names = &lb_names_torch,
+                                          .recompute = true});
 }
 static void qwen_again(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
     lb_block_spec s = qwen_spec(lb_nn_tape(m), 0, 5);
@@ -115,10 +138,35 @@ static void qwen_again(lb_nn *m, lb_tensor *const *in, lb_tensor **out) {
 static const struct {
     const char *name;
     builder build;
-} blocks[] = {{"torch encoder, post", encoder_post}, {"torch encoder, pre", encoder_pre}, {"torch decoder", torch_decoder}, {"gru", gru}, {"lstm", lstm}, {"swin 4x4 shift 0", swin}, {"swin 4x6 shift 1", swin_shifted},
-              {"swin 3x5 shift 1", swin_shifted}, {"swin 2x4 shift 1", swin_shifted}, {"patch merging", merging}, {"qwen 3 decoder", qwen}, {"mamba", mamba}, {"mamba 2", mamba2}, {"mixtral", mixtral}, {"qwen 2 moe", qwen_moe},
-              {"timm block", timm_block}, {"gated cross-attention", gated_cross}, {"resampler", resampler}, {"lora", lora}, {"channel attention", channel_attention}, {"slot attention", slot_attention},
-              {"prefix and map", prefix_and_map}, {"adapter", adapter}, {"soft mixture", soft_mixture}, {"routing", routing}, {"positions resized", positions}, {"co-attention", co_attention}, {"torch encoder, pre", encoder_again}, {"torch decoder", decoder_again},
+} blocks[] = {{"torch encoder, post", encoder_post},
+              {"torch encoder, pre", encoder_pre},
+              {"torch decoder", torch_decoder},
+              {"gru", gru},
+              {"lstm", lstm},
+              {"swin 4x4 shift 0", swin},
+              {"swin 4x6 shift 1", swin_shifted},
+              {"swin 3x5 shift 1", swin_shifted},
+              {"swin 2x4 shift 1", swin_shifted},
+              {"patch merging", merging},
+              {"qwen 3 decoder", qwen},
+              {"mamba", mamba},
+              {"mamba 2", mamba2},
+              {"mixtral", mixtral},
+              {"qwen 2 moe", qwen_moe},
+              {"timm block", timm_block},
+              {"gated cross-attention", gated_cross},
+              {"resampler", resampler},
+              {"lora", lora},
+              {"channel attention", channel_attention},
+              {"slot attention", slot_attention},
+              {"prefix and map", prefix_and_map},
+              {"adapter", adapter},
+              {"soft mixture", soft_mixture},
+              {"routing", routing},
+              {"positions resized", positions},
+              {"co-attention", co_attention},
+              {"torch encoder, pre", encoder_again},
+              {"torch decoder", decoder_again},
               {"qwen 3 decoder", qwen_again}};
 enum { AGAIN = 3 }; /* so many at the end are run a second time, another way */
 

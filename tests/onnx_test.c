@@ -23,7 +23,8 @@ static bool near(double got, double want) { return got == want || (got != got &&
 static lb_status compare(const lb_tensor *got, const lb_tensor *want) {
     char a[96], b[96];
     if (got->dtype != want->dtype || !lb_same_shape(got, want))
-        return lb_fail(LB_E_MISMATCH, "%s %s, want %s %s", lb_dtype_name(got->dtype), lb_shape_text(a, sizeof a, got->rank, got->shape), lb_dtype_name(want->dtype), lb_shape_text(b, sizeof b, want->rank, want->shape));
+        return lb_fail(LB_E_MISMATCH, "%s %s, want %s %s", lb_dtype_name(got->dtype), lb_shape_text(a, sizeof a, got->rank, got->shape),
+                       lb_dtype_name(want->dtype), lb_shape_text(b, sizeof b, want->rank, want->shape));
     for (int64_t i = 0, n = lb_numel(want); i < n; i++)
         if (!near(lb_get_at(got, i), lb_get_at(want, i))) return lb_fail(LB_E_MISMATCH, "element %lld is %.9g, want %.9g", (long long)i, lb_get_at(got, i), lb_get_at(want, i));
     return LB_OK;
@@ -323,6 +324,7 @@ static void documented(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused}, {"as_model", as_model}, {"steady", steady}, {"frames", frames}, {"damaged", damaged}, {"documented", documented}, {0}};
+    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused},     {"as_model", as_model},     {"steady", steady},
+                                       {"frames", frames},           {"damaged", damaged}, {"documented", documented}, {0}};
     return check_main(argc, argv, "onnx", tests);
 }

@@ -80,7 +80,8 @@ static void canonical(void) {
     CHECK_INT(h, 683);
     CHECK_OK(lb_image_spec_parse(&s, "{\"feature_extractor_type\":\"ViTFeatureExtractor\",\"size\":224,\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.5,0.5,0.5]}"));
     CHECK_TEXT(s.mode, "squash");
-    CHECK_OK(lb_image_spec_parse(&s, "{\"feature_extractor_type\":\"CLIPFeatureExtractor\",\"size\":224,\"crop_size\":224,\"do_center_crop\":true,\"image_mean\":[0.5,0.5,0.5],\"image_std\":[0.5,0.5,0.5]}"));
+    CHECK_OK(lb_image_spec_parse(&s, "{\"feature_extractor_type\":\"CLIPFeatureExtractor\",\"size\":224,\"crop_size\":224,\"do_center_crop\":true,\"image_"
+                                     "mean\":[0.5,0.5,0.5],\"image_std\":[0.5,0.5,0.5]}"));
     CHECK_TEXT(s.mode, "shortest");
     CHECK_TEXT(s.filter, "bicubic");
     CHECK_TEXT(s.crop_rounding, "floor");
@@ -101,11 +102,16 @@ static void refuses(void) {
 
 /* Resized by the decoder: the bytes of decoding whole and resizing behind it. Sizes that grow, stay, shrink one side alone, or begin with the vertical pass. */
 static void fitted(void) {
-    static const char *const files[] = {"rgb-420.jpg", "rgb-444.jpg", "progressive.jpg", "restart.jpg", "exif-1.jpg", "exif-6.jpg", "grey.jpg", "cmyk.jpg", "narrow.jpg", "rgb.png", "rgba.png", "grey-16.png", "lossy.webp"};
-    static const char *const specs[] = {
-        "{\"mode\": \"squash\", \"size_w\": 9, \"size_h\": 11}", "{\"mode\": \"squash\", \"size_w\": 29, \"size_h\": 5}", "{\"mode\": \"squash\", \"size_w\": 7, \"size_h\": 40, \"filter\": \"lanczos\"}",
-        "{\"mode\": \"shortest\", \"size_w\": 50, \"crop_w\": 48, \"crop_h\": 48}", "{\"mode\": \"longest\", \"size_w\": 16, \"pad\": true, \"filter\": \"bilinear\"}", "{\"mode\": \"none\"}",
-        "{\"mode\": \"squash\", \"size_w\": 8, \"size_h\": 8, \"filter\": \"nearest\"}", "{\"mode\": \"squash\", \"size_w\": 27, \"size_h\": 4, \"filter\": \"box\"}"};
+    static const char *const files[] = {"rgb-420.jpg", "rgb-444.jpg", "progressive.jpg", "restart.jpg", "exif-1.jpg",  "exif-6.jpg", "grey.jpg",
+                                        "cmyk.jpg",    "narrow.jpg",  "rgb.png",         "rgba.png",    "grey-16.png", "lossy.webp"};
+    static const char *const specs[] = {"{\"mode\": \"squash\", \"size_w\": 9, \"size_h\": 11}",
+                                        "{\"mode\": \"squash\", \"size_w\": 29, \"size_h\": 5}",
+                                        "{\"mode\": \"squash\", \"size_w\": 7, \"size_h\": 40, \"filter\": \"lanczos\"}",
+                                        "{\"mode\": \"shortest\", \"size_w\": 50, \"crop_w\": 48, \"crop_h\": 48}",
+                                        "{\"mode\": \"longest\", \"size_w\": 16, \"pad\": true, \"filter\": \"bilinear\"}",
+                                        "{\"mode\": \"none\"}",
+                                        "{\"mode\": \"squash\", \"size_w\": 8, \"size_h\": 8, \"filter\": \"nearest\"}",
+                                        "{\"mode\": \"squash\", \"size_w\": 27, \"size_h\": 4, \"filter\": \"box\"}"};
     for (size_t f = 0; f < LB_COUNT(files); f++)
         for (size_t k = 0; k < LB_COUNT(specs); k++) {
             lb_image_spec s;

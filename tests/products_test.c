@@ -138,4 +138,9 @@ static void tiles_nest(void) {
 #endif
 }
 
-int main(int argc, char **argv) { return check_main(argc, argv, "products", (check_test[]){{"as exact as multiply-adds", parts_are_exact}, {"infinity and NaN", no_parts}, {"small numbers", small_numbers}, {"tiles nest", tiles_nest}, {0}}); }
+int main(int argc, char **argv) {
+    return check_main(
+        argc, argv, "products",
+        (check_test[]){
+            {"as exact as multiply-adds", parts_are_exact}, {"infinity and NaN", no_parts}, {"small numbers", small_numbers}, {"tiles nest", tiles_nest}, {0}});
+}

@@ -343,7 +343,17 @@ static void decoding(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"listings", listings}, {"pixels", pixels}, {"bad_masks", bad_masks}, {"cut_annotations", cut_annotations}, {"uris", uris}, {"members of open archives", members_of_open_archives}, {"sound_in_shard", sound_in_shard}, {"frames_in_any_order", frames_in_any_order}, {"listed_again", listed_again}, {"decoding", decoding}, {0}};
+    static const check_test tests[] = {{"listings", listings},
+                                       {"pixels", pixels},
+                                       {"bad_masks", bad_masks},
+                                       {"cut_annotations", cut_annotations},
+                                       {"uris", uris},
+                                       {"members of open archives", members_of_open_archives},
+                                       {"sound_in_shard", sound_in_shard},
+                                       {"frames_in_any_order", frames_in_any_order},
+                                       {"listed_again", listed_again},
+                                       {"decoding", decoding},
+                                       {0}};
     if (chdir(check_data("readers")) != 0) return 1;
     return check_main(argc, argv, "readers", tests);
 }

@@ -93,8 +93,14 @@ static void shape_layer_norm(lb_tape *t, const given *g) { lb_layer_norm(t, g->a
 static void shape_grid(lb_tape *t, const given *g) { lb_grid_sample(t, g->picture, g->picture, LB_SAMPLE_LINEAR, LB_BORDER_ZEROS, false); }
 static void shape_grid_cubic(lb_tape *t, const given *g) { lb_grid_sample(t, g->cube, lb_zeros(t, 5, (int64_t[]){1, 1, 1, 1, 3}), LB_SAMPLE_CUBIC, LB_BORDER_ZEROS, false); }
 static void shape_boxes(lb_tape *t, const given *g) { lb_roi_align(t, g->picture, lb_zeros(t, 2, (int64_t[]){1, 4}), 2, 2, 1, 0, false); }
-static void shape_heads(lb_tape *t, const given *g) { lb_attention(t, lb_zeros(t, 4, (int64_t[]){1, 3, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), (lb_attention_spec){0}); }
-static void shape_bias(lb_tape *t, const given *g) { lb_attention(t, lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 3, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 3, 4}), (lb_attention_spec){.bias = g->column}); }
+static void shape_heads(lb_tape *t, const given *g) {
+    lb_attention(t, lb_zeros(t, 4, (int64_t[]){1, 3, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}),
+                 (lb_attention_spec){0});
+}
+static void shape_bias(lb_tape *t, const given *g) {
+    lb_attention(t, lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 3, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 3, 4}),
+                 (lb_attention_spec){.bias = g->column});
+}
 static void shape_rotary(lb_tape *t, const given *g) { lb_rotary(t, g->picture, g->a, g->a, false); }
 static void shape_mse(lb_tape *t, const given *g) { lb_mse(t, g->a, g->row, LB_MEAN); }
 static void shape_labels(lb_tape *t, const given *g) { lb_cross_entropy(t, g->a, g->far2, NULL, -1, -100, 0, LB_MEAN); }
@@ -110,7 +116,10 @@ static void shape_einsum(lb_tape *t, const given *g) { lb_einsum(t, "ij,jk->ik",
 static void shape_solve(lb_tape *t, const given *g) { lb_solve(t, g->square, g->a); }
 static void shape_qr(lb_tape *t, const given *g) { lb_qr(t, g->a, NULL); }
 static void shape_depth(lb_tape *t, const given *g) { lb_depth_to_space(t, g->picture, 2, LB_BLOCK_INNER); }
-static void shape_scan(lb_tape *t, const given *g) { lb_ssd(t, lb_zeros(t, 4, (int64_t[]){1, 2, 3, 2}), lb_zeros(t, 3, (int64_t[]){1, 2, 3}), g->row, lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), (lb_scan_spec){0}, NULL); }
+static void shape_scan(lb_tape *t, const given *g) {
+    lb_ssd(t, lb_zeros(t, 4, (int64_t[]){1, 2, 3, 2}), lb_zeros(t, 3, (int64_t[]){1, 2, 3}), g->row, lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}),
+           lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), (lb_scan_spec){0}, NULL);
+}
 /* ---- settings ---- */
 static void step(lb_tape *t, const given *g) { lb_slice(t, g->a, 0, 0, 2, 0); }
 static void step_back(lb_tape *t, const given *g) { lb_slice(t, g->a, 0, 1, 0, -1); }
@@ -141,7 +150,10 @@ static void quantile(lb_tape *t, const given *g) { lb_quantile(t, g->row, 1.5, 0
 static void letters(lb_tape *t, const given *g) { lb_einsum(t, "ij->ijq", 1, (lb_tensor *[]){g->a}); }
 static void tiles(lb_tape *t, const given *g) { lb_tile(t, g->a, 2, (int64_t[]){1, -1}); }
 static void parts(lb_tape *t, const given *g) { lb_chunk(t, g->a, 0, 0, (lb_tensor *[]){NULL}); }
-static void softcap(lb_tape *t, const given *g) { lb_attention(t, lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), (lb_attention_spec){.softcap = -1}); }
+static void softcap(lb_tape *t, const given *g) {
+    lb_attention(t, lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}), lb_zeros(t, 4, (int64_t[]){1, 2, 2, 4}),
+                 (lb_attention_spec){.softcap = -1});
+}
 /* ---- matrices ---- */
 static void not_positive(lb_tape *t, const given *g) { lb_cholesky(t, lb_full(t, 2, (int64_t[]){2, 2}, 1)); }
 static void singular(lb_tape *t, const given *g) { lb_inverse(t, lb_full(t, 2, (int64_t[]){2, 2}, 1)); }
@@ -218,32 +230,45 @@ static const struct refusal {
     {"shape_linear", shape_linear, LB_E_SHAPE, "linear(x[2,3], w[3,3], b[2]): b is [2], expected [M] with M=3"},
     {"shape_scatter", shape_scatter, LB_E_SHAPE, "scatter(x[2,3], index[2,3]:i64, src[1,3]): index and src differ in shape"},
     {"shape_index_add", shape_index_add, LB_E_SHAPE, "index_add(x[2,3], index[2]:i64, src[3,3]): src does not have the shape of x with 2 along axis 0"},
-    {"shape_masked_fill", shape_masked_fill, LB_E_SHAPE, "masked_fill(x[3], mask[2,3]:i64): expected x of f32 and a mask of it or of i64 that repeats to the shape of x"},
+    {"shape_masked_fill", shape_masked_fill, LB_E_SHAPE,
+     "masked_fill(x[3], mask[2,3]:i64): expected x of f32 and a mask of it or of i64 that repeats to the shape of x"},
     {"shape_masked_scatter", shape_masked_scatter, LB_E_SHAPE, "masked_scatter(x[2,3], mask[2,3]:i64, src[2]): the mask asks for 3 elements, src has 2"},
     {"shape_conv", shape_conv, LB_E_SHAPE, "conv2d(x[1,2,4,4], w[2,3,3,3]): conv2d: x [1,2,4,4], w [2,3,3,3], groups 1, output 4 x 4 do not go together"},
-    {"shape_conv_groups", shape_conv_groups, LB_E_SHAPE, "conv2d(x[1,2,4,4], w[2,2,3,3]): conv2d: x [1,2,4,4], w [2,2,3,3], groups 3, output 4 x 4 do not go together"},
-    {"shape_conv_small", shape_conv_small, LB_E_SHAPE, "conv2d(x[1,2,4,4], w[2,2,5,5]): conv2d: x [1,2,4,4], w [2,2,5,5], groups 1, output -1 x -1 do not go together"},
-    {"shape_conv3d", shape_conv3d, LB_E_SHAPE, "conv3d(x[1,2,4,4,4], w[2,3,1,1,1]): x [1,2,4,4,4], w [2,3,1,1,1], groups 1, output 4 x 4 x 4 do not go together"},
+    {"shape_conv_groups", shape_conv_groups, LB_E_SHAPE,
+     "conv2d(x[1,2,4,4], w[2,2,3,3]): conv2d: x [1,2,4,4], w [2,2,3,3], groups 3, output 4 x 4 do not go together"},
+    {"shape_conv_small", shape_conv_small, LB_E_SHAPE,
+     "conv2d(x[1,2,4,4], w[2,2,5,5]): conv2d: x [1,2,4,4], w [2,2,5,5], groups 1, output -1 x -1 do not go together"},
+    {"shape_conv3d", shape_conv3d, LB_E_SHAPE,
+     "conv3d(x[1,2,4,4,4], w[2,3,1,1,1]): x [1,2,4,4,4], w [2,3,1,1,1], groups 1, output 4 x 4 x 4 do not go together"},
     {"shape_conv_bias", shape_conv_bias, LB_E_SHAPE, "conv2d(x[1,2,4,4], w[2,2,3,3], b[3]): b is [3], expected [O] with O=2"},
     {"shape_transposed", shape_transposed, LB_E_SHAPE, "conv_transpose2d(x[1,2,4,4], w[3,2,3,3]): w is [3,2,3,3], expected [C,D,kh,kw] with C=2"},
-    {"shape_output_padding", shape_output_padding, LB_E_ARG, "conv_transpose2d(x[1,2,4,4], w[2,2,3,3]): output padding 2 x 0, expected less than stride or dilation"},
-    {"shape_pool", shape_pool, LB_E_SHAPE, "max_pool(x[1,2,4,4]): 4 elements along axis 2, padded by 0 and 0, have no place for a window of 5 (paddings are less than a window)"},
-    {"shape_pool_padding", shape_pool_padding, LB_E_SHAPE, "avg_pool(x[1,2,4,4]): 4 elements along axis 2, padded by 2 and 2, have no place for a window of 2 (paddings are less than a window)"},
+    {"shape_output_padding", shape_output_padding, LB_E_ARG,
+     "conv_transpose2d(x[1,2,4,4], w[2,2,3,3]): output padding 2 x 0, expected less than stride or dilation"},
+    {"shape_pool", shape_pool, LB_E_SHAPE,
+     "max_pool(x[1,2,4,4]): 4 elements along axis 2, padded by 0 and 0, have no place for a window of 5 (paddings are less than a window)"},
+    {"shape_pool_padding", shape_pool_padding, LB_E_SHAPE,
+     "avg_pool(x[1,2,4,4]): 4 elements along axis 2, padded by 2 and 2, have no place for a window of 2 (paddings are less than a window)"},
     {"shape_unfold", shape_unfold, LB_E_SHAPE, "unfold(x[1,2,4,4]): windows of 5 x 5 do not fit into a picture of 4 x 4 with this padding"},
     {"shape_fold", shape_fold, LB_E_SHAPE, "fold(x[1,8,8]): x is [1,8,8], expected [N, C 4, 9]"},
     {"shape_group_norm", shape_group_norm, LB_E_SHAPE, "group_norm(x[1,2,4,4]): x [1,2,4,4], 3 groups and the numbers of weights do not go together"},
-    {"shape_batch_norm", shape_batch_norm, LB_E_SHAPE, "batch_norm(x[1,2,4,4], gamma[3], beta[3]): batch_norm: x [1,2,4,4], 3 channels and what is added do not go together"},
+    {"shape_batch_norm", shape_batch_norm, LB_E_SHAPE,
+     "batch_norm(x[1,2,4,4], gamma[3], beta[3]): batch_norm: x [1,2,4,4], 3 channels and what is added do not go together"},
     {"shape_layer_norm", shape_layer_norm, LB_E_SHAPE, "layer_norm(x[2,3], gamma[2]): gamma is [2], expected [K] with K=3"},
-    {"shape_grid", shape_grid, LB_E_SHAPE, "grid_sample(x[1,2,4,4], grid[1,2,4,4]): x is [1,2,4,4], grid [1,2,4,4], expected [N,C,H,W] and [N,I,J,2], or (not cubic) [N,C,D,H,W] and [N,I,J,K,3]"},
-    {"shape_grid_cubic", shape_grid_cubic, LB_E_SHAPE, "grid_sample(x[1,2,4,4,4], grid[1,1,1,1,3]): x is [1,2,4,4,4], grid [1,1,1,1,3], expected [N,C,H,W] and [N,I,J,2], or (not cubic) [N,C,D,H,W] and [N,I,J,K,3]"},
-    {"shape_boxes", shape_boxes, LB_E_SHAPE, "roi_align(x[1,2,4,4], boxes[1,4]): cells 2 x 2, 0 samples, 4 numbers a box: expected positive sizes and boxes of picture, x0, y0, x1, y1"},
+    {"shape_grid", shape_grid, LB_E_SHAPE,
+     "grid_sample(x[1,2,4,4], grid[1,2,4,4]): x is [1,2,4,4], grid [1,2,4,4], expected [N,C,H,W] and [N,I,J,2], or (not cubic) [N,C,D,H,W] and [N,I,J,K,3]"},
+    {"shape_grid_cubic", shape_grid_cubic, LB_E_SHAPE,
+     "grid_sample(x[1,2,4,4,4], grid[1,1,1,1,3]): x is [1,2,4,4,4], grid [1,1,1,1,3], expected [N,C,H,W] and [N,I,J,2], or (not cubic) [N,C,D,H,W] and "
+     "[N,I,J,K,3]"},
+    {"shape_boxes", shape_boxes, LB_E_SHAPE,
+     "roi_align(x[1,2,4,4], boxes[1,4]): cells 2 x 2, 0 samples, 4 numbers a box: expected positive sizes and boxes of picture, x0, y0, x1, y1"},
     {"shape_heads", shape_heads, LB_E_SHAPE, "attention(q[1,3,2,4], k[1,2,2,4], v[1,2,2,4]): 3 heads of queries are no multiple of 2 heads of keys"},
     {"shape_bias", shape_bias, LB_E_SHAPE, "attention(q[1,2,2,4], k[1,2,3,4], v[1,2,3,4], bias[2]): bias f32 [2] does not go with scores [1,2,2,3]"},
     {"shape_rotary", shape_rotary, LB_E_SHAPE, "rotary(x[1,2,4,4], cos[2,3], sin[2,3]): tables [2,3], expected two [L,P] or [N,L,P] with 2P up to D"},
     {"shape_mse", shape_mse, LB_E_SHAPE, "mse(x[2,3], target[3]): target is [3], expected [...] with ...=[2,3]"},
     {"shape_labels", shape_labels, LB_E_SHAPE, "cross_entropy(logits[2,3], label[2,3]:i64): labels are wanted in the shape of the logits without axis 1"},
     {"shape_class_weights", shape_class_weights, LB_E_SHAPE, "cross_entropy(logits[2,3], label[2]:i64, weight[2]): 2 weights for 3 classes"},
-    {"shape_soft", shape_soft, LB_E_SHAPE, "soft_cross_entropy(logits[2,3], target[3,3]): the target is wanted in the shape of the logits, weights one for each class"},
+    {"shape_soft", shape_soft, LB_E_SHAPE,
+     "soft_cross_entropy(logits[2,3], target[3,3]): the target is wanted in the shape of the logits, weights one for each class"},
     {"shape_divergence", shape_divergence, LB_E_SHAPE, "divergence(student[2,3], teacher[3,3]): the shapes of student and teacher differ"},
     {"shape_info_nce", shape_info_nce, LB_E_SHAPE, "info_nce(a[3,3], b[2,3]): 3 rows against 2: each row wants its own, and both ways as many"},
     {"shape_siglip", shape_siglip, LB_E_SHAPE, "siglip(a[3,3], b[2,3]): 3 rows against 2, pairs are wanted"},
@@ -284,7 +309,8 @@ static const struct refusal {
     {"letters", letters, LB_E_ARG, "einsum: a letter of the result of 'ij->ijq' stands in no operand"},
     {"tiles", tiles, LB_E_ARG, "tile: -1 times"},
     {"parts", parts, LB_E_ARG, "chunk: 0 parts"},
-    {"softcap", softcap, LB_E_ARG, "attention(q[1,2,2,4], k[1,2,2,4], v[1,2,2,4]): dropout 0, softcap -1, window 0, prefix 0: expected dropout below 1 and none negative"},
+    {"softcap", softcap, LB_E_ARG,
+     "attention(q[1,2,2,4], k[1,2,2,4], v[1,2,2,4]): dropout 0, softcap -1, window 0, prefix 0: expected dropout below 1 and none negative"},
     {"not_positive", not_positive, LB_E_NUMERIC, "cholesky(x[2,2]): matrix 0 is not positive definite"},
     {"singular", singular, LB_E_NUMERIC, "inverse(x[2,2]): matrix 0 is singular"},
     {"singular_solve", singular_solve, LB_E_NUMERIC, "solve(a[3,3], x[3,3]): matrix 0 is singular"},

@@ -208,5 +208,11 @@ static void extreme_logits(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "sums", (check_test[]){{"products", products}, {"attention", attention}, {"attention, gradients", attention_gradients}, {"attention, apart", attention_apart}, {"extreme logits", extreme_logits}, {0}});
+    return check_main(argc, argv, "sums",
+                      (check_test[]){{"products", products},
+                                     {"attention", attention},
+                                     {"attention, gradients", attention_gradients},
+                                     {"attention, apart", attention_apart},
+                                     {"extreme logits", extreme_logits},
+                                     {0}});
 }

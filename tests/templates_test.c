@@ -126,6 +126,8 @@ static void decoder(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"descriptors", descriptors}, {"method", method}, {"arch", arch}, {"reader", reader}, {"metric", metric}, {"weights", weights}, {"tokenizer", tokenizer}, {"decoder", decoder}, {0}};
+    static const check_test tests[] = {{"descriptors", descriptors}, {"method", method},   {"arch", arch},
+                                       {"reader", reader},           {"metric", metric},   {"weights", weights},
+                                       {"tokenizer", tokenizer},     {"decoder", decoder}, {0}};
     return check_main(argc, argv, "templates", tests);
 }

@@ -244,7 +244,9 @@ static void refuses(void) {
     fails("{\"normalizer\":{\"type\":\"Odd\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]],\"unk_id\":0}}", LB_E_UNSUPPORTED, "Odd");
     fails("{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]],\"unk_id\":0}}", LB_E_FORMAT, "charsmap");
     fails("{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"?\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]],\"unk_id\":0}}", LB_E_FORMAT, "base64");
-    fails("{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(a|b)+\"},\"content\":\"\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]],\"unk_id\":0}}", LB_E_UNSUPPORTED, "(a|b)+");
+    fails("{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(a|b)+\"},\"content\":\"\"},\"model\":{\"type\":\"Unigram\",\"vocab\":[[\"a\",0]],"
+          "\"unk_id\":0}}",
+          LB_E_UNSUPPORTED, "(a|b)+");
     fails("{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", LB_E_UNSUPPORTED, "UnicodeScripts");
     fails("{\"post_processor\":{\"type\":\"Odd\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", LB_E_UNSUPPORTED, "Odd");
     fails("{\"decoder\":{\"type\":\"Odd\"},\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", LB_E_UNSUPPORTED, "Odd");
@@ -276,8 +278,38 @@ static void refused_memory(void) {
 
 int main(int argc, char **argv) {
     return check_main(argc, argv, "tokenizers",
-                      (check_test[]){{"gpt2", gpt2}, {"roberta", roberta}, {"llama3", llama3}, {"qwen2", qwen2}, {"whisper", whisper}, {"clip", clip}, {"open_clip", open_clip}, {"llama2", llama2},
-                                     {"first", first}, {"gemma", gemma}, {"mixture", mixture}, {"subword", subword}, {"bert", bert}, {"t5", t5}, {"xlmr", xlmr}, {"unibytes", unibytes},
-                                     {"siglip", siglip}, {"albert", albert}, {"o200k", o200k}, {"tekken", tekken}, {"qwen35", qwen35}, {"kimi", kimi}, {"deepseek", deepseek}, {"deepseek_coder", deepseek_coder}, {"bloom", bloom}, {"odd", odd}, {"spm", spm}, {"spm_bytes", spm_bytes}, {"numbers", numbers}, {"windows", windows}, {"many", many}, {"refuses", refuses},
-                                     {"memory", refused_memory}, {0}});
+                      (check_test[]){{"gpt2", gpt2},
+                                     {"roberta", roberta},
+                                     {"llama3", llama3},
+                                     {"qwen2", qwen2},
+                                     {"whisper", whisper},
+                                     {"clip", clip},
+                                     {"open_clip", open_clip},
+                                     {"llama2", llama2},
+                                     {"first", first},
+                                     {"gemma", gemma},
+                                     {"mixture", mixture},
+                                     {"subword", subword},
+                                     {"bert", bert},
+                                     {"t5", t5},
+                                     {"xlmr", xlmr},
+                                     {"unibytes", unibytes},
+                                     {"siglip", siglip},
+                                     {"albert", albert},
+                                     {"o200k", o200k},
+                                     {"tekken", tekken},
+                                     {"qwen35", qwen35},
+                                     {"kimi", kimi},
+                                     {"deepseek", deepseek},
+                                     {"deepseek_coder", deepseek_coder},
+                                     {"bloom", bloom},
+                                     {"odd", odd},
+                                     {"spm", spm},
+                                     {"spm_bytes", spm_bytes},
+                                     {"numbers", numbers},
+                                     {"windows", windows},
+                                     {"many", many},
+                                     {"refuses", refuses},
+                                     {"memory", refused_memory},
+                                     {0}});
 }

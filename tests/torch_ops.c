@@ -178,7 +178,9 @@ static void conv1d(torch_job *j) { j->y[0] = lb_conv1d(j->t, j->x[0], j->x[1], j
 static void conv2d(torch_job *j) { j->y[0] = lb_conv2d(j->t, j->x[0], j->x[1], j->x[2], plane_of(j), act_of(j)); }
 static void inverted_residual(torch_job *j) {
     lb_tensor **x = j->x;
-    const lb_inverted_spec s = {{x[1], x[2], x[3]}, {x[4], x[5], x[6]}, {x[7], x[8], NULL}, {x[9], x[10], NULL}, {x[11], x[12], x[13]}, plane_of(j), act_of(j), (lb_act)whole(j, "inner_act"), (lb_act)whole(j, "gate"), flag(j, "add")};
+    const lb_inverted_spec s = {{x[1], x[2], x[3]},       {x[4], x[5], x[6]}, {x[7], x[8], NULL}, {x[9], x[10], NULL},
+                                {x[11], x[12], x[13]},    plane_of(j),        act_of(j),          (lb_act)whole(j, "inner_act"),
+                                (lb_act)whole(j, "gate"), flag(j, "add")};
     j->y[0] = lb_inverted_residual(j->t, x[0], &s);
 }
 

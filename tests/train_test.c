@@ -28,7 +28,16 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[0] = 1;
 }
 
-static const lb_arch copying = {.id = "copying", .title = "", .source = "", .params = no_params, .params_size = sizeof(config), .kind = "joint", .inputs = "x", .taps = "feat scale", .forward = forward, .example = example};
+static const lb_arch copying = {.id = "copying",
+                                .title = "",
+                                .source = "",
+                                .params = no_params,
+                                .params_size = sizeof(config),
+                                .kind = "joint",
+                                .inputs = "x",
+                                .taps = "feat scale",
+                                .forward = forward,
+                                .example = example};
 
 /* ---- a batch of two tensors ---- */
 
@@ -246,7 +255,15 @@ static double factor_after(made *m, bool beside, double *peer) {
     CHECK_OK(lb_store_init(student->store, 1));
     CHECK_OK(lb_store_init(second->store, 1));
     lb_student more = {"peer", second, &slow};
-    lb_train_spec spec = {.student = student, .nothers = beside, .others = &more, .nobjectives = 1 + beside, .objectives = o, .source = {m, rows, batch, release}, .steps = 3, .log_every = 1, .save_every = 1};
+    lb_train_spec spec = {.student = student,
+                          .nothers = beside,
+                          .others = &more,
+                          .nobjectives = 1 + beside,
+                          .objectives = o,
+                          .source = {m, rows, batch, release},
+                          .steps = 3,
+                          .log_every = 1,
+                          .save_every = 1};
     CHECK_OK(lb_params_default(lb_optim_params, &spec.optim));
     CHECK_OK(lb_params_default(lb_optim_params, &slow));
     CHECK_OK(lb_param_set_text(lb_param_find(lb_optim_params, "name"), &spec.optim, "sgd"));
@@ -351,7 +368,15 @@ static void *train_share(void *ctx) {
                         {.name = "counted", .method = &coupled, .component = &together[1], .stream = "s", .weight = 0.5, .nbind = 2, .inputs = inputs, .names = names}};
     lb_train_result result = {0};
     lb_model *student = NULL;
-    lb_train_spec spec = {.student = student, .nobjectives = 2, .objectives = o, .source = {&w->m, rows, batch, release}, .crew = w->ranks.count > 1 ? &w->ranks : NULL, .steps = 5, .log_every = 1, .save_every = 9, .accumulate = 2};
+    lb_train_spec spec = {.student = student,
+                          .nobjectives = 2,
+                          .objectives = o,
+                          .source = {&w->m, rows, batch, release},
+                          .crew = w->ranks.count > 1 ? &w->ranks : NULL,
+                          .steps = 5,
+                          .log_every = 1,
+                          .save_every = 9,
+                          .accumulate = 2};
     w->st = lb_model_new(&student, &copying, NULL);
     if (w->st == LB_OK) w->st = lb_store_init(student->store, 1);
     if (w->st == LB_OK) w->st = lb_params_default(lb_optim_params, &spec.optim);
@@ -394,7 +419,14 @@ static void processes_are_one(void) {
 static void none_refuses(void) { one_step(&(made){2, 2, {3, 4}, {3, 5}}, 0, "none", NULL); }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "train", (check_test[]){{"rows_of_other_width", rows_of_other_width}, {"maps_of_other_grid", maps_of_other_grid}, {"sequences_of_other_length", sequences_of_other_length},
-                                                          {"tokens_of_other_grid", tokens_of_other_grid}, {"tokens_to_a_map", tokens_to_a_map}, {"none_refuses", none_refuses},
-                                                          {"processes_are_one", processes_are_one}, {"students_side_by_side", students_side_by_side}, {0}});
+    return check_main(argc, argv, "train",
+                      (check_test[]){{"rows_of_other_width", rows_of_other_width},
+                                     {"maps_of_other_grid", maps_of_other_grid},
+                                     {"sequences_of_other_length", sequences_of_other_length},
+                                     {"tokens_of_other_grid", tokens_of_other_grid},
+                                     {"tokens_to_a_map", tokens_to_a_map},
+                                     {"none_refuses", none_refuses},
+                                     {"processes_are_one", processes_are_one},
+                                     {"students_side_by_side", students_side_by_side},
+                                     {0}});
 }

@@ -138,7 +138,8 @@ static void gguf(void) {
         lb_buf json = {0};
         CHECK_OK(lb_json_write(&json, m, 0));
         CHECK_HAS(lb_buf_str(&json), "\"general.architecture\": \"limbeck-test\"");
-        CHECK_HAS(lb_buf_str(&json), "\"limbeck-test.block_count\": 2, \"limbeck-test.eps\": 0.5, \"limbeck-test.causal\": true, \"limbeck-test.negative\": -7, \"limbeck-test.huge\": 1.8446744073709552e+19");
+        CHECK_HAS(lb_buf_str(&json), "\"limbeck-test.block_count\": 2, \"limbeck-test.eps\": 0.5, \"limbeck-test.causal\": true, \"limbeck-test.negative\": "
+                                     "-7, \"limbeck-test.huge\": 1.8446744073709552e+19");
         CHECK_HAS(lb_buf_str(&json), "\"tokenizer.ggml.tokens\": [\"a\", \"b\u00e9\", \"\"], \"limbeck-test.sizes\": [1, 2, 3]");
         lb_buf_free(&json);
         lb_weights_close(w);
@@ -183,9 +184,15 @@ static void refuses(void) {
         lb_status want;
         const char *check_part;
     } bad[] = {
-        {"torch/complex.pt", LB_E_UNSUPPORTED, "torch.ComplexFloatStorage"}, {"torch/float8.pt", LB_E_UNSUPPORTED, "torch.float8_e4m3fn"}, {"torch/sparse.pt", LB_E_UNSUPPORTED, "_rebuild_sparse_tensor"},
-        {"torch/whole-model.pt", LB_E_UNSUPPORTED, "torch.nn.modules.container.Sequential"}, {"npz/objects.npz", LB_E_UNSUPPORTED, "'|O'"}, {"npz/complex.npz", LB_E_UNSUPPORTED, "'<c8'"},
-        {"npz/texts.npz", LB_E_UNSUPPORTED, "'<U1'"}, {"npz/records.npz", LB_E_UNSUPPORTED, "records"}, {"gguf/q4.gguf", LB_E_UNSUPPORTED, "'q4_0': type q4_0"},
+        {"torch/complex.pt", LB_E_UNSUPPORTED, "torch.ComplexFloatStorage"},
+        {"torch/float8.pt", LB_E_UNSUPPORTED, "torch.float8_e4m3fn"},
+        {"torch/sparse.pt", LB_E_UNSUPPORTED, "_rebuild_sparse_tensor"},
+        {"torch/whole-model.pt", LB_E_UNSUPPORTED, "torch.nn.modules.container.Sequential"},
+        {"npz/objects.npz", LB_E_UNSUPPORTED, "'|O'"},
+        {"npz/complex.npz", LB_E_UNSUPPORTED, "'<c8'"},
+        {"npz/texts.npz", LB_E_UNSUPPORTED, "'<U1'"},
+        {"npz/records.npz", LB_E_UNSUPPORTED, "records"},
+        {"gguf/q4.gguf", LB_E_UNSUPPORTED, "'q4_0': type q4_0"},
     };
     int64_t live = lb_alloc_live();
     for (size_t k = 0; k < LB_COUNT(bad); k++) {

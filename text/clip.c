@@ -106,7 +106,8 @@ static lb_status from_openai(lb_clip_text *c, int64_t *embed, const lb_value *js
         *embed = lb_outside_size(json, name, 0);
     }
     if (c->vocab && c->width && c->max_tokens && c->depth && c->mlp && c->heads) return LB_OK;
-    return lb_fail(LB_E_UNSUPPORTED, "clip: %lld tokens of width %lld, %lld positions, %lld blocks of the text tower", (long long)c->vocab, (long long)c->width, (long long)c->max_tokens, (long long)c->depth);
+    return lb_fail(LB_E_UNSUPPORTED, "clip: %lld tokens of width %lld, %lld positions, %lld blocks of the text tower", (long long)c->vocab, (long long)c->width,
+                   (long long)c->max_tokens, (long long)c->depth);
 }
 
 static const char *openai_prefix(const lb_value *json) { return lb_outside_has(json, "text.token_embedding.weight") ? "text." : lb_outside_has(json, "token_embedding.weight") ? "" : NULL; }

@@ -144,7 +144,8 @@ static void bytes(texts *out, const texts *in) {
 
 /* Spaces before punctuation and English contractions. */
 static void add_clean(lb_buf *out, const char *text, size_t size) {
-    static const char *const pairs[][2] = {{" .", "."}, {" ?", "?"}, {" !", "!"}, {" ,", ","}, {" ' ", "'"}, {" n't", "n't"}, {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    static const char *const pairs[][2] = {{" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+                                           {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
     lb_buf a = {0}, b = {0};
     lb_buf_add(&a, text, size);
     for (size_t i = 0; i < LB_COUNT(pairs); i++) {

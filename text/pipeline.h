@@ -47,7 +47,17 @@ typedef struct lbi_model {
     void (*close)(lbi_pipeline *p);
 } lbi_model;
 
-typedef enum lbi_decoder_kind { LBI_DECODE_BYTES = 0, LBI_DECODE_WORDPIECE, LBI_DECODE_BPE, LBI_DECODE_METASPACE, LBI_DECODE_REPLACE, LBI_DECODE_FALLBACK, LBI_DECODE_FUSE, LBI_DECODE_STRIP, LBI_DECODE_CTC } lbi_decoder_kind;
+typedef enum lbi_decoder_kind {
+    LBI_DECODE_BYTES = 0,
+    LBI_DECODE_WORDPIECE,
+    LBI_DECODE_BPE,
+    LBI_DECODE_METASPACE,
+    LBI_DECODE_REPLACE,
+    LBI_DECODE_FALLBACK,
+    LBI_DECODE_FUSE,
+    LBI_DECODE_STRIP,
+    LBI_DECODE_CTC
+} lbi_decoder_kind;
 typedef struct lbi_decoder {
     lbi_decoder_kind kind;
     lbi_pattern pattern;       /* Replace */

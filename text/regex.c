@@ -214,7 +214,10 @@ lb_status lbi_regex_compile(lbi_regex **out, const char *expression, size_t size
     bool fine = alternatives(&c) && (c.in.at == c.in.end || refuse(&c, "a bracket too many")) && emit(&c, (code){.kind = MATCH});
     size_t end = 0;
     if (fine && run_code(&(subject){r, (const uint8_t *)"", 0}, 0, 0, &end)) fine = refuse(&c, "a match of nothing");
-    lb_status st = fine ? LB_OK : r->sets.failed ? LB_E_NOMEM : lb_fail(LB_E_UNSUPPORTED, "the regular expression '%s' is not handled: %s before '%.*s'", expression, c.problem ? c.problem : "", (int)(c.in.end - c.in.at), (const char *)c.in.at);
+    lb_status st = fine             ? LB_OK
+                   : r->sets.failed ? LB_E_NOMEM
+                                    : lb_fail(LB_E_UNSUPPORTED, "the regular expression '%s' is not handled: %s before '%.*s'", expression,
+                                              c.problem ? c.problem : "", (int)(c.in.end - c.in.at), (const char *)c.in.at);
     if (fine) find_begin(r);
     if (fine) *out = r;
     else lbi_regex_free(r);

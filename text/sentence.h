@@ -15,13 +15,18 @@ typedef struct lb_sentence {
 
 /* The rows of a table whose config T has a lb_sentence named `sentence`. */
 #define LB_SENTENCE_ROW(T, field, type_) .name = #field, .type = type_, .offset = offsetof(T, sentence.field)
-#define LB_SENTENCE_PARAMS(T, pooling_, normalize_)                                                                                                          \
-    {LB_SENTENCE_ROW(T, pooling, LB_T_TEXT), .def_text = pooling_, .unit = "TEXT", .text = "how tokens become one vector: cls, max, mean, mean_sqrt_len, weightedmean, lasttoken; several joined by + stand side by side; none"}, \
-    {LB_SENTENCE_ROW(T, dense, LB_T_I64), .def = 0, .min = 0, .max = 1000000, .unit = "1", .text = "width of a map behind the pooling; 0 = none"},           \
-    {LB_SENTENCE_ROW(T, dense_act, LB_T_TEXT), .def_text = "tanh", .choices = "tanh|none|gelu|relu|silu|sigmoid", .unit = "TEXT", .text = "its activation"},  \
-    {LB_SENTENCE_ROW(T, dense_bias, LB_T_BOOL), .def = 1, .min = 0, .max = 1, .unit = "", .text = "it has a bias"},                                           \
-    {LB_SENTENCE_ROW(T, normalize, LB_T_BOOL), .def = normalize_, .min = 0, .max = 1, .unit = "", .text = "embedding is L2-normalised"},                        \
-    {LB_SENTENCE_ROW(T, head, LB_T_TEXT), .def_text = "", .unit = "TEXT", .text = "instead of dense and normalize: steps joined by +, each normalize or dense:WIDTH:ACTIVATION, :no-bias behind one without a bias"}
+#define LB_SENTENCE_PARAMS(T, pooling_, normalize_)                                                                                                            \
+    {LB_SENTENCE_ROW(T, pooling, LB_T_TEXT), .def_text = pooling_, .unit = "TEXT",                                                                             \
+     .text = "how tokens become one vector: cls, max, mean, mean_sqrt_len, weightedmean, lasttoken; several joined by + stand side by side; none"},            \
+        {LB_SENTENCE_ROW(T, dense, LB_T_I64), .def = 0, .min = 0, .max = 1000000, .unit = "1", .text = "width of a map behind the pooling; 0 = none"},         \
+        {LB_SENTENCE_ROW(T, dense_act, LB_T_TEXT), .def_text = "tanh", .choices = "tanh|none|gelu|relu|silu|sigmoid", .unit = "TEXT",                          \
+         .text = "its activation"},                                                                                                                            \
+        {LB_SENTENCE_ROW(T, dense_bias, LB_T_BOOL), .def = 1, .min = 0, .max = 1, .unit = "", .text = "it has a bias"},                                        \
+        {LB_SENTENCE_ROW(T, normalize, LB_T_BOOL), .def = normalize_, .min = 0, .max = 1, .unit = "", .text = "embedding is L2-normalised"}, {                 \
+        LB_SENTENCE_ROW(T, head, LB_T_TEXT),                                                                                                                   \
+            .def_text = "", .unit = "TEXT",                                                                                                                    \
+            .text = "instead of dense and normalize: steps joined by +, each normalize or dense:WIDTH:ACTIVATION, :no-bias behind one without a bias"          \
+    }
 
 /** tokens [N,L,C], mask i64 [N,L] -> [N,D]; marks the taps `pooled` and `embedding` (none with pooling none). An unknown pooling fails the tape. */
 LB_API void lb_sentence_head(lb_nn *m, lb_tensor *tokens, lb_tensor *mask, const lb_sentence *s);

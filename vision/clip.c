@@ -44,7 +44,8 @@ static lb_status from_openai_shapes(lb_vit *c, const lb_value *json, int64_t hea
     while (side * side < places) side++;
     c->height = c->width = side * c->patch;
     if (places > 0 && side * side == places && c->patch && c->depth && c->mlp && c->heads) return LB_OK;
-    return lb_fail(LB_E_UNSUPPORTED, "clip: width %lld, patch %lld, %lld blocks, %lld positions (a square and one) of the picture tower", (long long)c->dim, (long long)c->patch, (long long)c->depth, (long long)places + 1);
+    return lb_fail(LB_E_UNSUPPORTED, "clip: width %lld, patch %lld, %lld blocks, %lld positions (a square and one) of the picture tower", (long long)c->dim,
+                   (long long)c->patch, (long long)c->depth, (long long)places + 1);
 }
 
 static lb_status from_openai(lb_vit *c, int64_t *embed, const lb_value *json, const lb_param *act, void *cfg) {

@@ -25,23 +25,69 @@ typedef struct name_table {
 } name_table;
 
 static const name_table tables[] = {
-    {"timm", "conv_stem", "bn1", "blocks.%d.%d", NULL, true, 0,
+    {"timm",
+     "conv_stem",
+     "bn1",
+     "blocks.%d.%d",
+     NULL,
+     true,
+     0,
      {"conv_pw", "bn1", "conv_dw", "bn2", "se.conv_reduce", "se.conv_expand", "conv_pwl", "bn3"},
-     {NULL, NULL, "conv_dw", "bn1", "se.conv_reduce", "se.conv_expand", "conv_pw", "bn2"}, "conv_head", "bn2", "classifier"},
-    {"torchvision", "features.0.0", "features.0.1", "features.%d.%d.block", NULL, true, 1,
+     {NULL, NULL, "conv_dw", "bn1", "se.conv_reduce", "se.conv_expand", "conv_pw", "bn2"},
+     "conv_head",
+     "bn2",
+     "classifier"},
+    {"torchvision",
+     "features.0.0",
+     "features.0.1",
+     "features.%d.%d.block",
+     NULL,
+     true,
+     1,
      {"0.0", "0.1", "1.0", "1.1", "2.fc1", "2.fc2", "3.0", "3.1"},
-     {NULL, NULL, "0.0", "0.1", "1.fc1", "1.fc2", "2.0", "2.1"}, "features.%d.0", "features.%d.1", "classifier.1"},
-    {"torchvision_v2", "features.0.0", "features.0.1", "features.%d.conv", NULL, false, 1,
+     {NULL, NULL, "0.0", "0.1", "1.fc1", "1.fc2", "2.0", "2.1"},
+     "features.%d.0",
+     "features.%d.1",
+     "classifier.1"},
+    {"torchvision_v2",
+     "features.0.0",
+     "features.0.1",
+     "features.%d.conv",
+     NULL,
+     false,
+     1,
      {"0.0", "0.1", "1.0", "1.1", NULL, NULL, "2", "3"},
-     {NULL, NULL, "0.0", "0.1", NULL, NULL, "1", "2"}, "features.%d.0", "features.%d.1", "classifier.1"},
-    {"huggingface", "embeddings.convolution", "embeddings.batchnorm", "encoder.blocks.%d", NULL, false, 0,
-     {"expansion.expand_conv", "expansion.expand_bn", "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce", "squeeze_excite.expand", "projection.project_conv", "projection.project_bn"},
-     {NULL, NULL, "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce", "squeeze_excite.expand", "projection.project_conv", "projection.project_bn"},
-     "encoder.top_conv", "encoder.top_bn", "classifier"},
-    {"huggingface_v2", "conv_stem.first_conv.convolution", "conv_stem.first_conv.normalization", "layer.%d", "conv_stem", false, -1,
-     {"expand_1x1.convolution", "expand_1x1.normalization", "conv_3x3.convolution", "conv_3x3.normalization", NULL, NULL, "reduce_1x1.convolution", "reduce_1x1.normalization"},
+     {NULL, NULL, "0.0", "0.1", NULL, NULL, "1", "2"},
+     "features.%d.0",
+     "features.%d.1",
+     "classifier.1"},
+    {"huggingface",
+     "embeddings.convolution",
+     "embeddings.batchnorm",
+     "encoder.blocks.%d",
+     NULL,
+     false,
+     0,
+     {"expansion.expand_conv", "expansion.expand_bn", "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce",
+      "squeeze_excite.expand", "projection.project_conv", "projection.project_bn"},
+     {NULL, NULL, "depthwise_conv.depthwise_conv", "depthwise_conv.depthwise_norm", "squeeze_excite.reduce", "squeeze_excite.expand", "projection.project_conv",
+      "projection.project_bn"},
+     "encoder.top_conv",
+     "encoder.top_bn",
+     "classifier"},
+    {"huggingface_v2",
+     "conv_stem.first_conv.convolution",
+     "conv_stem.first_conv.normalization",
+     "layer.%d",
+     "conv_stem",
+     false,
+     -1,
+     {"expand_1x1.convolution", "expand_1x1.normalization", "conv_3x3.convolution", "conv_3x3.normalization", NULL, NULL, "reduce_1x1.convolution",
+      "reduce_1x1.normalization"},
      {NULL, NULL, "conv_3x3.convolution", "conv_3x3.normalization", NULL, NULL, "reduce_1x1.convolution", "reduce_1x1.normalization"},
-     "conv_1x1.convolution", "conv_1x1.normalization", "classifier"},
+     "conv_1x1.convolution",
+     "conv_1x1.normalization",
+     "classifier"},
 };
 
 static const name_table *table_of(const char *word) {
@@ -78,8 +124,19 @@ static lb_tensor *block(lb_nn *m, lb_tensor *x, const lb_inverted_net *c, const 
     lb_act act = lb_act_named(c->act);
     if (!lb_tape_ok(lb_nn_tape(m))) return lb_inert(lb_nn_tape(m));
     int64_t in = x->shape[1], stride = first ? s->stride : 1, squeeze = (int64_t)((double)in * c->squeeze);
-    lb_inverted_block b = {.expand = {n->expand, n->expand_norm}, .depthwise = {n->depthwise, n->depthwise_norm}, .project = {n->project, n->project_norm}, .inner = in * s->expand, .out = s->width, .kernel = s->kernel,
-                           .squeeze = squeeze < 1 ? 1 : squeeze, .depth = padded(c, x, s->kernel, stride, even), .act = act, .inner_act = act, .gate = LB_ACT_SIGMOID, .eps = c->eps, .momentum = c->momentum,
+    lb_inverted_block b = {.expand = {n->expand, n->expand_norm},
+                           .depthwise = {n->depthwise, n->depthwise_norm},
+                           .project = {n->project, n->project_norm},
+                           .inner = in * s->expand,
+                           .out = s->width,
+                           .kernel = s->kernel,
+                           .squeeze = squeeze < 1 ? 1 : squeeze,
+                           .depth = padded(c, x, s->kernel, stride, even),
+                           .act = act,
+                           .inner_act = act,
+                           .gate = LB_ACT_SIGMOID,
+                           .eps = c->eps,
+                           .momentum = c->momentum,
                            .add = stride == 1 && in == s->width && !bare};
     if (s->expand == 1) b.expand[0] = NULL;
     if (c->squeeze > 0) b.narrow = n->narrow, b.widen = n->widen;
@@ -103,12 +160,15 @@ static bool listed(const char *list, int64_t number) {
 /* The lists of the stages; false fails the tape. */
 static bool stages_of(lb_tape *t, const lb_inverted_net *c, int64_t *count, stage s[STAGES], int64_t depth[STAGES]) {
     int64_t width[STAGES], kernel[STAGES], stride[STAGES], expand[STAGES], n = *count = lb_numbers(c->widths, width, STAGES);
-    bool whole = n > 0 && lb_numbers(c->depths, depth, STAGES) == n && lb_numbers(c->kernels, kernel, STAGES) == n && lb_numbers(c->strides, stride, STAGES) == n && lb_numbers(c->expands, expand, STAGES) == n;
+    bool whole = n > 0 && lb_numbers(c->depths, depth, STAGES) == n && lb_numbers(c->kernels, kernel, STAGES) == n &&
+                 lb_numbers(c->strides, stride, STAGES) == n && lb_numbers(c->expands, expand, STAGES) == n;
     for (int i = 0; whole && i < n; i++) {
         s[i] = (stage){width[i], kernel[i], stride[i], expand[i]};
         whole = width[i] > 0 && kernel[i] % 2 && stride[i] > 0 && expand[i] > 0;
     }
-    if (!whole) lb_tape_fail(t, LB_E_ARG, "widths '%s', depths '%s', kernels '%s', strides '%s', expands '%s' are to be as many, at most %d, and kernels odd", c->widths, c->depths, c->kernels, c->strides, c->expands, STAGES);
+    if (!whole)
+        lb_tape_fail(t, LB_E_ARG, "widths '%s', depths '%s', kernels '%s', strides '%s', expands '%s' are to be as many, at most %d, and kernels odd",
+                     c->widths, c->depths, c->kernels, c->strides, c->expands, STAGES);
     return whole && lb_tape_ok(t);
 }
 
@@ -226,8 +286,11 @@ lb_status lb_inverted_from_shapes(lb_inverted_net *c, const lb_value *config, co
     c->classes = lb_outside_size(config, name, 0);
     c->head = lb_outside_size(config, name, 1);
     if (!c->head) c->head = lb_outside_size(config, "conv_head.weight", 0);
-    if (count == 0 || count > 7 || !c->stem || !c->head) return lb_fail(LB_E_UNSUPPORTED, "%lld stages of inverted residual blocks, stem of %lld, head of %lld channels", (long long)count, (long long)c->stem, (long long)c->head);
-    if (strstr(lb_get_text(config, "architecture", ""), "efficientnet_blur")) return lb_fail(LB_E_UNSUPPORTED, "'%s' blurs before it strides, which is not handled", lb_get_text(config, "architecture", ""));
+    if (count == 0 || count > 7 || !c->stem || !c->head)
+        return lb_fail(LB_E_UNSUPPORTED, "%lld stages of inverted residual blocks, stem of %lld, head of %lld channels", (long long)count, (long long)c->stem,
+                       (long long)c->head);
+    if (strstr(lb_get_text(config, "architecture", ""), "efficientnet_blur"))
+        return lb_fail(LB_E_UNSUPPORTED, "'%s' blurs before it strides, which is not handled", lb_get_text(config, "architecture", ""));
     LB_TRY(lb_timm_args(config, "inverted residual blocks", ""));
     if (n->by_stage && n->from == 0 && lb_inverted_tensorflow(config)) {
         c->eps = 1e-3;

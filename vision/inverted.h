@@ -50,7 +50,8 @@ LB_API LB_MUST_USE lb_status lb_inverted_from_shapes(lb_inverted_net *c, const l
 /** Was it trained in TensorFlow, by its name in timm ("tf_efficientnet_lite0")? Then it pads as TensorFlow does, and its norms have an epsilon of 1e-3. */
 LB_API bool lb_inverted_tensorflow(const lb_value *config);
 /** Fills five lists of n stages. */
-LB_API LB_MUST_USE lb_status lb_inverted_lists(const lb_param *params, void *cfg, int64_t n, const int64_t *widths, const int64_t *depths, const int64_t *kernels, const int64_t *strides, const int64_t *expands);
+LB_API LB_MUST_USE lb_status lb_inverted_lists(const lb_param *params, void *cfg, int64_t n, const int64_t *widths, const int64_t *depths,
+                                               const int64_t *kernels, const int64_t *strides, const int64_t *expands);
 /** wanted rounded to a multiple of `step`, at least `least`, and never more than 10% below. */
 LB_API int64_t lb_inverted_round(double wanted, int64_t step, int64_t least);
 

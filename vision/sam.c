@@ -102,7 +102,8 @@ lb_tensor *lb_sam_encode(lb_nn *m, lb_tensor *image, const lb_sam_encoder *c) {
     if (!lb_tape_ok(t)) return lb_inert(t);
     int64_t side = c->size / c->patch;
     if (side < 1 || c->dim % c->heads || image->rank != 4 || image->shape[2] < c->patch || image->shape[3] < c->patch)
-        return lb_tape_fail(t, LB_E_ARG, "sam: size %lld, patch %lld, width %lld, %lld heads and the picture do not go together", (long long)c->size, (long long)c->patch, (long long)c->dim, (long long)c->heads);
+        return lb_tape_fail(t, LB_E_ARG, "sam: size %lld, patch %lld, width %lld, %lld heads and the picture do not go together", (long long)c->size,
+                            (long long)c->patch, (long long)c->dim, (long long)c->heads);
     int64_t h = image->shape[2] / c->patch, w = image->shape[3] / c->patch;
     lb_tensor *x = lb_nn_patches(m, image, "patch_embed.proj", c->dim, c->patch, true);
     if (!c->no_positions) {

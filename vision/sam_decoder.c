@@ -187,7 +187,8 @@ static lb_tensor *make_masks(lb_nn *m, lb_tensor *tokens, lb_tensor *map, int64_
 static bool fits(lb_tape *t, const lb_tensor *map, const lb_sam_decoder *c) {
     if (!lb_tape_ok(t)) return false;
     if (c->width % 8 || c->width % c->less || c->width / c->less % c->heads || c->mask_channels % 4 || map->rank != 4 || map->shape[1] != c->width || c->masks > 64)
-        lb_tape_fail(t, LB_E_ARG, "sam: width %lld of prompts, 1/%lld of it in cross-attention, %lld heads, %lld mask channels and the map do not go together", (long long)c->width, (long long)c->less, (long long)c->heads, (long long)c->mask_channels);
+        lb_tape_fail(t, LB_E_ARG, "sam: width %lld of prompts, 1/%lld of it in cross-attention, %lld heads, %lld mask channels and the map do not go together",
+                     (long long)c->width, (long long)c->less, (long long)c->heads, (long long)c->mask_channels);
     return lb_tape_ok(t);
 }
 

@@ -88,9 +88,12 @@ lb_tensor *lb_tiny_vit_tower(lb_nn *m, lb_tensor *image, const lb_tiny_vit *c) {
     int64_t width[STAGES], depth[STAGES], heads[STAGES], window[STAGES];
     lb_act act = lb_act_named(c->act);
     int k = 0;
-    bool whole = lb_numbers(c->widths, width, STAGES) == STAGES && lb_numbers(c->depths, depth, STAGES) == STAGES && lb_numbers(c->heads, heads, STAGES) == STAGES && lb_numbers(c->windows, window, STAGES) == STAGES;
+    bool whole = lb_numbers(c->widths, width, STAGES) == STAGES && lb_numbers(c->depths, depth, STAGES) == STAGES &&
+                 lb_numbers(c->heads, heads, STAGES) == STAGES && lb_numbers(c->windows, window, STAGES) == STAGES;
     for (int s = 1; whole && s < STAGES; s++) whole = heads[s] > 0 && width[s] % heads[s] == 0 && window[s] > 0;
-    if (!whole || c->kernel % 2 == 0) return lb_tape_fail(t, LB_E_ARG, "tiny-vit: widths '%s', depths '%s', heads '%s', windows '%s': four each, widths multiples of heads, and kernel odd", c->widths, c->depths, c->heads, c->windows);
+    if (!whole || c->kernel % 2 == 0)
+        return lb_tape_fail(t, LB_E_ARG, "tiny-vit: widths '%s', depths '%s', heads '%s', windows '%s': four each, widths multiples of heads, and kernel odd",
+                            c->widths, c->depths, c->heads, c->windows);
     lb_nn_in(m, "patch_embed");
     lb_tensor *x = conv(m, image, "conv1", width[0] / 2, 3, 2, 1, act);
     x = lb_nn_out(m, conv(m, x, "conv2", width[0], 3, 2, 1, LB_ACT_NONE));
@@ -149,7 +152,9 @@ lb_status lb_tiny_vit_from_shapes(lb_tiny_vit *c, const lb_value *config, const 
         read_stage(c, config, prefix, timm, s, width, depth, heads, window);
         whole = whole && width[s] && depth[s] && heads[s];
     }
-    if (!whole) return lb_fail(LB_E_UNSUPPORTED, "tiny-vit: not all four stages are there: widths %lld, %lld, %lld, %lld", (long long)width[0], (long long)width[1], (long long)width[2], (long long)width[3]);
+    if (!whole)
+        return lb_fail(LB_E_UNSUPPORTED, "tiny-vit: not all four stages are there: widths %lld, %lld, %lld, %lld", (long long)width[0], (long long)width[1],
+                       (long long)width[2], (long long)width[3]);
     lb_status st = lb_numbers_to(lb_param_find(params, "widths"), cfg, width, STAGES);
     if (st == LB_OK) st = lb_numbers_to(lb_param_find(params, "depths"), cfg, depth, STAGES);
     if (st == LB_OK) st = lb_numbers_to(lb_param_find(params, "heads"), cfg, heads, STAGES);

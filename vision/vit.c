@@ -27,9 +27,12 @@ static lb_tensor *patches(lb_nn *m, lb_tensor *image, const lb_vit *c, int64_t *
     if (!lb_tape_ok(t)) return lb_inert(t);
     if (image->rank != 4 || image->shape[1] != c->channels || image->shape[2] < c->patch || image->shape[3] < c->patch) {
         char text[96];
-        return lb_tape_fail(t, LB_E_SHAPE, "vit: pictures %s, wanted [N,%lld,H,W] with sides of at least %lld", lb_shape_text(text, sizeof text, image->rank, image->shape), (long long)c->channels, (long long)c->patch);
+        return lb_tape_fail(t, LB_E_SHAPE, "vit: pictures %s, wanted [N,%lld,H,W] with sides of at least %lld",
+                            lb_shape_text(text, sizeof text, image->rank, image->shape), (long long)c->channels, (long long)c->patch);
     }
-    if (c->height < c->patch || c->dim % c->heads) return lb_tape_fail(t, LB_E_ARG, "vit: size %lld is less than patch %lld, or width %lld no multiple of %lld heads", (long long)c->height, (long long)c->patch, (long long)c->dim, (long long)c->heads);
+    if (c->height < c->patch || c->dim % c->heads)
+        return lb_tape_fail(t, LB_E_ARG, "vit: size %lld is less than patch %lld, or width %lld no multiple of %lld heads", (long long)c->height,
+                            (long long)c->patch, (long long)c->dim, (long long)c->heads);
     *rows = image->shape[2] / c->patch;
     *columns = image->shape[3] / c->patch;
     return lb_nn_patches(m, image, "patch_embed.proj", c->dim, c->patch, !c->no_patch_bias);
@@ -69,8 +72,14 @@ lb_tensor *lb_vit_embed(lb_nn *m, lb_tensor *image, const lb_vit *c, lb_tensor *
 
 lb_tensor *lb_vit_blocks(lb_nn *m, lb_tensor *x, const lb_vit *c) {
     static const lb_attend_names normed = {.qkv = "qkv", .out = "proj", .q_norm = "q_norm", .k_norm = "k_norm"};
-    lb_block_spec s = {.self = {.heads = c->heads, .no_bias = c->no_qkv_bias, .eps = c->eps}, .mlp = {.width = c->mlp, .act = lb_act_named(c->act), .gated = c->gated}, .eps = c->eps, .dropout = c->dropout, .drop_path = c->drop_path,
-                       .layer_scale = c->layer_scale, .recompute = c->recompute, .names = &lb_names_timm};
+    lb_block_spec s = {.self = {.heads = c->heads, .no_bias = c->no_qkv_bias, .eps = c->eps},
+                       .mlp = {.width = c->mlp, .act = lb_act_named(c->act), .gated = c->gated},
+                       .eps = c->eps,
+                       .dropout = c->dropout,
+                       .drop_path = c->drop_path,
+                       .layer_scale = c->layer_scale,
+                       .recompute = c->recompute,
+                       .names = &lb_names_timm};
     if (c->qk_norm) s.self.names = &normed;
     return lb_nn_blocks(m, x, c->depth, &s);
 }
@@ -183,7 +192,9 @@ lb_status lb_vit_from_shapes(lb_vit *c, const lb_value *config, const char *pref
     c->no_positions = rows == 0;
     if (c->no_positions && !c->height) c->height = c->width = 224;
     if (c->no_positions) c->prefix_places = -1;
-    else if (c->patch && !lb_vit_grid(c, rows)) return lb_fail(LB_E_UNSUPPORTED, "vit: %lld positions are no grid of the pictures, or no square one, and %lld tokens in front of it", (long long)rows, (long long)lb_vit_prefix(c));
+    else if (c->patch && !lb_vit_grid(c, rows))
+        return lb_fail(LB_E_UNSUPPORTED, "vit: %lld positions are no grid of the pictures, or no square one, and %lld tokens in front of it", (long long)rows,
+                       (long long)lb_vit_prefix(c));
     if (c->dim && c->patch && c->mlp && c->depth) return LB_OK;
     return lb_fail(LB_E_UNSUPPORTED, "vit: width %lld, patch %lld, inner width %lld, %lld blocks", (long long)c->dim, (long long)c->patch, (long long)c->mlp, (long long)c->depth);
 }
@@ -201,7 +212,9 @@ lb_status lb_vit_from_config(lb_vit *c, const lb_value *config, const lb_param *
     c->height = lb_config_int(config, "image_size", 0, c->height);
     c->width = lb_config_int(config, "image_size", 1, c->width);
     c->patch = lb_config_int(config, "patch_size", 0, c->patch);
-    if (lb_config_int(config, "patch_size", 1, c->patch) != c->patch) return lb_fail(LB_E_UNSUPPORTED, "patch_size: %lld x %lld, a square is wanted", (long long)c->patch, (long long)lb_config_int(config, "patch_size", 1, 0));
+    if (lb_config_int(config, "patch_size", 1, c->patch) != c->patch)
+        return lb_fail(LB_E_UNSUPPORTED, "patch_size: %lld x %lld, a square is wanted", (long long)c->patch,
+                       (long long)lb_config_int(config, "patch_size", 1, 0));
     c->channels = lb_config_int(config, "num_channels", 0, c->channels);
     c->dim = lb_config_int(config, "hidden_size", 0, c->dim);
     c->depth = lb_config_int(config, "num_hidden_layers", 0, c->depth);

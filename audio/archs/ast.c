@@ -63,7 +63,12 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         lb_tensor *before = x;
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->num_attention_heads, .no_bias = !c->qkv_bias}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps, .names = &names}, (int)i));
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x,
+                                            &(lb_block_spec){.self = {.heads = c->num_attention_heads, .no_bias = !c->qkv_bias},
+                                                             .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)},
+                                                             .eps = c->layer_norm_eps,
+                                                             .names = &names},
+                                            (int)i));
         lb_release(lb_nn_tape(m), before); /* nobody looks back */
     }
     x = lb_nn_layer_norm(m, x, "layernorm", c->layer_norm_eps);
@@ -98,14 +103,33 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     return st;
 }
 
-static const lb_rename published[] = {
-    {"layers.*.attention.q_proj", "encoder.layer.*.attention.attention.query"}, {"layers.*.attention.k_proj", "encoder.layer.*.attention.attention.key"}, {"layers.*.attention.v_proj", "encoder.layer.*.attention.attention.value"},
-    {"layers.*.attention.o_proj", "encoder.layer.*.attention.output.dense"}, {"layers.*.mlp.fc1", "encoder.layer.*.intermediate.dense"}, {"layers.*.mlp.fc2", "encoder.layer.*.output.dense"},
-    {"layers.*.layernorm_before", "encoder.layer.*.layernorm_before"}, {"layers.*.layernorm_after", "encoder.layer.*.layernorm_after"}, {"classifier", "/classifier"}, {0}};
+static const lb_rename published[] = {{"layers.*.attention.q_proj", "encoder.layer.*.attention.attention.query"},
+                                      {"layers.*.attention.k_proj", "encoder.layer.*.attention.attention.key"},
+                                      {"layers.*.attention.v_proj", "encoder.layer.*.attention.attention.value"},
+                                      {"layers.*.attention.o_proj", "encoder.layer.*.attention.output.dense"},
+                                      {"layers.*.mlp.fc1", "encoder.layer.*.intermediate.dense"},
+                                      {"layers.*.mlp.fc2", "encoder.layer.*.output.dense"},
+                                      {"layers.*.layernorm_before", "encoder.layer.*.layernorm_before"},
+                                      {"layers.*.layernorm_after", "encoder.layer.*.layernorm_after"},
+                                      {"classifier", "/classifier"},
+                                      {0}};
 static const lb_rename plain[] = {{"classifier", "/classifier"}, {0}};
 static const lb_spelling spellings[] = {{"audio_spectrogram_transformer.", {published}}, {"", {published}}, {"audio_spectrogram_transformer.", {plain}}, {"", {plain}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(ast) = {.id = "ast", .title = "Audio Spectrogram Transformer", .source = "arXiv:2104.01778; names of Hugging Face ASTModel", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true, .inputs = "audio[N,T,F]",
-                .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] mel[N,T,F] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
-                .outside_name = outside_name, .outside_variants = 4, .preprocess = "{\"feature_extractor_type\": \"ASTFeatureExtractor\"}"};
+LB_ARCH(ast) = {.id = "ast",
+                .title = "Audio Spectrogram Transformer",
+                .source = "arXiv:2104.01778; names of Hugging Face ASTModel",
+                .params = params,
+                .params_size = sizeof(config),
+                .kind = "audio",
+                .apart = true,
+                .inputs = "audio[N,T,F]",
+                .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] mel[N,T,F] logits[N,K]",
+                .forward = forward,
+                .example = example,
+                .from_config = from_config,
+                .recognise = recognise,
+                .outside_name = outside_name,
+                .outside_variants = 4,
+                .preprocess = "{\"feature_extractor_type\": \"ASTFeatureExtractor\"}"};

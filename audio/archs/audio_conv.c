@@ -52,6 +52,16 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[2] = c->bands;
 }
 
-LB_ARCH(audio_conv) = {.id = "audio_conv", .title = "light convolutional network over a log-mel", .source = "arXiv:1912.10211, section III", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
-                       .inputs = "audio[N,T,F]", .taps = "embedding[N,E] pooled[N,D] features[N,C,t,f] block.K[N,C,t,f] logits[N,K]", .forward = forward, .example = example,
-                       .preprocess = "{\"feature_extractor_type\": \"ASTFeatureExtractor\", \"num_mel_bins\": 128, \"max_length\": 1024, \"mean\": -4.2677393, \"std\": 4.5689974, \"sampling_rate\": 16000}"};
+LB_ARCH(audio_conv) = {.id = "audio_conv",
+                       .title = "light convolutional network over a log-mel",
+                       .source = "arXiv:1912.10211, section III",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .kind = "audio",
+                       .apart = true,
+                       .inputs = "audio[N,T,F]",
+                       .taps = "embedding[N,E] pooled[N,D] features[N,C,t,f] block.K[N,C,t,f] logits[N,K]",
+                       .forward = forward,
+                       .example = example,
+                       .preprocess = "{\"feature_extractor_type\": \"ASTFeatureExtractor\", \"num_mel_bins\": 128, \"max_length\": 1024, \"mean\": -4.2677393, "
+                                     "\"std\": 4.5689974, \"sampling_rate\": 16000}"};

@@ -55,7 +55,9 @@ static lb_tensor *fold(lb_tape *t, const config *c, lb_tensor *x) {
     int64_t n = x->shape[0], ratio = c->spec_size / c->num_mel_bins, wide = c->spec_size * ratio, high = c->spec_size / ratio;
     for (int axis = 0; axis < 2; axis++) {
         int64_t *s = x->shape + 2, want = axis ? high : wide;
-        if (s[axis] > want) return lb_tape_fail(t, LB_E_SHAPE, "clap-audio: log-mel of %lld frames of %lld bands, at most %lld of %lld wanted", (long long)s[0], (long long)s[1], (long long)wide, (long long)high);
+        if (s[axis] > want)
+            return lb_tape_fail(t, LB_E_SHAPE, "clap-audio: log-mel of %lld frames of %lld bands, at most %lld of %lld wanted", (long long)s[0],
+                                (long long)s[1], (long long)wide, (long long)high);
         if (s[axis] < want) x = lb_resize(t, x, (lb_resize_spec){.size = {axis ? s[0] : want, axis ? want : s[1]}, .mode = LB_RESIZE_CUBIC, .coords = LB_COORDS_ALIGN_CORNERS});
         if (!lb_tape_ok(t)) return lb_inert(t);
     }
@@ -68,7 +70,9 @@ static lb_tensor *patches(lb_nn *m, const config *c, lb_tensor *x) {
     lb_tape *t = lb_nn_tape(m);
     int64_t wide = c->patch_width ? c->patch_width : c->patch_size, on = c->stride_width ? c->stride_width : c->patch_stride, above = (c->patch_size - c->patch_stride) / 2, before = (wide - on) / 2;
     lb_nn_in(m, "patch_embed");
-    x = lb_nn_conv2d_oblong(m, x, "proj", c->patch_embeds_hidden_size, c->patch_size, wide, (lb_conv_spec){.stride_h = c->patch_stride, .stride_w = on, .pad_t = above, .pad_b = above, .pad_l = before, .pad_r = before}, true);
+    x = lb_nn_conv2d_oblong(m, x, "proj", c->patch_embeds_hidden_size, c->patch_size, wide,
+                            (lb_conv_spec){.stride_h = c->patch_stride, .stride_w = on, .pad_t = above, .pad_b = above, .pad_l = before, .pad_r = before},
+                            true);
     x = lb_permute(t, x, (int[]){0, 2, 3, 1});
     return lb_nn_out(m, c->enable_patch_layer_norm ? lb_nn_layer_norm(m, x, "norm", 1e-5) : x);
 }
@@ -83,7 +87,13 @@ static lb_tensor *stage(lb_nn *m, const config *c, const stages *s, int i, int *
         snprintf(tap, sizeof tap, "attn.%d", *block);
         bool fits = x->rank == 4 && (x->shape[1] <= c->window_size || x->shape[2] <= c->window_size); /* one window covers a side */
         lb_nn_in(m, "blocks.%d", k);
-        x = lb_nn_swin_block(m, x, &(lb_swin_spec){.map = lb_nn_wants(m, tap) ? &map : NULL, .heads = s->heads[i], .window = c->window_size, .shift = k % 2 && !fits ? c->window_size / 2 : 0, .mlp = {.width = (int64_t)(c->mlp_ratio * (double)width), .act = lb_act_named(c->hidden_act)}, .eps = c->layer_norm_eps});
+        x = lb_nn_swin_block(m, x,
+                             &(lb_swin_spec){.map = lb_nn_wants(m, tap) ? &map : NULL,
+                                             .heads = s->heads[i],
+                                             .window = c->window_size,
+                                             .shift = k % 2 && !fits ? c->window_size / 2 : 0,
+                                             .mlp = {.width = (int64_t)(c->mlp_ratio * (double)width), .act = lb_act_named(c->hidden_act)},
+                                             .eps = c->layer_norm_eps});
         if (map) lb_nn_tap(m, map, "%s", tap);
         lb_nn_tap(m, lb_flatten(t, x, 1, 2), "block.%d", (*block)++);
         x = lb_nn_out(m, x);
@@ -110,7 +120,8 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     stages s;
     int block = 0;
     if (!read_stages(&s, c)) {
-        lb_tape_fail(t, LB_E_ARG, "clap-audio: depths '%s' and heads '%s' are to be as many whole numbers each, 1 to %d, and %lld a multiple of %lld", c->depths, c->num_attention_heads, STAGES, (long long)c->spec_size, (long long)c->num_mel_bins);
+        lb_tape_fail(t, LB_E_ARG, "clap-audio: depths '%s' and heads '%s' are to be as many whole numbers each, 1 to %d, and %lld a multiple of %lld",
+                     c->depths, c->num_attention_heads, STAGES, (long long)c->spec_size, (long long)c->num_mel_bins);
         return;
     }
     lb_nn_tap(m, in[0], "mel");
@@ -166,14 +177,35 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 }
 
 static const lb_rename published[] = {
-    {"layers.*.blocks.*.norm1", "layers.*.blocks.*.layernorm_before"}, {"layers.*.blocks.*.norm2", "layers.*.blocks.*.layernorm_after"},
-    {"layers.*.blocks.*.attn.qkv.weight", "layers.*.blocks.*.attention.self.query.weight+layers.*.blocks.*.attention.self.key.weight+layers.*.blocks.*.attention.self.value.weight"},
-    {"layers.*.blocks.*.attn.qkv.bias", "layers.*.blocks.*.attention.self.query.bias+layers.*.blocks.*.attention.self.key.bias+layers.*.blocks.*.attention.self.value.bias"},
-    {"layers.*.blocks.*.attn.proj", "layers.*.blocks.*.attention.output.dense"}, {"layers.*.blocks.*.attn.relative_position_bias_table", "layers.*.blocks.*.attention.self.relative_position_bias_table"},
-    {"layers.*.blocks.*.mlp.fc1", "layers.*.blocks.*.intermediate.dense"}, {"layers.*.blocks.*.mlp.fc2", "layers.*.blocks.*.output.dense"}, {"projection", "/audio_projection"}, {0}};
+    {"layers.*.blocks.*.norm1", "layers.*.blocks.*.layernorm_before"},
+    {"layers.*.blocks.*.norm2", "layers.*.blocks.*.layernorm_after"},
+    {"layers.*.blocks.*.attn.qkv.weight",
+     "layers.*.blocks.*.attention.self.query.weight+layers.*.blocks.*.attention.self.key.weight+layers.*.blocks.*.attention.self.value.weight"},
+    {"layers.*.blocks.*.attn.qkv.bias",
+     "layers.*.blocks.*.attention.self.query.bias+layers.*.blocks.*.attention.self.key.bias+layers.*.blocks.*.attention.self.value.bias"},
+    {"layers.*.blocks.*.attn.proj", "layers.*.blocks.*.attention.output.dense"},
+    {"layers.*.blocks.*.attn.relative_position_bias_table", "layers.*.blocks.*.attention.self.relative_position_bias_table"},
+    {"layers.*.blocks.*.mlp.fc1", "layers.*.blocks.*.intermediate.dense"},
+    {"layers.*.blocks.*.mlp.fc2", "layers.*.blocks.*.output.dense"},
+    {"projection", "/audio_projection"},
+    {0}};
 static const lb_spelling spellings[] = {{"audio_model.audio_encoder.", {published}}, {"audio_encoder.", {published}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(clap_audio) = {.id = "clap_audio", .title = "sound side of CLAP (HTSAT)", .source = "arXiv:2211.06687, arXiv:2202.00874; names of Hugging Face ClapAudioModelWithProjection", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
-                       .inputs = "audio[N,1,T,F]", .taps = "embedding[N,E] audio_embeds[N,E] pooled[N,D] tokens[N,L,D] features[N,D,h,w] block.K[N,L,D] attn.K[N,W,H,M,M] embeddings[N,L,D] mel[N,1,T,F]", .forward = forward, .example = example,
-                       .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .preprocess = "{\"feature_extractor_type\": \"ClapFeatureExtractor\", \"truncation\": \"rand_trunc\", \"frequency_min\": 50}"};
+LB_ARCH(clap_audio) = {
+    .id = "clap_audio",
+    .title = "sound side of CLAP (HTSAT)",
+    .source = "arXiv:2211.06687, arXiv:2202.00874; names of Hugging Face ClapAudioModelWithProjection",
+    .params = params,
+    .params_size = sizeof(config),
+    .kind = "audio",
+    .apart = true,
+    .inputs = "audio[N,1,T,F]",
+    .taps = "embedding[N,E] audio_embeds[N,E] pooled[N,D] tokens[N,L,D] features[N,D,h,w] block.K[N,L,D] attn.K[N,W,H,M,M] embeddings[N,L,D] mel[N,1,T,F]",
+    .forward = forward,
+    .example = example,
+    .from_config = from_config,
+    .recognise = recognise,
+    .outside_name = outside_name,
+    .outside_variants = 2,
+    .preprocess = "{\"feature_extractor_type\": \"ClapFeatureExtractor\", \"truncation\": \"rand_trunc\", \"frequency_min\": 50}"};

@@ -13,7 +13,8 @@
 enum { CONVS = 32 };
 
 typedef struct config {
-    int64_t hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, num_conv_pos_embeddings, num_conv_pos_embedding_groups, num_adapter_layers, adapter_kernel_size, adapter_stride, output_hidden_size, adapter_attn_dim, classes;
+    int64_t hidden_size, num_hidden_layers, num_attention_heads, intermediate_size, num_conv_pos_embeddings, num_conv_pos_embedding_groups, num_adapter_layers,
+        adapter_kernel_size, adapter_stride, output_hidden_size, adapter_attn_dim, classes;
     double layer_norm_eps;
     const char *conv_dim, *conv_stride, *conv_kernel, *feat_extract_norm, *feat_extract_activation, *hidden_act;
     bool conv_bias, do_stable_layer_norm, feat_proj_layer_norm, conv_pos_batch_norm;
@@ -56,7 +57,13 @@ static bool read_convs(convs *v, const config *c) {
 }
 
 static const lb_attend_names attend_names = {0};
-static const lb_block_names names = {.norm1 = "layer_norm", .attn = "attention", .norm2 = "final_layer_norm", .mlp = "feed_forward", .self_names = &attend_names, .up = "intermediate_dense", .down = "output_dense"};
+static const lb_block_names names = {.norm1 = "layer_norm",
+                                     .attn = "attention",
+                                     .norm2 = "final_layer_norm",
+                                     .mlp = "feed_forward",
+                                     .self_names = &attend_names,
+                                     .up = "intermediate_dense",
+                                     .down = "output_dense"};
 
 /* audio [N,T] -> [N,L,C]. */
 static lb_tensor *extract(lb_nn *m, const config *c, const convs *v, lb_tensor *audio) {
@@ -146,7 +153,11 @@ static lb_tensor *adapter(lb_nn *m, const config *c, lb_tensor *x) {
 
 static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *x, lb_tensor *mask) {
     lb_tape *t = lb_nn_tape(m);
-    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = mask}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = !c->do_stable_layer_norm, .eps = c->layer_norm_eps, .names = &names};
+    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = mask},
+                                 .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)},
+                                 .post = !c->do_stable_layer_norm,
+                                 .eps = c->layer_norm_eps,
+                                 .names = &names};
     if (mask) x = lb_mul(t, x, lb_unsqueeze(t, lb_to_real(t, mask), -1));
     lb_nn_in(m, "encoder");
     x = lb_add(t, x, places(m, c, x));
@@ -221,10 +232,27 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 }
 
 static const lb_rename old_names[] = {{"lm_head", "/lm_head"}, {0}};
-static const lb_rename new_names[] = {{"encoder.pos_conv_embed.conv.weight_g", "encoder.pos_conv_embed.conv.parametrizations.weight.original0"}, {"encoder.pos_conv_embed.conv.weight_v", "encoder.pos_conv_embed.conv.parametrizations.weight.original1"}, {"lm_head", "/lm_head"}, {0}};
+static const lb_rename new_names[] = {{"encoder.pos_conv_embed.conv.weight_g", "encoder.pos_conv_embed.conv.parametrizations.weight.original0"},
+                                      {"encoder.pos_conv_embed.conv.weight_v", "encoder.pos_conv_embed.conv.parametrizations.weight.original1"},
+                                      {"lm_head", "/lm_head"},
+                                      {0}};
 static const lb_spelling spellings[] = {{"", {old_names}}, {"", {new_names}}, {"wav2vec2.", {old_names}}, {"wav2vec2.", {new_names}}, {"hubert.", {old_names}}, {"hubert.", {new_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(wav2vec2) = {.id = "wav2vec2", .title = "wav2vec 2.0 and HuBERT", .source = "arXiv:2006.11477, arXiv:2106.07447; names of Hugging Face Wav2Vec2Model", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
-                     .inputs = "audio[N,T] mask[N,T]:i64?", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] features[N,L,C] logits[N,L,V]", .forward = forward, .example = example,
-                     .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 6, .preprocess = "{\"feature_extractor_type\": \"Wav2Vec2FeatureExtractor\"}"};
+LB_ARCH(wav2vec2) = {
+    .id = "wav2vec2",
+    .title = "wav2vec 2.0 and HuBERT",
+    .source = "arXiv:2006.11477, arXiv:2106.07447; names of Hugging Face Wav2Vec2Model",
+    .params = params,
+    .params_size = sizeof(config),
+    .kind = "audio",
+    .apart = true,
+    .inputs = "audio[N,T] mask[N,T]:i64?",
+    .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] embeddings[N,L,D] features[N,L,C] logits[N,L,V]",
+    .forward = forward,
+    .example = example,
+    .from_config = from_config,
+    .recognise = recognise,
+    .outside_name = outside_name,
+    .outside_variants = 6,
+    .preprocess = "{\"feature_extractor_type\": \"Wav2Vec2FeatureExtractor\"}"};

@@ -12,7 +12,8 @@
 #include "tensor/hold.h"
 
 typedef struct config {
-    int64_t vocab_size, num_mel_bins, d_model, encoder_layers, encoder_attention_heads, encoder_ffn_dim, decoder_layers, decoder_attention_heads, decoder_ffn_dim, max_source_positions, max_target_positions;
+    int64_t vocab_size, num_mel_bins, d_model, encoder_layers, encoder_attention_heads, encoder_ffn_dim, decoder_layers, decoder_attention_heads,
+        decoder_ffn_dim, max_source_positions, max_target_positions;
     double dropout;
     const char *activation_function;
     bool tie_word_embeddings, fused;
@@ -36,10 +37,17 @@ static const lb_param params[] = {
     LB_PARAM_FLAG(config, fused, 0, "queries, keys and values come from one map, keys and values of the cross-attention from another"),
     LB_PARAM_END};
 
-static const lb_attend_names one_map = {.qkv = "qkv", .out = "out_proj"}, two_maps = {.q = "q_proj", .kv = "kv_proj", .out = "out_proj"}, own_maps = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "out_proj"};
+static const lb_attend_names one_map = {.qkv = "qkv", .out = "out_proj"}, two_maps = {.q = "q_proj", .kv = "kv_proj", .out = "out_proj"},
+                             own_maps = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "out_proj"};
 
 static lb_block_names names_of(const config *c) {
-    return (lb_block_names){.norm1 = "self_attn_layer_norm", .attn = "self_attn", .norm_cross = "encoder_attn_layer_norm", .cross = "encoder_attn", .norm2 = "final_layer_norm", .mlp = "", .self_names = c->fused ? &one_map : &own_maps,
+    return (lb_block_names){.norm1 = "self_attn_layer_norm",
+                            .attn = "self_attn",
+                            .norm_cross = "encoder_attn_layer_norm",
+                            .cross = "encoder_attn",
+                            .norm2 = "final_layer_norm",
+                            .mlp = "",
+                            .self_names = c->fused ? &one_map : &own_maps,
                             .cross_names = c->fused ? &two_maps : &own_maps};
 }
 
@@ -63,7 +71,8 @@ static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *audio) {
     lb_act act = lb_act_named(c->activation_function);
     if (lb_tape_ok(t) && (audio->rank != 3 || audio->shape[1] != c->num_mel_bins || audio->shape[2] != 2 * c->max_source_positions)) {
         char text[96];
-        return lb_tape_fail(t, LB_E_SHAPE, "whisper: log-mel %s, wanted [N,%lld,%lld]", lb_shape_text(text, sizeof text, audio->rank, audio->shape), (long long)c->num_mel_bins, (long long)(2 * c->max_source_positions));
+        return lb_tape_fail(t, LB_E_SHAPE, "whisper: log-mel %s, wanted [N,%lld,%lld]", lb_shape_text(text, sizeof text, audio->rank, audio->shape),
+                            (long long)c->num_mel_bins, (long long)(2 * c->max_source_positions));
     }
     lb_nn_tap(m, audio, "mel");
     lb_nn_in(m, "encoder");
@@ -76,7 +85,12 @@ static lb_tensor *encode(lb_nn *m, const config *c, lb_tensor *audio) {
     for (int64_t i = 0; i < c->encoder_layers; i++) {
         before = x;
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_out(m, lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->encoder_attention_heads, .no_key_bias = true}, .mlp = {.width = c->encoder_ffn_dim, .act = act}, .dropout = c->dropout, .names = &names}, (int)i));
+        x = lb_nn_out(m, lb_nn_tapped_block(m, x,
+                                            &(lb_block_spec){.self = {.heads = c->encoder_attention_heads, .no_key_bias = true},
+                                                             .mlp = {.width = c->encoder_ffn_dim, .act = act},
+                                                             .dropout = c->dropout,
+                                                             .names = &names},
+                                            (int)i));
         lb_release(t, before); /* nobody looks back */
     }
     x = lb_nn_out(m, lb_nn_layer_norm(m, x, "layer_norm", 1e-5));
@@ -89,7 +103,9 @@ static lb_tensor *decode(lb_nn *m, const void *cfg, const lb_decode *d) {
     lb_tape *t = lb_nn_tape(m);
     lb_block_names names = names_of(c);
     int64_t length = d->ids->rank == 2 ? d->ids->shape[1] : 1, before = d->self && c->decoder_layers > 0 ? lb_kv_cache_length(d->self[0]) : 0;
-    if (lb_tape_ok(t) && before + length > c->max_target_positions) return lb_tape_fail(t, LB_E_SHAPE, "whisper: a text of %lld tokens, at most %lld wanted", (long long)(before + length), (long long)c->max_target_positions);
+    if (lb_tape_ok(t) && before + length > c->max_target_positions)
+        return lb_tape_fail(t, LB_E_SHAPE, "whisper: a text of %lld tokens, at most %lld wanted", (long long)(before + length),
+                            (long long)c->max_target_positions);
     lb_nn_in(m, "decoder");
     lb_tensor *table = lb_nn_param(m, "embed_tokens.weight", 2, (int64_t[]){c->vocab_size, c->d_model}, LB_INIT_NORMAL, 0.02);
     lb_tensor *x = lb_nn_dropout(m, with_places(m, lb_embedding(t, table, d->ids), d->positions, before, c->max_target_positions, c->d_model), c->dropout);
@@ -97,7 +113,13 @@ static lb_tensor *decode(lb_nn *m, const void *cfg, const lb_decode *d) {
         lb_nn_in(m, "layers.%d", (int)i);
         lb_attend_spec self = {.heads = c->decoder_attention_heads, .no_key_bias = true, .causal = true, .mask = d->mask, .cache = d->self ? d->self[i] : NULL};
         lb_attend_spec cross = {.heads = c->decoder_attention_heads, .no_key_bias = true, .cache = d->cross ? d->cross[i] : NULL, .fixed = true};
-        x = lb_nn_block(m, x, &(lb_block_spec){.self = self, .cross = cross, .memory = d->memory, .mlp = {.width = c->decoder_ffn_dim, .act = lb_act_named(c->activation_function)}, .dropout = c->dropout, .names = &names});
+        x = lb_nn_block(m, x,
+                        &(lb_block_spec){.self = self,
+                                         .cross = cross,
+                                         .memory = d->memory,
+                                         .mlp = {.width = c->decoder_ffn_dim, .act = lb_act_named(c->activation_function)},
+                                         .dropout = c->dropout,
+                                         .names = &names});
         if (!d->self) lb_nn_tap(m, x, "decoder.%d", (int)i);
         x = lb_nn_out(m, x);
     }
@@ -127,20 +149,44 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 
 /* ---- what others write ---- */
 
-static const lb_rename openai_names[] = {
-    {"*.embed_positions.weight", "*.positional_embedding"}, {"decoder.embed_tokens", "decoder.token_embedding"}, {"encoder.layer_norm", "encoder.ln_post"}, {"decoder.layer_norm", "decoder.ln"},
-    {"*.layers.*.self_attn.q_proj", "*.blocks.*.attn.query"}, {"*.layers.*.self_attn.k_proj", "*.blocks.*.attn.key"}, {"*.layers.*.self_attn.v_proj", "*.blocks.*.attn.value"}, {"*.layers.*.self_attn.out_proj", "*.blocks.*.attn.out"},
-    {"*.layers.*.encoder_attn.q_proj", "*.blocks.*.cross_attn.query"}, {"*.layers.*.encoder_attn.k_proj", "*.blocks.*.cross_attn.key"}, {"*.layers.*.encoder_attn.v_proj", "*.blocks.*.cross_attn.value"},
-    {"*.layers.*.encoder_attn.out_proj", "*.blocks.*.cross_attn.out"}, {"*.layers.*.self_attn_layer_norm", "*.blocks.*.attn_ln"}, {"*.layers.*.encoder_attn_layer_norm", "*.blocks.*.cross_attn_ln"},
-    {"*.layers.*.final_layer_norm", "*.blocks.*.mlp_ln"}, {"*.layers.*.fc1", "*.blocks.*.mlp.0"}, {"*.layers.*.fc2", "*.blocks.*.mlp.2"}, {0}};
+static const lb_rename openai_names[] = {{"*.embed_positions.weight", "*.positional_embedding"},
+                                         {"decoder.embed_tokens", "decoder.token_embedding"},
+                                         {"encoder.layer_norm", "encoder.ln_post"},
+                                         {"decoder.layer_norm", "decoder.ln"},
+                                         {"*.layers.*.self_attn.q_proj", "*.blocks.*.attn.query"},
+                                         {"*.layers.*.self_attn.k_proj", "*.blocks.*.attn.key"},
+                                         {"*.layers.*.self_attn.v_proj", "*.blocks.*.attn.value"},
+                                         {"*.layers.*.self_attn.out_proj", "*.blocks.*.attn.out"},
+                                         {"*.layers.*.encoder_attn.q_proj", "*.blocks.*.cross_attn.query"},
+                                         {"*.layers.*.encoder_attn.k_proj", "*.blocks.*.cross_attn.key"},
+                                         {"*.layers.*.encoder_attn.v_proj", "*.blocks.*.cross_attn.value"},
+                                         {"*.layers.*.encoder_attn.out_proj", "*.blocks.*.cross_attn.out"},
+                                         {"*.layers.*.self_attn_layer_norm", "*.blocks.*.attn_ln"},
+                                         {"*.layers.*.encoder_attn_layer_norm", "*.blocks.*.cross_attn_ln"},
+                                         {"*.layers.*.final_layer_norm", "*.blocks.*.mlp_ln"},
+                                         {"*.layers.*.fc1", "*.blocks.*.mlp.0"},
+                                         {"*.layers.*.fc2", "*.blocks.*.mlp.2"},
+                                         {0}};
 /* With dots where CTranslate2 has slashes. */
-static const lb_rename ctranslate2_names[] = {
-    {"*.embed_positions.weight", "*.position_encodings.encodings"}, {"decoder.embed_tokens", "decoder.embeddings"}, {"proj_out", "decoder.projection"}, {"*.layer_norm.weight", "*.layer_norm.gamma"}, {"*.layer_norm.bias", "*.layer_norm.beta"},
-    {"*.layers.*.self_attn_layer_norm.weight", "*.layer_*.self_attention.layer_norm.gamma"}, {"*.layers.*.self_attn_layer_norm.bias", "*.layer_*.self_attention.layer_norm.beta"},
-    {"*.layers.*.encoder_attn_layer_norm.weight", "*.layer_*.attention.layer_norm.gamma"}, {"*.layers.*.encoder_attn_layer_norm.bias", "*.layer_*.attention.layer_norm.beta"},
-    {"*.layers.*.final_layer_norm.weight", "*.layer_*.ffn.layer_norm.gamma"}, {"*.layers.*.final_layer_norm.bias", "*.layer_*.ffn.layer_norm.beta"},
-    {"*.layers.*.self_attn.qkv", "*.layer_*.self_attention.linear_0"}, {"*.layers.*.self_attn.out_proj", "*.layer_*.self_attention.linear_1"}, {"*.layers.*.encoder_attn.q_proj", "*.layer_*.attention.linear_0"},
-    {"*.layers.*.encoder_attn.kv_proj", "*.layer_*.attention.linear_1"}, {"*.layers.*.encoder_attn.out_proj", "*.layer_*.attention.linear_2"}, {"*.layers.*.fc1", "*.layer_*.ffn.linear_0"}, {"*.layers.*.fc2", "*.layer_*.ffn.linear_1"}, {0}};
+static const lb_rename ctranslate2_names[] = {{"*.embed_positions.weight", "*.position_encodings.encodings"},
+                                              {"decoder.embed_tokens", "decoder.embeddings"},
+                                              {"proj_out", "decoder.projection"},
+                                              {"*.layer_norm.weight", "*.layer_norm.gamma"},
+                                              {"*.layer_norm.bias", "*.layer_norm.beta"},
+                                              {"*.layers.*.self_attn_layer_norm.weight", "*.layer_*.self_attention.layer_norm.gamma"},
+                                              {"*.layers.*.self_attn_layer_norm.bias", "*.layer_*.self_attention.layer_norm.beta"},
+                                              {"*.layers.*.encoder_attn_layer_norm.weight", "*.layer_*.attention.layer_norm.gamma"},
+                                              {"*.layers.*.encoder_attn_layer_norm.bias", "*.layer_*.attention.layer_norm.beta"},
+                                              {"*.layers.*.final_layer_norm.weight", "*.layer_*.ffn.layer_norm.gamma"},
+                                              {"*.layers.*.final_layer_norm.bias", "*.layer_*.ffn.layer_norm.beta"},
+                                              {"*.layers.*.self_attn.qkv", "*.layer_*.self_attention.linear_0"},
+                                              {"*.layers.*.self_attn.out_proj", "*.layer_*.self_attention.linear_1"},
+                                              {"*.layers.*.encoder_attn.q_proj", "*.layer_*.attention.linear_0"},
+                                              {"*.layers.*.encoder_attn.kv_proj", "*.layer_*.attention.linear_1"},
+                                              {"*.layers.*.encoder_attn.out_proj", "*.layer_*.attention.linear_2"},
+                                              {"*.layers.*.fc1", "*.layer_*.ffn.linear_0"},
+                                              {"*.layers.*.fc2", "*.layer_*.ffn.linear_1"},
+                                              {0}};
 static const lb_rename huggingface_names[] = {{"proj_out", "/proj_out"}, {0}};
 
 enum { HUGGINGFACE, HUGGINGFACE_BARE, OPENAI, CTRANSLATE2, SPELLINGS };
@@ -187,7 +233,8 @@ static lb_status from_tensors(config *c, const lb_value *json, int variant) {
     c->decoder_ffn_dim = size_by(json, "decoder.layers.0.fc1.weight", variant, 0);
     c->encoder_attention_heads = c->decoder_attention_heads = c->d_model / 64;
     if (c->d_model >= 64 && c->d_model % 64 == 0 && c->vocab_size && c->num_mel_bins && c->max_source_positions && c->max_target_positions && c->encoder_layers && c->decoder_layers) return LB_OK;
-    return lb_fail(LB_E_UNSUPPORTED, "whisper: sizes cannot be read from the tensors: width %lld (a multiple of 64 is wanted), %lld and %lld layers", (long long)c->d_model, (long long)c->encoder_layers, (long long)c->decoder_layers);
+    return lb_fail(LB_E_UNSUPPORTED, "whisper: sizes cannot be read from the tensors: width %lld (a multiple of 64 is wanted), %lld and %lld layers",
+                   (long long)c->d_model, (long long)c->encoder_layers, (long long)c->decoder_layers);
 }
 
 static lb_status from_config(void *cfg, const lb_value *json) {
@@ -197,6 +244,20 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     return lb_fail(LB_E_UNSUPPORTED, "whisper: neither a config.json with d_model nor tensors of a known spelling");
 }
 
-LB_ARCH(whisper) = {.id = "whisper", .title = "Whisper: speech to text by an encoder and a decoder", .source = "arXiv:2212.04356; names of Hugging Face WhisperModel", .params = params, .params_size = sizeof(config), .kind = "audio", .apart = true,
-                    .inputs = "audio[N,B,T] ids[N,L]:i64?", .taps = "encoder[N,S,D] block.K[N,S,D] attn.K[N,H,S,S] embeddings[N,S,D] mel[N,B,T] logits[N,L,V] decoder.K[N,L,D] text", .forward = forward, .example = example, .from_config = from_config,
-                    .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS, .preprocess = "{\"feature_extractor_type\": \"WhisperFeatureExtractor\"}", .decoder = &decoder};
+LB_ARCH(whisper) = {.id = "whisper",
+                    .title = "Whisper: speech to text by an encoder and a decoder",
+                    .source = "arXiv:2212.04356; names of Hugging Face WhisperModel",
+                    .params = params,
+                    .params_size = sizeof(config),
+                    .kind = "audio",
+                    .apart = true,
+                    .inputs = "audio[N,B,T] ids[N,L]:i64?",
+                    .taps = "encoder[N,S,D] block.K[N,S,D] attn.K[N,H,S,S] embeddings[N,S,D] mel[N,B,T] logits[N,L,V] decoder.K[N,L,D] text",
+                    .forward = forward,
+                    .example = example,
+                    .from_config = from_config,
+                    .recognise = recognise,
+                    .outside_name = outside_name,
+                    .outside_variants = SPELLINGS,
+                    .preprocess = "{\"feature_extractor_type\": \"WhisperFeatureExtractor\"}",
+                    .decoder = &decoder};

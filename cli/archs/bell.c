@@ -28,4 +28,13 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = 8;
 }
 
-LB_ARCH(bell) = {.id = "bell", .title = "a normal density on a grid", .source = "", .params = params, .params_size = sizeof(config), .kind = "joint", .inputs = "grid[N,G]", .taps = "logits[N,G] mean[] width[]", .forward = forward, .example = example};
+LB_ARCH(bell) = {.id = "bell",
+                 .title = "a normal density on a grid",
+                 .source = "",
+                 .params = params,
+                 .params_size = sizeof(config),
+                 .kind = "joint",
+                 .inputs = "grid[N,G]",
+                 .taps = "logits[N,G] mean[] width[]",
+                 .forward = forward,
+                 .example = example};

@@ -69,8 +69,21 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return strncmp(name, "text.", 5) == 0 ? lb_spell(dst, cap, name + 5, text) : lb_spell(dst, cap, name, &plain);
 }
 
-LB_ARCH(clip) = {.id = "clip", .title = "CLIP: pictures and texts in one space", .source = "arXiv:2103.00020; files of OpenAI, open_clip, Hugging Face", .params = params, .params_size = sizeof(config), .kind = "joint", .apart = true,
+LB_ARCH(clip) = {.id = "clip",
+                 .title = "CLIP: pictures and texts in one space",
+                 .source = "arXiv:2103.00020; files of OpenAI, open_clip, Hugging Face",
+                 .params = params,
+                 .params_size = sizeof(config),
+                 .kind = "joint",
+                 .apart = true,
                  .inputs = "image[N,3,H,W]? ids[M,L]:i64? mask[M,L]:i64?",
-                 .taps = "image_embed[N,E] text_embed[M,E] logits[N,M] logit_scale[] image.pooled[N,D] image.tokens[N,1+P,D] image.block.K[N,1+P,D] image.attn.K[N,H,1+P,1+P] text.pooled[M,W] text.tokens[M,L,W] "
+                 .taps = "image_embed[N,E] text_embed[M,E] logits[N,M] logit_scale[] image.pooled[N,D] image.tokens[N,1+P,D] image.block.K[N,1+P,D] "
+                         "image.attn.K[N,H,1+P,1+P] text.pooled[M,W] text.tokens[M,L,W] "
                          "text.block.K[M,L,W] text.attn.K[M,H,L,L]",
-                 .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS, .preprocess = LB_CLIP_PREPROCESS};
+                 .forward = forward,
+                 .example = example,
+                 .from_config = from_config,
+                 .recognise = recognise,
+                 .outside_name = outside_name,
+                 .outside_variants = SPELLINGS,
+                 .preprocess = LB_CLIP_PREPROCESS};

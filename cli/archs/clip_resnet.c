@@ -110,7 +110,8 @@ static int recognise(const lb_value *json, const char *const *names, int64_t cou
 /* Sizes from the names and shapes of the weights. Heads are 64 wide unless open_clip's configuration says otherwise. */
 static lb_status from_config(void *cfg, const lb_value *json) {
     config *c = cfg;
-    int64_t blocks[STAGES], embed = 0, places = lb_outside_size(json, "visual.attnpool.positional_embedding", 0) - 1, side = 0, head = lb_config_int(lb_get(json, "model_cfg.vision_cfg"), "head_width", 0, 64);
+    int64_t blocks[STAGES], embed = 0, places = lb_outside_size(json, "visual.attnpool.positional_embedding", 0) - 1, side = 0,
+                            head = lb_config_int(lb_get(json, "model_cfg.vision_cfg"), "head_width", 0, 64);
     for (int s = 0; s < STAGES; s++) {
         char name[64];
         snprintf(name, sizeof name, "visual.layer%d.%%d.conv1.weight", s + 1);
@@ -123,7 +124,8 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->image_heads = head > 0 ? c->image_width * SHRINK / head : 0;
     c->embed = lb_outside_size(json, "visual.attnpool.c_proj.weight", 0);
     if (places < 1 || side * side != places || !c->image_width || !c->image_heads || !c->embed)
-        return lb_fail(LB_E_UNSUPPORTED, "clip_resnet: %lld channels, %lld positions (a square and one), heads of %lld, %lld numbers out of the picture tower", (long long)c->image_width, (long long)places + 1, (long long)head, (long long)c->embed);
+        return lb_fail(LB_E_UNSUPPORTED, "clip_resnet: %lld channels, %lld positions (a square and one), heads of %lld, %lld numbers out of the picture tower",
+                       (long long)c->image_width, (long long)places + 1, (long long)head, (long long)c->embed);
     lb_status st = lb_numbers_to(lb_param_find(params, "image_blocks"), c, blocks, STAGES);
     if (st == LB_OK) st = lb_clip_text_config(&c->text, &embed, json, lb_param_find(params, "text_act"), cfg);
     if (st == LB_OK && embed != c->embed) return lb_fail(LB_E_FORMAT, "clip_resnet: pictures go to %lld numbers, texts to %lld", (long long)c->embed, (long long)embed);
@@ -138,8 +140,21 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return strncmp(name, "text.", 5) == 0 ? lb_spell(dst, cap, name + 5, &lb_clip_text_spellings[variant == OPENAI ? 2 : 3]) : lb_spell(dst, cap, name, &plain);
 }
 
-LB_ARCH(clip_resnet) = {.id = "clip_resnet", .title = "CLIP with a residual network for pictures", .source = "arXiv:2103.00020; files of OpenAI, open_clip", .params = params, .params_size = sizeof(config), .kind = "joint", .apart = true,
+LB_ARCH(clip_resnet) = {.id = "clip_resnet",
+                        .title = "CLIP with a residual network for pictures",
+                        .source = "arXiv:2103.00020; files of OpenAI, open_clip",
+                        .params = params,
+                        .params_size = sizeof(config),
+                        .kind = "joint",
+                        .apart = true,
                         .inputs = "image[N,3,H,W]? ids[M,L]:i64? mask[M,L]:i64?",
-                        .taps = "image_embed[N,E] text_embed[M,E] logits[N,M] logit_scale[] image.pooled[N,E] image.features[N,D,h,w] image.block.K[N,C,h,w] text.pooled[M,W] text.tokens[M,L,W] "
+                        .taps = "image_embed[N,E] text_embed[M,E] logits[N,M] logit_scale[] image.pooled[N,E] image.features[N,D,h,w] image.block.K[N,C,h,w] "
+                                "text.pooled[M,W] text.tokens[M,L,W] "
                                 "text.block.K[M,L,W] text.attn.K[M,H,L,L]",
-                        .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS, .preprocess = LB_CLIP_PREPROCESS};
+                        .forward = forward,
+                        .example = example,
+                        .from_config = from_config,
+                        .recognise = recognise,
+                        .outside_name = outside_name,
+                        .outside_variants = SPELLINGS,
+                        .preprocess = LB_CLIP_PREPROCESS};

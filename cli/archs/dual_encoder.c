@@ -69,7 +69,15 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[2] = shape[3] = c->image.size;
 }
 
-LB_ARCH(dual_encoder) = {.id = "dual_encoder", .title = "compact picture and text towers into one space", .source = "arXiv:2103.00020", .params = params, .params_size = sizeof(config), .kind = "joint", .apart = true,
+LB_ARCH(dual_encoder) = {.id = "dual_encoder",
+                         .title = "compact picture and text towers into one space",
+                         .source = "arXiv:2103.00020",
+                         .params = params,
+                         .params_size = sizeof(config),
+                         .kind = "joint",
+                         .apart = true,
                          .inputs = "image[N,3,H,W]? ids[M,L]:i64? mask[M,L]:i64?",
                          .taps = "image_embed[N,E] text_embed[M,E] image_features[N,D] text_features[M,W] image_specific[N,S] text_specific[M,S] logit_scale[] "
-                                 "image.features[N,D,h,w] image.block.K[N,C,h,w] text.tokens[M,L,W] text.block.K[M,L,W]", .forward = forward, .example = example};
+                                 "image.features[N,D,h,w] image.block.K[N,C,h,w] text.tokens[M,L,W] text.block.K[M,L,W]",
+                         .forward = forward,
+                         .example = example};

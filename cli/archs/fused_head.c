@@ -56,5 +56,13 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = *width_of(c, input) > 0 ? *width_of(c, input) : 1;
 }
 
-LB_ARCH(fused_head) = {.id = "fused_head", .title = "features of several modalities joined by a fusion block", .source = "", .params = params, .params_size = sizeof(config), .kind = "joint",
-                       .inputs = "image_features[N,A]? text_features[N,B]? audio_features[N,C]? video_features[N,D]?", .taps = "embedding[N,E] pooled[N,W] logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(fused_head) = {.id = "fused_head",
+                       .title = "features of several modalities joined by a fusion block",
+                       .source = "",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .kind = "joint",
+                       .inputs = "image_features[N,A]? text_features[N,B]? audio_features[N,C]? video_features[N,D]?",
+                       .taps = "embedding[N,E] pooled[N,W] logits[N,K]",
+                       .forward = forward,
+                       .example = example};

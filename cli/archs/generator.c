@@ -47,5 +47,13 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = ((const config *)cfg)->size;
 }
 
-LB_ARCH(generator) = {.id = "generator", .title = "a time-conditioned MLP from noise to signal", .source = "arXiv:2306.05544 (reconstructed)", .params = params, .params_size = sizeof(config), .kind = "joint",
-                      .inputs = "noise[N,D] t[N]", .taps = "signal[N,D]", .forward = forward, .example = example};
+LB_ARCH(generator) = {.id = "generator",
+                      .title = "a time-conditioned MLP from noise to signal",
+                      .source = "arXiv:2306.05544 (reconstructed)",
+                      .params = params,
+                      .params_size = sizeof(config),
+                      .kind = "joint",
+                      .inputs = "noise[N,D] t[N]",
+                      .taps = "signal[N,D]",
+                      .forward = forward,
+                      .example = example};

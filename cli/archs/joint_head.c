@@ -41,5 +41,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = input == 0 ? c->image_width : c->text_width;
 }
 
-LB_ARCH(joint_head) = {.id = "joint_head", .title = "two small towers over cached features into one space", .source = "arXiv:2111.07991", .params = params, .params_size = sizeof(config), .kind = "joint", .apart = true,
-                       .inputs = "image_features[N,A]? text_features[M,B]?", .taps = "image_embed[N,E] text_embed[M,E] logit_scale[]", .forward = forward, .example = example};
+LB_ARCH(joint_head) = {.id = "joint_head",
+                       .title = "two small towers over cached features into one space",
+                       .source = "arXiv:2111.07991",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .kind = "joint",
+                       .apart = true,
+                       .inputs = "image_features[N,A]? text_features[M,B]?",
+                       .taps = "image_embed[N,E] text_embed[M,E] logit_scale[]",
+                       .forward = forward,
+                       .example = example};

@@ -53,5 +53,13 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = input == 0 ? 1 : input == 1 ? c->modalities : c->size;
 }
 
-LB_ARCH(multimodn) = {.id = "multimodn", .title = "modalities one after the other through a shared state", .source = "arXiv:2309.14118; EPFLiGHT/MultiModN 9920619", .params = params, .params_size = sizeof(config), .kind = "joint",
-                      .inputs = "labels[N,T]:i64 mask[N,M]:i64 x0[N,A] x1[N,B]? x2[N,C]? x3[N,E]?", .taps = "loss[] state[N,S] logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(multimodn) = {.id = "multimodn",
+                      .title = "modalities one after the other through a shared state",
+                      .source = "arXiv:2309.14118; EPFLiGHT/MultiModN 9920619",
+                      .params = params,
+                      .params_size = sizeof(config),
+                      .kind = "joint",
+                      .inputs = "labels[N,T]:i64 mask[N,M]:i64 x0[N,A] x1[N,B]? x2[N,C]? x3[N,E]?",
+                      .taps = "loss[] state[N,S] logits[N,K]",
+                      .forward = forward,
+                      .example = example};

@@ -73,8 +73,22 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return strncmp(name, "text.", 5) == 0 ? lb_spell(dst, cap, name + 5, &lb_clip_text_spellings[variant == HUGGING_FACE ? 0 : 3]) : lb_spell(dst, cap, name, &plain);
 }
 
-LB_ARCH(siglip) = {.id = "siglip", .title = "SigLIP: pictures and texts in one space", .source = "arXiv:2303.15343; files of open_clip and Hugging Face", .params = params, .params_size = sizeof(config), .kind = "joint", .apart = true,
+LB_ARCH(siglip) = {.id = "siglip",
+                   .title = "SigLIP: pictures and texts in one space",
+                   .source = "arXiv:2303.15343; files of open_clip and Hugging Face",
+                   .params = params,
+                   .params_size = sizeof(config),
+                   .kind = "joint",
+                   .apart = true,
                    .inputs = "image[N,3,H,W]? ids[M,L]:i64? mask[M,L]:i64?",
-                   .taps = "image_embed[N,D] text_embed[M,D] logits[N,M] logit_scale[] logit_bias[] image.pooled[N,D] image.tokens[N,P,D] image.block.K[N,P,D] image.attn.K[N,H,P,P] text.pooled[M,D] text.tokens[M,L,W] "
+                   .taps = "image_embed[N,D] text_embed[M,D] logits[N,M] logit_scale[] logit_bias[] image.pooled[N,D] image.tokens[N,P,D] image.block.K[N,P,D] "
+                           "image.attn.K[N,H,P,P] text.pooled[M,D] text.tokens[M,L,W] "
                            "text.block.K[M,L,W] text.attn.K[M,H,L,L]",
-                   .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS, .whole_texts = true, .preprocess = LB_SIGLIP_PREPROCESS};
+                   .forward = forward,
+                   .example = example,
+                   .from_config = from_config,
+                   .recognise = recognise,
+                   .outside_name = outside_name,
+                   .outside_variants = SPELLINGS,
+                   .whole_texts = true,
+                   .preprocess = LB_SIGLIP_PREPROCESS};

@@ -35,7 +35,8 @@ static subnet chosen(lb_nn *m, const config *c, const lb_tensor *given) {
         s = (subnet){x[0], x[1], x[2], x[3]};
     } else if (given->data) s = (subnet){(int64_t)lb_get_at(given, 0), (int64_t)lb_get_at(given, 1), (int64_t)lb_get_at(given, 2), (int64_t)lb_get_at(given, 3)};
     if (s.layers < 1 || s.layers > c->layers || s.heads < 1 || s.heads > c->heads || s.width < 1 || s.width > c->width || s.units < 1 || s.units > c->ratio * c->width) {
-        (void)lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "subnet of %lld layers, %lld heads, width %lld and %lld units does not fit in the super network", (long long)s.layers, (long long)s.heads, (long long)s.width, (long long)s.units);
+        (void)lb_tape_fail(lb_nn_tape(m), LB_E_ARG, "subnet of %lld layers, %lld heads, width %lld and %lld units does not fit in the super network",
+                           (long long)s.layers, (long long)s.heads, (long long)s.width, (long long)s.units);
         s = (subnet){1, 1, 1, 1};
     }
     return s;
@@ -120,5 +121,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[1] = c->positions < 8 ? c->positions : 8;
 }
 
-LB_ARCH(supernet) = {.id = "supernet", .title = "a BERT whose sub-networks are leading slices of its weights", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                     .inputs = "ids[N,L]:i64 mask[N,L]:i64 subnet[4]:i64?", .taps = "query[N,L,D] key[N,L,D] value[N,L,D] tokens[N,L,D] logits[N,L,V] class_logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(supernet) = {.id = "supernet",
+                     .title = "a BERT whose sub-networks are leading slices of its weights",
+                     .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1",
+                     .params = params,
+                     .params_size = sizeof(config),
+                     .kind = "text",
+                     .apart = true,
+                     .inputs = "ids[N,L]:i64 mask[N,L]:i64 subnet[4]:i64?",
+                     .taps = "query[N,L,D] key[N,L,D] value[N,L,D] tokens[N,L,D] logits[N,L,V] class_logits[N,K]",
+                     .forward = forward,
+                     .example = example};

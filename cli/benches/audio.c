@@ -43,9 +43,17 @@ done:
 }
 
 static lb_status run(cli_bench *b) {
-    static const cli_bench_net whisper = {
-        .name = "whisper-base-encoder-30s", .arch = "whisper", .input = "audio", .tap = "encoder", .rank = 3, .shape = {1, 80, 3000}, .unit = "clip/s", .runs = 5, .linears = true,
-        .params = "{\"d_model\": 512, \"encoder_layers\": 6, \"encoder_attention_heads\": 8, \"encoder_ffn_dim\": 2048, \"decoder_layers\": 1, \"decoder_attention_heads\": 8, \"decoder_ffn_dim\": 2048}"};
+    static const cli_bench_net whisper = {.name = "whisper-base-encoder-30s",
+                                          .arch = "whisper",
+                                          .input = "audio",
+                                          .tap = "encoder",
+                                          .rank = 3,
+                                          .shape = {1, 80, 3000},
+                                          .unit = "clip/s",
+                                          .runs = 5,
+                                          .linears = true,
+                                          .params = "{\"d_model\": 512, \"encoder_layers\": 6, \"encoder_attention_heads\": 8, \"encoder_ffn_dim\": 2048, "
+                                                    "\"decoder_layers\": 1, \"decoder_attention_heads\": 8, \"decoder_ffn_dim\": 2048}"};
     lb_status st = log_mel(b);
     return st == LB_OK ? cli_bench_forward(b, &whisper) : st;
 }

@@ -45,7 +45,8 @@ done:
 
 static lb_tensor *kd_kl(state *s) {
     lb_tensor *labels = lb_arange(s->tape, s->in[0]->shape[0]);
-    return component(s, "kd_divergences", "vanilla_kd", "{\"temperature\": 4, \"alpha\": 1}", (const char *[]){"student_logits", "teacher_logits", "labels"}, (lb_tensor *[]){s->in[0], s->in[1], labels}, 3);
+    return component(s, "kd_divergences", "vanilla_kd", "{\"temperature\": 4, \"alpha\": 1}", (const char *[]){"student_logits", "teacher_logits", "labels"},
+                     (lb_tensor *[]){s->in[0], s->in[1], labels}, 3);
 }
 
 static lb_tensor *infonce(state *s) {

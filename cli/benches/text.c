@@ -19,7 +19,9 @@ typedef struct state {
 } state;
 
 static lb_status make_lines(state *s) {
-    static const char *const words[] = {"the", "a", "of", "segmentation", "distillation", "student", "teacher", "unbelievable", "cardiology", "na\xc3\xafve", "3.14159", "hyper-parameter", "M\xc3\xbcnchen", "tokens,", "(see)", "running", "quickly"};
+    static const char *const words[] = {"the",          "a",          "of",           "segmentation", "distillation",    "student",        "teacher",
+                                        "unbelievable", "cardiology", "na\xc3\xafve", "3.14159",      "hyper-parameter", "M\xc3\xbcnchen", "tokens,",
+                                        "(see)",        "running",    "quickly"};
     size_t *starts = lb_alloc(LINES + 1, sizeof *starts);
     s->lines = lb_alloc(LINES, sizeof *s->lines);
     s->sizes = lb_alloc(LINES, sizeof *s->sizes);

@@ -26,4 +26,8 @@ done:
     return st;
 }
 
-LB_EVAL(classify) = {.id = "classify", .title = "logits against labels: top-k, F1, calibration, confusion", .source = "", .usage = "classify --input ... --model MODEL | --rows FILE:TAP [--labels FILE]", .run = run};
+LB_EVAL(classify) = {.id = "classify",
+                     .title = "logits against labels: top-k, F1, calibration, confusion",
+                     .source = "",
+                     .usage = "classify --input ... --model MODEL | --rows FILE:TAP [--labels FILE]",
+                     .run = run};

@@ -56,4 +56,8 @@ done:
 
 static lb_status run(lb_value *out, const cli_eval_words *o, lb_cli *cli) { return o->model ? retrieval_of_model(out, o, cli) : retrieval_of_files(out, o, cli); }
 
-LB_EVAL(retrieval) = {.id = "retrieval", .title = "R@1/5/10, mAP, median rank, both ways, with 95% intervals", .source = "", .usage = "retrieval --model MODEL --input ... | --image FILE:TAP --text FILE:TAP", .run = run};
+LB_EVAL(retrieval) = {.id = "retrieval",
+                      .title = "R@1/5/10, mAP, median rank, both ways, with 95% intervals",
+                      .source = "",
+                      .usage = "retrieval --model MODEL --input ... | --image FILE:TAP --text FILE:TAP",
+                      .run = run};

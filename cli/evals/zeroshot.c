@@ -81,4 +81,8 @@ done:
     return st;
 }
 
-LB_EVAL(zeroshot) = {.id = "zeroshot", .title = "the items' labels as texts: top-1, top-5, mean class recall", .source = "", .usage = "zeroshot --model MODEL --input ... [--template TEXT]", .run = run};
+LB_EVAL(zeroshot) = {.id = "zeroshot",
+                     .title = "the items' labels as texts: top-1, top-5, mean class recall",
+                     .source = "",
+                     .usage = "zeroshot --model MODEL --input ... [--template TEXT]",
+                     .run = run};

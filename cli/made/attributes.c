@@ -136,5 +136,14 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return LB_OK;
 }
 
-LB_MADE(attributes) = {.id = "attributes", .title = "pictures of attributes and captions that name them", .source = "", .params = params, .params_size = sizeof(config), .gives = "pairs[N,32,24] label[N]", .table_size = sizeof(table), .open = make_table, .rows = rows,
-                       .row = row, .score = score};
+LB_MADE(attributes) = {.id = "attributes",
+                       .title = "pictures of attributes and captions that name them",
+                       .source = "",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .gives = "pairs[N,32,24] label[N]",
+                       .table_size = sizeof(table),
+                       .open = make_table,
+                       .rows = rows,
+                       .row = row,
+                       .score = score};

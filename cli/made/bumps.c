@@ -37,4 +37,11 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return LB_OK;
 }
 
-LB_MADE(bumps) = {.id = "bumps", .title = "two narrow bumps on a grid", .source = "", .gives = "grid[N,41] teacher_logits[N,41]", .table_size = sizeof(table), .open = make_table, .row = row, .score = score};
+LB_MADE(bumps) = {.id = "bumps",
+                  .title = "two narrow bumps on a grid",
+                  .source = "",
+                  .gives = "grid[N,41] teacher_logits[N,41]",
+                  .table_size = sizeof(table),
+                  .open = make_table,
+                  .row = row,
+                  .score = score};

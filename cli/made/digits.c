@@ -71,5 +71,14 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return cli_made_score_top1(m, student, stream, TEST, scores, key);
 }
 
-LB_MADE(digits) = {.id = "digits", .title = "signs of 8 x 8 pixels, seen by clients in their own ways", .source = "", .params = params, .params_size = sizeof(config), .gives = "x[N,64] label[N]", .table_size = sizeof(table),
-                   .open = make_table, .rows = rows, .row = row, .score = score};
+LB_MADE(digits) = {.id = "digits",
+                   .title = "signs of 8 x 8 pixels, seen by clients in their own ways",
+                   .source = "",
+                   .params = params,
+                   .params_size = sizeof(config),
+                   .gives = "x[N,64] label[N]",
+                   .table_size = sizeof(table),
+                   .open = make_table,
+                   .rows = rows,
+                   .row = row,
+                   .score = score};

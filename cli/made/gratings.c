@@ -26,7 +26,8 @@ static void row(cli_row *r) {
     double share[CLASSES];
     for (int k = 0; k < CLASSES; k++) share[k] = strcmp(r->stream, "train") == 0 ? pow(c->tail, -(double)k / (CLASSES - 1)) : 1;
     int64_t k = lb_rng_categorical(&r->rng, share, CLASSES);
-    double angle = 3.14159265358979323846 * (double)(k % 5) / 5 + 0.1 * lb_rng_normal(&r->rng), pace = (k < 5 ? 0.7 : 1.2) + 0.05 * lb_rng_normal(&r->rng), phase = 6.283185307179586 * lb_rng_uniform(&r->rng);
+    double angle = 3.14159265358979323846 * (double)(k % 5) / 5 + 0.1 * lb_rng_normal(&r->rng), pace = (k < 5 ? 0.7 : 1.2) + 0.05 * lb_rng_normal(&r->rng),
+           phase = 6.283185307179586 * lb_rng_uniform(&r->rng);
     lb_real *x = cli_row_reals(r, "image", 3, (int64_t[]){3, SIDE, SIDE});
     *cli_row_numbers(r, "label", 0, NULL) = k;
     for (int i = 0; i < SIDE * SIDE; i++) {
@@ -40,4 +41,12 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return cli_made_score_top1(m, student, "test", TEST, scores, key);
 }
 
-LB_MADE(gratings) = {.id = "gratings", .title = "pictures of stripes, ten classes with a long tail", .source = "", .params = params, .params_size = sizeof(config), .gives = "image[N,3,16,16] label[N]", .rows = rows, .row = row, .score = score};
+LB_MADE(gratings) = {.id = "gratings",
+                     .title = "pictures of stripes, ten classes with a long tail",
+                     .source = "",
+                     .params = params,
+                     .params_size = sizeof(config),
+                     .gives = "image[N,3,16,16] label[N]",
+                     .rows = rows,
+                     .row = row,
+                     .score = score};

@@ -90,5 +90,14 @@ static lb_status score(const cli_made *m, lb_model *student, int client, lb_valu
     return st;
 }
 
-LB_MADE(halves) = {.id = "halves", .title = "two modalities, the second missing by the class", .source = "", .params = params, .params_size = sizeof(config), .gives = "x0[N,8] x1[N,8] x[N,16] image_features[N,8] text_features[N,8] mask[N,2] label[N] labels[N,1]",
-                   .table_size = sizeof(table), .open = make_table, .rows = rows, .row = row, .score = score};
+LB_MADE(halves) = {.id = "halves",
+                   .title = "two modalities, the second missing by the class",
+                   .source = "",
+                   .params = params,
+                   .params_size = sizeof(config),
+                   .gives = "x0[N,8] x1[N,8] x[N,16] image_features[N,8] text_features[N,8] mask[N,2] label[N] labels[N,1]",
+                   .table_size = sizeof(table),
+                   .open = make_table,
+                   .rows = rows,
+                   .row = row,
+                   .score = score};

@@ -60,4 +60,11 @@ done:
     return st;
 }
 
-LB_MADE(markov) = {.id = "markov", .title = "tokens of a random source of order two", .source = "", .gives = "ids[N,2] label[N]", .table_size = sizeof(table), .open = make_table, .row = row, .score = score};
+LB_MADE(markov) = {.id = "markov",
+                   .title = "tokens of a random source of order two",
+                   .source = "",
+                   .gives = "ids[N,2] label[N]",
+                   .table_size = sizeof(table),
+                   .open = make_table,
+                   .row = row,
+                   .score = score};

@@ -16,7 +16,8 @@ static void make_table(cli_made *m, lb_rng *rng) {
 
 static void row(cli_row *r) {
     const table *t = r->made->table;
-    lb_real *pairs = cli_row_reals(r, "pairs", 2, (int64_t[]){RESPONSES, WIDTH}), *rewards = cli_row_reals(r, "rewards", 1, (int64_t[]){RESPONSES}), *truth = cli_row_reals(r, "truth", 1, (int64_t[]){RESPONSES});
+    lb_real *pairs = cli_row_reals(r, "pairs", 2, (int64_t[]){RESPONSES, WIDTH}), *rewards = cli_row_reals(r, "rewards", 1, (int64_t[]){RESPONSES}),
+            *truth = cli_row_reals(r, "truth", 1, (int64_t[]){RESPONSES});
     for (int k = 0; k < RESPONSES; k++) {
         double sum = 0;
         for (int i = 0; i < WIDTH; i++) sum += t->direction[i] * (double)(pairs[k * WIDTH + i] = (lb_real)lb_rng_normal(&r->rng));
@@ -43,4 +44,11 @@ done:
     return st;
 }
 
-LB_MADE(orders) = {.id = "orders", .title = "responses in a teacher's order", .source = "", .gives = "pairs[N,5,8] rewards[N,5] truth[N,5]", .table_size = sizeof(table), .open = make_table, .row = row, .score = score};
+LB_MADE(orders) = {.id = "orders",
+                   .title = "responses in a teacher's order",
+                   .source = "",
+                   .gives = "pairs[N,5,8] rewards[N,5] truth[N,5]",
+                   .table_size = sizeof(table),
+                   .open = make_table,
+                   .row = row,
+                   .score = score};

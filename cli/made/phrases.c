@@ -179,5 +179,13 @@ done:
     return st;
 }
 
-LB_MADE(phrases) = {.id = "phrases", .title = "token sequences of a made grammar", .source = "", .params = params, .params_size = sizeof(config), .gives = "ids[N,16] target[N,16] mask[N,16] hidden[N,16] truth[N,16,200]", .table_size = sizeof(table), .open = make_table,
-                    .row = row, .score = score};
+LB_MADE(phrases) = {.id = "phrases",
+                    .title = "token sequences of a made grammar",
+                    .source = "",
+                    .params = params,
+                    .params_size = sizeof(config),
+                    .gives = "ids[N,16] target[N,16] mask[N,16] hidden[N,16] truth[N,16,200]",
+                    .table_size = sizeof(table),
+                    .open = make_table,
+                    .row = row,
+                    .score = score};

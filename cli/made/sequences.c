@@ -97,4 +97,11 @@ done:
     return st;
 }
 
-LB_MADE(sequences) = {.id = "sequences", .title = "sequences of a random source of order two, and what it would not say", .source = "", .gives = "ids[N,12] rejected[N,12] mask[N,12]", .table_size = sizeof(table), .open = make_table, .row = row, .score = score};
+LB_MADE(sequences) = {.id = "sequences",
+                      .title = "sequences of a random source of order two, and what it would not say",
+                      .source = "",
+                      .gives = "ids[N,12] rejected[N,12] mask[N,12]",
+                      .table_size = sizeof(table),
+                      .open = make_table,
+                      .row = row,
+                      .score = score};

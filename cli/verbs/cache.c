@@ -133,7 +133,8 @@ static lb_status cache_run(lb_cli *cli, const cli_cache_options *o) {
     LB_TRY(lb_make_folders(o->encode.out));
     LB_TRY(encode_shards(&r, &s, o));
     if (s.mine < s.total) LB_TRY(cli_say_features(cli, o->encode.out, lb_now() - start, false, &failed));
-    if (failed && (o->encode.strict || failed == r.count)) st = lb_fail(LB_E_FORMAT, "%lld of %lld items failed; limbeck cache stats %s tells why", (long long)failed, (long long)r.count, o->encode.out);
+    if (failed && (o->encode.strict || failed == r.count))
+        st = lb_fail(LB_E_FORMAT, "%lld of %lld items failed; limbeck cache stats %s tells why", (long long)failed, (long long)r.count, o->encode.out);
 done:
     cli_encode_close(&r);
     return st;

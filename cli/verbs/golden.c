@@ -333,5 +333,14 @@ done:
     return st;
 }
 
-LB_VERB(golden) = {.id = "golden", .title = "recorded cases of methods against what Limbeck computes", .source = "", .params = params, .params_size = sizeof(options), .usage = "golden PATH... [--float|--double] [--dump X.h5]", .min_words = 1, .max_words = -1,
-                   .help = "A case agrees when |got - expected| <= atol + rtol max(|expected|, rms) elementwise, outputs and gradients; in float64 with rtol 1e-7 (or\nthe case's rtol64) and atol 1e-10, in float32 with the case's own. SKIP: a method or component that does not exist.", .run = run};
+LB_VERB(golden) = {.id = "golden",
+                   .title = "recorded cases of methods against what Limbeck computes",
+                   .source = "",
+                   .params = params,
+                   .params_size = sizeof(options),
+                   .usage = "golden PATH... [--float|--double] [--dump X.h5]",
+                   .min_words = 1,
+                   .max_words = -1,
+                   .help = "A case agrees when |got - expected| <= atol + rtol max(|expected|, rms) elementwise, outputs and gradients; in float64 with rtol "
+                           "1e-7 (or\nthe case's rtol64) and atol 1e-10, in float32 with the case's own. SKIP: a method or component that does not exist.",
+                   .run = run};

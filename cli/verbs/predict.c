@@ -66,7 +66,9 @@ static lb_status choose_tap(job *j, bool *maps) {
         st = lb_model_taps(j->model->model, see, &k);
     }
     if (st != LB_OK) return st;
-    if (k.rank != 2 && k.rank != 4) return lb_fail(LB_E_UNSUPPORTED, "predict: %s has no tap '%s' of classes [N,K] or of maps [N,K,H,W] (--taps list of encode tells its taps)", j->o->model, j->o->tap ? j->o->tap : "logits");
+    if (k.rank != 2 && k.rank != 4)
+        return lb_fail(LB_E_UNSUPPORTED, "predict: %s has no tap '%s' of classes [N,K] or of maps [N,K,H,W] (--taps list of encode tells its taps)",
+                       j->o->model, j->o->tap ? j->o->tap : "logits");
     j->tap = k.tap;
     *maps = k.rank == 4;
     return LB_OK;

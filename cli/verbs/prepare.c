@@ -73,7 +73,8 @@ static lb_status choose_spec(prepare_job *j, const options *o) {
     if (o->spec && (o->resize || o->longest || o->crop || o->pad)) return cli_usage("--spec goes without --resize, --longest, --crop and --pad");
     if (o->resize && o->longest) return cli_usage("--resize and --longest are two ways of saying the size: take one");
     if (o->pad && !o->longest) return cli_usage("--pad goes with --longest");
-    if (strcmp(o->format, "keep") == 0 && (o->spec || o->resize || o->longest || o->crop)) return cli_usage("--format keep takes files over as they are: it goes without --spec, --resize, --longest and --crop");
+    if (strcmp(o->format, "keep") == 0 && (o->spec || o->resize || o->longest || o->crop))
+        return cli_usage("--format keep takes files over as they are: it goes without --spec, --resize, --longest and --crop");
     if (o->spec) return open_spec(j, o->spec);
     lb_image_spec *s = &j->spec;
     *s = (lb_image_spec){.mode = "none", .filter = o->filter, .crop_rounding = "torchvision", .scale = 1.0 / 255, .std = {1, 1, 1}, .crop_w = (int)o->crop, .crop_h = (int)o->crop, .pad = o->pad};
@@ -168,7 +169,16 @@ static lb_status run(lb_cli *cli, void *opts) {
     lb_items *items = NULL;
     int64_t *rows = NULL, failed = 0;
     lb_value *stats = lb_value_map();
-    prepare_job j = {.cli = cli, .out = o->out, .format = o->format, .quality = (int)o->quality, .shard = o->shard, .memory = o->memory << 20, .group = o->group, .dedupe = o->dedupe, .hash = o->hash, .distance = (int)o->distance};
+    prepare_job j = {.cli = cli,
+                     .out = o->out,
+                     .format = o->format,
+                     .quality = (int)o->quality,
+                     .shard = o->shard,
+                     .memory = o->memory << 20,
+                     .group = o->group,
+                     .dedupe = o->dedupe,
+                     .hash = o->hash,
+                     .distance = (int)o->distance};
     lb_status st = LB_OK;
     if (!o->out) LB_TRY(cli_usage("prepare wants --out X.h5, a folder or NAME-%%06d.tar"));
     cli_items from = o->items;

@@ -67,9 +67,12 @@ static lb_status embed(const job *j, const char *word, float *to) {
     cli_source *source = NULL;
     float *values = NULL;
     int64_t width = 0;
-    if (picture && !j->model->has_image) return lb_fail(LB_E_UNSUPPORTED, "search: %s is a picture; %s takes none%s%s", word, j->o->model, j->model->why_no_image ? ": " : "", j->model->why_no_image ? j->model->why_no_image : "");
+    if (picture && !j->model->has_image)
+        return lb_fail(LB_E_UNSUPPORTED, "search: %s is a picture; %s takes none%s%s", word, j->o->model, j->model->why_no_image ? ": " : "",
+                       j->model->why_no_image ? j->model->why_no_image : "");
     if (!picture && !j->model->tokenizer)
-        return lb_fail(LB_E_UNSUPPORTED, "search: '%s' is no picture that can be read, and %s takes no text%s%s", word, j->o->model, j->model->why_no_text ? ": " : "", j->model->why_no_text ? j->model->why_no_text : "");
+        return lb_fail(LB_E_UNSUPPORTED, "search: '%s' is no picture that can be read, and %s takes no text%s%s", word, j->o->model,
+                       j->model->why_no_text ? ": " : "", j->model->why_no_text ? j->model->why_no_text : "");
     cli_source_spec spec = {.items = &items, .image = picture ? &j->model->image : NULL, .tokenizer = j->model->tokenizer, .max_tokens = j->model->max_tokens, .workers = 1};
     LB_TRY(cli_source_open(&source, &spec));
     LB_TRY(cli_source_embed(source, j->model->model, &(int64_t){0}, 1, picture, !picture, picture ? j->o->image_tap : j->o->text_tap, &values, &width));
@@ -98,7 +101,8 @@ static lb_status open_index(job *j) {
     if (j->tap < 0) {
         lb_buf names = {0};
         for (int t = 0; t < lb_cache_taps(j->cache); t++) lb_buf_format(&names, "%s%s", t ? ", " : "", lb_cache_tap_at(j->cache, t)->name);
-        st = colon ? lb_fail(LB_E_NOTFOUND, "%s has no tap '%s'; it has %s", path, colon + 1, lb_buf_str(&names)) : cli_usage("%s has several taps: --index %s:TAP, one of %s", path, path, lb_buf_str(&names));
+        st = colon ? lb_fail(LB_E_NOTFOUND, "%s has no tap '%s'; it has %s", path, colon + 1, lb_buf_str(&names))
+                   : cli_usage("%s has several taps: --index %s:TAP, one of %s", path, path, lb_buf_str(&names));
         lb_buf_free(&names);
         return st;
     }

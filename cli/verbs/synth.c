@@ -41,5 +41,13 @@ done:
     return st;
 }
 
-LB_VERB(synth) = {.id = "synth", .title = "made data sets: pictures with captions, labels and exact masks; texts", .source = "", .params = params, .params_size = sizeof(options), .usage = "synth NAME --out FOLDER [--option KEY=VALUE...] [--damage RATE]",
-                  .help = "The same seed gives the same bytes on every machine. limbeck describe synths lists the sets.", .min_words = 1, .max_words = 1, .run = run};
+LB_VERB(synth) = {.id = "synth",
+                  .title = "made data sets: pictures with captions, labels and exact masks; texts",
+                  .source = "",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .usage = "synth NAME --out FOLDER [--option KEY=VALUE...] [--damage RATE]",
+                  .help = "The same seed gives the same bytes on every machine. limbeck describe synths lists the sets.",
+                  .min_words = 1,
+                  .max_words = 1,
+                  .run = run};

@@ -57,7 +57,12 @@ static void keep_masked(evaluation *e) {
 static lb_status evaluate_masks(evaluation *e, lb_model *student, lb_value *scores, double *key_score) {
     const cli_eval_options *o = &e->recipe->eval;
     lb_segmentation_options so = LB_SEGMENTATION_DEFAULTS;
-    cli_mask_spec spec = {.source = e->source, .model = student, .items = e->recipe->items, .image = &e->recipe->image, .tap = o->mask_tap, .nonzero = lb_get_bool(e->recipe->value, "data.mask_nonzero", false)};
+    cli_mask_spec spec = {.source = e->source,
+                          .model = student,
+                          .items = e->recipe->items,
+                          .image = &e->recipe->image,
+                          .tap = o->mask_tap,
+                          .nonzero = lb_get_bool(e->recipe->value, "data.mask_nonzero", false)};
     so.classes = o->classes;
     so.tolerance = o->tolerance;
     so.seed = e->recipe->seed;
@@ -280,8 +285,12 @@ static lb_status say_summary(const lb_cli *cli, const lb_value *v, const char *f
     if (lb_get(v, "scores.dice"))
         return cli_print("%s: Dice %.1f  IoU %.1f  NSD %.1f  HD95 %.2f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.dice", NAN), lb_get_real(v, "scores.iou", NAN),
                          lb_get_real(v, "scores.nsd", NAN), lb_get_real(v, "scores.hd95", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
-    if (lb_get(v, "scores.top1")) return cli_print("%s: top-1 %.1f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.top1", NAN), (long long)lb_get_int(v, "eval_items", 0), folder);
-    if (!lb_get(v, "scores.r1")) return cli_print("%s: %lld steps, last loss %.4f, not scored; %s", lb_get_text(v, "name", ""), (long long)lb_get_int(v, "steps", 0), lb_get_real(v, "last_loss", NAN), folder);
+    if (lb_get(v, "scores.top1"))
+        return cli_print("%s: top-1 %.1f (%lld items); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.top1", NAN),
+                         (long long)lb_get_int(v, "eval_items", 0), folder);
+    if (!lb_get(v, "scores.r1"))
+        return cli_print("%s: %lld steps, last loss %.4f, not scored; %s", lb_get_text(v, "name", ""), (long long)lb_get_int(v, "steps", 0),
+                         lb_get_real(v, "last_loss", NAN), folder);
     return cli_print("%s: R@1 %.1f  R@5 %.1f  R@10 %.1f (%lld items, both directions averaged); %s", lb_get_text(v, "name", ""), lb_get_real(v, "scores.r1", 0), lb_get_real(v, "scores.r5", 0),
                      lb_get_real(v, "scores.r10", 0), (long long)lb_get_int(v, "eval_items", 0), folder);
 }
@@ -411,11 +420,34 @@ static lb_status open_board(board **out, const char *folder) {
 
 static lb_train_spec train_spec(lb_cli *cli, cli_recipe *r, cli_source *source, evaluation *e, const char *folder, const lb_crew *crew) {
     lb_batch_source batches = r->made ? cli_made_batches(r->made) : cli_source_batches(source);
-    return (lb_train_spec){.student = r->student, .nothers = r->nothers, .others = r->others, .nteachers = r->nteachers, .teachers = r->teachers, .nobjectives = r->nterms, .objectives = r->terms,
-                           .source = batches, .crew = crew, .federation = r->federation.clients ? &r->federation : NULL, .optim = r->optim, .steps = r->train.steps, .log_every = r->train.log_every,
-                           .save_every = r->train.save_every, .seed = r->seed, .ema = r->train.ema, .accumulate = r->train.accumulate, .patience = r->train.patience, .precision = strcmp(r->train.precision, "bf16") == 0 ? LB_PRECISION_BF16 : LB_PRECISION_F32, .folder = folder, .recipe = r->value,
-                           .fingerprint = r->fingerprint, .sources = r->sources, .progress = &cli->progress, .resume = true, .eval_every = r->train.eval_every,
-                           .evaluate = evaluate, .eval_ctx = e};
+    return (lb_train_spec){.student = r->student,
+                           .nothers = r->nothers,
+                           .others = r->others,
+                           .nteachers = r->nteachers,
+                           .teachers = r->teachers,
+                           .nobjectives = r->nterms,
+                           .objectives = r->terms,
+                           .source = batches,
+                           .crew = crew,
+                           .federation = r->federation.clients ? &r->federation : NULL,
+                           .optim = r->optim,
+                           .steps = r->train.steps,
+                           .log_every = r->train.log_every,
+                           .save_every = r->train.save_every,
+                           .seed = r->seed,
+                           .ema = r->train.ema,
+                           .accumulate = r->train.accumulate,
+                           .patience = r->train.patience,
+                           .precision = strcmp(r->train.precision, "bf16") == 0 ? LB_PRECISION_BF16 : LB_PRECISION_F32,
+                           .folder = folder,
+                           .recipe = r->value,
+                           .fingerprint = r->fingerprint,
+                           .sources = r->sources,
+                           .progress = &cli->progress,
+                           .resume = true,
+                           .eval_every = r->train.eval_every,
+                           .evaluate = evaluate,
+                           .eval_ctx = e};
 }
 
 /* "'train', 'test'": of the items. */
@@ -434,8 +466,10 @@ static void list_splits(lb_buf *out, const lb_items *items) {
 static lb_status no_items(const cli_recipe *r, const char *recipe) {
     lb_buf there = {0};
     list_splits(&there, r->items);
-    lb_status st = lb_fail(LB_E_ARG, "%s: eval: no item is of split '%s' %s(there are %s; eval.split names another, \"\" all; with eval.retrieval, classification and segmentation false nothing is scored)", recipe,
-                           r->eval.split, r->eval.segmentation ? "with a mask " : "", lb_buf_str(&there));
+    lb_status st = lb_fail(LB_E_ARG,
+                           "%s: eval: no item is of split '%s' %s(there are %s; eval.split names another, \"\" all; with eval.retrieval, classification and "
+                           "segmentation false nothing is scored)",
+                           recipe, r->eval.split, r->eval.segmentation ? "with a mask " : "", lb_buf_str(&there));
     lb_buf_free(&there);
     return st;
 }

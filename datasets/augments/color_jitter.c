@@ -56,5 +56,12 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return LB_OK;
 }
 
-LB_AUGMENT(color_jitter) = {.id = "color_jitter", .title = "brightness, contrast, saturation and hue, in random order", .source = "torchvision, ColorJitter, on Pillow's pictures", .params = params, .params_size = sizeof(options),
-                            .on = "image", .values = "brightness contrast saturation hue first second third fourth", .draw = draw, .apply = apply};
+LB_AUGMENT(color_jitter) = {.id = "color_jitter",
+                            .title = "brightness, contrast, saturation and hue, in random order",
+                            .source = "torchvision, ColorJitter, on Pillow's pictures",
+                            .params = params,
+                            .params_size = sizeof(options),
+                            .on = "image",
+                            .values = "brightness contrast saturation hue first second third fourth",
+                            .draw = draw,
+                            .apply = apply};

@@ -37,7 +37,8 @@ static void paste(float *y, const float *x, int64_t planes, int64_t width, int64
 static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, const void *cfg) {
     int64_t w = view->plane_width, h = view->plane_height;
     if (!other || v[2] <= 0 || v[3] <= 0) return LB_OK;
-    if (other->plane_width != w || other->plane_height != h || other->plane_count != view->plane_count || other->soft_count != view->soft_count) return lb_fail(LB_E_SHAPE, "cutmix of items of two sizes");
+    if (other->plane_width != w || other->plane_height != h || other->plane_count != view->plane_count || other->soft_count != view->soft_count)
+        return lb_fail(LB_E_SHAPE, "cutmix of items of two sizes");
     if (v[0] + v[2] > (double)w || v[1] + v[3] > (double)h) return lb_fail(LB_E_MISMATCH, "cutmix drawn for another size");
     paste(view->planes, other->planes, view->plane_count, w, h, v);
     paste(view->soft, other->soft, view->soft_count, w, h, v);
@@ -45,5 +46,12 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return LB_OK;
 }
 
-LB_AUGMENT(cutmix) = {.id = "cutmix", .title = "a rectangle of another item, labels by area, masks with it", .source = "arXiv:1905.04899; torchvision, v2.CutMix (a rectangle for each item)", .params = params, .params_size = sizeof(options),
-                      .on = "pair", .values = "x y width height own", .draw = draw, .apply = apply};
+LB_AUGMENT(cutmix) = {.id = "cutmix",
+                      .title = "a rectangle of another item, labels by area, masks with it",
+                      .source = "arXiv:1905.04899; torchvision, v2.CutMix (a rectangle for each item)",
+                      .params = params,
+                      .params_size = sizeof(options),
+                      .on = "pair",
+                      .values = "x y width height own",
+                      .draw = draw,
+                      .apply = apply};

@@ -46,5 +46,12 @@ static lb_status apply(lb_scene *v, const lb_scene *other, const double *values,
     return st == LB_OK ? flip(&v->mask, x, y) : st;
 }
 
-LB_AUGMENT(flip) = {.id = "flip", .title = "mirror images", .source = "torchvision, RandomHorizontalFlip and RandomVerticalFlip", .params = params, .params_size = sizeof(options), .on = "image mask boxes",
-                    .values = "horizontal vertical", .draw = draw, .apply = apply};
+LB_AUGMENT(flip) = {.id = "flip",
+                    .title = "mirror images",
+                    .source = "torchvision, RandomHorizontalFlip and RandomVerticalFlip",
+                    .params = params,
+                    .params_size = sizeof(options),
+                    .on = "image mask boxes",
+                    .values = "horizontal vertical",
+                    .draw = draw,
+                    .apply = apply};

@@ -30,5 +30,12 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return lb_image_gaussian(img, (int)size, v[0]);
 }
 
-LB_AUGMENT(gaussian_blur) = {.id = "gaussian_blur", .title = "Gaussian blur of random width", .source = "torchvision, GaussianBlur; defaults of SimCLR, arXiv:2002.05709", .params = params, .params_size = sizeof(options), .on = "image",
-                             .values = "sigma", .draw = draw, .apply = apply};
+LB_AUGMENT(gaussian_blur) = {.id = "gaussian_blur",
+                             .title = "Gaussian blur of random width",
+                             .source = "torchvision, GaussianBlur; defaults of SimCLR, arXiv:2002.05709",
+                             .params = params,
+                             .params_size = sizeof(options),
+                             .on = "image",
+                             .values = "sigma",
+                             .draw = draw,
+                             .apply = apply};

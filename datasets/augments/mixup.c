@@ -32,5 +32,12 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return LB_OK;
 }
 
-LB_AUGMENT(mixup) = {.id = "mixup", .title = "a weighted mean of two items, of their labels and of their masks", .source = "arXiv:1710.09412; torchvision, v2.MixUp (a share for each item)", .params = params, .params_size = sizeof(options),
-                     .on = "pair", .values = "own", .draw = draw, .apply = apply};
+LB_AUGMENT(mixup) = {.id = "mixup",
+                     .title = "a weighted mean of two items, of their labels and of their masks",
+                     .source = "arXiv:1710.09412; torchvision, v2.MixUp (a share for each item)",
+                     .params = params,
+                     .params_size = sizeof(options),
+                     .on = "pair",
+                     .values = "own",
+                     .draw = draw,
+                     .apply = apply};

@@ -114,6 +114,12 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return st;
 }
 
-LB_AUGMENT(rand_augment) = {.id = "rand_augment", .title = "some of fourteen changes of colour and place, of one magnitude", .source = "arXiv:1909.13719; torchvision, RandAugment, nearest, on Pillow's pictures", .params = params,
-                            .params_size = sizeof(options), .on = "image mask boxes",
-                            .values = "op0 value0 op1 value1 op2 value2 op3 value3 op4 value4 op5 value5 op6 value6 op7 value7", .draw = draw, .apply = apply};
+LB_AUGMENT(rand_augment) = {.id = "rand_augment",
+                            .title = "some of fourteen changes of colour and place, of one magnitude",
+                            .source = "arXiv:1909.13719; torchvision, RandAugment, nearest, on Pillow's pictures",
+                            .params = params,
+                            .params_size = sizeof(options),
+                            .on = "image mask boxes",
+                            .values = "op0 value0 op1 value1 op2 value2 op3 value3 op4 value4 op5 value5 op6 value6 op7 value7",
+                            .draw = draw,
+                            .apply = apply};

@@ -45,5 +45,12 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return LB_OK;
 }
 
-LB_AUGMENT(random_erasing) = {.id = "random_erasing", .title = "a rectangle of one colour over the picture", .source = "arXiv:1708.04896; torchvision, RandomErasing", .params = params, .params_size = sizeof(options), .on = "image",
-                              .values = "x y width height", .draw = draw, .apply = apply};
+LB_AUGMENT(random_erasing) = {.id = "random_erasing",
+                              .title = "a rectangle of one colour over the picture",
+                              .source = "arXiv:1708.04896; torchvision, RandomErasing",
+                              .params = params,
+                              .params_size = sizeof(options),
+                              .on = "image",
+                              .values = "x y width height",
+                              .draw = draw,
+                              .apply = apply};

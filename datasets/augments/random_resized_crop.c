@@ -80,5 +80,13 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return st;
 }
 
-LB_AUGMENT(random_resized_crop) = {.id = "random_resized_crop", .title = "a part of the picture, of random area and shape", .source = "torchvision, RandomResizedCrop", .params = params, .params_size = sizeof(options),
-                                   .on = "image mask boxes", .values = "x y width height", .draw = draw, .size = size, .apply = apply};
+LB_AUGMENT(random_resized_crop) = {.id = "random_resized_crop",
+                                   .title = "a part of the picture, of random area and shape",
+                                   .source = "torchvision, RandomResizedCrop",
+                                   .params = params,
+                                   .params_size = sizeof(options),
+                                   .on = "image mask boxes",
+                                   .values = "x y width height",
+                                   .draw = draw,
+                                   .size = size,
+                                   .apply = apply};

@@ -49,7 +49,13 @@ static lb_status apply(lb_scene *view, const lb_scene *other, const double *v, c
     return LB_OK;
 }
 
-LB_AUGMENT(spec_augment) = {.id = "spec_augment", .title = "masks over bands and frames of a log-mel", .source = "arXiv:1904.08779, without time warping", .params = params, .params_size = sizeof(options), .on = "planes",
+LB_AUGMENT(spec_augment) = {.id = "spec_augment",
+                            .title = "masks over bands and frames of a log-mel",
+                            .source = "arXiv:1904.08779, without time warping",
+                            .params = params,
+                            .params_size = sizeof(options),
+                            .on = "planes",
                             .values = "band0 bands0 band1 bands1 band2 bands2 band3 bands3 band4 bands4 band5 bands5 band6 bands6 band7 bands7 "
                                       "frame0 frames0 frame1 frames1 frame2 frames2 frame3 frames3 frame4 frames4 frame5 frames5 frame6 frames6 frame7 frames7",
-                            .draw = draw, .apply = apply};
+                            .draw = draw,
+                            .apply = apply};

@@ -166,5 +166,11 @@ done:
     return st;
 }
 
-LB_READER(audio_folder) = {.id = "audio_folder", .title = "a folder of sounds with a table of files, classes and folds", .source = "ESC-50 (meta/esc50.csv), UrbanSound8K (metadata/UrbanSound8K.csv)", .params = params,
-                           .params_size = sizeof(options), .fields = "audio text label split group", .probe = probe, .read = read};
+LB_READER(audio_folder) = {.id = "audio_folder",
+                           .title = "a folder of sounds with a table of files, classes and folds",
+                           .source = "ESC-50 (meta/esc50.csv), UrbanSound8K (metadata/UrbanSound8K.csv)",
+                           .params = params,
+                           .params_size = sizeof(options),
+                           .fields = "audio text label split group",
+                           .probe = probe,
+                           .read = read};

@@ -337,5 +337,12 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
     return lb_is_folder(path) ? read_folder(items, path, o) : read_file(items, path, o, o->split);
 }
 
-LB_READER(coco) = {.id = "coco", .title = "COCO annotations, a file or a folder of them: captions, instances to masks and boxes, panoptic", .source = "cocodataset.org, format-data; masks as pycocotools' (maskApi.c)", .params = params,
-                   .params_size = sizeof(options), .fields = "image text mask boxes label split group", .probe = probe, .read = read, .mask = lbi_coco_mask};
+LB_READER(coco) = {.id = "coco",
+                   .title = "COCO annotations, a file or a folder of them: captions, instances to masks and boxes, panoptic",
+                   .source = "cocodataset.org, format-data; masks as pycocotools' (maskApi.c)",
+                   .params = params,
+                   .params_size = sizeof(options),
+                   .fields = "image text mask boxes label split group",
+                   .probe = probe,
+                   .read = read,
+                   .mask = lbi_coco_mask};

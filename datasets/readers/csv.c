@@ -133,5 +133,11 @@ done:
     return st;
 }
 
-LB_READER(csv) = {.id = "csv", .title = "a table, comma or tab separated, with the usual names of columns or given ones", .source = "RFC 4180; column names of open_clip (filepath, title) and Flickr30k (image_name, comment)",
-                  .params = params, .params_size = sizeof(options), .fields = "key image audio video text mask label split domain group", .probe = probe, .read = read};
+LB_READER(csv) = {.id = "csv",
+                  .title = "a table, comma or tab separated, with the usual names of columns or given ones",
+                  .source = "RFC 4180; column names of open_clip (filepath, title) and Flickr30k (image_name, comment)",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .fields = "key image audio video text mask label split domain group",
+                  .probe = probe,
+                  .read = read};

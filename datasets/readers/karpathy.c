@@ -165,5 +165,11 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
     return st;
 }
 
-LB_READER(karpathy) = {.id = "karpathy", .title = "Karpathy's lists of Flickr8k, Flickr30k and COCO: an item a sentence, with splits", .source = "cs.stanford.edu/people/karpathy/deepimagesent: dataset.json, dataset_coco.json",
-                       .params = params, .params_size = sizeof(options), .fields = "image text split group", .probe = probe, .read = read};
+LB_READER(karpathy) = {.id = "karpathy",
+                       .title = "Karpathy's lists of Flickr8k, Flickr30k and COCO: an item a sentence, with splits",
+                       .source = "cs.stanford.edu/people/karpathy/deepimagesent: dataset.json, dataset_coco.json",
+                       .params = params,
+                       .params_size = sizeof(options),
+                       .fields = "image text split group",
+                       .probe = probe,
+                       .read = read};

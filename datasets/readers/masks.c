@@ -38,5 +38,11 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
     return st;
 }
 
-LB_READER(masks) = {.id = "masks", .title = "folders of pictures and masks paired by name, with splits as folders", .source = "layouts of Kvasir-SEG, ISIC (_segmentation), VOC, nnU-Net", .params = params,
-                    .params_size = sizeof(options), .fields = "image mask split", .probe = probe, .read = read};
+LB_READER(masks) = {.id = "masks",
+                    .title = "folders of pictures and masks paired by name, with splits as folders",
+                    .source = "layouts of Kvasir-SEG, ISIC (_segmentation), VOC, nnU-Net",
+                    .params = params,
+                    .params_size = sizeof(options),
+                    .fields = "image mask split",
+                    .probe = probe,
+                    .read = read};

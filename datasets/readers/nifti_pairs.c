@@ -84,5 +84,11 @@ static lb_status read(lb_items *items, const char *path, const void *cfg) {
     return st;
 }
 
-LB_READER(nifti_pairs) = {.id = "nifti_pairs", .title = "NIfTI volumes with label volumes, an item a slice", .source = "layout of nnU-Net (imagesTr, labelsTr) and of the Medical Segmentation Decathlon", .params = params,
-                          .params_size = sizeof(options), .fields = "image mask split group", .probe = probe, .read = read};
+LB_READER(nifti_pairs) = {.id = "nifti_pairs",
+                          .title = "NIfTI volumes with label volumes, an item a slice",
+                          .source = "layout of nnU-Net (imagesTr, labelsTr) and of the Medical Segmentation Decathlon",
+                          .params = params,
+                          .params_size = sizeof(options),
+                          .fields = "image mask split group",
+                          .probe = probe,
+                          .read = read};

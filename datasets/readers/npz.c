@@ -46,7 +46,8 @@ static const char *choose(const lbi_zip *z, const char *asked, const char *const
     return NULL;
 }
 
-static const char *const image_names[] = {"imgs", "img", "images", "image", NULL}, *const mask_names[] = {"gts", "gt", "masks", "mask", "labels", "label", NULL}, *const box_names[] = {"boxes", "box", NULL};
+static const char *const image_names[] = {"imgs", "img", "images", "image", NULL},
+                         *const mask_names[] = {"gts", "gt", "masks", "mask", "labels", "label", NULL}, *const box_names[] = {"boxes", "box", NULL};
 
 static bool is_npz(const char *path) { return lb_ends_with(path, ".npz"); }
 
@@ -185,5 +186,11 @@ done:
     return st;
 }
 
-LB_READER(npz) = {.id = "npz", .title = "MedSAM's .npz: pictures or stacks of slices with label maps and boxes", .source = "MedSAM and LiteMedSAM, README.md: imgs, gts, boxes", .params = params, .params_size = sizeof(options),
-                  .fields = "image mask boxes split group", .probe = probe, .read = read};
+LB_READER(npz) = {.id = "npz",
+                  .title = "MedSAM's .npz: pictures or stacks of slices with label maps and boxes",
+                  .source = "MedSAM and LiteMedSAM, README.md: imgs, gts, boxes",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .fields = "image mask boxes split group",
+                  .probe = probe,
+                  .read = read};

@@ -373,5 +373,11 @@ done:
     return st;
 }
 
-LB_READER(tar) = {.id = "tar", .title = "WebDataset shards: one .tar, a pattern (name-{000..123}.tar, *.tar) or a folder of them; members are read in place", .source = "webdataset, README.md; img2dataset, README.md",
-                  .params = params, .params_size = sizeof(options), .fields = "image audio video text mask label split domain group", .probe = probe, .read = read};
+LB_READER(tar) = {.id = "tar",
+                  .title = "WebDataset shards: one .tar, a pattern (name-{000..123}.tar, *.tar) or a folder of them; members are read in place",
+                  .source = "webdataset, README.md; img2dataset, README.md",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .fields = "image audio video text mask label split domain group",
+                  .probe = probe,
+                  .read = read};

@@ -45,4 +45,11 @@ done:
     return st;
 }
 
-LB_READER(template) = {.id = "template", .title = "lines of path and label", .source = "", .params = params, .params_size = sizeof(options), .fields = "image label split", .probe = probe, .read = read};
+LB_READER(template) = {.id = "template",
+                       .title = "lines of path and label",
+                       .source = "",
+                       .params = params,
+                       .params_size = sizeof(options),
+                       .fields = "image label split",
+                       .probe = probe,
+                       .read = read};

@@ -68,4 +68,11 @@ done:
     return st;
 }
 
-LB_READER(text) = {.id = "text", .title = "a text file, an item a line; keys line-NNNNNN", .source = "", .params = params, .params_size = sizeof(options), .fields = "text split", .probe = probe, .read = read};
+LB_READER(text) = {.id = "text",
+                   .title = "a text file, an item a line; keys line-NNNNNN",
+                   .source = "",
+                   .params = params,
+                   .params_size = sizeof(options),
+                   .fields = "text split",
+                   .probe = probe,
+                   .read = read};

@@ -239,5 +239,11 @@ done:
     return st;
 }
 
-LB_READER(video_folder) = {.id = "video_folder", .title = "a folder of videos with captions beside them or in one file", .source = "layouts of MSVD, MSR-VTT and WebVid as they are unpacked", .params = params, .params_size = sizeof(options),
-                           .fields = "video text label split group", .probe = probe, .read = read};
+LB_READER(video_folder) = {.id = "video_folder",
+                           .title = "a folder of videos with captions beside them or in one file",
+                           .source = "layouts of MSVD, MSR-VTT and WebVid as they are unpacked",
+                           .params = params,
+                           .params_size = sizeof(options),
+                           .fields = "video text label split group",
+                           .probe = probe,
+                           .read = read};

@@ -141,5 +141,12 @@ done:
     return st;
 }
 
-LB_SYNTH(emoji_scenes) = {.id = "emoji_scenes", .title = "colour emoji over textures in four styles (domains) with exact masks", .source = "", .params = params, .params_size = sizeof(options), .count = count, .open = open, .close = close,
+LB_SYNTH(emoji_scenes) = {.id = "emoji_scenes",
+                          .title = "colour emoji over textures in four styles (domains) with exact masks",
+                          .source = "",
+                          .params = params,
+                          .params_size = sizeof(options),
+                          .count = count,
+                          .open = open,
+                          .close = close,
                           .make = make};

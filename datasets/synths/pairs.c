@@ -34,7 +34,8 @@ static lb_status make(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng
     lbi_paint_background(&img, texture, rng);
     for (int k = 0; k < 2; k++) lbi_paint_figure(&img, NULL, &f[k], 0);
     snprintf(picture, sizeof picture, "images/%06lld.png", (long long)i);
-    snprintf(text, sizeof text, "%s %s %s left of %s %s %s, %s background", lbi_article(colour[0]), colour[0], lbi_shape_names[f[0].shape], lbi_article(colour[1]), colour[1], lbi_shape_names[f[1].shape], lbi_texture_names[texture]);
+    snprintf(text, sizeof text, "%s %s %s left of %s %s %s, %s background", lbi_article(colour[0]), colour[0], lbi_shape_names[f[0].shape],
+             lbi_article(colour[1]), colour[1], lbi_shape_names[f[1].shape], lbi_texture_names[texture]);
     LB_TRY(lb_synth_picture(out, &img, picture));
     lb_value *v = lb_value_map();
     lb_map_text(v, "key", picture);
@@ -48,4 +49,10 @@ done:
     return st;
 }
 
-LB_SYNTH(pairs) = {.id = "pairs", .title = "pictures of two shapes with captions: few pairs, many unpaired", .source = "", .params = params, .params_size = sizeof(options), .count = count, .make = make};
+LB_SYNTH(pairs) = {.id = "pairs",
+                   .title = "pictures of two shapes with captions: few pairs, many unpaired",
+                   .source = "",
+                   .params = params,
+                   .params_size = sizeof(options),
+                   .count = count,
+                   .make = make};

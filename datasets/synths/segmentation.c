@@ -52,4 +52,10 @@ done:
     return st;
 }
 
-LB_SYNTH(segmentation) = {.id = "segmentation", .title = "shapes in four styles (domains) with exact masks: 0 background, 1 + index of the shape", .source = "", .params = params, .params_size = sizeof(options), .count = count, .make = make};
+LB_SYNTH(segmentation) = {.id = "segmentation",
+                          .title = "shapes in four styles (domains) with exact masks: 0 background, 1 + index of the shape",
+                          .source = "",
+                          .params = params,
+                          .params_size = sizeof(options),
+                          .count = count,
+                          .make = make};

@@ -37,4 +37,10 @@ static lb_status make(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng
     return LB_OK;
 }
 
-LB_SYNTH(sequences) = {.id = "sequences", .title = "lines of counted shapes; the last number follows from the others", .source = "", .params = params, .params_size = sizeof(options), .count = count, .make = make};
+LB_SYNTH(sequences) = {.id = "sequences",
+                       .title = "lines of counted shapes; the last number follows from the others",
+                       .source = "",
+                       .params = params,
+                       .params_size = sizeof(options),
+                       .count = count,
+                       .make = make};

@@ -33,7 +33,8 @@ static lb_status make(lb_synth_out *out, const void *cfg, int64_t i, lb_rng *rng
     lbi_paint_figure(&img, &mask, &f, (uint8_t)(f.shape + 1));
     snprintf(picture, sizeof picture, "images/%06lld.png", (long long)i);
     snprintf(cut, sizeof cut, "masks/%06lld.png", (long long)i);
-    snprintf(text, sizeof text, "%s %s%s%s %s on a %s background", lbi_article(*size ? size : lbi_colour_names[f.colour]), size, *size ? " " : "", lbi_colour_names[f.colour], lbi_shape_names[f.shape], lbi_texture_names[texture]);
+    snprintf(text, sizeof text, "%s %s%s%s %s on a %s background", lbi_article(*size ? size : lbi_colour_names[f.colour]), size, *size ? " " : "",
+             lbi_colour_names[f.colour], lbi_shape_names[f.shape], lbi_texture_names[texture]);
     LB_TRY(lb_synth_picture(out, &img, picture));
     LB_TRY(lb_synth_picture(out, &mask, cut));
     lb_value *v = lb_value_map();
@@ -50,4 +51,10 @@ done:
     return st;
 }
 
-LB_SYNTH(shapes) = {.id = "shapes", .title = "one coloured shape on a texture: caption, label, exact mask (1 + index of the shape)", .source = "", .params = params, .params_size = sizeof(options), .count = count, .make = make};
+LB_SYNTH(shapes) = {.id = "shapes",
+                    .title = "one coloured shape on a texture: caption, label, exact mask (1 + index of the shape)",
+                    .source = "",
+                    .params = params,
+                    .params_size = sizeof(options),
+                    .count = count,
+                    .make = make};

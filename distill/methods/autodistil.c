@@ -76,7 +76,9 @@ static lb_tensor *relation_loss(lb_tape *t, const options *o, const lb_args *a, 
     return sum;
 }
 
-static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { lb_out(out, 0, relation_loss(t, cfg, a, ((const options *)cfg)->use_mask ? a->in[6] : NULL, lb_part_relation_mse)); }
+static void relation_loss_mse(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
+    lb_out(out, 0, relation_loss(t, cfg, a, ((const options *)cfg)->use_mask ? a->in[6] : NULL, lb_part_relation_mse));
+}
 static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) { lb_out(out, 0, relation_loss(t, cfg, a, a->in[6], lb_part_relation_kl)); }
 
 /* ---- shared weights ---- */
@@ -84,8 +86,8 @@ static void relation_loss_kl(lb_tape *t, const void *cfg, const lb_args *a, lb_o
 static void sliced_linear(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *x = a->in[0], *w = a->in[1];
-    if (!lb_check(t, o->in_features <= w->shape[1] && o->out_features <= w->shape[0], "a slice of %lldx%lld is wanted of a weight of %lldx%lld", (long long)o->out_features, (long long)o->in_features, (long long)w->shape[0],
-                  (long long)w->shape[1]) ||
+    if (!lb_check(t, o->in_features <= w->shape[1] && o->out_features <= w->shape[0], "a slice of %lldx%lld is wanted of a weight of %lldx%lld",
+                  (long long)o->out_features, (long long)o->in_features, (long long)w->shape[0], (long long)w->shape[1]) ||
         !lb_check(t, x->rank > 0 && x->shape[x->rank - 1] == o->in_features, "x is not in_features = %lld wide", (long long)o->in_features))
         return;
     lb_out(out, 0, lb_part_sliced_linear(t, x, w, a->in[2], o->out_features, o->in_features, LB_ACT_NONE));
@@ -98,8 +100,9 @@ static void sub_block(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *ou
     const lb_tensor *fc1 = lb_arg(a, "fc1_weight");
     lb_part_layer l = {.width = o->hidden, .heads = o->heads, .units = o->intermediate, .head_width = o->super_hidden / o->super_heads, .eps = o->ln_eps};
     if (!lb_check(t, o->super_hidden % o->super_heads == 0, "%lld heads do not divide the width %lld", (long long)o->super_heads, (long long)o->super_hidden) ||
-        !lb_check(t, o->hidden <= o->super_hidden && o->heads <= o->super_heads && o->intermediate <= fc1->shape[0], "a sub-network of width %lld, %lld heads and %lld units is larger than the super network", (long long)o->hidden,
-                  (long long)o->heads, (long long)o->intermediate) ||
+        !lb_check(t, o->hidden <= o->super_hidden && o->heads <= o->super_heads && o->intermediate <= fc1->shape[0],
+                  "a sub-network of width %lld, %lld heads and %lld units is larger than the super network", (long long)o->hidden, (long long)o->heads,
+                  (long long)o->intermediate) ||
         !lb_check(t, x->shape[2] == o->hidden, "x is %lld wide, hidden is %lld", (long long)x->shape[2], (long long)o->hidden) || !lb_part_check_kept(t, mask))
         return;
     for (int i = 0; i < 8; i++) {
@@ -142,7 +145,9 @@ static void budget_search(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
 /* ---- a training step of the super network, the search, and what it chose ---- */
 
 /* The student's input `subnet`: layers, heads, width, units of the MLP. */
-static lb_tensor *subnet_of(lb_tape *t, const double c[4]) { return lb_part_indices(t, 1, (int64_t[]){4}, (int64_t[]){(int64_t)c[0], (int64_t)c[1], (int64_t)c[2], (int64_t)floor(c[3] * c[2] + 0.5)}); }
+static lb_tensor *subnet_of(lb_tape *t, const double c[4]) {
+    return lb_part_indices(t, 1, (int64_t[]){4}, (int64_t[]){(int64_t)c[0], (int64_t)c[1], (int64_t)c[2], (int64_t)floor(c[3] * c[2] + 0.5)});
+}
 
 static lb_tensor *loss_of(lb_play *p, const options *o, const double config[4], bool gradient) {
     static const char *const names[] = {"student_query", "student_key", "student_value", "teacher_query", "teacher_key", "teacher_value", "mask"};
@@ -249,5 +254,13 @@ static const lb_component components[] = {
     {.name = "budget_search", .run = budget_search, .sig = "cost[n] validation_loss[n] -> best[]:i64 pareto[*]:i64", .constant = "cost validation_loss", .text = "the best within a budget, and the front"},
     LB_COMPONENT_END};
 
-LB_METHOD(autodistil) = {.id = "autodistil", .title = "search over a super network that learns its teacher's attention relations", .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1", .params = params, .params_size = sizeof(options),
-                         .group = "relation search", .needs = "student:qkv teacher:qkv", .state = "chosen[4]", .components = components, .verified = LB_VERIFIED_CODE};
+LB_METHOD(autodistil) = {.id = "autodistil",
+                         .title = "search over a super network that learns its teacher's attention relations",
+                         .source = "arXiv:2201.12507; microsoft/autodistil ea5cc7f1",
+                         .params = params,
+                         .params_size = sizeof(options),
+                         .group = "relation search",
+                         .needs = "student:qkv teacher:qkv",
+                         .state = "chosen[4]",
+                         .components = components,
+                         .verified = LB_VERIFIED_CODE};

@@ -108,7 +108,9 @@ static bool check_signal(lb_tape *t, const options *o, const lb_tensor *time) {
 
 static void to_x0(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const lb_tensor *x = a->in[0], *e = a->in[1], *time = a->in[2];
-    if (!check_same(t, x, e, "prediction", "x_t") || !check_rows(t, x, time) || !check_times(t, cfg, time, "t") || !check_signal(t, cfg, time) || !lb_check_finite(t, x, "x_t") || !lb_check_finite(t, e, "prediction")) return;
+    if (!check_same(t, x, e, "prediction", "x_t") || !check_rows(t, x, time) || !check_times(t, cfg, time, "t") || !check_signal(t, cfg, time) ||
+        !lb_check_finite(t, x, "x_t") || !lb_check_finite(t, e, "prediction"))
+        return;
     lb_out(out, 0, lb_part_fill(t, x->rank, x->shape, clean_at, &(step){.o = cfg, .y = x, .f = e, .t = time}));
 }
 
@@ -145,7 +147,8 @@ static lb_tensor *noised(lb_tape *t, const options *o, const lb_tensor *y, const
 }
 
 static bool check_step(lb_tape *t, const step *k) {
-    return check_same(t, k->y, k->f, "teacher_x0", "y_t") && check_rows(t, k->y, k->t) && (!k->f_s || check_same(t, k->y, k->f_s, "teacher_x0_s", "y_t")) && check_pair(t, k->o, k->t, k->s) && lb_check_finite(t, k->y, "y_t") && lb_check_finite(t, k->f, "teacher_x0") &&
+    return check_same(t, k->y, k->f, "teacher_x0", "y_t") && check_rows(t, k->y, k->t) && (!k->f_s || check_same(t, k->y, k->f_s, "teacher_x0_s", "y_t")) &&
+           check_pair(t, k->o, k->t, k->s) && lb_check_finite(t, k->y, "y_t") && lb_check_finite(t, k->f, "teacher_x0") &&
            lb_check(t, !is(k->o->solver, "heun") || k->f_s, "the solver heun wants teacher_x0_s") && (!k->f_s || lb_check_finite(t, k->f_s, "teacher_x0_s"));
 }
 
@@ -168,7 +171,10 @@ static void loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *y_s = a->in[0], *y_end = a->in[3];
     step k = {o, a->in[1], a->in[2], a->in[5], a->in[6], a->in[7], 0};
-    if (!lb_check(t, lb_numel(y_s) > 0, "y_s is empty") || !check_same(t, y_s, k.y, "y_t", "y_s") || !check_same(t, y_s, y_end, "y_end", "y_s") || !check_same(t, y_s, a->in[4], "teacher_x0_end", "y_s") || !check_step(t, &k) || !lb_check_finite(t, y_s, "y_s") || !lb_check_finite(t, y_end, "y_end") || !lb_check_finite(t, a->in[4], "teacher_x0_end")) return;
+    if (!lb_check(t, lb_numel(y_s) > 0, "y_s is empty") || !check_same(t, y_s, k.y, "y_t", "y_s") || !check_same(t, y_s, y_end, "y_end", "y_s") ||
+        !check_same(t, y_s, a->in[4], "teacher_x0_end", "y_s") || !check_step(t, &k) || !lb_check_finite(t, y_s, "y_s") ||
+        !lb_check_finite(t, y_end, "y_end") || !lb_check_finite(t, a->in[4], "teacher_x0_end"))
+        return;
     lb_tensor *gap = lb_square(t, lb_sub(t, y_s, solved(t, &k)));
     int64_t rows[2] = {y_s->shape[0], lb_numel(y_s) / y_s->shape[0]};
     lb_tensor *each = lb_mean(t, lb_reshape(t, gap, 2, rows), 1, false), *bootstrap = lb_mean_all(t, lb_mul(t, each, lb_part_fill(t, 1, k.t->shape, weight_at, &k)));
@@ -244,17 +250,56 @@ static lb_tensor *train(lb_play *p, const void *cfg) {
 
 #define LINEAR(name, dims, bias) name "_weight" dims " " name "_bias" bias
 static const lb_component components[] = {
-    {.name = "loss", .run = loss, .sig = "y_s y_t teacher_x0 y_end teacher_x0_end t[B] s[B] teacher_x0_s? -> loss[] loss_bootstrap[] loss_boundary[]",
-     .constant = "y_t teacher_x0 teacher_x0_end t s teacher_x0_s", .values = "loss_bootstrap loss_boundary", .text = "bootstrap over time and the boundary"},
-    {.name = "target", .run = target, .sig = "y_t noise teacher_x0 t[B] s[B] teacher_x0_s? -> x_t target", .constant = "y_t noise teacher_x0 t s teacher_x0_s", .values = "x_t target", .text = "one solver step of the signal"},
-    {.name = "schedule", .run = schedule, .sig = "t[B] -> alpha[B] sigma[B] lambda[B] dlambda_dt[B]", .constant = "t", .values = "alpha sigma lambda dlambda_dt", .text = "noise schedules"},
-    {.name = "to_x0", .run = to_x0, .sig = "x_t prediction t[B] -> x0", .constant = "x_t prediction t", .values = "x0", .text = "the clean sample that a network's output stands for"},
-    {.name = "guidance", .run = guidance, .sig = "x0_cond x0_uncond -> x0", .constant = "x0_cond x0_uncond", .values = "x0", .text = "classifier-free guidance"},
-    {.name = "generator", .run = generator,
-     .sig = "noise[B,D] t[B] " LINEAR("time", "[H,*]", "[H]") " " LINEAR("in", "[H,D]", "[H]") " film*_weight[2H,H]? film*_bias[2H]? fc1_*_weight[M,H]? fc1_*_bias[M]? fc2_*_weight[H,M]? fc2_*_bias[H]? " LINEAR("out", "[D,H]", "[D]") " -> signal[B,D]",
-     .constant = "t", .text = "time-conditioned MLP"},
-    {.name = "train", .play = train, .sig = "noise[B,D] -> loss[]", .text = "a step: the student at two times and at the first, the teacher on what the student reached"},
+    {.name = "loss",
+     .run = loss,
+     .sig = "y_s y_t teacher_x0 y_end teacher_x0_end t[B] s[B] teacher_x0_s? -> loss[] loss_bootstrap[] loss_boundary[]",
+     .constant = "y_t teacher_x0 teacher_x0_end t s teacher_x0_s",
+     .values = "loss_bootstrap loss_boundary",
+     .text = "bootstrap over time and the boundary"},
+    {.name = "target",
+     .run = target,
+     .sig = "y_t noise teacher_x0 t[B] s[B] teacher_x0_s? -> x_t target",
+     .constant = "y_t noise teacher_x0 t s teacher_x0_s",
+     .values = "x_t target",
+     .text = "one solver step of the signal"},
+    {.name = "schedule",
+     .run = schedule,
+     .sig = "t[B] -> alpha[B] sigma[B] lambda[B] dlambda_dt[B]",
+     .constant = "t",
+     .values = "alpha sigma lambda dlambda_dt",
+     .text = "noise schedules"},
+    {.name = "to_x0",
+     .run = to_x0,
+     .sig = "x_t prediction t[B] -> x0",
+     .constant = "x_t prediction t",
+     .values = "x0",
+     .text = "the clean sample that a network's output stands for"},
+    {.name = "guidance",
+     .run = guidance,
+     .sig = "x0_cond x0_uncond -> x0",
+     .constant = "x0_cond x0_uncond",
+     .values = "x0",
+     .text = "classifier-free guidance"},
+    {.name = "generator",
+     .run = generator,
+     .sig = "noise[B,D] t[B] " LINEAR("time", "[H,*]", "[H]") " " LINEAR(
+         "in", "[H,D]",
+         "[H]") " film*_weight[2H,H]? film*_bias[2H]? fc1_*_weight[M,H]? fc1_*_bias[M]? fc2_*_weight[H,M]? fc2_*_bias[H]? " LINEAR("out", "[D,H]",
+                                                                                                                                   "[D]") " -> signal[B,D]",
+     .constant = "t",
+     .text = "time-conditioned MLP"},
+    {.name = "train",
+     .play = train,
+     .sig = "noise[B,D] -> loss[]",
+     .text = "a step: the student at two times and at the first, the teacher on what the student reached"},
     LB_COMPONENT_END};
 
-LB_METHOD(boot) = {.id = "boot", .title = "a diffusion model in one step, without data", .source = "arXiv:2306.05544 (reconstructed)", .params = params, .params_size = sizeof(options), .group = "generative", .needs = "student:signal teacher:x0",
-                   .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(boot) = {.id = "boot",
+                   .title = "a diffusion model in one step, without data",
+                   .source = "arXiv:2306.05544 (reconstructed)",
+                   .params = params,
+                   .params_size = sizeof(options),
+                   .group = "generative",
+                   .needs = "student:signal teacher:x0",
+                   .components = components,
+                   .verified = LB_VERIFIED_EQUATIONS};

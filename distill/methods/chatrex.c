@@ -97,7 +97,8 @@ static lb_tensor *mlp(lb_tape *t, lb_tensor *x, lb_tensor *const w[4]) { return 
 
 static void roi_align(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
-    if (check(t, a->in[0], "feature_map") && lb_check_finite(t, a->in[1], "boxes")) lb_out(out, 0, lb_part_regions(t, a->in[0], a->in[1], o->output_size, o->spatial_scale, o->sampling_ratio, o->aligned));
+    if (check(t, a->in[0], "feature_map") && lb_check_finite(t, a->in[1], "boxes"))
+        lb_out(out, 0, lb_part_regions(t, a->in[0], a->in[1], o->output_size, o->spatial_scale, o->sampling_ratio, o->aligned));
 }
 
 static void box_sine(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
@@ -221,7 +222,9 @@ static bool check_labels(lb_tape *t, const options *o, const lb_tensor *labels, 
     for (int64_t i = 0; i < lb_numel(labels) && !lb_part_shapes_only(t); i++) {
         int64_t id = (int64_t)lb_get_at(labels, i);
         if (i % length == 0 || id == UNUSED) continue;
-        if (!lb_check(t, id >= 0 && id < vocab, "labels[%lld] is %lld, 0 to %lld or %d is wanted", (long long)i, (long long)id, (long long)vocab - 1, UNUSED) || !lb_check(t, !is_barred(o, id), "labels[%lld] is %lld, an index without a box", (long long)i, (long long)id)) return false;
+        if (!lb_check(t, id >= 0 && id < vocab, "labels[%lld] is %lld, 0 to %lld or %d is wanted", (long long)i, (long long)id, (long long)vocab - 1, UNUSED) ||
+            !lb_check(t, !is_barred(o, id), "labels[%lld] is %lld, an index without a box", (long long)i, (long long)id))
+            return false;
         used++;
     }
     return lb_check(t, used > 0 || lb_part_shapes_only(t), "no label counts");
@@ -280,5 +283,12 @@ static const lb_component components[] = {
     {.name = "recall", .run = recall, .sig = "boxes[N,4] scores[N] target_boxes[T,4] -> recall[10] average_recall[]", .constant = "boxes scores target_boxes", .values = "recall average_recall", .text = "at IoU 0.5 to 0.95"},
     LB_COMPONENT_END};
 
-LB_METHOD(chatrex) = {.id = "chatrex", .title = "detection as retrieval: a language model answers with indices of boxes", .source = "arXiv:2411.18363; IDEA-Research/ChatRex", .params = params, .params_size = sizeof(options), .group = "detection sequence",
-                      .needs = "proposals, maps, tokens, labels", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(chatrex) = {.id = "chatrex",
+                      .title = "detection as retrieval: a language model answers with indices of boxes",
+                      .source = "arXiv:2411.18363; IDEA-Research/ChatRex",
+                      .params = params,
+                      .params_size = sizeof(options),
+                      .group = "detection sequence",
+                      .needs = "proposals, maps, tokens, labels",
+                      .components = components,
+                      .verified = LB_VERIFIED_EQUATIONS};

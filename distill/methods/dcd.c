@@ -195,5 +195,12 @@ static const lb_component components[] = {
     {.name = "wsl_loss", .run = wsl_loss, .sig = "student_scores[B,C] teacher_scores[B,C] focal_weight[B] -> loss[]", .constant = "teacher_scores focal_weight", .text = "the weighted soft labels form of the published code"},
     LB_COMPONENT_END};
 
-LB_METHOD(dcd) = {.id = "dcd", .title = "contrast with the negatives that the teacher finds hardest", .source = "arXiv:2207.01426; raojay7/DCD fbb5ff0", .params = params, .params_size = sizeof(options), .group = "contrastive logit",
-                  .needs = "student:scores teacher:scores", .components = components, .verified = LB_VERIFIED_CODE};
+LB_METHOD(dcd) = {.id = "dcd",
+                  .title = "contrast with the negatives that the teacher finds hardest",
+                  .source = "arXiv:2207.01426; raojay7/DCD fbb5ff0",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .group = "contrastive logit",
+                  .needs = "student:scores teacher:scores",
+                  .components = components,
+                  .verified = LB_VERIFIED_CODE};

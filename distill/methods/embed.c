@@ -33,5 +33,10 @@ static const lb_component components[] = {
     {.name = "smooth_l1", .run = smooth_l1, .sig = BOTH, .constant = "teacher", .text = "Huber with delta 1, mean over all elements"},
     LB_COMPONENT_END};
 
-LB_METHOD(embed) = {.id = "embed", .title = "a student's vector pulled to its teacher's", .source = "arXiv:1412.6550, eq. (3); cosine and Huber forms", .group = "feature", .needs = "student:vector teacher:vector",
-                    .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(embed) = {.id = "embed",
+                    .title = "a student's vector pulled to its teacher's",
+                    .source = "arXiv:1412.6550, eq. (3); cosine and Huber forms",
+                    .group = "feature",
+                    .needs = "student:vector teacher:vector",
+                    .components = components,
+                    .verified = LB_VERIFIED_EQUATIONS};

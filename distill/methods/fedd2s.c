@@ -44,7 +44,9 @@ static void drop_schedule(lb_tape *t, const void *cfg, const lb_args *a, lb_outs
     const options *o = cfg;
     const lb_tensor *round = a->in[0];
     int64_t n = round->shape[0];
-    if (!lb_check(t, o->min_layer <= o->num_layers, "min_layer %lld is above num_layers %lld", (long long)o->min_layer, (long long)o->num_layers) || !lb_check_range(t, round, 0, LB_NO_MAX, "round")) return;
+    if (!lb_check(t, o->min_layer <= o->num_layers, "min_layer %lld is above num_layers %lld", (long long)o->min_layer, (long long)o->num_layers) ||
+        !lb_check_range(t, round, 0, LB_NO_MAX, "round"))
+        return;
     int64_t *layer = lb_calloc((size_t)n + 1, sizeof *layer);
     for (int64_t i = 0; layer && i < n && !lb_part_shapes_only(t); i++) layer[i] = active_layer(o, (int64_t)lb_get_at(round, i));
     if (layer) lb_out(out, 0, lb_part_indices(t, 1, &n, layer));
@@ -83,8 +85,11 @@ static lb_tensor *run_head(lb_tape *t, lb_tensor *z, lb_tensor *const w[4]) {
 }
 
 static bool check_representation(lb_tape *t, const lb_tensor *z, const lb_tensor *fc1) {
-    return lb_check(t, z->rank == 2 || z->rank == 4, "representation has %d axes; [B,D] or [B,D,H,W] is wanted", z->rank) && lb_check(t, lb_numel(z) > 0, "representation is empty") &&
-           lb_check(t, z->shape[1] == fc1->shape[1], "representation has %lld channels, fc1_weight takes %lld", (long long)z->shape[1], (long long)fc1->shape[1]) && lb_check_finite(t, z, "representation");
+    return lb_check(t, z->rank == 2 || z->rank == 4, "representation has %d axes; [B,D] or [B,D,H,W] is wanted", z->rank) &&
+           lb_check(t, lb_numel(z) > 0, "representation is empty") &&
+           lb_check(t, z->shape[1] == fc1->shape[1], "representation has %lld channels, fc1_weight takes %lld", (long long)z->shape[1],
+                    (long long)fc1->shape[1]) &&
+           lb_check_finite(t, z, "representation");
 }
 
 static void head(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
@@ -220,5 +225,12 @@ static const lb_component components[] = {
     {.name = "fairness", .run = fairness, .sig = "accuracy[K] -> mean[] variance[] worst[]", .constant = "accuracy", .values = "mean variance worst", .text = "mean, variance and worst tenth over the clients"},
     LB_COMPONENT_END};
 
-LB_METHOD(fedd2s) = {.id = "fedd2s", .title = "federated distillation in which deep layers become personal", .source = "arXiv:2402.10846 (defaults reconstructed)", .params = params, .params_size = sizeof(options), .group = "federated logit",
-                     .needs = "student:logits teacher:logits label", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(fedd2s) = {.id = "fedd2s",
+                     .title = "federated distillation in which deep layers become personal",
+                     .source = "arXiv:2402.10846 (defaults reconstructed)",
+                     .params = params,
+                     .params_size = sizeof(options),
+                     .group = "federated logit",
+                     .needs = "student:logits teacher:logits label",
+                     .components = components,
+                     .verified = LB_VERIFIED_EQUATIONS};

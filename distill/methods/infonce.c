@@ -23,5 +23,12 @@ static const lb_component components[] = {
     {.name = "one_way", .run = one_way, .sig = PAIR, .text = "the first finds the second among the batch"},
     LB_COMPONENT_END};
 
-LB_METHOD(infonce) = {.id = "infonce", .title = "contrast of a batch of pairs (CLIP)", .source = "arXiv:2103.00020, fig. 3; arXiv:1807.03748, eq. (4)", .params = params, .params_size = sizeof(options), .group = "contrastive",
-                      .needs = "student:image_embed student:text_embed", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(infonce) = {.id = "infonce",
+                      .title = "contrast of a batch of pairs (CLIP)",
+                      .source = "arXiv:2103.00020, fig. 3; arXiv:1807.03748, eq. (4)",
+                      .params = params,
+                      .params_size = sizeof(options),
+                      .group = "contrastive",
+                      .needs = "student:image_embed student:text_embed",
+                      .components = components,
+                      .verified = LB_VERIFIED_EQUATIONS};

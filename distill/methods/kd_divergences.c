@@ -34,7 +34,9 @@ static bool check_sizes(lb_tape *t, const lb_tensor *x, const char *name) { retu
 
 static void token_divergence(lb_tape *t, const options *o, const lb_args *a, lb_outs *out, lb_divergence_kind kind, double share) {
     lb_tensor *student = a->in[0], *teacher = lb_detach(t, a->in[1]), *mask = a->in[2];
-    if (!check_sizes(t, student, "student_logits") || (mask && !lb_part_check_mask(t, mask)) || !lb_part_check_logits(t, student, mask, "student_logits") || !lb_part_check_logits(t, teacher, mask, "teacher_logits")) return;
+    if (!check_sizes(t, student, "student_logits") || (mask && !lb_part_check_mask(t, mask)) || !lb_part_check_logits(t, student, mask, "student_logits") ||
+        !lb_part_check_logits(t, teacher, mask, "teacher_logits"))
+        return;
     lb_tensor *mean = lb_divergence(t, student, teacher, mask, kind, o->temperature, share, -1, LB_MEAN);
     lb_out(out, 0, lb_scale(t, mean, o->temperature * o->temperature));
 }
@@ -64,7 +66,9 @@ static void jsd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
 static void vanilla_kd(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     const options *o = cfg;
     lb_tensor *student = a->in[0], *teacher = a->in[1], *labels = a->in[2];
-    if (!check_sizes(t, student, "student_logits") || !lb_part_check_logits(t, student, NULL, "student_logits") || !lb_part_check_logits(t, teacher, NULL, "teacher_logits") || !lb_check_index(t, labels, student->shape[1], "labels")) return;
+    if (!check_sizes(t, student, "student_logits") || !lb_part_check_logits(t, student, NULL, "student_logits") ||
+        !lb_part_check_logits(t, teacher, NULL, "teacher_logits") || !lb_check_index(t, labels, student->shape[1], "labels"))
+        return;
     for (int64_t b = 0; lb_tape_get_mode(t) != LB_TAPE_SHAPES && b < labels->shape[0]; b++) {
         int64_t label = (int64_t)lb_get_at(labels, b);
         if (!lb_check(t, lb_get_at(student, b * student->shape[1] + label) > -INFINITY, "student_logits: the label's logit of row %lld is -inf", (long long)b)) return;
@@ -161,7 +165,8 @@ static void dpo(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
 }
 
 static bool check_ranks(lb_tape *t, const lb_args *a) {
-    return lb_check(t, a->in[0]->shape[0] > 0 && a->in[0]->shape[1] >= 2, "scores: at least one row of at least 2 responses is wanted") && lb_check_finite(t, a->in[0], "scores") && lb_check_no_nan(t, a->in[1], "rewards");
+    return lb_check(t, a->in[0]->shape[0] > 0 && a->in[0]->shape[1] >= 2, "scores: at least one row of at least 2 responses is wanted") &&
+           lb_check_finite(t, a->in[0], "scores") && lb_check_no_nan(t, a->in[1], "rewards");
 }
 
 static void pairwise_rank(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
@@ -219,5 +224,12 @@ static const lb_component components[] = {
     {.name = "listwise_rank", .run = listwise_rank, .sig = "scores[B,K] rewards[B,K] -> loss[]", .constant = "rewards", .text = "Plackett-Luce likelihood of the teacher's order"},
     LB_COMPONENT_END};
 
-LB_METHOD(kd_divergences) = {.id = "kd_divergences", .title = "the catalogue of generic distillation objectives for sequence and class outputs", .source = "arXiv:2402.13116; definitions checked against SakanaAI/TAID",
-                             .params = params, .params_size = sizeof(options), .group = "logit sequence", .needs = "student:logits teacher:logits mask|labels", .components = components, .verified = LB_VERIFIED_CODE};
+LB_METHOD(kd_divergences) = {.id = "kd_divergences",
+                             .title = "the catalogue of generic distillation objectives for sequence and class outputs",
+                             .source = "arXiv:2402.13116; definitions checked against SakanaAI/TAID",
+                             .params = params,
+                             .params_size = sizeof(options),
+                             .group = "logit sequence",
+                             .needs = "student:logits teacher:logits mask|labels",
+                             .components = components,
+                             .verified = LB_VERIFIED_CODE};

@@ -91,13 +91,28 @@ static void objective(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *ou
 }
 
 static const lb_component components[] = {
-    {.name = "objective", .run = objective,
-     .sig = "image_common[N,D]? image_specific[N,S]? image_joint[N,D]? image_own[N,F]? text_common[M,D]? text_specific[M,S]? text_joint[M,D]? text_own[M,G]? -> loss[] common_loss[] image_loss[] text_loss[] apart_loss[]",
-     .constant = "image_joint image_own text_joint text_own", .values = "common_loss image_loss text_loss apart_loss", .text = "all parts, weighted"},
+    {.name = "objective",
+     .run = objective,
+     .sig = "image_common[N,D]? image_specific[N,S]? image_joint[N,D]? image_own[N,F]? text_common[M,D]? text_specific[M,S]? text_joint[M,D]? text_own[M,G]? "
+            "-> loss[] common_loss[] image_loss[] text_loss[] apart_loss[]",
+     .constant = "image_joint image_own text_joint text_own",
+     .values = "common_loss image_loss text_loss apart_loss",
+     .text = "all parts, weighted"},
     {.name = "common", .run = common, .sig = "student[N,D] teacher[N,D] -> loss[]", .constant = "teacher", .text = "common part of one modality"},
-    {.name = "specific", .run = specific, .sig = "student[N,S] teacher[N,F] -> loss[]", .constant = "teacher", .text = "what one modality alone holds: squared difference of cosine tables"},
+    {.name = "specific",
+     .run = specific,
+     .sig = "student[N,S] teacher[N,F] -> loss[]",
+     .constant = "teacher",
+     .text = "what one modality alone holds: squared difference of cosine tables"},
     {.name = "apart", .run = apart, .sig = "common[N,D] specific[N,S] -> loss[]", .text = "squared cosine of common and specific vectors"},
     LB_COMPONENT_END};
 
-LB_METHOD(modality_decoupled) = {.id = "modality_decoupled", .title = "image-specific, text-specific and common parts, each weighted on its own", .source = "after arXiv:2407.14153; reconstructed for vectors", .params = params, .params_size = sizeof(options),
-                                 .group = "relation feature", .needs = "student:{image,text}_{embed,specific} teacher:{image,text}_embed and own features", .components = components, .verified = LB_VERIFIED_TOY};
+LB_METHOD(modality_decoupled) = {.id = "modality_decoupled",
+                                 .title = "image-specific, text-specific and common parts, each weighted on its own",
+                                 .source = "after arXiv:2407.14153; reconstructed for vectors",
+                                 .params = params,
+                                 .params_size = sizeof(options),
+                                 .group = "relation feature",
+                                 .needs = "student:{image,text}_{embed,specific} teacher:{image,text}_embed and own features",
+                                 .components = components,
+                                 .verified = LB_VERIFIED_TOY};

@@ -96,7 +96,9 @@ static bool find_present(lb_tape *t, walk *w, const lb_tensor *mask) {
 static bool check_sequence(lb_tape *t, const walk *w, const lb_tensor *sequence) {
     bool seen[MODALITIES] = {false};
     int64_t n = sequence->shape[0];
-    if (!lb_check(t, n >= 1 && n <= w->o->n_modalities, "sequence has %lld entries; 1 to %lld are wanted", (long long)n, (long long)w->o->n_modalities) || !lb_check_index(t, sequence, w->o->n_modalities, "sequence")) return false;
+    if (!lb_check(t, n >= 1 && n <= w->o->n_modalities, "sequence has %lld entries; 1 to %lld are wanted", (long long)n, (long long)w->o->n_modalities) ||
+        !lb_check_index(t, sequence, w->o->n_modalities, "sequence"))
+        return false;
     for (int64_t k = 0; k < n && !lb_part_shapes_only(t); k++) {
         int64_t m = (int64_t)lb_get_at(sequence, k);
         if (!lb_check(t, !seen[m], "sequence holds encoder %lld twice", (long long)m)) return false;
@@ -120,7 +122,9 @@ static lb_tensor *encoded(lb_tape *t, walk *w, lb_tensor *state, int64_t m) {
     if (!x || !w1 || !b1 || !wo || !bo) return lb_tape_fail(t, LB_E_NOTFOUND, "x%lld or a weight of enc%lld is missing", (long long)m, (long long)m);
     if (!lb_check(t, x->rank == 2 && x->shape[0] == w->batch, "x%lld is no [%lld,D]", (long long)m, (long long)w->batch)) return lb_inert(t);
     lb_tensor *h = lb_linear(t, clean(t, w, x, m), w1, b1, LB_ACT_RELU), *next = lb_linear(t, joined(t, h, state), wo, bo, LB_ACT_NONE);
-    if (!lb_tape_ok(t) || !lb_check(t, next->shape[1] == w->state, "enc%lld gives a state of %lld numbers, %lld are wanted", (long long)m, (long long)next->shape[1], (long long)w->state)) return lb_inert(t);
+    if (!lb_tape_ok(t) || !lb_check(t, next->shape[1] == w->state, "enc%lld gives a state of %lld numbers, %lld are wanted", (long long)m,
+                                    (long long)next->shape[1], (long long)w->state))
+        return lb_inert(t);
     lb_tensor *on = lb_expand(t, lb_reshape(t, w->present[m], 2, (int64_t[]){w->batch, 1}), 2, (int64_t[]){w->batch, w->state});
     return lb_select(t, on, next, state);
 }
@@ -169,9 +173,11 @@ static void put_results(lb_tape *t, walk *w, lb_tensor *state, lb_outs *out) {
 static void sequence_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     lb_tensor *init = a->in[0], *labels = a->in[1], *mask = a->in[2], *sequence = a->in[3];
     walk w = {.o = cfg, .a = a, .batch = labels->shape[0], .state = init->shape[0]};
-    if (!lb_check(t, w.batch > 0, "labels has no samples") || !lb_check(t, labels->shape[1] == w.o->n_tasks, "labels has %lld tasks, n_tasks is %lld", (long long)labels->shape[1], (long long)w.o->n_tasks) ||
-        !lb_check(t, mask->shape[1] == w.o->n_modalities, "mask has %lld modalities, n_modalities is %lld", (long long)mask->shape[1], (long long)w.o->n_modalities) || !find_present(t, &w, mask) ||
-        !check_sequence(t, &w, sequence))
+    if (!lb_check(t, w.batch > 0, "labels has no samples") ||
+        !lb_check(t, labels->shape[1] == w.o->n_tasks, "labels has %lld tasks, n_tasks is %lld", (long long)labels->shape[1], (long long)w.o->n_tasks) ||
+        !lb_check(t, mask->shape[1] == w.o->n_modalities, "mask has %lld modalities, n_modalities is %lld", (long long)mask->shape[1],
+                  (long long)w.o->n_modalities) ||
+        !find_present(t, &w, mask) || !check_sequence(t, &w, sequence))
         return;
     lb_tensor *state = lb_expand(t, lb_reshape(t, init, 2, (int64_t[]){1, w.state}), 2, (int64_t[]){w.batch, w.state});
     judge(t, &w, state, labels, 0, NULL);
@@ -215,7 +221,9 @@ static void metrics(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out)
 }
 
 #define HIDDEN "w1[*,*] b1[*] w2[*,*]? b2[*]? w3[*,*]? b3[*]? w4[*,*]? b4[*]? w_out[S,*] b_out[S]"
-#define FINALS "final_output0[B,*] final_output1[B,*]? final_output2[B,*]? final_output3[B,*]? final_output4[B,*]? final_output5[B,*]? final_output6[B,*]? final_output7[B,*]? final_output8[B,*]? final_output9[B,*]? final_output10[B,*]? final_output11[B,*]?"
+#define FINALS                                                                                                                                                 \
+    "final_output0[B,*] final_output1[B,*]? final_output2[B,*]? final_output3[B,*]? final_output4[B,*]? final_output5[B,*]? final_output6[B,*]? "              \
+    "final_output7[B,*]? final_output8[B,*]? final_output9[B,*]? final_output10[B,*]? final_output11[B,*]?"
 /* The network states its loss (arch multimodn). */
 static void of_network(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
@@ -223,16 +231,34 @@ static void of_network(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *o
 }
 
 static const lb_component components[] = {
-    {.name = "sequence_loss", .run = sequence_loss,
-     .sig = "init_state[S] labels[B,T]:i64 mask[B,M]:i64 sequence[*]:i64 x*[B,*] enc*_w1[*,*] enc*_b1[*] enc*_w_out[S,*] enc*_b_out[S] dec*_w[*,S] dec*_b[*] -> loss[] err_loss[*,*] state_change[*] final_state[B,S] " FINALS,
-     .values = "err_loss state_change final_state final_output0 final_output1 final_output2 final_output3 final_output4 final_output5 final_output6 final_output7 final_output8 final_output9 final_output10 final_output11",
+    {.name = "sequence_loss",
+     .run = sequence_loss,
+     .sig = "init_state[S] labels[B,T]:i64 mask[B,M]:i64 sequence[*]:i64 x*[B,*] enc*_w1[*,*] enc*_b1[*] enc*_w_out[S,*] enc*_b_out[S] dec*_w[*,S] dec*_b[*] "
+            "-> loss[] err_loss[*,*] state_change[*] final_state[B,S] " FINALS,
+     .values = "err_loss state_change final_state final_output0 final_output1 final_output2 final_output3 final_output4 final_output5 final_output6 "
+               "final_output7 final_output8 final_output9 final_output10 final_output11",
      .text = "predictions after every step, and the state's changes"},
     {.name = "of_network", .run = of_network, .sig = "network_loss[] -> loss[]", .text = "the loss that the network states (arch multimodn, tap loss)"},
     {.name = "mlp_encoder", .run = mlp_encoder, .sig = "x[B,D] state[B,S] " HIDDEN " -> new_state[B,S]", .text = "the state joins behind the hidden layers"},
-    {.name = "early_encoder", .run = early_encoder, .sig = "x[B,D] state[B,S] dropout_mask[B,*] " HIDDEN " -> new_state[B,S]", .constant = "dropout_mask", .text = "the state joins the input, with dropout"},
-    {.name = "metrics", .run = metrics, .sig = "scores[B,2] labels[B]:i64 -> tp[]:i64 tn[]:i64 fp[]:i64 fn[]:i64 accuracy[] sensitivity[] specificity[] balanced_accuracy[] auroc[]", .constant = "scores",
-     .values = "accuracy sensitivity specificity balanced_accuracy auroc", .text = "of a binary task"},
+    {.name = "early_encoder",
+     .run = early_encoder,
+     .sig = "x[B,D] state[B,S] dropout_mask[B,*] " HIDDEN " -> new_state[B,S]",
+     .constant = "dropout_mask",
+     .text = "the state joins the input, with dropout"},
+    {.name = "metrics",
+     .run = metrics,
+     .sig = "scores[B,2] labels[B]:i64 -> tp[]:i64 tn[]:i64 fp[]:i64 fn[]:i64 accuracy[] sensitivity[] specificity[] balanced_accuracy[] auroc[]",
+     .constant = "scores",
+     .values = "accuracy sensitivity specificity balanced_accuracy auroc",
+     .text = "of a binary task"},
     LB_COMPONENT_END};
 
-LB_METHOD(multimodn) = {.id = "multimodn", .title = "modalities one after the other through a shared state", .source = "arXiv:2309.14118; EPFLiGHT/MultiModN 9920619", .params = params, .params_size = sizeof(options), .group = "fusion",
-                        .needs = "modalities mask label", .components = components, .verified = LB_VERIFIED_CODE};
+LB_METHOD(multimodn) = {.id = "multimodn",
+                        .title = "modalities one after the other through a shared state",
+                        .source = "arXiv:2309.14118; EPFLiGHT/MultiModN 9920619",
+                        .params = params,
+                        .params_size = sizeof(options),
+                        .group = "fusion",
+                        .needs = "modalities mask label",
+                        .components = components,
+                        .verified = LB_VERIFIED_CODE};

@@ -166,7 +166,9 @@ static void trie_mask(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *ou
     const options *o = cfg;
     const lb_tensor *codes = a->in[0], *prefix = a->in[1];
     int64_t levels = codes->shape[1], length = prefix->shape[1];
-    if (lb_check(t, codes->shape[0] > 0, "item_codes is empty") && lb_check(t, length < levels, "prefix has %lld codes, items have %lld", (long long)length, (long long)levels) && lb_check_index(t, codes, o->vocab, "item_codes"))
+    if (lb_check(t, codes->shape[0] > 0, "item_codes is empty") &&
+        lb_check(t, length < levels, "prefix has %lld codes, items have %lld", (long long)length, (long long)levels) &&
+        lb_check_index(t, codes, o->vocab, "item_codes"))
         lb_out(out, 0, lb_part_may_follow(t, codes, prefix, o->vocab));
 }
 
@@ -211,5 +213,12 @@ static const lb_component components[] = {
     {.name = "rank_metrics", .run = rank_metrics, .sig = "ranked[B,N]:i64 labels[B]:i64 -> recall[] ndcg[]", .values = "recall ndcg", .text = "of the first k"},
     LB_COMPONENT_END};
 
-LB_METHOD(prorec) = {.id = "prorec", .title = "item codes that carry collaborative and semantic knowledge", .source = "arXiv:2502.06269 (reconstructed)", .params = params, .params_size = sizeof(options), .group = "contrastive sequence recommendation",
-                     .needs = "user states, item table, semantic embeddings, labels", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(prorec) = {.id = "prorec",
+                     .title = "item codes that carry collaborative and semantic knowledge",
+                     .source = "arXiv:2502.06269 (reconstructed)",
+                     .params = params,
+                     .params_size = sizeof(options),
+                     .group = "contrastive sequence recommendation",
+                     .needs = "user states, item table, semantic embeddings, labels",
+                     .components = components,
+                     .verified = LB_VERIFIED_EQUATIONS};

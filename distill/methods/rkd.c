@@ -15,7 +15,8 @@ static const lb_param params[] = {
     LB_PARAM_END};
 
 static bool check(lb_tape *t, const lb_args *a) {
-    return lb_check(t, a->in[0]->shape[0] >= 2, "relations want at least 2 rows, student has %lld", (long long)a->in[0]->shape[0]) && lb_check_finite(t, a->in[0], "student") && lb_check_finite(t, a->in[1], "teacher");
+    return lb_check(t, a->in[0]->shape[0] >= 2, "relations want at least 2 rows, student has %lld", (long long)a->in[0]->shape[0]) &&
+           lb_check_finite(t, a->in[0], "student") && lb_check_finite(t, a->in[1], "teacher");
 }
 
 static void distance(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
@@ -44,5 +45,12 @@ static const lb_component components[] = {
     {.name = "angle", .run = angle, .sig = BOTH, .constant = "teacher", .text = "eq. (8)-(9)"},
     LB_COMPONENT_END};
 
-LB_METHOD(rkd) = {.id = "rkd", .title = "relations of a batch: distances and angles", .source = "Relational Knowledge Distillation, arXiv:1904.05068", .params = params, .params_size = sizeof(options), .group = "relation",
-                  .needs = "student:vector teacher:vector", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(rkd) = {.id = "rkd",
+                  .title = "relations of a batch: distances and angles",
+                  .source = "Relational Knowledge Distillation, arXiv:1904.05068",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .group = "relation",
+                  .needs = "student:vector teacher:vector",
+                  .components = components,
+                  .verified = LB_VERIFIED_EQUATIONS};

@@ -94,7 +94,8 @@ static void pixelwise(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *ou
 static void soft_mask(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *out) {
     (void)cfg;
     lb_tensor *student = a->in[0], *p = lb_detach(t, a->in[1]);
-    if (!lb_check(t, lb_numel(student) > 0, "student_logits is empty") || !lb_check(t, student->shape[1] == 2, "student_logits has %lld classes; a foreground map has two", (long long)student->shape[1]) ||
+    if (!lb_check(t, lb_numel(student) > 0, "student_logits is empty") ||
+        !lb_check(t, student->shape[1] == 2, "student_logits has %lld classes; a foreground map has two", (long long)student->shape[1]) ||
         !lb_check_finite(t, student, "student_logits") || !lb_check_range(t, p, 0, 1, "teacher_mask"))
         return;
     p = sized_as(t, p, student);
@@ -108,5 +109,12 @@ static const lb_component components[] = {
     {.name = "soft_mask", .run = soft_mask, .sig = "student_logits[N,K,H,W] teacher_mask[N,1,h,w] -> loss[]", .constant = "teacher_mask", .text = "cross entropy with a teacher's foreground probability"},
     LB_COMPONENT_END};
 
-LB_METHOD(segmentation) = {.id = "segmentation", .title = "masks, and a teacher's maps pixel by pixel", .source = "arXiv:1606.04797 (Dice); arXiv:1903.04197, eq. (1)", .params = params, .params_size = sizeof(options),
-                           .group = "segmentation", .needs = "student:logits mask", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(segmentation) = {.id = "segmentation",
+                           .title = "masks, and a teacher's maps pixel by pixel",
+                           .source = "arXiv:1606.04797 (Dice); arXiv:1903.04197, eq. (1)",
+                           .params = params,
+                           .params_size = sizeof(options),
+                           .group = "segmentation",
+                           .needs = "student:logits mask",
+                           .components = components,
+                           .verified = LB_VERIFIED_EQUATIONS};

@@ -39,5 +39,12 @@ static const lb_component components[] = {
     {.name = "rows", .run = rows, .sig = "student_a[N,D] student_b[M,D] teacher_a[N,E] teacher_b[M,E] -> loss[]", .constant = "teacher_a teacher_b", .text = "KL of similarity rows"},
     LB_COMPONENT_END};
 
-LB_METHOD(similarity) = {.id = "similarity", .title = "rows of similarities follow the teacher's, over unpaired sets too", .source = "arXiv:2101.04731, eq. (4)-(6); arXiv:2307.12732, eq. (4)", .params = params, .params_size = sizeof(options),
-                         .group = "relation contrastive", .needs = "student:image_embed student:text_embed teacher:image_embed teacher:text_embed", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(similarity) = {.id = "similarity",
+                         .title = "rows of similarities follow the teacher's, over unpaired sets too",
+                         .source = "arXiv:2101.04731, eq. (4)-(6); arXiv:2307.12732, eq. (4)",
+                         .params = params,
+                         .params_size = sizeof(options),
+                         .group = "relation contrastive",
+                         .needs = "student:image_embed student:text_embed teacher:image_embed teacher:text_embed",
+                         .components = components,
+                         .verified = LB_VERIFIED_EQUATIONS};

@@ -63,5 +63,12 @@ static const lb_component components[] = {
     {.name = "sinkhorn_plan", .run = sinkhorn_plan, .sig = "cost[n,m] -> plan[n,m]", .text = "exp(-cost / epsilon), rows and columns normalised in turn"},
     LB_COMPONENT_END};
 
-LB_METHOD(sinkd) = {.id = "sinkd", .title = "Sinkhorn distance between batches of predictions", .source = "arXiv:2402.17110; 2018cx/SinKD", .params = params, .params_size = sizeof(options), .group = "logit transport",
-                    .needs = "student:logits teacher:logits", .components = components, .verified = LB_VERIFIED_CODE};
+LB_METHOD(sinkd) = {.id = "sinkd",
+                    .title = "Sinkhorn distance between batches of predictions",
+                    .source = "arXiv:2402.17110; 2018cx/SinKD",
+                    .params = params,
+                    .params_size = sizeof(options),
+                    .group = "logit transport",
+                    .needs = "student:logits teacher:logits",
+                    .components = components,
+                    .verified = LB_VERIFIED_CODE};

@@ -126,5 +126,15 @@ static const lb_component components[] = {
     {.name = "taid_update", .run = taid_update, .sig = "losses[S] -> t_trace[S] momentum_trace[S]", .constant = "losses", .values = "t_trace momentum_trace", .text = "t and momentum after each loss, eq. (6)-(8)"},
     LB_COMPONENT_END};
 
-LB_METHOD(taid) = {.id = "taid", .title = "a target that moves from the student to the teacher", .source = "arXiv:2501.16937; SakanaAI/TAID a062892", .params = params, .params_size = sizeof(options), .group = "logit sequence schedule",
-                   .needs = "student:logits teacher:logits", .state = "t[] momentum[] before[] begun[]", .before_step = before_step, .after_step = after_step, .components = components, .verified = LB_VERIFIED_CODE};
+LB_METHOD(taid) = {.id = "taid",
+                   .title = "a target that moves from the student to the teacher",
+                   .source = "arXiv:2501.16937; SakanaAI/TAID a062892",
+                   .params = params,
+                   .params_size = sizeof(options),
+                   .group = "logit sequence schedule",
+                   .needs = "student:logits teacher:logits",
+                   .state = "t[] momentum[] before[] begun[]",
+                   .before_step = before_step,
+                   .after_step = after_step,
+                   .components = components,
+                   .verified = LB_VERIFIED_CODE};

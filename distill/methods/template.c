@@ -32,5 +32,12 @@ static const lb_component components[] = {
     {.name = "loss", .run = loss, .sig = "student[N,C,H,W] teacher[N,D,H,W] -> loss[]", .constant = "teacher", .text = "eq. (2)"},
     LB_COMPONENT_END};
 
-LB_METHOD(template) = {.id = "template", .title = "attention maps of a layer follow the teacher's", .source = "Paying More Attention to Attention, arXiv:1612.03928", .params = params, .params_size = sizeof(options),
-                       .group = "feature", .needs = "student:features teacher:features", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(template) = {.id = "template",
+                       .title = "attention maps of a layer follow the teacher's",
+                       .source = "Paying More Attention to Attention, arXiv:1612.03928",
+                       .params = params,
+                       .params_size = sizeof(options),
+                       .group = "feature",
+                       .needs = "student:features teacher:features",
+                       .components = components,
+                       .verified = LB_VERIFIED_EQUATIONS};

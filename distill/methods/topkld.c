@@ -54,7 +54,9 @@ static int64_t size_of_set(const options *o, int64_t classes) {
 /* 1 at the k largest of each row, ties to the lower index; to be freed. NULL: the tape has failed. */
 static int64_t *top(lb_tape *t, const options *o, const lb_tensor *x) {
     int64_t rows = x->shape[0], classes = x->shape[1], k = size_of_set(o, classes);
-    if (!lb_check(t, k >= 1 && k <= classes, "k is %lld, 1 to %lld classes can be chosen", (long long)k, (long long)classes) || !lb_check(t, rows > 0, "teacher_logits is empty") || !lb_check_finite(t, x, "teacher_logits")) return NULL;
+    if (!lb_check(t, k >= 1 && k <= classes, "k is %lld, 1 to %lld classes can be chosen", (long long)k, (long long)classes) ||
+        !lb_check(t, rows > 0, "teacher_logits is empty") || !lb_check_finite(t, x, "teacher_logits"))
+        return NULL;
     int64_t *mask = lb_calloc((size_t)(rows * classes), sizeof *mask);
     ranked *row = lb_alloc((size_t)classes, sizeof *row);
     if (!mask || !row) (void)lb_tape_fail_status(t, LB_E_NOMEM);
@@ -87,7 +89,8 @@ static void topkld_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
         lb_free(chosen);
         return;
     }
-    lb_tensor *set = lb_part_indices(t, 2, a->in[1]->shape, chosen), *s = lb_log_softmax(t, lb_scale(t, a->in[0], 1 / o->temperature), 1), *z = lb_log_softmax(t, lb_scale(t, lb_detach(t, a->in[1]), 1 / o->temperature), 1);
+    lb_tensor *set = lb_part_indices(t, 2, a->in[1]->shape, chosen), *s = lb_log_softmax(t, lb_scale(t, a->in[0], 1 / o->temperature), 1),
+              *z = lb_log_softmax(t, lb_scale(t, lb_detach(t, a->in[1]), 1 / o->temperature), 1);
     lb_free(chosen);
     lb_tensor *reverse = part(t, o, s, z), *forward = part(t, o, z, s);
     bool mirrored = strcmp(o->explicit, "forward") == 0;
@@ -101,7 +104,13 @@ static void topkld_loss(lb_tape *t, const void *cfg, const lb_args *a, lb_outs *
 static lb_quantiser quantiser(const options *o, lb_quantiser_kind kind) {
     lb_grain grain = strcmp(o->granularity, "tensor") == 0 ? LB_PER_TENSOR : strcmp(o->granularity, "channel") == 0 ? LB_PER_CHANNEL : LB_PER_GROUP;
     bool floats = kind == LB_MINIFLOAT;
-    return (lb_quantiser){.kind = kind, .grain = grain, .bits = floats ? 0 : (int)o->bits, .clip = floats ? 1 : o->clip_ratio, .group = o->group_size, .exponent = (int)o->exponent_bits, .mantissa = (int)o->mantissa_bits};
+    return (lb_quantiser){.kind = kind,
+                          .grain = grain,
+                          .bits = floats ? 0 : (int)o->bits,
+                          .clip = floats ? 1 : o->clip_ratio,
+                          .group = o->group_size,
+                          .exponent = (int)o->exponent_bits,
+                          .mantissa = (int)o->mantissa_bits};
 }
 
 static bool check(lb_tape *t, const lb_tensor *x, const char *name) { return lb_check(t, lb_numel(x) > 0, "%s is empty", name) && lb_check_finite(t, x, name); }
@@ -136,5 +145,12 @@ static const lb_component components[] = {
     {.name = "quant_linear", .run = quant_linear, .sig = "x[B,I] weight[O,I] bias[O] -> output[B,O]", .text = "a linear layer of quantised inputs and weights"},
     LB_COMPONENT_END};
 
-LB_METHOD(topkld) = {.id = "topkld", .title = "divergences split at the teacher's k most likely classes, and quantisers", .source = "arXiv:2501.06218 (reconstructed)", .params = params, .params_size = sizeof(options), .group = "logit quantisation",
-                     .needs = "student:logits teacher:logits", .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(topkld) = {.id = "topkld",
+                     .title = "divergences split at the teacher's k most likely classes, and quantisers",
+                     .source = "arXiv:2501.06218 (reconstructed)",
+                     .params = params,
+                     .params_size = sizeof(options),
+                     .group = "logit quantisation",
+                     .needs = "student:logits teacher:logits",
+                     .components = components,
+                     .verified = LB_VERIFIED_EQUATIONS};

@@ -55,7 +55,9 @@ static bool check_index(lb_tape *t, const options *o, const lb_tensor *index, in
     if (!lb_check(t, m == o->per_image, "sample_index has %lld tokens of a picture, per_image is %lld", (long long)m, (long long)o->per_image)) return false;
     for (int64_t i = 0; i < rows * m && !lb_part_shapes_only(t); i++) {
         double v = lb_get_at(index, i), first = (double)(i / m * n);
-        if (!lb_check(t, v >= first && v < first + (double)n, "sample_index[%lld] is %g; picture %lld has the tokens %g to %g", (long long)i, v, (long long)(i / m), first, first + (double)n - 1)) return false;
+        if (!lb_check(t, v >= first && v < first + (double)n, "sample_index[%lld] is %g; picture %lld has the tokens %g to %g", (long long)i, v,
+                      (long long)(i / m), first, first + (double)n - 1))
+            return false;
         for (int64_t j = i / m * m; j < i; j++)
             if (!lb_check(t, lb_get_at(index, j) != v, "sample_index holds %g twice in row %lld", v, (long long)(i / m))) return false;
     }
@@ -242,5 +244,15 @@ static const lb_component components[] = {
     {.name = "dynamic_temperature", .run = dynamic_temperature, .sig = "step[n] -> temperature[n]", .constant = "step", .values = "temperature", .text = "tau from coarse to fine, a half cosine"},
     LB_COMPONENT_END};
 
-LB_METHOD(trg) = {.id = "trg", .title = "the graph of the nearest tokens, locally, globally and within a picture", .source = "arXiv:2306.12442 (reconstructed where the specification says so)", .params = params, .params_size = sizeof(options),
-                  .group = "relation feature", .needs = "student:tokens teacher:tokens student:logits teacher:logits label", .weights = "proj_weight[E,D] proj_bias[E]", .draw = draw, .before_step = before_step, .components = components, .verified = LB_VERIFIED_EQUATIONS};
+LB_METHOD(trg) = {.id = "trg",
+                  .title = "the graph of the nearest tokens, locally, globally and within a picture",
+                  .source = "arXiv:2306.12442 (reconstructed where the specification says so)",
+                  .params = params,
+                  .params_size = sizeof(options),
+                  .group = "relation feature",
+                  .needs = "student:tokens teacher:tokens student:logits teacher:logits label",
+                  .weights = "proj_weight[E,D] proj_bias[E]",
+                  .draw = draw,
+                  .before_step = before_step,
+                  .components = components,
+                  .verified = LB_VERIFIED_EQUATIONS};

@@ -40,7 +40,9 @@ static lb_status fill(job *j, const options *o, const lb_tensor *scores, const l
         if (!(want >= 0 && want < (double)j->classes)) return lb_fail(LB_E_ARG, "classify: label %g of item %lld is outside 0..%lld", want, (long long)i, (long long)j->classes - 1);
         for (int64_t k = 0; k < j->classes; k++) {
             row[k] = lb_get_at(scores, i * j->classes + k);
-            if (isnan(row[k]) || (!logits && !(row[k] >= 0 && row[k] <= 1 + 1e-6))) return lb_fail(LB_E_NUMERIC, "classify: score %g of item %lld, class %lld, is no %s", row[k], (long long)i, (long long)k, logits ? "number" : "probability");
+            if (isnan(row[k]) || (!logits && !(row[k] >= 0 && row[k] <= 1 + 1e-6)))
+                return lb_fail(LB_E_NUMERIC, "classify: score %g of item %lld, class %lld, is no %s", row[k], (long long)i, (long long)k,
+                               logits ? "number" : "probability");
         }
         j->label[i] = (int64_t)want;
         j->guess[i] = 0;

@@ -335,5 +335,10 @@ done:
     return st;
 }
 
-LB_METRIC(detection) = {.id = "detection", .title = "Average precision and recall of boxes, by COCO's rules", .source = "pycocotools 2.0, cocoeval.py", .params = params, .params_size = sizeof(options),
-                        .sig = "box[N,4] score[N] image[N]:i64 class[N]:i64 true_box[M,4] true_image[M]:i64 true_class[M]:i64 crowd[M]:i64?", .score = score};
+LB_METRIC(detection) = {.id = "detection",
+                        .title = "Average precision and recall of boxes, by COCO's rules",
+                        .source = "pycocotools 2.0, cocoeval.py",
+                        .params = params,
+                        .params_size = sizeof(options),
+                        .sig = "box[N,4] score[N] image[N]:i64 class[N]:i64 true_box[M,4] true_image[M]:i64 true_class[M]:i64 crowd[M]:i64?",
+                        .score = score};

@@ -24,5 +24,10 @@ static lb_tensor *join(lb_nn *m, const void *cfg, int n, lb_tensor *const *x) {
     return lb_mean(t, lb_nn_layer_norm(m, tokens, "norm", 1e-5), 1, false);
 }
 
-LB_BLOCK(attention) = {.id = "attention", .title = "a transformer over the modalities", .source = "arXiv:1706.03762, section 3.2; pre-norm: arXiv:2002.04745", .params = params, .params_size = sizeof(options),
-                       .math = "y = mean_i norm(blocks(x_i + e_i))", .join = join};
+LB_BLOCK(attention) = {.id = "attention",
+                       .title = "a transformer over the modalities",
+                       .source = "arXiv:1706.03762, section 3.2; pre-norm: arXiv:2002.04745",
+                       .params = params,
+                       .params_size = sizeof(options),
+                       .math = "y = mean_i norm(blocks(x_i + e_i))",
+                       .join = join};

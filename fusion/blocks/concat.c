@@ -14,4 +14,10 @@ static lb_tensor *join(lb_nn *m, const void *cfg, int n, lb_tensor *const *x) {
     return lb_nn_linear(m, lb_nn_linear(m, lb_concat(lb_nn_tape(m), n, x, 1), "fc1", o->expand * w, LB_ACT_GELU), "fc2", w, LB_ACT_NONE);
 }
 
-LB_BLOCK(concat) = {.id = "concat", .title = "side by side, then two maps", .source = "", .params = params, .params_size = sizeof(options), .math = "y = W2 gelu(W1 [x_1; ..; x_n] + b1) + b2", .join = join};
+LB_BLOCK(concat) = {.id = "concat",
+                    .title = "side by side, then two maps",
+                    .source = "",
+                    .params = params,
+                    .params_size = sizeof(options),
+                    .math = "y = W2 gelu(W1 [x_1; ..; x_n] + b1) + b2",
+                    .join = join};

@@ -112,5 +112,14 @@ static int probe(const uint8_t *head, size_t size) {
     return size >= 8 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0) ? 90 : 0;
 }
 
-LB_DECODER(tiff) = {.id = "tiff", .title = "TIFF: grey, palette, RGB, 8 and 16 bits, several pages", .source = "TIFF 6.0, through FFmpeg; JPEG pages (Technical Note 2) through libjpeg-turbo", .kind = "image",
-                    .endings = "tif tiff", .probe = probe, .info = info, .decode = decode, .begin = begin, .at = at, .end = end};
+LB_DECODER(tiff) = {.id = "tiff",
+                    .title = "TIFF: grey, palette, RGB, 8 and 16 bits, several pages",
+                    .source = "TIFF 6.0, through FFmpeg; JPEG pages (Technical Note 2) through libjpeg-turbo",
+                    .kind = "image",
+                    .endings = "tif tiff",
+                    .probe = probe,
+                    .info = info,
+                    .decode = decode,
+                    .begin = begin,
+                    .at = at,
+                    .end = end};

@@ -199,5 +199,9 @@ done:
     return st;
 }
 
-LB_WEIGHTS(ctranslate2) = {.id = "ctranslate2", .title = "CTranslate2 model.bin: f32, f16, bf16 as they are, i8 and i16 by their scales", .source = "OpenNMT/CTranslate2, python/ctranslate2/specs/model_spec.py",
-                           .endings = "bin", .probe = probe, .open = open};
+LB_WEIGHTS(ctranslate2) = {.id = "ctranslate2",
+                           .title = "CTranslate2 model.bin: f32, f16, bf16 as they are, i8 and i16 by their scales",
+                           .source = "OpenNMT/CTranslate2, python/ctranslate2/specs/model_spec.py",
+                           .endings = "bin",
+                           .probe = probe,
+                           .open = open};

@@ -206,7 +206,8 @@ static lb_status add_entries(lb_weights *w, const entry *list, uint64_t count, c
         if (e->offset != at)
             return lb_fail(LB_E_FORMAT, "tensor '%.*s': its data begin at %llu, those before it end at %llu", shown, e->name, (unsigned long long)e->offset, (unsigned long long)at);
         if (e->stored > size || at > size - e->stored)
-            return lb_fail(LB_E_FORMAT, "tensor '%.*s': bytes %llu to %llu, the file has %zu bytes of data: truncated?", shown, e->name, (unsigned long long)at, (unsigned long long)(at + e->stored), size);
+            return lb_fail(LB_E_FORMAT, "tensor '%.*s': bytes %llu to %llu, the file has %zu bytes of data: truncated?", shown, e->name, (unsigned long long)at,
+                           (unsigned long long)(at + e->stored), size);
         lb_status st = add_entry(w, e, data + at);
         if (st != LB_OK) return st;
         at += (e->stored + alignment - 1) / alignment * alignment;

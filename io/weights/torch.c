@@ -307,7 +307,8 @@ static lb_status check_byte_order(const lbi_zip *z, const char *folder, size_t n
     memcpy(name, folder, n);
     memcpy(name + n, suffix, sizeof suffix);
     const lbi_zip_entry *e = lbi_zip_find(z, name, n + sizeof suffix - 1);
-    if (e && (e->size != 6 || memcmp(e->data, "little", 6) != 0)) return lb_fail(LB_E_UNSUPPORTED, "byte order '%.*s': only little-endian files are handled", (int)(e->size < 16 ? e->size : 16), e->data);
+    if (e && (e->size != 6 || memcmp(e->data, "little", 6) != 0))
+        return lb_fail(LB_E_UNSUPPORTED, "byte order '%.*s': only little-endian files are handled", (int)(e->size < 16 ? e->size : 16), e->data);
     return LB_OK;
 }
 

@@ -71,8 +71,9 @@ static bool read_cell(onnx_call *c, cell *s, int gates) {
     s->steps = s->x->shape[s->batch_first ? 1 : 0], s->batch = s->x->shape[s->batch_first ? 0 : 1], s->in = s->x->shape[2], s->hidden = s->r->shape[2];
     int64_t rows = gates * s->hidden;
     const int64_t *state = s->batch_first ? (int64_t[]){s->batch, s->ways, s->hidden} : (int64_t[]){s->ways, s->batch, s->hidden};
-    return fits(c, s->w, 3, (int64_t[]){s->ways, rows, s->in}, "w") && fits(c, s->r, 3, (int64_t[]){s->ways, rows, s->hidden}, "r") && fits(c, s->b, 2, (int64_t[]){s->ways, 2 * rows}, "b") &&
-           fits(c, s->lens, 1, &s->batch, "sequence_lens") && fits(c, s->h0, 3, state, "initial_h") && fits(c, s->c0, 3, state, "initial_c") && fits(c, s->p, 2, (int64_t[]){s->ways, 3 * s->hidden}, "p");
+    return fits(c, s->w, 3, (int64_t[]){s->ways, rows, s->in}, "w") && fits(c, s->r, 3, (int64_t[]){s->ways, rows, s->hidden}, "r") &&
+           fits(c, s->b, 2, (int64_t[]){s->ways, 2 * rows}, "b") && fits(c, s->lens, 1, &s->batch, "sequence_lens") && fits(c, s->h0, 3, state, "initial_h") &&
+           fits(c, s->c0, 3, state, "initial_c") && fits(c, s->p, 2, (int64_t[]){s->ways, 3 * s->hidden}, "p");
 }
 
 /* ---- on ops ---- */
@@ -130,7 +131,8 @@ static void product(double *q, const float *w, const float *v, const double *sta
 /* One step of one sequence: h, e [H] in place; q, u [gates H] are work. */
 static void step(const cell *s, int64_t d, const float *x, double *h, double *e, double *q, double *u) {
     int64_t n = s->hidden, rows = s->gates * n;
-    const float *w = (const float *)s->w->data + d * rows * s->in, *r = (const float *)s->r->data + d * rows * n, *b = s->b ? (const float *)s->b->data + d * 2 * rows : NULL, *p = s->p ? (const float *)s->p->data + d * 3 * n : NULL;
+    const float *w = (const float *)s->w->data + d * rows * s->in, *r = (const float *)s->r->data + d * rows * n,
+                *b = s->b ? (const float *)s->b->data + d * 2 * rows : NULL, *p = s->p ? (const float *)s->p->data + d * 3 * n : NULL;
     int act = (int)d * (s->gates == LSTM ? 3 : s->gates == GRU ? 2 : 1);
     product(q, w, x, NULL, rows, s->in, b, false);
     if (s->gates == RNN) {

@@ -114,7 +114,9 @@ static void scatter_elements(onnx_call *c) {
     const int64_t *at = places(c, index, x->shape[axis]);
     size_t size = lb_dtype_size(x->dtype);
     if (!at || !y->data || !src->data) return;
-    for (int64_t i = 0, n = lb_numel(src); i < n; i++) join(how, x->dtype, (char *)y->data + (size_t)across(i, x->rank, index->shape, x->shape, axis, at[i]) * size, (const char *)src->data + (size_t)i * size, 1);
+    for (int64_t i = 0, n = lb_numel(src); i < n; i++)
+        join(how, x->dtype, (char *)y->data + (size_t)across(i, x->rank, index->shape, x->shape, axis, at[i]) * size,
+             (const char *)src->data + (size_t)i * size, 1);
 }
 
 /* The place that k indices name among the axes from `first` on. @return -1 with the tape failed */

@@ -63,7 +63,8 @@ static void stft(onnx_call *c) {
     }
     int64_t frames = (length - n) / step + 1, bins = half ? n / 2 + 1 : n;
     lb_dtype dtype = x->dtype;
-    lb_tensor *from = onnx_as(c, x, LB_F64), *w = window ? onnx_as(c, window, LB_F64) : NULL, *cut = onnx_scratch(c, LB_F64, 3, (int64_t[]){batch * frames, n, pair}), *y = onnx_scratch(c, LB_F64, 4, (int64_t[]){batch, frames, bins, 2});
+    lb_tensor *from = onnx_as(c, x, LB_F64), *w = window ? onnx_as(c, window, LB_F64) : NULL,
+              *cut = onnx_scratch(c, LB_F64, 3, (int64_t[]){batch * frames, n, pair}), *y = onnx_scratch(c, LB_F64, 4, (int64_t[]){batch, frames, bins, 2});
     if (onnx_ok(c) && y->data && from->data && cut->data && (!w || w->data)) {
         for (int64_t i = 0; i < batch * frames * n * pair; i++) {
             int64_t frame = i / (n * pair), k = i % (n * pair);

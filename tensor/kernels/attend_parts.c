@@ -86,7 +86,15 @@ void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint3
     for (int64_t s = 0; s < steps; s += MOST) {
         int64_t from = s * parts * PIECE, some = lbi_least(MOST, steps - s);
         for (int64_t i = 0; i < some; i++) at[i] = i * parts * 2 * PIECE;
-        lbi_bf16_factors f = {.a = halves(a + from), .a2 = a2 ? halves(a2 + from) : NULL, .at = at, .ld = DEPTH, .steps = some, .b = b + from, .b2 = b2 ? b2 + from : NULL, .whole = parts > 1, .apart = 2 * PIECE};
+        lbi_bf16_factors f = {.a = halves(a + from),
+                              .a2 = a2 ? halves(a2 + from) : NULL,
+                              .at = at,
+                              .ld = DEPTH,
+                              .steps = some,
+                              .b = b + from,
+                              .b2 = b2 ? b2 + from : NULL,
+                              .whole = parts > 1,
+                              .apart = 2 * PIECE};
         lbi_bf16_block(lbi_cpu() >= LBI_CPU_AMX, &f, to, s > 0);
     }
 }

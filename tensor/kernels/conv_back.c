@@ -74,7 +74,8 @@ typedef struct run {
 static void pack_gradient(const run *r, const float *g, int64_t number) {
     const lbi_conv *p = r->p;
     int width = r->g->nr;
-    int64_t panel = number % r->panels, at = number / r->panels, first = panel * width, count = lbi_least(width, r->o - first), out = p->y * p->x, own = lbi_least(p->x, r->pad.pitch), gap = r->pad.pitch - own;
+    int64_t panel = number % r->panels, at = number / r->panels, first = panel * width, count = lbi_least(width, r->o - first), out = p->y * p->x,
+            own = lbi_least(p->x, r->pad.pitch), gap = r->pad.pitch - own;
     const float *from = g + (at * r->o + first) * out;
     float *to = r->packed + number * r->flat * width;
     for (int64_t i = 0; i + 1 < p->y; i++, to += r->pad.pitch * width) {

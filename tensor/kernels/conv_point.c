@@ -71,7 +71,8 @@ static const float *run_of(const plan *r, const pixels *at, int64_t channels, co
 
 bool lbi_point_worth(const lbi_conv *p, int64_t images) {
     int64_t n = p->y * p->x, width = 32;
-    return p->groups == 1 && p->kh == 1 && p->kw == 1 && p->sh == 1 && p->sw == 1 && p->pt == 0 && p->pl == 0 && p->y == p->h && p->x == p->w && images > 1 && n < SMALL && n % width != 0 && lbi_gemm_kernel_now();
+    return p->groups == 1 && p->kh == 1 && p->kw == 1 && p->sh == 1 && p->sw == 1 && p->pt == 0 && p->pl == 0 && p->y == p->h && p->x == p->w && images > 1 &&
+           n < SMALL && n % width != 0 && lbi_gemm_kernel_now();
 }
 
 bool lbi_point_forward(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
@@ -86,7 +87,12 @@ bool lbi_point_forward(const lbi_conv *p, int64_t images, const float *x, const 
         pixels at = pixels_of(&r, i);
         float *own = work + (in + out) * omp_get_thread_num(), *to = r.per ? own + in : y + at.image * p->o * r.each + at.first;
         int64_t step = r.per ? at.count : r.each;
-        lbi_gemm_end e = {.row_scale = end->row_scale, .row_bias = end->row_bias, .add = end->add && !after ? end->add + at.image * p->o * r.each + at.first : NULL, .ld_add = r.each, .act = after ? LB_ACT_NONE : end->act, .bf16 = end->bf16};
+        lbi_gemm_end e = {.row_scale = end->row_scale,
+                          .row_bias = end->row_bias,
+                          .add = end->add && !after ? end->add + at.image * p->o * r.each + at.first : NULL,
+                          .ld_add = r.each,
+                          .act = after ? LB_ACT_NONE : end->act,
+                          .bf16 = end->bf16};
         lbi_gemm_to(false, false, p->o, at.count, p->c, w, p->c, run_of(&r, &at, p->c, x, own), step, &e, to, step);
         if (!r.per) continue;
         apart(&r, &at, p->o, to, end->add, y);

@@ -219,7 +219,9 @@ bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const flo
                 }
                 int64_t each = r.c * r.pad.channel;
 #pragma omp for schedule(dynamic)
-                for (int64_t b = 0; b < blocks * p->groups; b++) make_block(&r, i / bands, b / blocks, from + b % blocks * r.block_rows, from, (r.pad.direct ? image : own) + b / blocks * each, mine + pads);
+                for (int64_t b = 0; b < blocks * p->groups; b++)
+                    make_block(&r, i / bands, b / blocks, from + b % blocks * r.block_rows, from, (r.pad.direct ? image : own) + b / blocks * each,
+                               mine + pads);
             }
         }
     }

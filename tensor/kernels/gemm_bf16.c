@@ -22,7 +22,12 @@
 
 enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, FEW = 1 << 20 }; /* FEW: multiply-adds below which a second thread costs more than it brings */
 enum { LINES = 256, STEPS = 64, SOME = 24, LONG = 1024 }; /* most lines of a task and steps of a piece; steps that are enough; numbers of a long k */
-enum { OWN = 800 << 10, ROUNDED = 1 << 20, BOTH = 1400 << 10, SMALL = 2 << 20 }; /* bytes of packed lines, in parts or rounded, that stay in L2 beside what passes by; of both operands; of a shared operand that threads pack apart */
+enum {
+    OWN = 800 << 10,
+    ROUNDED = 1 << 20,
+    BOTH = 1400 << 10,
+    SMALL = 2 << 20
+}; /* bytes of packed lines, in parts or rounded, that stay in L2 beside what passes by; of both operands; of a shared operand that threads pack apart */
 
 typedef struct run {
     lbi_bf16_operand a, b;
@@ -115,7 +120,15 @@ static void blocks(const run *r, const piece *p, int64_t first, int64_t count, c
         for (int64_t t = 0; t < count; t += BLOCK, turn ^= 1) {
             const uint32_t *mine = own + t / SIDE * apart, *a = r->by_rows ? mine : shared, *b = r->by_rows ? shared : mine;
             int64_t i = r->by_rows ? first + t : s, j = r->by_rows ? s : first + t;
-            const lbi_bf16_factors f = {.a = halves(a), .a2 = r->m - i > SIDE ? halves(a + apart) : NULL, .at = r->at, .ld = DEPTH, .steps = p->steps, .b = b, .b2 = r->n - j > SIDE ? b + apart_b : NULL, .whole = r->a.whole, .apart = 2 * PIECE};
+            const lbi_bf16_factors f = {.a = halves(a),
+                                        .a2 = r->m - i > SIDE ? halves(a + apart) : NULL,
+                                        .at = r->at,
+                                        .ld = DEPTH,
+                                        .steps = p->steps,
+                                        .b = b,
+                                        .b2 = r->n - j > SIDE ? b + apart_b : NULL,
+                                        .whole = r->a.whole,
+                                        .apart = 2 * PIECE};
             ask_out(r, i, j);
             make(r, &f, &out, &before, sums[turn]);
             before = (going){sums[turn], i, j};
@@ -281,8 +294,14 @@ void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {
 #else
 size_t lbi_bf16_packed_size(int64_t n, int64_t k) { return 0; }
 void lbi_bf16_pack(void *to, const float *w, int64_t n, int64_t k) {}
-bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
+bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                   const lbi_gemm_end *end, float *c, int64_t ldc) {
+    return false;
+}
 bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k) { return false; }
-bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc) { return false; }
+bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                    const lbi_gemm_end *end, float *c, int64_t ldc) {
+    return false;
+}
 #endif
 #endif

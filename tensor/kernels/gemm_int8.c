@@ -214,7 +214,8 @@ static void task(const run *r, int64_t i0, int64_t j0) {
             e.row_scale = r->scale + i;
             if (e.col_bias) e.col_bias += j;
             if (e.add) e.add += i * e.ld_add + j;
-            g->tile(r->w.lanes, r->packed + i * r->w.lanes, r->w.panels + j * r->w.lanes, r->zero + i, r->w.sums + j, r->w.scale + j, r->c + i * r->ldc + j, r->ldc, (int)lbi_least(g->mr, i1 - i), (int)lbi_least(g->nr, j1 - j), &e);
+            g->tile(r->w.lanes, r->packed + i * r->w.lanes, r->w.panels + j * r->w.lanes, r->zero + i, r->w.sums + j, r->w.scale + j, r->c + i * r->ldc + j,
+                    r->ldc, (int)lbi_least(g->mr, i1 - i), (int)lbi_least(g->nr, j1 - j), &e);
         }
     for (int64_t i = i0; r->after != LB_ACT_NONE && i < i1; i++) lbi_act_plane(r->after, r->c + i * r->ldc + j0, j1 - j0, 0);
 }

@@ -15,7 +15,8 @@ typedef struct lbi_int8_kernel {
     int mr, nr, depth;
     bool (*usable)(void);
     /* rows <= mr, cols <= nr of C from `lanes` columns of the panels, less zero[i] sums[j], scaled. Of end all but beta. */
-    void (*tile)(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *end);
+    void (*tile)(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c, int64_t ldc,
+                 int rows, int cols, const lbi_tile_end *end);
     void (*across)(float *to, int width, const float *from, int64_t ld, int count, int64_t k);
 } lbi_int8_kernel;
 

@@ -37,7 +37,8 @@ AVX2_INLINE void put(__m256i sum[LOW_MR][2], const int32_t *zero, const int32_t 
         }
 }
 
-AVX2 static void tile_avx2(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+AVX2 static void tile_avx2(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c,
+                           int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
     __m256i sum[LOW_MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < LOW_MR; i++)
@@ -61,7 +62,8 @@ const lbi_int8_kernel lbi_int8_avx2 = {.name = "avx2", .mr = LOW_MR, .nr = LOW_N
 
 /* ---- AVX with VNNI ---- */
 
-VNNI static void tile_avxvnni(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+VNNI static void tile_avxvnni(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c,
+                              int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
     __m256i sum[LOW_MR][2];
 #pragma GCC unroll 6
     for (int i = 0; i < LOW_MR; i++)
@@ -100,7 +102,8 @@ WIDE_INLINE __m512 finish_wide(__m512i sum, int32_t zero, const int32_t *sums, c
     return x;
 }
 
-WIDE static void tile_wide(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
+WIDE static void tile_wide(int64_t lanes, const uint32_t *a, const uint32_t *b, const int32_t *zero, const int32_t *sums, const float *col_scale, float *c,
+                           int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
     __m512i sum[MR][2];
 #pragma GCC unroll 14
     for (int i = 0; i < MR; i++)

@@ -96,7 +96,8 @@ static void lines_of(const run *r, int64_t image, int64_t y, int64_t rows, const
     int64_t tiles = lbi_over(q->count, r->k->rows), each = lbi_over(q->count, tiles);
     for (int64_t panel = 0; panel < r->panels; panel++)
         for (int64_t i = 0; i < q->count; i += each)
-            r->k->lines(rows, p->x, x + i, p->sh * r->pitch, p->sw * r->ld, g + panel * r->k->cols, p->x * p->o, p->o, sums + i * r->wide + panel * r->k->cols, r->wide, (int)lbi_least(each, q->count - i), (int)lbi_least(r->k->cols, p->o - panel * r->k->cols));
+            r->k->lines(rows, p->x, x + i, p->sh * r->pitch, p->sw * r->ld, g + panel * r->k->cols, p->x * p->o, p->o, sums + i * r->wide + panel * r->k->cols,
+                        r->wide, (int)lbi_least(each, q->count - i), (int)lbi_least(r->k->cols, p->o - panel * r->k->cols));
 }
 
 /* Sums of a task into the gradient, some channels of the result at a time, so that its lines fill up in the cache. */

@@ -72,7 +72,8 @@ static int64_t weights_of(const run *r) { return r->panels * 2 * r->steps * r->l
 
 static void divide(run *r, int threads) {
     const lbi_conv *p = &r->p;
-    int64_t phases = r->down.phases * r->across.phases, row = r->across.pitch * r->c * phases * r->layers * (int64_t)sizeof(uint16_t), image = r->down.pitch * row, shares = threads > 1 ? 2 * threads : 1;
+    int64_t phases = r->down.phases * r->across.phases, row = r->across.pitch * r->c * phases * r->layers * (int64_t)sizeof(uint16_t),
+            image = r->down.pitch * row, shares = threads > 1 ? 2 * threads : 1;
     int64_t near = weights_of(r) * (int64_t)sizeof(uint32_t) >= HEAVY ? FAR : NEAR, high = r->lines ? p->sh : 1;
     r->together = r->bands = 1;
     r->rows = p->y;
@@ -215,7 +216,10 @@ static bool bring(const run *r, const block *b, uint16_t *patch, float *turned) 
 }
 
 /* Pixels that lie in the patch as in x: 1x1. */
-static bool plain(const run *r) { return r->images == 1 && r->across.pitch == 1 && r->across.size == 1 && r->down.reach == 0 && r->down.before == 0 && r->down.step == 1 && r->p.kw == 1 && !r->planes; }
+static bool plain(const run *r) {
+    return r->images == 1 && r->across.pitch == 1 && r->across.size == 1 && r->down.reach == 0 && r->down.before == 0 && r->down.step == 1 && r->p.kw == 1 &&
+           !r->planes;
+}
 
 /* ---- results ---- */
 
@@ -244,7 +248,9 @@ static void leave(const run *r, const block *b, const spot *at, const float *fro
     int64_t image = at->image, y = at->y, x = at->x;
     for (int64_t i = 0, n; i < at->count; i += n) {
         n = lbi_least(at->count - i, r->lines ? p->x : r->across.pitch - x);
-        if (y < b->rows && x < p->x) lbi_bf16_put(&r->out, from + i * BLOCK, lbi_least(n, p->x - x), (b->image + image) * r->place.image + (b->y + y) * r->place.row + x * r->place.pixel, panel * BLOCK);
+        if (y < b->rows && x < p->x)
+            lbi_bf16_put(&r->out, from + i * BLOCK, lbi_least(n, p->x - x),
+                         (b->image + image) * r->place.image + (b->y + y) * r->place.row + x * r->place.pixel, panel * BLOCK);
         x = 0;
         if (++y < r->down.pitch || b->images == 1) continue;
         y = 0;
@@ -273,7 +279,15 @@ static void products(const run *r, const block *b, const uint16_t *patch, const 
     const uint16_t *a = patch + at->at;
     for (int64_t s = step; s < end; s += r->chain) {
         const uint32_t *weights = r->weights + (panel * 2 * r->steps + s) * piece;
-        lbi_bf16_factors f = {.a = a, .a2 = at->count > SIDE ? a + SIDE * r->unit : NULL, .at = r->at + s, .ld = r->unit, .steps = lbi_least(r->chain, end - s), .b = weights, .b2 = r->p.o - panel * BLOCK > SIDE ? weights + r->steps * piece : NULL, .whole = r->layers > 1, .apart = r->patch};
+        lbi_bf16_factors f = {.a = a,
+                              .a2 = at->count > SIDE ? a + SIDE * r->unit : NULL,
+                              .at = r->at + s,
+                              .ld = r->unit,
+                              .steps = lbi_least(r->chain, end - s),
+                              .b = weights,
+                              .b2 = r->p.o - panel * BLOCK > SIDE ? weights + r->steps * piece : NULL,
+                              .whole = r->layers > 1,
+                              .apart = r->patch};
         bool add = s > 0 && r->layers == 1, apart = s > 0 && !add;
         lbi_bf16_sum(r->tiles, &f, add ? to : NULL);
         finish(r, b, w);
@@ -379,7 +393,11 @@ bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool plane
 }
 
 bool lbi_last_parts_worth(const lbi_conv *p, int64_t images) {
-    enum { FEW = 48, MANY = 192 }; /* with fewer channels parting and putting cost more than the products gain; from many on Winograd's way gains nothing on them, and its kernels are 2.7 times as large */
+    enum {
+        FEW = 48,
+        MANY = 192
+    }; /* with fewer channels parting and putting cost more than the products gain; from many on Winograd's way gains nothing on them, and its kernels are 2.7
+          times as large */
     return lbi_cpu() >= LBI_CPU_AMX && p->groups == 1 && p->o >= FEW && p->c >= FEW && (lbi_least(p->c, p->o) >= MANY || !lbi_winograd_worth(p, images));
 }
 
@@ -392,7 +410,14 @@ bool lbi_last_parted(const float *x, int64_t n) {
 }
 
 bool lbi_last_parts(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) {
-    run r = {.p = *p, .x = x, .end = *end, .out = {.add = end->beta != 0 ? y : end->add, .y = y, .o = p->o, .act = end->act}, .planes = planes, .images = images, .tiles = true, .layers = LBI_BF16_PARTS};
+    run r = {.p = *p,
+             .x = x,
+             .end = *end,
+             .out = {.add = end->beta != 0 ? y : end->add, .y = y, .o = p->o, .act = end->act},
+             .planes = planes,
+             .images = images,
+             .tiles = true,
+             .layers = LBI_BF16_PARTS};
     return lbi_cpu() >= LBI_CPU_AMX && convolve(&r, w, kept, place);
 }
 #else

@@ -128,7 +128,13 @@ void lbi_bf16_map(bool tiles, const float *x, int64_t n, int64_t c, const void *
             const uint32_t *b = (const uint32_t *)w + j / SIDE * steps * PIECE;
             for (int64_t s = 0; s < steps; s += MOST) {
                 const uint16_t *a = room + i * ld + s * DEPTH;
-                lbi_bf16_factors f = {.a = a, .a2 = n - i > SIDE ? a + SIDE * ld : NULL, .at = at, .ld = ld, .steps = lbi_least(MOST, steps - s), .b = b + s * PIECE, .b2 = to->o - j > SIDE ? b + (steps + s) * PIECE : NULL};
+                lbi_bf16_factors f = {.a = a,
+                                      .a2 = n - i > SIDE ? a + SIDE * ld : NULL,
+                                      .at = at,
+                                      .ld = ld,
+                                      .steps = lbi_least(MOST, steps - s),
+                                      .b = b + s * PIECE,
+                                      .b2 = to->o - j > SIDE ? b + (steps + s) * PIECE : NULL};
                 lbi_bf16_sum(tiles, &f, s > 0 ? sums : NULL);
                 if (waits) lbi_bf16_put(to, sums, lbi_least(BLOCK, n - before), before * to->apart, channel); /* beside the products */
                 lbi_bf16_store(tiles, &f, sums, s > 0);

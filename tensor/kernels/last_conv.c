@@ -236,7 +236,8 @@ static void one_tile(const run *r, const block *b, int64_t panel, int64_t step, 
     lbi_last_end e = {.more = step > 0 || r->adds, .done = step + 1 == r->steps, .scale = r->scale + ends, .bias = r->bias + ends, .ld_add = r->place.pixel};
     if (e.done && r->add) e.add = r->add + at;
     if (e.done) e.act = r->act;
-    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at, r->place.pixel, (int)rows, (int)lbi_least(r->k->cols, r->o - panel * r->k->cols), &e);
+    r->k->tile(r->piece + r->step[step], r->step[step + 1] - r->step[step], x + i * p->sh * r->pitch + j * p->sw * r->ld, p->sw * r->ld, w, r->y + at,
+               r->place.pixel, (int)rows, (int)lbi_least(r->k->cols, r->o - panel * r->k->cols), &e);
 }
 
 /* Panels first .. last - 1 over tiles of the block. */
@@ -274,7 +275,8 @@ static void one_block(const run *r, int64_t number, float *patch) {
 /* Work memory: ends, lists, a patch for each thread, and weights that are not kept. */
 static float *memory(run *r, int threads, float **kept, float **patches) {
     int64_t wide = r->p.groups * r->panels * r->k->cols, deep = PANEL / (r->k->cols * (int64_t)sizeof(float));
-    int64_t pieces = r->p.kh * r->p.kw * (r->c * r->p.kw / deep + 3), lists = lbi_over((pieces * (int64_t)(sizeof(lbi_last_piece) + sizeof(int64_t))) / (int64_t)sizeof(float) + 2 * SLACK, SLACK) * SLACK;
+    int64_t pieces = r->p.kh * r->p.kw * (r->c * r->p.kw / deep + 3),
+            lists = lbi_over((pieces * (int64_t)(sizeof(lbi_last_piece) + sizeof(int64_t))) / (int64_t)sizeof(float) + 2 * SLACK, SLACK) * SLACK;
     r->patch = lbi_over(r->patch, SLACK) * SLACK;
     int64_t weights = wide * r->deep + SLACK;
     float *work = lbi_work_take((size_t)(2 * wide + lists + r->patch * threads + (kept ? 0 : weights)) * sizeof *work);
@@ -290,7 +292,9 @@ static float *memory(run *r, int threads, float **kept, float **patches) {
     return NULL;
 }
 
-bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) { return lbi_last_conv_to(p, images, x, planes, w, kept, end, y, NULL); }
+bool lbi_last_conv(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) {
+    return lbi_last_conv_to(p, images, x, planes, w, kept, end, y, NULL);
+}
 
 bool lbi_last_conv_to(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place) {
     run r = {.k = lbi_last_kernel_now(), .p = *p, .x = x, .y = y, .add = end->add, .adds = end->beta != 0, .planes = planes, .images = images};

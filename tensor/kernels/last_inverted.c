@@ -174,7 +174,12 @@ static void place(run *r) {
     const lbi_conv *p = &b->p;
     int64_t before = b->expand.w_bf16 ? r->ring * p->w * lbi_up(b->in, LBI_BF16_DEPTH) : 0, behind = b->project.w_bf16 ? (b->narrow.o ? PIXELS : r->band * p->x) * lbi_up(p->c, LBI_BF16_DEPTH) : 0;
     int64_t gates = b->narrow.o ? lbi_up(lbi_most(p->c, b->narrow.o), LBI_BF16_DEPTH) : 0;
-    const int64_t size[] = {b->expand.o ? r->ring * p->w * p->c : 0, (b->narrow.o ? p->y : r->band) * p->x * p->c, p->c, b->narrow.o ? b->narrow.o : 0, p->c, lbi_over(lbi_most(gates, lbi_most(before, behind)), 2),
+    const int64_t size[] = {b->expand.o ? r->ring * p->w * p->c : 0,
+                            (b->narrow.o ? p->y : r->band) * p->x * p->c,
+                            p->c,
+                            b->narrow.o ? b->narrow.o : 0,
+                            p->c,
+                            lbi_over(lbi_most(gates, lbi_most(before, behind)), 2),
                             ((r->band - 1) * p->sh + (p->kh - 1) * p->dh + 1) * POINTER};
     for (int i = 0; i < 7; i++) r->place[i + 1] = r->place[i] + lines(size[i]);
 }

@@ -59,7 +59,9 @@ int64_t lbi_last_packed_size(int64_t o, int64_t c);
 void lbi_last_pack(float *to, const float *w, int64_t o, int64_t c);
 
 /** Activations that tiles and rows apply themselves. */
-static inline bool lbi_last_in_tile(lb_act act) { return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_HARDSWISH || act == LB_ACT_HARDSIGMOID || act == LB_ACT_GELU; }
+static inline bool lbi_last_in_tile(lb_act act) {
+    return act == LB_ACT_NONE || act == LB_ACT_RELU || act == LB_ACT_RELU6 || act == LB_ACT_HARDSWISH || act == LB_ACT_HARDSIGMOID || act == LB_ACT_GELU;
+}
 
 #endif
 #endif

@@ -91,7 +91,8 @@ static void plan(run *r, int64_t images) {
 }
 
 static bool memory(run *r, int threads) {
-    int64_t at = lbi_up(2 * (CHAIN + r->taps), LINE), turned = lbi_up(PARTS * r->left * BLOCK * r->ld / 2, LINE), pairs = 2 * r->right * PARTS * r->lines * SIDE, sums = r->left * r->right * r->taps * BLOCK * BLOCK, zeros = r->right * BLOCK;
+    int64_t at = lbi_up(2 * (CHAIN + r->taps), LINE), turned = lbi_up(PARTS * r->left * BLOCK * r->ld / 2, LINE),
+            pairs = 2 * r->right * PARTS * r->lines * SIDE, sums = r->left * r->right * r->taps * BLOCK * BLOCK, zeros = r->right * BLOCK;
     float *work = lbi_work_take((size_t)(at + turned + pairs + sums + zeros + r->own * threads) * sizeof *work);
     if (!work) return false;
     r->at = (int64_t *)(void *)work;
@@ -147,7 +148,8 @@ LBI_BF16_WIDE static bool channels_of(const run *r, const chunk *k, int64_t bloc
 static const float *pixel_of(const run *r, const chunk *k, int64_t phase, int64_t n, int64_t which) {
     const lbi_conv *p = &r->p;
     int64_t i = n / r->across.pitch, col = n % r->across.pitch * r->across.step + phase % r->across.phases - r->across.before, all = (k->couples - 1) * r->down.pitch + k->rows + r->down.reach;
-    int64_t couple = k->couples > 1 ? lbi_least(i / r->down.pitch, k->couples - 1) : 0, row = k->y * r->down.stride + (i - couple * r->down.pitch) * r->down.step + phase / r->across.phases - r->down.before;
+    int64_t couple = k->couples > 1 ? lbi_least(i / r->down.pitch, k->couples - 1) : 0,
+            row = k->y * r->down.stride + (i - couple * r->down.pitch) * r->down.step + phase / r->across.phases - r->down.before;
     int64_t image = 2 * (k->couple + couple) + which, at = image * r->size_x + row * p->w + col;
     return i >= all || col < 0 || col >= p->w || row < 0 || row >= p->h || at >= lbi_least((image + 1) * r->size_x, r->all_x) ? r->zeros : r->x + at * p->c;
 }
@@ -189,7 +191,16 @@ static void one_task(const run *r, const chunk *k, int64_t task, bool first, flo
         for (int64_t t = 0; t < r->taps; t++) {
             const uint16_t *from = a + s * DEPTH;
             const uint32_t *pairs = b + (r->tap[t] + s * SIDE) * SIDE;
-            const lbi_bf16_factors f = {.a = from, .a2 = r->p.o - left * BLOCK > SIDE ? from + SIDE * r->ld : NULL, .at = r->at, .ld = r->ld, .steps = lbi_least(chain, steps - s), .b = pairs, .b2 = r->p.c - right * BLOCK > SIDE ? pairs + panel : NULL, .whole = true, .apart = r->left * BLOCK * r->ld, .b_apart = r->lines * SIDE};
+            const lbi_bf16_factors f = {.a = from,
+                                        .a2 = r->p.o - left * BLOCK > SIDE ? from + SIDE * r->ld : NULL,
+                                        .at = r->at,
+                                        .ld = r->ld,
+                                        .steps = lbi_least(chain, steps - s),
+                                        .b = pairs,
+                                        .b2 = r->p.c - right * BLOCK > SIDE ? pairs + panel : NULL,
+                                        .whole = true,
+                                        .apart = r->left * BLOCK * r->ld,
+                                        .b_apart = r->lines * SIDE};
             lbi_bf16_sum(true, &f, NULL);
             finish(r, fresh, before, first && (t > 0 ? s == 0 : s == chain));
             lbi_bf16_store(true, &f, fresh, false);

@@ -38,7 +38,8 @@ INLINE void ask(const float *p, int64_t ld, const int rows, const int vectors) {
         for (int v = 0; v < vectors; v++) __builtin_prefetch(p + i * ld + v * LANES, 0, 2);
 }
 
-INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y, int64_t ldy, int cols, const lbi_last_end *e) {
+INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *piece, int64_t pieces, const float *x, int64_t ld, const float *w, float *y,
+                    int64_t ldy, int cols, const lbi_last_end *e) {
     vec sum[ROWS][2];
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) sum[i][0] = sum[i][1] = (vec){0};
@@ -97,7 +98,8 @@ static void tile(const lbi_last_piece *piece, int64_t pieces, const float *x, in
 
 /* ---- kernels' gradient ---- */
 
-INLINE void lines_of(const int count, const int vectors, int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int cols) {
+INLINE void lines_of(const int count, const int vectors, int64_t rows, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row,
+                     int64_t g_pixel, float *to, int64_t ld, int cols) {
     vec sum[ROWS][2];
 #pragma GCC unroll 16
     for (int i = 0; i < count; i++) sum[i][0] = sum[i][1] = (vec){0};
@@ -120,7 +122,8 @@ INLINE void lines_of(const int count, const int vectors, int64_t rows, int64_t n
     }
 }
 
-INLINE void lines_rows(const int vectors, int64_t rows_of_g, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row, int64_t g_pixel, float *to, int64_t ld, int rows, int cols) {
+INLINE void lines_rows(const int vectors, int64_t rows_of_g, int64_t n, const float *x, int64_t x_row, int64_t x_pixel, const float *g, int64_t g_row,
+                       int64_t g_pixel, float *to, int64_t ld, int rows, int cols) {
     switch (rows) {
 #if LBI_LAST_ROWS == 14
     case 14: lines_of(14, vectors, rows_of_g, n, x, x_row, x_pixel, g, g_row, g_pixel, to, ld, cols); break;

@@ -60,7 +60,8 @@ LBI_LEVELS_FUSED void lbi_cols_moments(const lbi_cols *b, const lb_real *restric
     }
 }
 
-LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add, const lb_real *restrict scale, const lb_real *restrict shift) {
+LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add,
+                                      const lb_real *restrict scale, const lb_real *restrict shift) {
     lb_real hi = act == LB_ACT_RELU6 ? 6 : LB_REAL_MAX;
     bool clamps = act == LB_ACT_RELU || act == LB_ACT_RELU6;
     int64_t ahead = ahead_of(b);
@@ -79,7 +80,8 @@ LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *re
     }
 }
 
-INLINE void back_sums(lb_act act, const lbi_cols *b, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict mean, const lb_real *restrict rstd, double *restrict sum, double *restrict dot) {
+INLINE void back_sums(lb_act act, const lbi_cols *b, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x,
+                      const lb_real *restrict mean, const lb_real *restrict rstd, double *restrict sum, double *restrict dot) {
     lb_real s[LBI_COLS], d[LBI_COLS];
     int64_t ahead = ahead_of(b);
     memset(sum, 0, (size_t)b->cols * sizeof *sum);
@@ -109,7 +111,8 @@ LBI_LEVELS_FUSED void lbi_cols_back_sums(const lbi_cols *b, lb_act act, const lb
     else back_sums(act, b, g, y, x, mean, rstd, sum, dot);
 }
 
-INLINE void back(lb_act act, const lbi_cols *b, lb_real *restrict gx, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict by_g, const lb_real *restrict by_x, const lb_real *restrict more, bool fresh) {
+INLINE void back(lb_act act, const lbi_cols *b, lb_real *restrict gx, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x,
+                 const lb_real *restrict by_g, const lb_real *restrict by_x, const lb_real *restrict more, bool fresh) {
     int64_t ahead = ahead_of(b);
     for (int64_t i = 0; i < b->n; i++) {
         int64_t at = i * b->ld;
@@ -123,7 +126,8 @@ INLINE void back(lb_act act, const lbi_cols *b, lb_real *restrict gx, const lb_r
     }
 }
 
-LBI_LEVELS_FUSED void lbi_cols_back(const lbi_cols *b, lb_act act, lb_real *gx, const lb_real *g, const lb_real *y, const lb_real *x, const lb_real *by_g, const lb_real *by_x, const lb_real *more, bool fresh) {
+LBI_LEVELS_FUSED void lbi_cols_back(const lbi_cols *b, lb_act act, lb_real *gx, const lb_real *g, const lb_real *y, const lb_real *x, const lb_real *by_g,
+                                    const lb_real *by_x, const lb_real *more, bool fresh) {
     if (act == LB_ACT_RELU) back(LB_ACT_RELU, b, gx, g, y, x, by_g, by_x, more, fresh);
     else if (act == LB_ACT_RELU6) back(LB_ACT_RELU6, b, gx, g, y, x, by_g, by_x, more, fresh);
     else if (act == LB_ACT_NONE) back(LB_ACT_NONE, b, gx, g, y, x, by_g, by_x, more, fresh);

@@ -270,7 +270,8 @@ bool lbi_winograd(const lbi_conv *p, int64_t images, const float *x, const float
     lbi_conv s = as_strided(&r, 0, r.rows);
     lbi_pad d = lbi_pad_of(&s);
     int64_t panels = lbi_panels(p->o, r.g->mr), v = ALL * p->c * r.ld + LANES, m = ALL * p->o * r.ld + LANES;
-    int64_t stage = OUT * OUT * (lbi_up(r.flat_max, LANES) + LANES) + OUT * lbi_up(r.tiles_x, LANES) + LANES, turned = (p->c * 9 + 1) * LANES, pad = lbi_up(d.channel + d.slack + OUT * d.pitch, LANES) + LANES;
+    int64_t stage = OUT * OUT * (lbi_up(r.flat_max, LANES) + LANES) + OUT * lbi_up(r.tiles_x, LANES) + LANES, turned = (p->c * 9 + 1) * LANES,
+            pad = lbi_up(d.channel + d.slack + OUT * d.pitch, LANES) + LANES;
     if (pad < stage) pad = lbi_up(stage, LANES);
     if (pad < turned) pad = turned;
     if (pad < KC * LBI_NR_MAX) pad = KC * LBI_NR_MAX;

@@ -20,7 +20,8 @@ static void forward(lb_call *c) {
         lbi_resample_forward(c, tables);
         return;
     }
-    lb_tensor x = {.dtype = LB_REAL, .rank = 2, .shape = {planes, n}, .stride = {n, 1}, .data = c->in[0]->data}, y = {.dtype = LB_REAL, .rank = 2, .shape = {planes, 1}, .stride = {1, 1}, .data = c->out[0]->data};
+    lb_tensor x = {.dtype = LB_REAL, .rank = 2, .shape = {planes, n}, .stride = {n, 1}, .data = c->in[0]->data},
+              y = {.dtype = LB_REAL, .rank = 2, .shape = {planes, 1}, .stride = {1, 1}, .data = c->out[0]->data};
     lbi_reduce_to(&y, &x, 1 / (lb_real)n, true);
 }
 static void backward(lb_call *c) { lbi_resample_backward(c, tables); }

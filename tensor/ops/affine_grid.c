@@ -141,8 +141,18 @@ static const lb_op_case cases[] = {
     {.name = "none", .rank = {3}, .shape = {{0, 2, 3}}, .params = &plain},
 };
 
-LB_OP(affine_grid) = {.id = "affine_grid", .title = "coordinates of an affine map, for grid_sample", .source = "torch.nn.functional.affine_grid", .sig = "theta[N,A,B] -> grid", .math = "grid = theta (x, y, 1)",
-                      .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(affine_grid) = {.id = "affine_grid",
+                      .title = "coordinates of an affine map, for grid_sample",
+                      .source = "torch.nn.functional.affine_grid",
+                      .sig = "theta[N,A,B] -> grid",
+                      .math = "grid = theta (x, y, 1)",
+                      .flags = LB_OP_SETS,
+                      .shape = shape,
+                      .params_size = sizeof(options),
+                      .forward = forward,
+                      .backward = backward,
+                      .cases = cases,
+                      .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_affine_grid(lb_tape *t, lb_tensor *theta, const int64_t *size, bool align_corners) {
     options o = {.align_corners = align_corners};

@@ -123,8 +123,17 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2}, .shape = {{12, 16}}},
 };
 
-LB_OP(assignment) = {.id = "assignment", .title = "cheapest assignment of rows to columns", .source = "Jonker and Volgenant 1987; scipy.optimize.linear_sum_assignment", .sig = "cost[N,M] -> row:i64 column:i64", .results = 2, .math = "argmin sum of cost[row, column]", .no_grad = "places; gather the costs for a gradient",
-                     .shape = shape, .forward = forward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(assignment) = {.id = "assignment",
+                     .title = "cheapest assignment of rows to columns",
+                     .source = "Jonker and Volgenant 1987; scipy.optimize.linear_sum_assignment",
+                     .sig = "cost[N,M] -> row:i64 column:i64",
+                     .results = 2,
+                     .math = "argmin sum of cost[row, column]",
+                     .no_grad = "places; gather the costs for a gradient",
+                     .shape = shape,
+                     .forward = forward,
+                     .cases = cases,
+                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_assignment(lb_tape *t, lb_tensor *cost, lb_tensor **column) {
     lb_tensor *out[2];

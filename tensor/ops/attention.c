@@ -231,10 +231,23 @@ static const lb_op_case cases[] = {
     {.name = "no queries", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 1, 0, 3}, {1, 1, 2, 3}, {1, 1, 2, 3}}, .params = &usual},
 };
 
-LB_OP(attention) = {.id = "attention", .title = "scaled dot-product attention: masks, biases, causal rule, windows, grouped heads", .source = "Vaswani et al., arXiv:1706.03762, eq. (1); torch.nn.functional.scaled_dot_product_attention",
-                    .sig = "q[N,H,L,D] k[N,G,S,D] v[N,G,S,E] bias? mask:i64? relative? -> y logsum[N,H,L]", .results = 1, .math = "y = softmax(cap(scale q k^T) + bias + relative) v",
-                    .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_IN(5) | LB_READS_OUT(0) | LB_READS_OUT(1),
-                    .shape = shape, .params_size = sizeof(lbi_attend_options), .forward = forward, .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(attention) = {.id = "attention",
+                    .title = "scaled dot-product attention: masks, biases, causal rule, windows, grouped heads",
+                    .source = "Vaswani et al., arXiv:1706.03762, eq. (1); torch.nn.functional.scaled_dot_product_attention",
+                    .sig = "q[N,H,L,D] k[N,G,S,D] v[N,G,S,E] bias? mask:i64? relative? -> y logsum[N,H,L]",
+                    .results = 1,
+                    .math = "y = softmax(cap(scale q k^T) + bias + relative) v",
+                    .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE | LB_OP_SETS,
+                    .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_IN(5) | LB_READS_OUT(0) |
+                             LB_READS_OUT(1),
+                    .shape = shape,
+                    .params_size = sizeof(lbi_attend_options),
+                    .forward = forward,
+                    .backward = backward,
+                    .reference = reference,
+                    .flops = flops,
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec) {
     lbi_attend_options o;

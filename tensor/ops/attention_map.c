@@ -117,10 +117,21 @@ static const lb_op_case cases[] = {
     {.name = "no keys", .rank = {4, 4, -1, -1, -1}, .shape = {{1, 1, 2, 3}, {1, 1, 0, 3}}, .params = &usual},
 };
 
-LB_OP(attention_map) = {.id = "attention_map", .title = "the weights of attention", .source = "Vaswani et al., arXiv:1706.03762, eq. (1)", .sig = "q[N,H,L,D] k[N,G,S,D] bias? mask:i64? relative? -> p[N,H,L,S]",
-                        .math = "p = softmax(cap(scale q k^T) + bias + relative)", .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE,
-                        .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(lbi_attend_options), .forward = forward,
-                        .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(attention_map) = {.id = "attention_map",
+                        .title = "the weights of attention",
+                        .source = "Vaswani et al., arXiv:1706.03762, eq. (1)",
+                        .sig = "q[N,H,L,D] k[N,G,S,D] bias? mask:i64? relative? -> p[N,H,L,S]",
+                        .math = "p = softmax(cap(scale q k^T) + bias + relative)",
+                        .flags = LB_OP_STRIDED | LB_OP_ANY_TYPE,
+                        .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_IN(3) | LB_READS_IN(4) | LB_READS_OUT(0),
+                        .shape = shape,
+                        .params_size = sizeof(lbi_attend_options),
+                        .forward = forward,
+                        .backward = backward,
+                        .reference = reference,
+                        .flops = flops,
+                        .cases = cases,
+                        .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_attention_map(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_attention_spec spec) {
     lbi_attend_options o;

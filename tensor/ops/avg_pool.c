@@ -25,8 +25,10 @@ static void forward(lb_call *c) { lbi_resample_forward(c, tables); }
 static void backward(lb_call *c) { lbi_resample_backward(c, tables); }
 static void reference(lb_call *c) { lbi_resample_reference(c, tables); }
 
-static const options usual = {{.size = {2, 2}}, 0, 0}, padded = {{.size = {3, 3}, .stride = {2, 1}, .before = {1, 1}, .after = {1, 1}, .ceil = true}, LB_AVG_COUNT_PAD, 0},
-                     inside = {{.size = {3, 2}, .stride = {2, 2}, .before = {1, 0}, .after = {1, 1}}, LB_AVG_INSIDE, 0}, edges = {{.size = {5}, .stride = {1}, .before = {2}, .after = {2}}, LB_AVG_EDGES, 0},
+static const options usual = {{.size = {2, 2}}, 0, 0},
+                     padded = {{.size = {3, 3}, .stride = {2, 1}, .before = {1, 1}, .after = {1, 1}, .ceil = true}, LB_AVG_COUNT_PAD, 0},
+                     inside = {{.size = {3, 2}, .stride = {2, 2}, .before = {1, 0}, .after = {1, 1}}, LB_AVG_INSIDE, 0},
+                     edges = {{.size = {5}, .stride = {1}, .before = {2}, .after = {2}}, LB_AVG_EDGES, 0},
                      divided = {{.size = {2, 3, 2}, .stride = {1, 2, 2}, .dilation = {1, 1, 2}}, 0, 5}, whole = {{.size = {33, 31}}, 0, 0};
 static const lb_op_case cases[] = {
     {.name = "2x2", .rank = {4}, .shape = {{2, 3, 4, 5}}, .params = &usual},

@@ -231,9 +231,21 @@ static const lb_op_case cases[] = {
     {.name = "relu", .rank = {4, 1, 1, -1}, .shape = {{3, 2, 2, 2}, {2}, {2}}, .params = &relu},
 };
 
-LB_OP(batch_norm) = {.id = "batch_norm", .title = "batch normalisation with the batch's own statistics, and an activation", .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
-                     .sig = "x gamma[C] beta[C] add? -> y mean[C] var[C]", .results = 3, .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS | LB_OP_CHEAP | LB_OP_IN_PLACE,
-                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape, .last = last, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(batch_norm) = {.id = "batch_norm",
+                     .title = "batch normalisation with the batch's own statistics, and an activation",
+                     .source = "Ioffe, Szegedy, arXiv:1502.03167; torch.nn.functional.batch_norm(training=True)",
+                     .sig = "x gamma[C] beta[C] add? -> y mean[C] var[C]",
+                     .results = 3,
+                     .math = "y = act(gamma (x - mean) / sqrt(var + eps) + beta + add)",
+                     .flags = LB_OP_NONSMOOTH | LB_OP_SETS | LB_OP_CHEAP | LB_OP_IN_PLACE,
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                     .shape = shape,
+                     .last = last,
+                     .params_size = sizeof(options),
+                     .forward = forward,
+                     .backward = backward,
+                     .cases = cases,
+                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_batch_norm_add(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, lb_tensor *add, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
     lb_tensor *out[3] = {0};
@@ -244,4 +256,6 @@ lb_tensor *lb_batch_norm_add(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tens
     return fuse ? out[0] : lbi_act_op(t, out[0], act);
 }
 
-lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) { return lb_batch_norm_add(t, x, gamma, beta, NULL, eps, act, mean, var); }
+lb_tensor *lb_batch_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps, lb_act act, lb_tensor **mean, lb_tensor **var) {
+    return lb_batch_norm_add(t, x, gamma, beta, NULL, eps, act, mean, var);
+}

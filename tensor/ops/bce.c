@@ -21,7 +21,19 @@ LBI_LOSS_BACK(back_target, slope_target)
 LBI_LOSS_PARAMS(usual, 0, 0);
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = 0.05, .hi = 0.95)};
 
-LB_OP(bce) = {.id = "bce", .title = "binary cross entropy of probabilities", .math = "-(y log x + (1 - y) log(1 - x))", .source = "torch.nn.functional.binary_cross_entropy", .sig = "x[...] target[...] -> loss", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(bce) = {.id = "bce",
+              .title = "binary cross entropy of probabilities",
+              .math = "-(y log x + (1 - y) log(1 - x))",
+              .source = "torch.nn.functional.binary_cross_entropy",
+              .sig = "x[...] target[...] -> loss",
+              .flags = LB_OP_SETS,
+              .reads = LB_READS_IN(0) | LB_READS_IN(1),
+              .params_size = sizeof(lbi_loss),
+              .shape = lbi_loss_shape,
+              .forward = lbi_loss_forward,
+              .backward = lbi_loss_backward,
+              .rows = {row, back_x, back_target},
+              .cases = cases,
+              .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_bce(lb_tape *t, lb_tensor *x, lb_tensor *target, lb_reduction reduction) { return lbi_loss_apply(t, &lb_op_bce, reduction, 0, 0, 2, (lb_tensor *[]){x, target}); }

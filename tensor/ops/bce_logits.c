@@ -24,8 +24,20 @@ static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = 0, .hi = 1),
     {.name = "weight of each", .rank = {2, 2, 2}, .shape = {{3, 4}, {3, 4}, {3, 4}}, .params = &usual[2], .lo = -2, .hi = 2},
     {.name = "far", .rank = {2, 2, -1}, .shape = {{3, 4}, {3, 4}}, .params = &usual[2], .lo = -90, .hi = 90}};
 
-LB_OP(bce_logits) = {.id = "bce_logits", .title = "binary cross entropy of logits", .math = "w y softplus(-x) + (1 - y) softplus(x)", .source = "torch.nn.functional.binary_cross_entropy_with_logits", .sig = "x[...] target[...] positive? -> loss", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target, back_weight}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(bce_logits) = {.id = "bce_logits",
+                     .title = "binary cross entropy of logits",
+                     .math = "w y softplus(-x) + (1 - y) softplus(x)",
+                     .source = "torch.nn.functional.binary_cross_entropy_with_logits",
+                     .sig = "x[...] target[...] positive? -> loss",
+                     .flags = LB_OP_SETS,
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2),
+                     .params_size = sizeof(lbi_loss),
+                     .shape = lbi_loss_shape,
+                     .forward = lbi_loss_forward,
+                     .backward = lbi_loss_backward,
+                     .rows = {row, back_x, back_target, back_weight},
+                     .cases = cases,
+                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_bce_logits(lb_tape *t, lb_tensor *x, lb_tensor *target, lb_tensor *positive, lb_reduction reduction) {
     return lbi_loss_apply(t, &lb_op_bce_logits, reduction, 0, 0, 3, (lb_tensor *[]){x, target, positive});

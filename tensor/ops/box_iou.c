@@ -128,7 +128,18 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {2, 2}, .shape = {{0, 4}, {1, 4}}, .params = &iou},
 };
 
-LB_OP(box_iou) = {.id = "box_iou", .title = "overlap of boxes", .source = "arXiv:1902.09630; arXiv:1911.08287; torchvision.ops", .sig = "a b -> y", .math = "inter / union, less penalties", .flags = LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1), .params_size = sizeof(options), .shape = shape,
-                  .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(box_iou) = {.id = "box_iou",
+                  .title = "overlap of boxes",
+                  .source = "arXiv:1902.09630; arXiv:1911.08287; torchvision.ops",
+                  .sig = "a b -> y",
+                  .math = "inter / union, less penalties",
+                  .flags = LB_OP_NONSMOOTH,
+                  .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                  .params_size = sizeof(options),
+                  .shape = shape,
+                  .forward = forward,
+                  .backward = backward,
+                  .cases = cases,
+                  .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_box_iou(lb_tape *t, lb_tensor *a, lb_tensor *b, lb_box_kind kind) { return lb_apply(t, &lb_op_box_iou, &(options){kind}, sizeof(options), 2, (lb_tensor *[]){a, b}); }

@@ -60,8 +60,19 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4, 1, 1}, .shape = {{3, 33, 29, 30}, {33}, {33}}, .params = &relu},
 };
 
-LB_OP(channel_affine) = {.id = "channel_affine", .title = "scale and shift per channel, with an activation", .source = "", .sig = "x scale[C] shift[C] -> y", .math = "y = act(scale x + shift)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
-                         .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(channel_affine) = {.id = "channel_affine",
+                         .title = "scale and shift per channel, with an activation",
+                         .source = "",
+                         .sig = "x scale[C] shift[C] -> y",
+                         .math = "y = act(scale x + shift)",
+                         .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
+                         .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0),
+                         .shape = shape,
+                         .params_size = sizeof(options),
+                         .forward = forward,
+                         .backward = backward,
+                         .cases = cases,
+                         .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_channel_affine(lb_tape *t, lb_tensor *x, lb_tensor *scale, lb_tensor *shift, lb_act act) {
     bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;

@@ -162,9 +162,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4, 1, 1}, .shape = {{3, 37, 19, 17}, {37}, {37}}, .params = &usual},
 };
 
-LB_OP(channel_norm) = {.id = "channel_norm", .title = "layer normalisation over the channels of pictures, place by place", .source = "ConvNeXt's LayerNorm2d, Liu et al., arXiv:2201.03545", .sig = "x gamma[C]? beta[C]? -> y mean rstd",
-                       .math = "y = gamma (x - mean) / sqrt(var + eps) + beta", .flags = LB_OP_SETS | LB_OP_CHEAP, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape,
-                       .params_size = sizeof(options), .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(channel_norm) = {.id = "channel_norm",
+                       .title = "layer normalisation over the channels of pictures, place by place",
+                       .source = "ConvNeXt's LayerNorm2d, Liu et al., arXiv:2201.03545",
+                       .sig = "x gamma[C]? beta[C]? -> y mean rstd",
+                       .math = "y = gamma (x - mean) / sqrt(var + eps) + beta",
+                       .flags = LB_OP_SETS | LB_OP_CHEAP,
+                       .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                       .shape = shape,
+                       .params_size = sizeof(options),
+                       .forward = forward,
+                       .backward = backward,
+                       .reference = reference,
+                       .cases = cases,
+                       .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_channel_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps) {
     return lb_apply(t, &lb_op_channel_norm, &(options){eps}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta});

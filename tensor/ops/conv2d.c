@@ -45,7 +45,8 @@ static bool shape(lb_call *c) {
     char tx[96], tw[96];
     lbi_conv p = plan_of(c);
     if (w->shape[1] * p.groups != p.c || p.o % p.groups || p.y < 1 || p.x < 1 || (b && b->shape[0] != p.o) || (add && (add->shape[2] != p.y || add->shape[3] != p.x))) {
-        lb_tape_fail(c->tape, LB_E_SHAPE, "conv2d: x %s, w %s, groups %lld, output %lld x %lld do not go together", lb_shape_text(tx, sizeof tx, 4, x->shape), lb_shape_text(tw, sizeof tw, 4, w->shape), (long long)p.groups, (long long)p.y, (long long)p.x);
+        lb_tape_fail(c->tape, LB_E_SHAPE, "conv2d: x %s, w %s, groups %lld, output %lld x %lld do not go together", lb_shape_text(tx, sizeof tx, 4, x->shape),
+                     lb_shape_text(tw, sizeof tw, 4, w->shape), (long long)p.groups, (long long)p.y, (long long)p.x);
         return false;
     }
     c->out[0]->dtype = LB_REAL;
@@ -95,7 +96,8 @@ static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);
     if (lb_tape_get_mode(c->tape) != LB_TAPE_NO_GRAD && !trains_last(c, &p)) return false;
-    return lbi_last_can() && !p.exact && (!lb_tape_bf16(c->tape) || lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD) && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
+    return lbi_last_can() && !p.exact && (!lb_tape_bf16(c->tape) || lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD) &&
+           ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
 #else
     (void)c;
     return false;
@@ -133,7 +135,8 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     const lb_real *add = c->in[4] ? lbi_channels_last(c, c->in[4]) : NULL, *w = lb_r(c->in[1]), *pixels = lb_r(x);
     const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .act = o->act};
     bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
-    bool bf16 = !each && lb_tape_bf16(c->tape) && lbi_last_bf16_worth(p, images), parts = !each && !bf16 && lbi_last_parts_worth(p, images), winograd = !each && !bf16 && !parts && lbi_winograd_worth(p, images);
+    bool bf16 = !each && lb_tape_bf16(c->tape) && lbi_last_bf16_worth(p, images), parts = !each && !bf16 && lbi_last_parts_worth(p, images),
+         winograd = !each && !bf16 && !parts && lbi_winograd_worth(p, images);
     if (each || winograd) pixels = lbi_channels_last(c, x);
     if (!lb_tape_ok(c->tape)) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
@@ -152,7 +155,8 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
 /* Convolutions along one axis, without gradient, go in lanes of channels too: what turning costs there and back is little beside the products of many channels. */
 static bool worth_turning(const lb_call *c, const lbi_conv *p) {
     enum { CHANNELS = 16 };
-    return p->h == 1 && p->kh == 1 && p->kw > 1 && p->groups == 1 && p->c >= CHANNELS && p->o >= CHANNELS && !p->exact && !c->in[3] && !c->in[4] && lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD && lbi_last_can();
+    return p->h == 1 && p->kh == 1 && p->kw > 1 && p->groups == 1 && p->c >= CHANNELS && p->o >= CHANNELS && !p->exact && !c->in[3] && !c->in[4] &&
+           lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD && lbi_last_can();
 }
 
 /* @return false: not done */
@@ -215,7 +219,12 @@ static void forward(lb_call *c) {
         return;
     }
 #ifndef LB_DOUBLE
-    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = c->in[4] ? lb_r(c->in[4]) : NULL, .ld_add = p.y * p.x, .act = ((const options *)c->params)->act, .bf16 = lb_tape_bf16(c->tape) && lbi_cpu() >= LBI_CPU_BF16};
+    const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL,
+                              .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL,
+                              .add = c->in[4] ? lb_r(c->in[4]) : NULL,
+                              .ld_add = p.y * p.x,
+                              .act = ((const options *)c->params)->act,
+                              .bf16 = lb_tape_bf16(c->tape) && lbi_cpu() >= LBI_CPU_BF16};
     if ((lbi_point_worth(&p, images) || (end.bf16 && pointwise(&p) && p.groups == 1)) && lbi_point_forward(&p, images, x, w, &end, y)) return;
     if (lbi_conv_tiles(&p, images, x, w, &end, y)) return;
 #endif
@@ -253,7 +262,8 @@ static void one_backward(const void *ctx, int64_t i, int thread) {
     const job *j = ctx;
     const lbi_conv *p = j->p;
     int64_t in = p->c * p->h * p->w, kernel = lb_numel(j->c->in[1]);
-    image_backward(p, lb_r(j->c->in[0]) + i * in, lb_r(j->c->in[1]), j->g + i * p->o * p->y * p->x, j->gx ? j->gx + i * in : NULL, j->c->fresh[0], j->part ? j->part + kernel * thread : NULL, j->col + j->each * thread);
+    image_backward(p, lb_r(j->c->in[0]) + i * in, lb_r(j->c->in[1]), j->g + i * p->o * p->y * p->x, j->gx ? j->gx + i * in : NULL, j->c->fresh[0],
+                   j->part ? j->part + kernel * thread : NULL, j->col + j->each * thread);
 }
 
 /* Each thread sums the weight's gradient over its own run of images; the sums are added in thread order, so a number of threads
@@ -336,7 +346,10 @@ static void backward(lb_call *c) {
     if (!depthwise(&p)) {
         bool input = c->gin[0] != NULL, weights = c->gin[1] != NULL;
 #ifndef LB_DOUBLE
-        if (pointwise(&p) && p.groups == 1 && lbi_cpu() >= LBI_CPU_AVX2 && lbi_point_backward(&p, images, lb_r(c->in[0]), lb_r(c->in[1]), g, input ? lb_r(c->gin[0]) : NULL, c->fresh[0], weights ? lb_r(c->gin[1]) : NULL, c->fresh[1])) return;
+        if (pointwise(&p) && p.groups == 1 && lbi_cpu() >= LBI_CPU_AVX2 &&
+            lbi_point_backward(&p, images, lb_r(c->in[0]), lb_r(c->in[1]), g, input ? lb_r(c->gin[0]) : NULL, c->fresh[0], weights ? lb_r(c->gin[1]) : NULL,
+                               c->fresh[1]))
+            return;
         lbi_conv_done done = input ? lbi_conv_input(&p, images, g, lb_r(c->in[1]), lb_r(c->gin[0]), c->fresh[0]) : LBI_CONV_DONE;
         if (done == LBI_CONV_BROKEN) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for a part of the gradient");
         input = done == LBI_CONV_NOT_DONE;
@@ -396,9 +409,24 @@ static const lb_op_case cases[] = {
     {.name = "no images", .rank = {4, 4, -1, -1, -1}, .shape = {{0, 3, 5, 5}, {2, 3, 1, 1}}, .params = &point2},
 };
 
-LB_OP(conv2d) = {.id = "conv2d", .title = "2-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv2d", .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? scale[O]? add[N,O,Y,X]? -> y",
-                 .math = "y = act(scale (w * x) + b + add)", .flags = LB_OP_NONSMOOTH | LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0), .constant = 1u << 3, .shape = shape, .last = last, .over = over, .params_size = sizeof(options), .forward = forward,
-                 .backward = backward, .reference = reference, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(conv2d) = {.id = "conv2d",
+                 .title = "2-D convolution: stride, padding, dilation, groups, an activation",
+                 .source = "torch.nn.functional.conv2d",
+                 .sig = "x[N,C,H,W] w[O,D,kh,kw] b[O]? scale[O]? add[N,O,Y,X]? -> y",
+                 .math = "y = act(scale (w * x) + b + add)",
+                 .flags = LB_OP_NONSMOOTH | LB_OP_SETS,
+                 .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(3) | LB_READS_OUT(0),
+                 .constant = 1u << 3,
+                 .shape = shape,
+                 .last = last,
+                 .over = over,
+                 .params_size = sizeof(options),
+                 .forward = forward,
+                 .backward = backward,
+                 .reference = reference,
+                 .flops = flops,
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_conv2d_scaled(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_tensor *scale, lb_tensor *add, lb_conv_spec spec, lb_act act) {
     bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;

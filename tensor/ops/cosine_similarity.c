@@ -79,8 +79,19 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2}, .shape = {{301, 120}, {301, 120}}, .params = &usual},
 };
 
-LB_OP(cosine_similarity) = {.id = "cosine_similarity", .title = "cosine of pairs of rows", .source = "torch.nn.functional.cosine_similarity", .sig = "a[...,K] b[...,K] -> y[...] size_a[...] size_b[...]", .results = 1, .math = "<a, b> / (|a| |b|)", .flags = LB_OP_SETS,
-                            .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(cosine_similarity) = {.id = "cosine_similarity",
+                            .title = "cosine of pairs of rows",
+                            .source = "torch.nn.functional.cosine_similarity",
+                            .sig = "a[...,K] b[...,K] -> y[...] size_a[...] size_b[...]",
+                            .results = 1,
+                            .math = "<a, b> / (|a| |b|)",
+                            .flags = LB_OP_SETS,
+                            .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                            .params_size = sizeof(options),
+                            .forward = forward,
+                            .backward = backward,
+                            .cases = cases,
+                            .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_cosine_similarity(lb_tape *t, lb_tensor *a, lb_tensor *b, double eps) { return lb_apply(t, &lb_op_cosine_similarity, &(options){eps}, sizeof(options), 2, (lb_tensor *[]){a, b}); }
 

@@ -228,7 +228,8 @@ static void positive(void *const *data, const int64_t *numel) {
     for (int64_t i = 0; i < numel[2]; i++) ((lb_real *)data[2])[i] = (lb_real)(0.5 + fabs((double)((lb_real *)data[2])[i]));
 }
 
-static const options plain = {1, -100, 0, LB_MEAN}, smooth = {1, 1, 0.1, LB_MEAN}, each = {1, -100, 0.2, LB_NONE}, last = {-1, 2, 0, LB_SUM}, batch = {-1, 0, 0.1, LB_BATCH_MEAN}, weighted = {1, 1, 0.1, LB_MEAN};
+static const options plain = {1, -100, 0, LB_MEAN}, smooth = {1, 1, 0.1, LB_MEAN}, each = {1, -100, 0.2, LB_NONE}, last = {-1, 2, 0, LB_SUM},
+                     batch = {-1, 0, 0.1, LB_BATCH_MEAN}, weighted = {1, 1, 0.1, LB_MEAN};
 static const lb_op_case cases[] = {
     {.name = "plain", .rank = {2, 1, -1}, .shape = {{4, 5}, {4}}, .imax = 5, .params = &plain},
     {.name = "smoothed, class 1 ignored", .rank = {2, 1, -1}, .shape = {{6, 3}, {6}}, .imax = 3, .params = &smooth},
@@ -242,9 +243,21 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 1, -1}, .shape = {{130, 1003}, {130}}, .imax = 1003, .params = &plain},
 };
 
-LB_OP(cross_entropy) = {.id = "cross_entropy", .title = "cross entropy of logits against labels", .source = "torch.nn.functional.cross_entropy", .sig = "logits label:i64 weight[K]? -> loss logsum", .results = 1,
-                        .math = "-sum q log softmax(x)", .flags = LB_OP_SETS, .constant = 1u << 2, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward,
-                        .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(cross_entropy) = {.id = "cross_entropy",
+                        .title = "cross entropy of logits against labels",
+                        .source = "torch.nn.functional.cross_entropy",
+                        .sig = "logits label:i64 weight[K]? -> loss logsum",
+                        .results = 1,
+                        .math = "-sum q log softmax(x)",
+                        .flags = LB_OP_SETS,
+                        .constant = 1u << 2,
+                        .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1),
+                        .params_size = sizeof(options),
+                        .shape = shape,
+                        .forward = forward,
+                        .backward = backward,
+                        .cases = cases,
+                        .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_cross_entropy(lb_tape *t, lb_tensor *logits, lb_tensor *labels, lb_tensor *weight, int axis, int64_t ignore, double smoothing, lb_reduction reduction) {
     return lb_apply(t, &lb_op_cross_entropy, &(options){axis, ignore, smoothing, reduction}, sizeof(options), 3, (lb_tensor *[]){logits, labels, weight});

@@ -40,7 +40,15 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {2}, .shape = {{0, 8}}, .params = &there},
 };
 
-LB_OP(dct) = {.id = "dct", .title = "orthonormal cosine transform along the last axis", .source = "scipy.fft.dct, norm ortho", .sig = "x[...,N] -> y[...,N]", .math = "y_k = s_k sum x_n cos(pi k (2 n + 1) / (2 N))", .params_size = sizeof(options), .forward = forward, .backward = backward,
-              .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(dct) = {.id = "dct",
+              .title = "orthonormal cosine transform along the last axis",
+              .source = "scipy.fft.dct, norm ortho",
+              .sig = "x[...,N] -> y[...,N]",
+              .math = "y_k = s_k sum x_n cos(pi k (2 n + 1) / (2 N))",
+              .params_size = sizeof(options),
+              .forward = forward,
+              .backward = backward,
+              .cases = cases,
+              .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_dct(lb_tape *t, lb_tensor *x, bool inverse) { return lb_apply(t, &lb_op_dct, &(options){inverse}, sizeof(options), 1, &x); }

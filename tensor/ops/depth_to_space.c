@@ -24,7 +24,17 @@ static const lb_op_case cases[] = {
     {.name = "larger", .rank = {4}, .shape = {{2, 36, 31, 37}}, .params = &three},
 };
 
-LB_OP(depth_to_space) = {.id = "depth_to_space", .title = "channels as square blocks of places", .source = "torch.nn.functional.pixel_shuffle; ONNX DepthToSpace", .sig = "x[N,C,H,W] -> y", .math = "y[n,c,h b + i,w b + j] = x[n,c b b + i b + j,h,w]",
-    .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(lbi_blocks), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(depth_to_space) = {.id = "depth_to_space",
+                         .title = "channels as square blocks of places",
+                         .source = "torch.nn.functional.pixel_shuffle; ONNX DepthToSpace",
+                         .sig = "x[N,C,H,W] -> y",
+                         .math = "y[n,c,h b + i,w b + j] = x[n,c b b + i b + j,h,w]",
+                         .flags = LB_OP_SETS,
+                         .shape = shape,
+                         .params_size = sizeof(lbi_blocks),
+                         .forward = forward,
+                         .backward = backward,
+                         .cases = cases,
+                         .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_depth_to_space(lb_tape *t, lb_tensor *x, int64_t block, lb_block_order order) { return lb_apply(t, &lb_op_depth_to_space, &(lbi_blocks){block, order}, sizeof(lbi_blocks), 1, &x); }

@@ -290,7 +290,9 @@ static void drop_some(void *const *data, const int64_t *numel) {
     for (int64_t i = 0; i < numel[2]; i++) ((lb_real *)data[2])[i] = i % 3 == 1 ? 0 : (lb_real)(0.5 + fabs((double)((lb_real *)data[2])[i]));
 }
 
-static const options kl = {LB_KL_FORWARD, 4, 0, -1, LB_MEAN}, reverse = {LB_KL_REVERSE, 2, 0, 1, LB_NONE}, js = {LB_JENSEN_SHANNON, 1, 0.3, -1, LB_SUM}, cross = {LB_SOFT_CROSS, 2, 0, -1, LB_MEAN}, skew_cross = {LB_SKEW_CROSS, 1, 0.4, -1, LB_MEAN}, sum_planes = {LB_KL_REVERSE, 1, 0, 1, LB_SUM}, tv = {LB_TOTAL_VARIATION, 1, 0, -1, LB_BATCH_MEAN},
+static const options kl = {LB_KL_FORWARD, 4, 0, -1, LB_MEAN}, reverse = {LB_KL_REVERSE, 2, 0, 1, LB_NONE}, js = {LB_JENSEN_SHANNON, 1, 0.3, -1, LB_SUM},
+                     cross = {LB_SOFT_CROSS, 2, 0, -1, LB_MEAN}, skew_cross = {LB_SKEW_CROSS, 1, 0.4, -1, LB_MEAN},
+                     sum_planes = {LB_KL_REVERSE, 1, 0, 1, LB_SUM}, tv = {LB_TOTAL_VARIATION, 1, 0, -1, LB_BATCH_MEAN},
                      skew = {LB_SKEW_FORWARD, 1, 0.1, -1, LB_MEAN}, skewed = {LB_SKEW_REVERSE, 0.5, 0.2, 0, LB_MEAN};
 static const lb_op_case cases[] = {
     {.name = "forward", .rank = {2, 2, -1}, .shape = {{4, 5}, {4, 5}}, .params = &kl},
@@ -308,9 +310,21 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2, -1}, .shape = {{67, 1003}, {67, 1003}}, .params = &kl},
 };
 
-LB_OP(divergence) = {.id = "divergence", .title = "divergence of softened distributions given by logits", .source = "arXiv:1503.02531, eq. (1); arXiv:2402.03898 (skew); torch.nn.functional.kl_div", .sig = "student teacher weight? -> loss logsum_student logsum_teacher saved", .results = 1,
-                     .math = "sum f(softmax(z / T), softmax(s / T))", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .constant = 1u << 2, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward,
-                     .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(divergence) = {.id = "divergence",
+                     .title = "divergence of softened distributions given by logits",
+                     .source = "arXiv:1503.02531, eq. (1); arXiv:2402.03898 (skew); torch.nn.functional.kl_div",
+                     .sig = "student teacher weight? -> loss logsum_student logsum_teacher saved",
+                     .results = 1,
+                     .math = "sum f(softmax(z / T), softmax(s / T))",
+                     .flags = LB_OP_SETS | LB_OP_NONSMOOTH,
+                     .constant = 1u << 2,
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3),
+                     .params_size = sizeof(options),
+                     .shape = shape,
+                     .forward = forward,
+                     .backward = backward,
+                     .cases = cases,
+                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_divergence(lb_tape *t, lb_tensor *student, lb_tensor *teacher, lb_tensor *weight, lb_divergence_kind kind, double temperature, double share, int axis, lb_reduction reduction) {
     if (!(temperature > 0)) return lb_tape_fail(t, LB_E_ARG, "divergence: the temperature is %g, above 0 is wanted", temperature);

@@ -48,8 +48,18 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {3}, .shape = {{0, 4, 4}}},
 };
 
-LB_OP(eigh) = {.id = "eigh", .title = "eigenvalues and vectors of symmetric matrices", .source = "torch.linalg.eigh; LAPACK syevd", .sig = "x[...,N,N] -> w v", .results = 2, .math = "x = v diag(w) v^T",
-               .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(eigh) = {.id = "eigh",
+               .title = "eigenvalues and vectors of symmetric matrices",
+               .source = "torch.linalg.eigh; LAPACK syevd",
+               .sig = "x[...,N,N] -> w v",
+               .results = 2,
+               .math = "x = v diag(w) v^T",
+               .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1),
+               .shape = shape,
+               .forward = forward,
+               .backward = backward,
+               .cases = cases,
+               .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_eigh(lb_tape *t, lb_tensor *x, lb_tensor **vectors) {
     lb_tensor *out[2];

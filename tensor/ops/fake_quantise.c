@@ -93,7 +93,8 @@ static void backward(lb_call *c) {
     }
 }
 
-static const lb_quantiser affine = {LB_AFFINE, LB_PER_TENSOR, 4, 1, 0, 0, 0}, rows = {LB_SYMMETRIC, LB_PER_CHANNEL, 3, 0.8, 0, 0, 0}, runs = {LB_AFFINE, LB_PER_GROUP, 8, 0.9, 3, 0, 0}, fp4 = {LB_MINIFLOAT, LB_PER_CHANNEL, 4, 1, 0, 2, 1},
+static const lb_quantiser affine = {LB_AFFINE, LB_PER_TENSOR, 4, 1, 0, 0, 0}, rows = {LB_SYMMETRIC, LB_PER_CHANNEL, 3, 0.8, 0, 0, 0},
+                          runs = {LB_AFFINE, LB_PER_GROUP, 8, 0.9, 3, 0, 0}, fp4 = {LB_MINIFLOAT, LB_PER_CHANNEL, 4, 1, 0, 2, 1},
                           fp8 = {LB_MINIFLOAT, LB_PER_TENSOR, 8, 1, 0, 4, 3};
 static const lb_op_case cases[] = {
     {.name = "affine", .rank = {2}, .shape = {{3, 6}}, .params = &affine},
@@ -106,8 +107,20 @@ static const lb_op_case cases[] = {
     {.name = "large, rows", .rank = {2}, .shape = {{300, 250}}, .params = &rows},
 };
 
-LB_OP(fake_quantise) = {.id = "fake_quantise", .title = "rounding to few bits, with a straight-through gradient", .source = "arXiv:1712.05877; arXiv:1308.3432 (straight-through)", .sig = "x -> y code:i64 scale zero:i64", .results = 4, .math = "y = (cut(round(x / s) + z) - z) s",
-                        .flags = LB_OP_ESTIMATE, .reads = LB_READS_IN(0) | LB_READS_OUT(2), .params_size = sizeof(lb_quantiser), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(fake_quantise) = {.id = "fake_quantise",
+                        .title = "rounding to few bits, with a straight-through gradient",
+                        .source = "arXiv:1712.05877; arXiv:1308.3432 (straight-through)",
+                        .sig = "x -> y code:i64 scale zero:i64",
+                        .results = 4,
+                        .math = "y = (cut(round(x / s) + z) - z) s",
+                        .flags = LB_OP_ESTIMATE,
+                        .reads = LB_READS_IN(0) | LB_READS_OUT(2),
+                        .params_size = sizeof(lb_quantiser),
+                        .shape = shape,
+                        .forward = forward,
+                        .backward = backward,
+                        .cases = cases,
+                        .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_fake_quantise(lb_tape *t, lb_tensor *x, lb_quantiser how, lb_tensor **code, lb_tensor **scale, lb_tensor **zero) {
     lb_tensor *out[4];

@@ -31,8 +31,20 @@ static const lbi_loss even = {LB_SUM, -1, 1.5};
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = 0, .hi = 1),
     {.name = "no alpha", .rank = {2, 2, -1}, .shape = {{3, 4}, {3, 4}}, .params = &even, .lo = -4, .hi = 4}};
 
-LB_OP(focal) = {.id = "focal", .title = "focal loss of logits, sigmoid form", .math = "-a (1 - p_t)^g log p_t", .source = "arXiv:1708.02002, eq. (5); torchvision.ops.sigmoid_focal_loss", .sig = "x[...] target[...] -> loss", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(focal) = {.id = "focal",
+                .title = "focal loss of logits, sigmoid form",
+                .math = "-a (1 - p_t)^g log p_t",
+                .source = "arXiv:1708.02002, eq. (5); torchvision.ops.sigmoid_focal_loss",
+                .sig = "x[...] target[...] -> loss",
+                .flags = LB_OP_SETS,
+                .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                .params_size = sizeof(lbi_loss),
+                .shape = lbi_loss_shape,
+                .forward = lbi_loss_forward,
+                .backward = lbi_loss_backward,
+                .rows = {row, back_x, back_target},
+                .cases = cases,
+                .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_focal(lb_tape *t, lb_tensor *x, lb_tensor *target, double alpha, double gamma, lb_reduction reduction) {
     if (!(gamma >= 0)) return lb_tape_fail(t, LB_E_ARG, "focal: gamma is %g, at least 0 is wanted", gamma);

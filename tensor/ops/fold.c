@@ -63,8 +63,19 @@ static const lb_op_case cases[] = {
     {.name = "no pictures", .rank = {3}, .shape = {{0, 12, 6}}, .params = &plain},
 };
 
-LB_OP(fold) = {.id = "fold", .title = "columns added back into pictures", .source = "torch.nn.functional.fold", .sig = "x[N,K,L] -> y", .math = "y = sum of the window elements that land there", .flags = LB_OP_SETS,
-               .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(fold) = {.id = "fold",
+               .title = "columns added back into pictures",
+               .source = "torch.nn.functional.fold",
+               .sig = "x[N,K,L] -> y",
+               .math = "y = sum of the window elements that land there",
+               .flags = LB_OP_SETS,
+               .shape = shape,
+               .params_size = sizeof(options),
+               .forward = forward,
+               .backward = backward,
+               .reference = reference,
+               .cases = cases,
+               .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_fold(lb_tape *t, lb_tensor *x, int64_t h, int64_t w, lb_window window) {
     options o = {window, h, w};

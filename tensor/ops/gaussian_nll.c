@@ -27,8 +27,20 @@ static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = 0.5, .hi = 2),
     {.name = "variance of each, full", .rank = {2, 2, 2}, .shape = {{3, 4}, {3, 4}, {3, 4}}, .params = &whole, .lo = 0.5, .hi = 2},
     {.name = "variance of a column", .rank = {2, 2, 1}, .shape = {{3, 4}, {3, 4}, {4}}, .params = &usual[2], .lo = 0.5, .hi = 2}};
 
-LB_OP(gaussian_nll) = {.id = "gaussian_nll", .title = "negative log-likelihood of a normal distribution", .math = "(log v + (x - y)^2 / v) / 2", .source = "torch.nn.functional.gaussian_nll_loss", .sig = "mean[...] target[...] variance? -> loss", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target, back_variance}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(gaussian_nll) = {.id = "gaussian_nll",
+                       .title = "negative log-likelihood of a normal distribution",
+                       .math = "(log v + (x - y)^2 / v) / 2",
+                       .source = "torch.nn.functional.gaussian_nll_loss",
+                       .sig = "mean[...] target[...] variance? -> loss",
+                       .flags = LB_OP_SETS,
+                       .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2),
+                       .params_size = sizeof(lbi_loss),
+                       .shape = lbi_loss_shape,
+                       .forward = lbi_loss_forward,
+                       .backward = lbi_loss_backward,
+                       .rows = {row, back_x, back_target, back_variance},
+                       .cases = cases,
+                       .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_gaussian_nll(lb_tape *t, lb_tensor *mean, lb_tensor *target, lb_tensor *variance, double eps, bool full, lb_reduction reduction) {
     return lbi_loss_apply(t, &lb_op_gaussian_nll, reduction, eps, full, 3, (lb_tensor *[]){mean, target, variance});

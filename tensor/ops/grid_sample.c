@@ -376,9 +376,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4, 4}, .shape = {{2, 3, 14, 15}, {2, 17, 19, 2}}, .params = &zeros, .fill = coordinates},
 };
 
-LB_OP(grid_sample) = {.id = "grid_sample", .title = "pictures or volumes read at given coordinates", .source = "torch.nn.functional.grid_sample; Jaderberg et al., arXiv:1506.02025", .sig = "x grid -> y",
-                      .math = "y[i] = x at grid[i]", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1), .shape = shape, .params_size = sizeof(options), .forward = forward,
-                      .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(grid_sample) = {.id = "grid_sample",
+                      .title = "pictures or volumes read at given coordinates",
+                      .source = "torch.nn.functional.grid_sample; Jaderberg et al., arXiv:1506.02025",
+                      .sig = "x grid -> y",
+                      .math = "y[i] = x at grid[i]",
+                      .flags = LB_OP_SETS | LB_OP_NONSMOOTH,
+                      .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                      .shape = shape,
+                      .params_size = sizeof(options),
+                      .forward = forward,
+                      .backward = backward,
+                      .reference = reference,
+                      .cases = cases,
+                      .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_grid_sample(lb_tape *t, lb_tensor *x, lb_tensor *grid, lb_sample mode, lb_border border, bool align_corners) {
     return lb_apply(t, &lb_op_grid_sample, &(options){mode, border, align_corners}, sizeof(options), 2, (lb_tensor *[]){x, grid});

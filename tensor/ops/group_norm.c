@@ -116,9 +116,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4, 1, 1}, .shape = {{2, 32, 29, 31}, {32}, {32}}, .params = &many},
 };
 
-LB_OP(group_norm) = {.id = "group_norm", .title = "normalisation per sample and group of channels", .source = "Wu, He, arXiv:1803.08494; torch.nn.functional.group_norm", .sig = "x gamma[C]? beta[C]? -> y mean rstd",
-                     .math = "y = gamma (x - mean) / sqrt(var + eps) + beta", .flags = LB_OP_SETS | LB_OP_CHEAP, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2), .shape = shape,
-                     .params_size = sizeof(options), .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(group_norm) = {.id = "group_norm",
+                     .title = "normalisation per sample and group of channels",
+                     .source = "Wu, He, arXiv:1803.08494; torch.nn.functional.group_norm",
+                     .sig = "x gamma[C]? beta[C]? -> y mean rstd",
+                     .math = "y = gamma (x - mean) / sqrt(var + eps) + beta",
+                     .flags = LB_OP_SETS | LB_OP_CHEAP,
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                     .shape = shape,
+                     .params_size = sizeof(options),
+                     .forward = forward,
+                     .backward = backward,
+                     .reference = reference,
+                     .cases = cases,
+                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_group_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, int64_t groups, double eps) {
     return lb_apply(t, &lb_op_group_norm, &(options){groups, eps}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta});

@@ -21,8 +21,20 @@ LBI_LOSS_BACK(back_target, slope_target)
 LBI_LOSS_PARAMS(usual, 0.75, 0);
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = -2, .hi = 2)};
 
-LB_OP(huber) = {.id = "huber", .title = "Huber loss: a square near 0, a line beyond delta", .math = "d^2 / 2 or delta (|d| - delta / 2)", .source = "torch.nn.functional.huber_loss", .sig = "x[...] target[...] -> loss", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(huber) = {.id = "huber",
+                .title = "Huber loss: a square near 0, a line beyond delta",
+                .math = "d^2 / 2 or delta (|d| - delta / 2)",
+                .source = "torch.nn.functional.huber_loss",
+                .sig = "x[...] target[...] -> loss",
+                .flags = LB_OP_SETS | LB_OP_NONSMOOTH,
+                .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                .params_size = sizeof(lbi_loss),
+                .shape = lbi_loss_shape,
+                .forward = lbi_loss_forward,
+                .backward = lbi_loss_backward,
+                .rows = {row, back_x, back_target},
+                .cases = cases,
+                .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_huber(lb_tape *t, lb_tensor *x, lb_tensor *target, double delta, lb_reduction reduction) {
     if (!(delta > 0)) return lb_tape_fail(t, LB_E_ARG, "huber: delta is %g, above 0 is wanted", delta);

@@ -116,9 +116,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2, -1}, .shape = {{67, 130}, {67, 130}}, .params = &both},
 };
 
-LB_OP(info_nce) = {.id = "info_nce", .title = "contrast of normalised pairs by softmax", .source = "arXiv:1807.03748, eq. (4); arXiv:2103.00020, fig. 3", .sig = "a[N,D] b[M,D] scale[]? -> loss[] " LBI_CONTRAST_SAVES, .results = 1,
-                   .math = "CE(scale a b^T, diagonal)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward,
-                   .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(info_nce) = {.id = "info_nce",
+                   .title = "contrast of normalised pairs by softmax",
+                   .source = "arXiv:1807.03748, eq. (4); arXiv:2103.00020, fig. 3",
+                   .sig = "a[N,D] b[M,D] scale[]? -> loss[] " LBI_CONTRAST_SAVES,
+                   .results = 1,
+                   .math = "CE(scale a b^T, diagonal)",
+                   .flags = LB_OP_SETS,
+                   .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3),
+                   .params_size = sizeof(options),
+                   .shape = shape,
+                   .forward = forward,
+                   .backward = backward,
+                   .cases = cases,
+                   .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_info_nce(lb_tape *t, lb_tensor *a, lb_tensor *b, lb_tensor *scale, double temperature, bool both_ways) {
     if (!scale && !(temperature > 0)) return lb_tape_fail(t, LB_E_ARG, "info_nce: the temperature is %g, above 0 is wanted", temperature);

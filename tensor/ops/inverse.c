@@ -29,7 +29,16 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {3}, .shape = {{0, 4, 4}}},
 };
 
-LB_OP(inverse) = {.id = "inverse", .title = "inverse of square matrices", .source = "torch.linalg.inv; LAPACK getrf, getri", .sig = "x[...,N,N] -> y[...,N,N]", .math = "y = x^-1", .reads = LB_READS_OUT(0) | LB_READS_IN(0), .shape = lbi_square_shape,
-                  .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(inverse) = {.id = "inverse",
+                  .title = "inverse of square matrices",
+                  .source = "torch.linalg.inv; LAPACK getrf, getri",
+                  .sig = "x[...,N,N] -> y[...,N,N]",
+                  .math = "y = x^-1",
+                  .reads = LB_READS_OUT(0) | LB_READS_IN(0),
+                  .shape = lbi_square_shape,
+                  .forward = forward,
+                  .backward = backward,
+                  .cases = cases,
+                  .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_inverse(lb_tape *t, lb_tensor *x) { return lb_apply(t, &lb_op_inverse, NULL, 0, 1, &x); }

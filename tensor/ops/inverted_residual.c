@@ -200,11 +200,22 @@ static const lb_op_case cases[] = {
     {.name = "no images", .rank = {4, 4, -1, -1, 4, -1, -1, -1, -1, -1, -1, 4, -1, -1}, .shape = {{0, 5, 9, 7}, {20, 5, 1, 1}, {0}, {0}, {20, 1, 3, 3}, {0}, {0}, {0}, {0}, {0}, {0}, {5, 20, 1, 1}}, .params = &plain},
 };
 
-LB_OP(inverted_residual) = {.id = "inverted_residual", .title = "an inverted residual block: 1x1, depthwise, squeeze and excite, 1x1", .source = "arXiv:1801.04381, arXiv:1905.02244",
-                            .sig = "x[N,C,H,W] expand[E,C,1,1]? expand_b[E]? expand_scale[E]? depth[E,1,kh,kw] depth_b[E]? depth_scale[E]? narrow[S,E,1,1]? narrow_b[S]? widen[E,S,1,1]? widen_b[E]? "
+LB_OP(inverted_residual) = {.id = "inverted_residual",
+                            .title = "an inverted residual block: 1x1, depthwise, squeeze and excite, 1x1",
+                            .source = "arXiv:1801.04381, arXiv:1905.02244",
+                            .sig = "x[N,C,H,W] expand[E,C,1,1]? expand_b[E]? expand_scale[E]? depth[E,1,kh,kw] depth_b[E]? depth_scale[E]? narrow[S,E,1,1]? "
+                                   "narrow_b[S]? widen[E,S,1,1]? widen_b[E]? "
                                    "project[O,E,1,1] project_b[O]? project_scale[O]? -> y",
-                            .math = "y = project(gate(d) d) + x, d = act(depthwise(act(expand(x))))", .shape = shape, .last = last, .params_size = sizeof(options), .forward = forward, .reference = reference,
-                            .flops = flops, .no_grad = "where gradients are wanted the block is made of its parts", .cases = cases, .case_count = LB_COUNT(cases)};
+                            .math = "y = project(gate(d) d) + x, d = act(depthwise(act(expand(x))))",
+                            .shape = shape,
+                            .last = last,
+                            .params_size = sizeof(options),
+                            .forward = forward,
+                            .reference = reference,
+                            .flops = flops,
+                            .no_grad = "where gradients are wanted the block is made of its parts",
+                            .cases = cases,
+                            .case_count = LB_COUNT(cases)};
 
 /* Where the inner channels of a picture would not stay near, and there is a picture for every thread or no gates to wait for. */
 bool lb_inverted_residual_pays(const lb_tape *t, const lb_tensor *x, int64_t inner, bool gates) {
@@ -222,5 +233,6 @@ lb_tensor *lb_inverted_residual(lb_tape *t, lb_tensor *x, const lb_inverted_spec
     options o = {s->depth, s->act, s->inner_act, s->gate, s->add};
     o.depth.groups = 0;
     return lb_apply(t, &lb_op_inverted_residual, &o, sizeof o, INPUTS,
-                    (lb_tensor *[]){x, s->expand.w, s->expand.b, s->expand.scale, s->depthwise.w, s->depthwise.b, s->depthwise.scale, s->narrow.w, s->narrow.b, s->widen.w, s->widen.b, s->project.w, s->project.b, s->project.scale});
+                    (lb_tensor *[]){x, s->expand.w, s->expand.b, s->expand.scale, s->depthwise.w, s->depthwise.b, s->depthwise.scale, s->narrow.w, s->narrow.b,
+                                    s->widen.w, s->widen.b, s->project.w, s->project.b, s->project.scale});
 }

@@ -25,8 +25,20 @@ static const lbi_loss logs = {LB_BATCH_MEAN, 1, 0};
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = 0.01, .hi = 1),
     {.name = "logarithms", .rank = {2, 2, -1}, .shape = {{3, 4}, {3, 4}}, .params = &logs, .lo = -3, .hi = 0}};
 
-LB_OP(kl_div) = {.id = "kl_div", .title = "Kullback-Leibler divergence of log-probabilities from a target", .math = "y (log y - x)", .source = "torch.nn.functional.kl_div", .sig = "x[...] target[...] -> loss", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(kl_div) = {.id = "kl_div",
+                 .title = "Kullback-Leibler divergence of log-probabilities from a target",
+                 .math = "y (log y - x)",
+                 .source = "torch.nn.functional.kl_div",
+                 .sig = "x[...] target[...] -> loss",
+                 .flags = LB_OP_SETS,
+                 .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                 .params_size = sizeof(lbi_loss),
+                 .shape = lbi_loss_shape,
+                 .forward = lbi_loss_forward,
+                 .backward = lbi_loss_backward,
+                 .rows = {row, back_x, back_target},
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_kl_div(lb_tape *t, lb_tensor *x, lb_tensor *target, bool log_target, lb_reduction reduction) {
     return lbi_loss_apply(t, &lb_op_kl_div, reduction, log_target, 0, 2, (lb_tensor *[]){x, target});

@@ -71,8 +71,18 @@ static const lb_op_case cases[] = {
     {.name = "no rows", .rank = {2, 2}, .shape = {{0, 3}, {4, 3}}, .params = &plain},
 };
 
-LB_OP(kmeans) = {.id = "kmeans", .title = "Lloyd's iterations from given centres", .source = "Lloyd 1982", .sig = "x[N,D] centres[K,D] -> y[K,D] count[K]:i64", .results = 2, .math = "y_k = mean of the rows nearest to y_k", .no_grad = "assignments are steps",
-                 .params_size = sizeof(options), .shape = shape, .forward = forward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(kmeans) = {.id = "kmeans",
+                 .title = "Lloyd's iterations from given centres",
+                 .source = "Lloyd 1982",
+                 .sig = "x[N,D] centres[K,D] -> y[K,D] count[K]:i64",
+                 .results = 2,
+                 .math = "y_k = mean of the rows nearest to y_k",
+                 .no_grad = "assignments are steps",
+                 .params_size = sizeof(options),
+                 .shape = shape,
+                 .forward = forward,
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_kmeans(lb_tape *t, lb_tensor *x, lb_tensor *centres, int64_t iterations, bool by_cosine, lb_tensor **count) {
     lb_tensor *out[2];

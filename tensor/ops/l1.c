@@ -13,7 +13,19 @@ LBI_LOSS_BACK(back_target, slope_target)
 LBI_LOSS_PARAMS(usual, 0, 0);
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = -2, .hi = 2)};
 
-LB_OP(l1) = {.id = "l1", .title = "absolute error", .math = "|x - target|", .source = "torch.nn.functional.l1_loss", .sig = "x[...] target[...] -> loss", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(l1) = {.id = "l1",
+             .title = "absolute error",
+             .math = "|x - target|",
+             .source = "torch.nn.functional.l1_loss",
+             .sig = "x[...] target[...] -> loss",
+             .flags = LB_OP_SETS | LB_OP_NONSMOOTH,
+             .reads = LB_READS_IN(0) | LB_READS_IN(1),
+             .params_size = sizeof(lbi_loss),
+             .shape = lbi_loss_shape,
+             .forward = lbi_loss_forward,
+             .backward = lbi_loss_backward,
+             .rows = {row, back_x, back_target},
+             .cases = cases,
+             .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_l1(lb_tape *t, lb_tensor *x, lb_tensor *target, lb_reduction reduction) { return lbi_loss_apply(t, &lb_op_l1, reduction, 0, 0, 2, (lb_tensor *[]){x, target}); }

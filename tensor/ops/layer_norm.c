@@ -80,9 +80,19 @@ static const lb_op_case cases[] = {
     {.name = "no rows", .rank = {2, 1, 1}, .shape = {{0, 6}, {6}, {6}}, .params = &usual},
 };
 
-LB_OP(layer_norm) = {.id = "layer_norm", .title = "layer normalisation over the last axis", .source = "Ba, Kiros, Hinton, arXiv:1607.06450; torch.nn.functional.layer_norm",
-                     .sig = "x[...,K] gamma[K]? beta[K]? -> y[...,K] mean[...] rstd[...]", .results = 1, .math = "y = gamma (x - mean) / sqrt(var + eps) + beta", .flags = LB_OP_SETS | LB_OP_CHEAP,
-                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2), .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(layer_norm) = {.id = "layer_norm",
+                     .title = "layer normalisation over the last axis",
+                     .source = "Ba, Kiros, Hinton, arXiv:1607.06450; torch.nn.functional.layer_norm",
+                     .sig = "x[...,K] gamma[K]? beta[K]? -> y[...,K] mean[...] rstd[...]",
+                     .results = 1,
+                     .math = "y = gamma (x - mean) / sqrt(var + eps) + beta",
+                     .flags = LB_OP_SETS | LB_OP_CHEAP,
+                     .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                     .params_size = sizeof(options),
+                     .forward = forward,
+                     .backward = backward,
+                     .cases = cases,
+                     .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_layer_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps) {
     return lb_apply(t, &lb_op_layer_norm, &(options){eps}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta});

@@ -98,7 +98,18 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2}, .shape = {{203, 131}, {203, 131}}, .params = &usual},
 };
 
-LB_OP(layer_norm_mse) = {.id = "layer_norm_mse", .title = "mean squared error of normalised rows", .source = "torch.nn.functional.layer_norm, mse_loss", .sig = "x[...,K] target[...,K] -> loss[] mean[...] rstd[...]", .results = 1, .math = "mean ((x - mean) rstd - t)^2",
-                         .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2), .params_size = sizeof(options), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(layer_norm_mse) = {.id = "layer_norm_mse",
+                         .title = "mean squared error of normalised rows",
+                         .source = "torch.nn.functional.layer_norm, mse_loss",
+                         .sig = "x[...,K] target[...,K] -> loss[] mean[...] rstd[...]",
+                         .results = 1,
+                         .math = "mean ((x - mean) rstd - t)^2",
+                         .flags = LB_OP_SETS,
+                         .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                         .params_size = sizeof(options),
+                         .forward = forward,
+                         .backward = backward,
+                         .cases = cases,
+                         .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_layer_norm_mse(lb_tape *t, lb_tensor *x, lb_tensor *target, double eps) { return lb_apply(t, &lb_op_layer_norm_mse, &(options){eps}, sizeof(options), 2, (lb_tensor *[]){x, target}); }

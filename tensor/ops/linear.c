@@ -78,9 +78,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {3, 2, 1}, .shape = {{3, 41, 190}, {230, 190}, {230}}, .params = &relu},
 };
 
-LB_OP(linear) = {.id = "linear", .title = "affine map of the last axis, with an activation", .source = "torch.nn.functional.linear", .sig = "x[...,K] w[M,K] b[M]? -> y[...,M]",
-                 .math = "y = act(x w^T + b)", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0), .reads_result = reads_result, .params_size = sizeof(options), .forward = forward, .backward = backward,
-                 .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(linear) = {.id = "linear",
+                 .title = "affine map of the last axis, with an activation",
+                 .source = "torch.nn.functional.linear",
+                 .sig = "x[...,K] w[M,K] b[M]? -> y[...,M]",
+                 .math = "y = act(x w^T + b)",
+                 .flags = LB_OP_SETS,
+                 .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0),
+                 .reads_result = reads_result,
+                 .params_size = sizeof(options),
+                 .forward = forward,
+                 .backward = backward,
+                 .flops = flops,
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_linear(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_act act) {
     bool fuse = lbi_act_from_result(act) || lb_tape_get_mode(t) == LB_TAPE_NO_GRAD;

@@ -70,7 +70,9 @@ static void run(lb_call *c, bool back) {
     for (int64_t i = 0; i < c->in[0]->shape[0] * blocks; i++) {
         int64_t at = i % blocks * WIDTH, width = inner - at < WIDTH ? inner - at : WIDTH, from = i / blocks * channels * inner + at;
         const lb_real *x = lb_r(c->in[0]) + from;
-        if (back) backward_block(c->params, x, lb_r(c->out[1]) + from, lb_r(c->gout[0]) + from, lb_r(c->gin[0]) + from, work + channels * WIDTH * omp_get_thread_num(), channels, inner, width, c->fresh[0]);
+        if (back)
+            backward_block(c->params, x, lb_r(c->out[1]) + from, lb_r(c->gout[0]) + from, lb_r(c->gin[0]) + from,
+                           work + channels * WIDTH * omp_get_thread_num(), channels, inner, width, c->fresh[0]);
         else forward_block(c->params, x, lb_r(c->out[0]) + from, lb_r(c->out[1]) + from, channels, inner, width);
     }
 }
@@ -103,9 +105,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4}, .shape = {{2, 19, 13, 12}}, .params = &usual},
 };
 
-LB_OP(local_response_norm) = {.id = "local_response_norm", .title = "division by the energy of neighbouring channels", .source = "Krizhevsky et al., NIPS 2012, section 3.3; torch.nn.functional.local_response_norm", .sig = "x -> y d",
-                              .math = "y = x / (k + alpha mean over the window of x^2)^beta", .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_OUT(1), .shape = shape, .params_size = sizeof(options),
-                              .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(local_response_norm) = {.id = "local_response_norm",
+                              .title = "division by the energy of neighbouring channels",
+                              .source = "Krizhevsky et al., NIPS 2012, section 3.3; torch.nn.functional.local_response_norm",
+                              .sig = "x -> y d",
+                              .math = "y = x / (k + alpha mean over the window of x^2)^beta",
+                              .flags = LB_OP_SETS,
+                              .reads = LB_READS_IN(0) | LB_READS_OUT(1),
+                              .shape = shape,
+                              .params_size = sizeof(options),
+                              .forward = forward,
+                              .backward = backward,
+                              .reference = reference,
+                              .cases = cases,
+                              .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_local_response_norm(lb_tape *t, lb_tensor *x, int64_t size, double alpha, double beta, double k) {
     return lb_apply(t, &lb_op_local_response_norm, &(options){size, alpha, beta, k}, sizeof(options), 1, &x);

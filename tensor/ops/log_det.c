@@ -53,8 +53,18 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {3}, .shape = {{0, 4, 4}}},
 };
 
-LB_OP(log_det) = {.id = "log_det", .title = "logarithm of the determinant's size, and its sign", .source = "torch.linalg.slogdet", .sig = "x[...,N,N] -> y[...] sign[...]", .results = 2, .math = "y = log |det x|", .reads = LB_READS_IN(0), .shape = shape,
-                  .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(log_det) = {.id = "log_det",
+                  .title = "logarithm of the determinant's size, and its sign",
+                  .source = "torch.linalg.slogdet",
+                  .sig = "x[...,N,N] -> y[...] sign[...]",
+                  .results = 2,
+                  .math = "y = log |det x|",
+                  .reads = LB_READS_IN(0),
+                  .shape = shape,
+                  .forward = forward,
+                  .backward = backward,
+                  .cases = cases,
+                  .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_log_det(lb_tape *t, lb_tensor *x, lb_tensor **sign) {
     lb_tensor *out[2];

@@ -54,7 +54,8 @@ static bool shape(lb_call *c) {
     int rank = a->rank > b->rank ? a->rank : b->rank;
     for (int e = 2; fits && e < rank; e++) fits = size_at(a, e) == size_at(b, e) || size_at(a, e) == 1 || size_at(b, e) == 1;
     if (!fits) {
-        lb_tape_fail(c->tape, LB_E_SHAPE, "matmul: %s%s and %s%s do not go together", lb_shape_text(ta, sizeof ta, a->rank, a->shape), o->trans_a ? "^T" : "", lb_shape_text(tb, sizeof tb, b->rank, b->shape), o->trans_b ? "^T" : "");
+        lb_tape_fail(c->tape, LB_E_SHAPE, "matmul: %s%s and %s%s do not go together", lb_shape_text(ta, sizeof ta, a->rank, a->shape), o->trans_a ? "^T" : "",
+                     lb_shape_text(tb, sizeof tb, b->rank, b->shape), o->trans_b ? "^T" : "");
         return false;
     }
     plan p = plan_of(c);
@@ -141,8 +142,19 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2}, .shape = {{130, 150}, {170, 150}}, .params = &tb},
 };
 
-LB_OP(matmul) = {.id = "matmul", .title = "matrix product, batched and broadcast", .source = "torch.matmul for rank >= 2", .sig = "a b -> y", .math = "Y = op(A) op(B)",
-                 .reads = LB_READS_IN(0) | LB_READS_IN(1), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward, .flops = flops, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(matmul) = {.id = "matmul",
+                 .title = "matrix product, batched and broadcast",
+                 .source = "torch.matmul for rank >= 2",
+                 .sig = "a b -> y",
+                 .math = "Y = op(A) op(B)",
+                 .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                 .shape = shape,
+                 .params_size = sizeof(options),
+                 .forward = forward,
+                 .backward = backward,
+                 .flops = flops,
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_matmul(lb_tape *t, lb_tensor *a, lb_tensor *b, bool trans_a, bool trans_b) {
     return lb_apply(t, &lb_op_matmul, &(options){trans_a, trans_b}, sizeof(options), 2, (lb_tensor *[]){a, b});

@@ -8,8 +8,10 @@ static void forward(lb_call *c) { lbi_over_windows(c, c->params, lbi_biggest_for
 static void backward(lb_call *c) { lbi_over_windows(c, c->params, lbi_biggest_backward); }
 static void reference(lb_call *c) { lbi_over_windows(c, c->params, lbi_biggest_reference); }
 
-static const lb_window usual = {.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}, uneven = {.size = {2, 3}, .stride = {1, 2}, .before = {0, 1}, .after = {1, 1}, .dilation = {2, 1}},
-                       plain = {.size = {2, 2}}, line = {.size = {3}, .stride = {2}, .ceil = true}, volume = {.size = {2, 3, 2}, .stride = {2, 1, 3}, .before = {1, 1, 0}, .after = {1, 1, 0}};
+static const lb_window usual = {.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}},
+                       uneven = {.size = {2, 3}, .stride = {1, 2}, .before = {0, 1}, .after = {1, 1}, .dilation = {2, 1}}, plain = {.size = {2, 2}},
+                       line = {.size = {3}, .stride = {2}, .ceil = true},
+                       volume = {.size = {2, 3, 2}, .stride = {2, 1, 3}, .before = {1, 1, 0}, .after = {1, 1, 0}};
 static const lb_op_case cases[] = {
     {.name = "3x3 stride 2", .rank = {4}, .shape = {{2, 3, 7, 6}}, .params = &usual, .fill = lbi_apart},
     {.name = "2x3 dilated, uneven", .rank = {4}, .shape = {{1, 2, 6, 9}}, .params = &uneven, .fill = lbi_apart},

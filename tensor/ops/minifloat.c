@@ -28,10 +28,21 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2}, .shape = {{300, 250}}, .lo = -500, .hi = 500, .params = &e4m3},
 };
 
-LB_OP(minifloat) = {.id = "minifloat", .title = "rounding to a small float format, straight-through", .source = "OCP 8-bit Floating Point Specification 1.0", .sig = "x[...] -> y[...]", .math = "y = round(x)", .flags = LB_OP_ESTIMATE | LB_OP_STRIDED | LB_OP_SETS,
-                    .params_size = sizeof(options), .forward = lbi_unary_forward, .backward = lbi_unary_backward, .rows = {row, back}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(minifloat) = {.id = "minifloat",
+                    .title = "rounding to a small float format, straight-through",
+                    .source = "OCP 8-bit Floating Point Specification 1.0",
+                    .sig = "x[...] -> y[...]",
+                    .math = "y = round(x)",
+                    .flags = LB_OP_ESTIMATE | LB_OP_STRIDED | LB_OP_SETS,
+                    .params_size = sizeof(options),
+                    .forward = lbi_unary_forward,
+                    .backward = lbi_unary_backward,
+                    .rows = {row, back},
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_minifloat(lb_tape *t, lb_tensor *x, int exponent, int mantissa, double most) {
-    if (exponent < 2 || exponent > 8 || mantissa < 0 || mantissa > 23 || !(most > 0)) return lb_tape_fail(t, LB_E_ARG, "minifloat: %d exponent and %d mantissa bits, largest %g", exponent, mantissa, most);
+    if (exponent < 2 || exponent > 8 || mantissa < 0 || mantissa > 23 || !(most > 0))
+        return lb_tape_fail(t, LB_E_ARG, "minifloat: %d exponent and %d mantissa bits, largest %g", exponent, mantissa, most);
     return lb_apply(t, &lb_op_minifloat, &(options){exponent, mantissa, most}, sizeof(options), 1, &x);
 }

@@ -77,8 +77,18 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2}, .shape = {{130, 40}, {70, 40}}, .params = &three},
 };
 
-LB_OP(nearest_rows) = {.id = "nearest_rows", .title = "nearest rows of another set", .source = "torch.cdist, topk", .sig = "x[...,N,D] y[...,M,D] -> square index:i64", .results = 2, .math = "argmin_j ||x_i - y_j||^2", .no_grad = "places; gather the rows for a gradient",
-                  .params_size = sizeof(options), .shape = shape, .forward = forward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(nearest_rows) = {.id = "nearest_rows",
+                       .title = "nearest rows of another set",
+                       .source = "torch.cdist, topk",
+                       .sig = "x[...,N,D] y[...,M,D] -> square index:i64",
+                       .results = 2,
+                       .math = "argmin_j ||x_i - y_j||^2",
+                       .no_grad = "places; gather the rows for a gradient",
+                       .params_size = sizeof(options),
+                       .shape = shape,
+                       .forward = forward,
+                       .cases = cases,
+                       .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_nearest_rows(lb_tape *t, lb_tensor *x, lb_tensor *y, int64_t k, bool themselves, lb_tensor **square) {
     lb_tensor *out[2];

@@ -56,8 +56,18 @@ static const lb_op_case cases[] = {
     {.name = "none", .rank = {2, 1}, .shape = {{0, 4}, {0}}, .params = &half},
 };
 
-LB_OP(nms) = {.id = "nms", .title = "non-maximum suppression", .source = "torchvision.ops.nms", .sig = "boxes[N,4] scores[N] -> keep[N]:i64 order[N]:i64", .results = 2, .math = "keep where IoU with better kept ones is at most the threshold", .no_grad = "a choice", .params_size = sizeof(options), .shape = shape,
-              .forward = forward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(nms) = {.id = "nms",
+              .title = "non-maximum suppression",
+              .source = "torchvision.ops.nms",
+              .sig = "boxes[N,4] scores[N] -> keep[N]:i64 order[N]:i64",
+              .results = 2,
+              .math = "keep where IoU with better kept ones is at most the threshold",
+              .no_grad = "a choice",
+              .params_size = sizeof(options),
+              .shape = shape,
+              .forward = forward,
+              .cases = cases,
+              .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_nms(lb_tape *t, lb_tensor *boxes_, lb_tensor *scores, double threshold, lb_tensor **order) {
     lb_tensor *out[2];

@@ -160,9 +160,21 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4}, .shape = {{2, 37, 19, 17}}, .params = &channels},
 };
 
-LB_OP(normalize) = {.id = "normalize", .title = "L1 or L2 normalisation along an axis, safe at 0", .source = "torch.nn.functional.normalize", .sig = "x -> y norm", .results = 1, .math = "y = x / max(||x||, eps)",
-                    .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1), .shape = shape, .params_size = sizeof(options), .forward = forward, .backward = backward,
-                    .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(normalize) = {.id = "normalize",
+                    .title = "L1 or L2 normalisation along an axis, safe at 0",
+                    .source = "torch.nn.functional.normalize",
+                    .sig = "x -> y norm",
+                    .results = 1,
+                    .math = "y = x / max(||x||, eps)",
+                    .flags = LB_OP_SETS,
+                    .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1),
+                    .shape = shape,
+                    .params_size = sizeof(options),
+                    .forward = forward,
+                    .backward = backward,
+                    .reference = reference,
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_normalize(lb_tape *t, lb_tensor *x, double eps) { return lb_apply(t, &lb_op_normalize, &(options){eps, -1, 2}, sizeof(options), 1, &x); }
 lb_tensor *lb_normalize_along(lb_tape *t, lb_tensor *x, int p, int axis, double eps) { return lb_apply(t, &lb_op_normalize, &(options){eps, axis, p}, sizeof(options), 1, &x); }

@@ -166,8 +166,19 @@ static const lb_op_case cases[] = {
     {.name = "large l1", .rank = {2, 2}, .shape = {{61, 40}, {67, 40}}, .params = &l1},
 };
 
-LB_OP(pairwise) = {.id = "pairwise", .title = "distances of all rows to all rows", .source = "torch.cdist", .sig = "a[...,N,D] b[...,M,D] -> y[...,N,M]", .math = "y_ij = d(a_i, b_j)", .flags = LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0),
-                   .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(pairwise) = {.id = "pairwise",
+                   .title = "distances of all rows to all rows",
+                   .source = "torch.cdist",
+                   .sig = "a[...,N,D] b[...,M,D] -> y[...,N,M]",
+                   .math = "y_ij = d(a_i, b_j)",
+                   .flags = LB_OP_NONSMOOTH,
+                   .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(0),
+                   .params_size = sizeof(options),
+                   .shape = shape,
+                   .forward = forward,
+                   .backward = backward,
+                   .cases = cases,
+                   .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_pairwise(lb_tape *t, lb_tensor *a, lb_tensor *b, lb_distance_kind kind, double least) {
     if (!(least >= 0)) return lb_tape_fail(t, LB_E_ARG, "pairwise: the least square is %g, at least 0 is wanted", least);

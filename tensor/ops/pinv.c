@@ -73,7 +73,17 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {3}, .shape = {{0, 4, 4}}, .params = &usual},
 };
 
-LB_OP(pinv) = {.id = "pinv", .title = "pseudo-inverse", .source = "torch.linalg.pinv", .sig = "x[...,M,N] -> y[...,N,M]", .math = "y = v diag(1 / s) u^T", .reads = LB_READS_IN(0) | LB_READS_OUT(0), .params_size = sizeof(options), .shape = shape,
-               .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(pinv) = {.id = "pinv",
+               .title = "pseudo-inverse",
+               .source = "torch.linalg.pinv",
+               .sig = "x[...,M,N] -> y[...,N,M]",
+               .math = "y = v diag(1 / s) u^T",
+               .reads = LB_READS_IN(0) | LB_READS_OUT(0),
+               .params_size = sizeof(options),
+               .shape = shape,
+               .forward = forward,
+               .backward = backward,
+               .cases = cases,
+               .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_pinv(lb_tape *t, lb_tensor *x, double rcond) { return lb_apply(t, &lb_op_pinv, &(options){rcond}, sizeof(options), 1, &x); }

@@ -54,8 +54,18 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {3}, .shape = {{0, 4, 4}}},
 };
 
-LB_OP(qr) = {.id = "qr", .title = "orthonormal columns times a triangle", .source = "torch.linalg.qr; LAPACK geqrf, orgqr", .sig = "x[...,M,N] -> q r", .results = 2, .math = "x = q r", .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1), .shape = shape,
-             .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(qr) = {.id = "qr",
+             .title = "orthonormal columns times a triangle",
+             .source = "torch.linalg.qr; LAPACK geqrf, orgqr",
+             .sig = "x[...,M,N] -> q r",
+             .results = 2,
+             .math = "x = q r",
+             .reads = LB_READS_IN(0) | LB_READS_OUT(0) | LB_READS_OUT(1),
+             .shape = shape,
+             .forward = forward,
+             .backward = backward,
+             .cases = cases,
+             .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_qr(lb_tape *t, lb_tensor *x, lb_tensor **r) {
     lb_tensor *out[2];

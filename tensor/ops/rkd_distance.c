@@ -124,7 +124,19 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2}, .shape = {{61, 70}, {61, 33}}},
 };
 
-LB_OP(rkd_distance) = {.id = "rkd_distance", .title = "Huber of relative distances between rows", .source = "arXiv:1904.05068, eq. (5)-(7)", .sig = "student[N,D] teacher[N,E] -> loss[] factor[N,N]", .results = 1, .math = "mean huber(d / mean d - t / mean t)",
-                       .flags = LB_OP_SETS, .constant = 1u << 1, .reads = LB_READS_IN(0) | LB_READS_OUT(1), .shape = lbi_relation_shape, .forward = forward, .backward = lbi_relation_backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(rkd_distance) = {.id = "rkd_distance",
+                       .title = "Huber of relative distances between rows",
+                       .source = "arXiv:1904.05068, eq. (5)-(7)",
+                       .sig = "student[N,D] teacher[N,E] -> loss[] factor[N,N]",
+                       .results = 1,
+                       .math = "mean huber(d / mean d - t / mean t)",
+                       .flags = LB_OP_SETS,
+                       .constant = 1u << 1,
+                       .reads = LB_READS_IN(0) | LB_READS_OUT(1),
+                       .shape = lbi_relation_shape,
+                       .forward = forward,
+                       .backward = lbi_relation_backward,
+                       .cases = cases,
+                       .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_rkd_distance(lb_tape *t, lb_tensor *student, lb_tensor *teacher) { return lb_apply(t, &lb_op_rkd_distance, NULL, 0, 2, (lb_tensor *[]){student, teacher}); }

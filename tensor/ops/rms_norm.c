@@ -39,7 +39,8 @@ LBI_LEVELS static double dot_row(const lb_real *restrict g, const lb_real *restr
 }
 
 /* gx (+)= r g gamma + b x; ggamma += r g x. */
-LBI_LEVELS static void back_row(lb_real *restrict gx, lb_real *restrict ggamma, const lb_real *restrict g, const lb_real *restrict gamma, const lb_real *restrict x, int64_t k, lb_real r, lb_real b, bool fresh) {
+LBI_LEVELS static void back_row(lb_real *restrict gx, lb_real *restrict ggamma, const lb_real *restrict g, const lb_real *restrict gamma,
+                                const lb_real *restrict x, int64_t k, lb_real r, lb_real b, bool fresh) {
     if (gx && fresh)
         for (int64_t j = 0; j < k; j++) gx[j] = r * g[j] * (gamma ? gamma[j] : 1) + b * x[j];
     else if (gx)
@@ -109,8 +110,18 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 1}, .shape = {{67, 1001}, {1001}}, .params = &usual},
 };
 
-LB_OP(rms_norm) = {.id = "rms_norm", .title = "division by the root of the mean square over the last axis", .source = "Zhang, Sennrich, arXiv:1910.07467; torch.nn.functional.rms_norm", .sig = "x[...,K] gamma[K]? -> y[...,K] rstd[...]",
-                   .math = "y = gamma x / sqrt(mean(x^2) + eps)", .flags = LB_OP_SETS | LB_OP_CHEAP, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1), .params_size = sizeof(options), .forward = forward,
-                   .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(rms_norm) = {.id = "rms_norm",
+                   .title = "division by the root of the mean square over the last axis",
+                   .source = "Zhang, Sennrich, arXiv:1910.07467; torch.nn.functional.rms_norm",
+                   .sig = "x[...,K] gamma[K]? -> y[...,K] rstd[...]",
+                   .math = "y = gamma x / sqrt(mean(x^2) + eps)",
+                   .flags = LB_OP_SETS | LB_OP_CHEAP,
+                   .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1),
+                   .params_size = sizeof(options),
+                   .forward = forward,
+                   .backward = backward,
+                   .reference = reference,
+                   .cases = cases,
+                   .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_rms_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, double eps) { return lb_apply(t, &lb_op_rms_norm, &(options){eps}, sizeof(options), 2, (lb_tensor *[]){x, gamma}); }

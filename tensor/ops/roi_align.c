@@ -231,9 +231,21 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4, 2}, .shape = {{2, 19, 13, 12}, {24, 5}}, .params = &adaptive, .fill = draw_boxes},
 };
 
-LB_OP(roi_align) = {.id = "roi_align", .title = "cells of boxes, read between the elements of pictures", .source = "He et al., arXiv:1703.06870; torchvision.ops.roi_align", .sig = "x[N,C,H,W] boxes[R,B] -> y",
-                    .math = "y = mean over the sample points of a cell", .flags = LB_OP_SETS, .reads = LB_READS_IN(1), .constant = LB_READS_IN(1), .shape = shape, .params_size = sizeof(options), .forward = forward,
-                    .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(roi_align) = {.id = "roi_align",
+                    .title = "cells of boxes, read between the elements of pictures",
+                    .source = "He et al., arXiv:1703.06870; torchvision.ops.roi_align",
+                    .sig = "x[N,C,H,W] boxes[R,B] -> y",
+                    .math = "y = mean over the sample points of a cell",
+                    .flags = LB_OP_SETS,
+                    .reads = LB_READS_IN(1),
+                    .constant = LB_READS_IN(1),
+                    .shape = shape,
+                    .params_size = sizeof(options),
+                    .forward = forward,
+                    .backward = backward,
+                    .reference = reference,
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_roi_align(lb_tape *t, lb_tensor *x, lb_tensor *boxes, int64_t h, int64_t w, double scale, int64_t samples, bool aligned) {
     return lb_apply(t, &lb_op_roi_align, &(options){h, w, samples, scale, aligned}, sizeof(options), 2, (lb_tensor *[]){x, boxes});

@@ -12,7 +12,8 @@ struct rotary {
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0], *k = c->in[1], *s = c->in[2];
     char text[96];
-    bool fits = lb_same_shape(k, s) && (k->rank == 2 || k->rank == 3) && k->shape[k->rank - 2] == x->shape[2] && (k->rank == 2 || k->shape[0] == x->shape[0]) && 2 * k->shape[k->rank - 1] <= x->shape[3];
+    bool fits = lb_same_shape(k, s) && (k->rank == 2 || k->rank == 3) && k->shape[k->rank - 2] == x->shape[2] && (k->rank == 2 || k->shape[0] == x->shape[0]) &&
+                2 * k->shape[k->rank - 1] <= x->shape[3];
     if (!fits) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "tables %s, expected two [L,P] or [N,L,P] with 2P up to D", lb_shape_text(text, sizeof text, k->rank, k->shape));
         return false;

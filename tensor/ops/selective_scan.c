@@ -66,8 +66,16 @@ static block block_of(const plan *p, int64_t n, int64_t group, int64_t i) {
 static lbi_scan_step step_of(const plan *p, const block *k, int64_t t) {
     const struct selective_scan *o = p->c->params;
     lb_tensor *const *in = p->c->in;
-    return (lbi_scan_step){.u = row_of(in[U], k->n, t, k->first), .delta = row_of(in[DELTA], k->n, t, k->first), .z = row_of(in[Z], k->n, t, k->first), .b = row_of(in[B], k->n, t, k->group), .c = row_of(in[C], k->n, t, k->group),
-                           .skip = vector(in[D], k->first), .bias = vector(in[BIAS], k->first), .states = p->s, .count = k->count, .softplus = o->softplus};
+    return (lbi_scan_step){.u = row_of(in[U], k->n, t, k->first),
+                           .delta = row_of(in[DELTA], k->n, t, k->first),
+                           .z = row_of(in[Z], k->n, t, k->first),
+                           .b = row_of(in[B], k->n, t, k->group),
+                           .c = row_of(in[C], k->n, t, k->group),
+                           .skip = vector(in[D], k->first),
+                           .bias = vector(in[BIAS], k->first),
+                           .states = p->s,
+                           .count = k->count,
+                           .softplus = o->softplus};
 }
 
 /* A and states [C,S] of the block as [S][LANES], zeros in the lanes beyond. */
@@ -131,7 +139,13 @@ static void chunk_backward(const plan *p, const block *k, int64_t chunk, const w
     for (int64_t t = t1 - 1; t >= t0; t--) {
         lbi_scan_step x = step_of(p, k, t);
         int64_t at = (k->n * p->l + t) * p->ch + k->first;
-        lbi_scan_grads g = {.y = c->gout[0] ? lb_r(c->gout[0]) + at : NULL, .a = w->da, .state = w->gh, .b = gb + t * p->s, .c = gc + t * p->s, .skip = out->d + k->n * p->ch + k->first, .bias = out->bias + k->n * p->ch + k->first};
+        lbi_scan_grads g = {.y = c->gout[0] ? lb_r(c->gout[0]) + at : NULL,
+                            .a = w->da,
+                            .state = w->gh,
+                            .b = gb + t * p->s,
+                            .c = gc + t * p->s,
+                            .skip = out->d + k->n * p->ch + k->first,
+                            .bias = out->bias + k->n * p->ch + k->first};
         g.u = c->gin[U] ? lb_r(c->gin[U]) + at : NULL;
         g.delta = c->gin[DELTA] ? lb_r(c->gin[DELTA]) + at : NULL;
         g.z = c->in[Z] && c->gin[Z] ? lb_r(c->gin[Z]) + at : NULL;
@@ -207,7 +221,9 @@ static void backward(lb_call *c) {
 
 /* ---- the plain definition, one channel at a time ---- */
 
-static double at(const lb_tensor *x, int64_t i, int64_t j, int64_t k, int64_t l) { return (double)lb_r(x)[i * x->stride[0] + j * x->stride[1] + (x->rank > 2 ? k * x->stride[2] : 0) + (x->rank > 3 ? l * x->stride[3] : 0)]; }
+static double at(const lb_tensor *x, int64_t i, int64_t j, int64_t k, int64_t l) {
+    return (double)lb_r(x)[i * x->stride[0] + j * x->stride[1] + (x->rank > 2 ? k * x->stride[2] : 0) + (x->rank > 3 ? l * x->stride[3] : 0)];
+}
 
 static void reference(lb_call *c) {
     const struct selective_scan *o = c->params;
@@ -217,7 +233,8 @@ static void reference(lb_call *c) {
         int64_t n = i / p.ch, k = i % p.ch, g = k * p.g / p.ch;
         for (int64_t s = 0; s < p.s; s++) h[s] = c->in[STATE] ? at(c->in[STATE], n, k, s, 0) : 0;
         for (int64_t t = 0; t < p.l; t++) {
-            double u = at(c->in[U], n, t, k, 0), d = at(c->in[DELTA], n, t, k, 0) + (c->in[BIAS] ? (double)lb_r(c->in[BIAS])[k * c->in[BIAS]->stride[0]] : 0), y = c->in[D] ? (double)lb_r(c->in[D])[k * c->in[D]->stride[0]] * u : 0;
+            double u = at(c->in[U], n, t, k, 0), d = at(c->in[DELTA], n, t, k, 0) + (c->in[BIAS] ? (double)lb_r(c->in[BIAS])[k * c->in[BIAS]->stride[0]] : 0),
+                   y = c->in[D] ? (double)lb_r(c->in[D])[k * c->in[D]->stride[0]] * u : 0;
             if (o->softplus) d = d > 30 ? d : log1p(exp(d));
             for (int64_t s = 0; s < p.s; s++) {
                 h[s] = exp(d * at(c->in[A], k, s, 0, 0)) * h[s] + d * at(c->in[B], n, t, g, s) * u;

@@ -85,8 +85,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2, -1, 0}, .shape = {{67, 130}, {67, 130}}, .params = &usual},
 };
 
-LB_OP(siglip) = {.id = "siglip", .title = "contrast of normalised pairs by sigmoids", .source = "arXiv:2303.15343, algorithm 1", .sig = "a[N,D] b[M,D] scale[]? bias[]? -> loss[] " LBI_CONTRAST_SAVES, .results = 1, .math = "-1/N sum log sigmoid(z (scale a b^T + bias))",
-                 .flags = LB_OP_SETS, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(siglip) = {.id = "siglip",
+                 .title = "contrast of normalised pairs by sigmoids",
+                 .source = "arXiv:2303.15343, algorithm 1",
+                 .sig = "a[N,D] b[M,D] scale[]? bias[]? -> loss[] " LBI_CONTRAST_SAVES,
+                 .results = 1,
+                 .math = "-1/N sum log sigmoid(z (scale a b^T + bias))",
+                 .flags = LB_OP_SETS,
+                 .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1) | LB_READS_OUT(2) | LB_READS_OUT(3),
+                 .params_size = sizeof(options),
+                 .shape = shape,
+                 .forward = forward,
+                 .backward = backward,
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_siglip(lb_tape *t, lb_tensor *a, lb_tensor *b, lb_tensor *scale, lb_tensor *bias, double temperature) {
     if (!scale && !(temperature > 0)) return lb_tape_fail(t, LB_E_ARG, "siglip: the temperature is %g, above 0 is wanted", temperature);

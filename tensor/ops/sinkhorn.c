@@ -181,8 +181,20 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, -1, -1}, .shape = {{41, 53}}, .params = &few},
 };
 
-LB_OP(sinkhorn) = {.id = "sinkhorn", .title = "Sinkhorn's iterations, with their gradient", .source = "Cuturi 2013, arXiv:1306.0895; arXiv:2402.17110", .sig = "x[...,N,M] rows[N]? columns[M]? -> y[...,N,M] potentials[P] count[B]:i64", .results = 1, .math = "exp(x) scaled to given sums",
-                   .constant = 1u << 1 | 1u << 2, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(sinkhorn) = {.id = "sinkhorn",
+                   .title = "Sinkhorn's iterations, with their gradient",
+                   .source = "Cuturi 2013, arXiv:1306.0895; arXiv:2402.17110",
+                   .sig = "x[...,N,M] rows[N]? columns[M]? -> y[...,N,M] potentials[P] count[B]:i64",
+                   .results = 1,
+                   .math = "exp(x) scaled to given sums",
+                   .constant = 1u << 1 | 1u << 2,
+                   .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(0) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                   .params_size = sizeof(options),
+                   .shape = shape,
+                   .forward = forward,
+                   .backward = backward,
+                   .cases = cases,
+                   .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_sinkhorn(lb_tape *t, lb_tensor *x, lb_tensor *rows, lb_tensor *columns, int64_t iterations, double tolerance) {
     if (iterations < 1) return lb_tape_fail(t, LB_E_ARG, "sinkhorn: %lld iterations, at least 1 is wanted", (long long)iterations);

@@ -76,7 +76,8 @@ lb_tensor *lb_slice(lb_tape *t, lb_tensor *x, int axis, int64_t start, int64_t s
 lb_tensor *lb_crop(lb_tape *t, lb_tensor *x, int64_t top, int64_t left, int64_t h, int64_t w) {
     int64_t rows = x->rank > 1 ? x->shape[x->rank - 2] : 0, columns = x->rank > 1 ? x->shape[x->rank - 1] : 0;
     if (lb_tape_ok(t) && (top < 0 || left < 0 || h < 0 || w < 0 || top + h > rows || left + w > columns))
-        return lb_tape_fail(t, LB_E_SHAPE, "crop: %lld x %lld from %lld, %lld on is not within %lld x %lld", (long long)h, (long long)w, (long long)top, (long long)left, (long long)rows, (long long)columns);
+        return lb_tape_fail(t, LB_E_SHAPE, "crop: %lld x %lld from %lld, %lld on is not within %lld x %lld", (long long)h, (long long)w, (long long)top,
+                            (long long)left, (long long)rows, (long long)columns);
     return lb_slice(t, lb_slice(t, x, -2, top, top + h, 1), -1, left, left + w, 1);
 }
 

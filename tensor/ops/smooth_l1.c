@@ -20,8 +20,20 @@ LBI_LOSS_BACK(back_target, slope_target)
 LBI_LOSS_PARAMS(usual, 0.75, 0);
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = -2, .hi = 2)};
 
-LB_OP(smooth_l1) = {.id = "smooth_l1", .title = "smooth L1: a square below beta, a line beyond", .math = "d^2 / (2 beta) or |d| - beta / 2", .source = "torch.nn.functional.smooth_l1_loss", .sig = "x[...] target[...] -> loss", .flags = LB_OP_SETS | LB_OP_NONSMOOTH, .reads = LB_READS_IN(0) | LB_READS_IN(1),
-    .params_size = sizeof(lbi_loss), .shape = lbi_loss_shape, .forward = lbi_loss_forward, .backward = lbi_loss_backward, .rows = {row, back_x, back_target}, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(smooth_l1) = {.id = "smooth_l1",
+                    .title = "smooth L1: a square below beta, a line beyond",
+                    .math = "d^2 / (2 beta) or |d| - beta / 2",
+                    .source = "torch.nn.functional.smooth_l1_loss",
+                    .sig = "x[...] target[...] -> loss",
+                    .flags = LB_OP_SETS | LB_OP_NONSMOOTH,
+                    .reads = LB_READS_IN(0) | LB_READS_IN(1),
+                    .params_size = sizeof(lbi_loss),
+                    .shape = lbi_loss_shape,
+                    .forward = lbi_loss_forward,
+                    .backward = lbi_loss_backward,
+                    .rows = {row, back_x, back_target},
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_smooth_l1(lb_tape *t, lb_tensor *x, lb_tensor *target, double beta, lb_reduction reduction) {
     if (!(beta >= 0)) return lb_tape_fail(t, LB_E_ARG, "smooth_l1: beta is %g, at least 0 is wanted", beta);

@@ -36,7 +36,11 @@ typedef struct job {
 
 static job job_of(const lb_call *c) {
     const options *o = c->params;
-    job j = {.o = o, .r = lbi_axes_of(c->in[0], o->axis < 0 ? o->axis + c->in[0]->rank : o->axis), .weight = c->in[2] ? lb_r(c->in[2]) : NULL, .logsum = lb_r(c->out[1]), .factor = lbi_class_factor(c->out[1], o->reduction)};
+    job j = {.o = o,
+             .r = lbi_axes_of(c->in[0], o->axis < 0 ? o->axis + c->in[0]->rank : o->axis),
+             .weight = c->in[2] ? lb_r(c->in[2]) : NULL,
+             .logsum = lb_r(c->out[1]),
+             .factor = lbi_class_factor(c->out[1], o->reduction)};
     return j;
 }
 
@@ -123,9 +127,21 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 2, -1}, .shape = {{130, 1003}, {130, 1003}}, .params = &plain, .lo = 0, .hi = 0.002},
 };
 
-LB_OP(soft_cross_entropy) = {.id = "soft_cross_entropy", .title = "cross entropy of logits against a distribution", .source = "torch.nn.functional.cross_entropy", .sig = "logits target weight[K]? -> loss logsum", .results = 1,
-                             .math = "-sum w q log softmax(x)", .flags = LB_OP_SETS, .constant = 1u << 2, .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward,
-                             .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(soft_cross_entropy) = {.id = "soft_cross_entropy",
+                             .title = "cross entropy of logits against a distribution",
+                             .source = "torch.nn.functional.cross_entropy",
+                             .sig = "logits target weight[K]? -> loss logsum",
+                             .results = 1,
+                             .math = "-sum w q log softmax(x)",
+                             .flags = LB_OP_SETS,
+                             .constant = 1u << 2,
+                             .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2) | LB_READS_OUT(1),
+                             .params_size = sizeof(options),
+                             .shape = shape,
+                             .forward = forward,
+                             .backward = backward,
+                             .cases = cases,
+                             .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_soft_cross_entropy(lb_tape *t, lb_tensor *logits, lb_tensor *target, lb_tensor *weight, int axis, double smoothing, lb_reduction reduction) {
     return lb_apply(t, &lb_op_soft_cross_entropy, &(options){axis, smoothing, reduction}, sizeof(options), 3, (lb_tensor *[]){logits, target, weight});

@@ -23,7 +23,17 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4}, .shape = {{2, 3, 33, 39}}, .params = &three},
 };
 
-LB_OP(space_to_depth) = {.id = "space_to_depth", .title = "square blocks of places as channels", .source = "torch.nn.functional.pixel_unshuffle; ONNX SpaceToDepth", .sig = "x[N,C,H,W] -> y", .math = "y[n,c b b + i b + j,h,w] = x[n,c,h b + i,w b + j]",
-    .flags = LB_OP_SETS, .shape = shape, .params_size = sizeof(lbi_blocks), .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(space_to_depth) = {.id = "space_to_depth",
+                         .title = "square blocks of places as channels",
+                         .source = "torch.nn.functional.pixel_unshuffle; ONNX SpaceToDepth",
+                         .sig = "x[N,C,H,W] -> y",
+                         .math = "y[n,c b b + i b + j,h,w] = x[n,c,h b + i,w b + j]",
+                         .flags = LB_OP_SETS,
+                         .shape = shape,
+                         .params_size = sizeof(lbi_blocks),
+                         .forward = forward,
+                         .backward = backward,
+                         .cases = cases,
+                         .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_space_to_depth(lb_tape *t, lb_tensor *x, int64_t block, lb_block_order order) { return lb_apply(t, &lb_op_space_to_depth, &(lbi_blocks){block, order}, sizeof(lbi_blocks), 1, &x); }

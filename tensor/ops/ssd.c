@@ -327,7 +327,9 @@ static void backward(lb_call *c) {
 
 /* ---- the plain definition: the recurrence ---- */
 
-static double at(const lb_tensor *x, int64_t i, int64_t j, int64_t k, int64_t l) { return (double)lb_r(x)[i * x->stride[0] + j * x->stride[1] + k * x->stride[2] + (x->rank > 3 ? l * x->stride[3] : 0)]; }
+static double at(const lb_tensor *x, int64_t i, int64_t j, int64_t k, int64_t l) {
+    return (double)lb_r(x)[i * x->stride[0] + j * x->stride[1] + k * x->stride[2] + (x->rank > 3 ? l * x->stride[3] : 0)];
+}
 
 static void reference(lb_call *c) {
     const struct ssd *o = c->params;

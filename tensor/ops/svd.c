@@ -65,8 +65,8 @@ static void backward(lb_call *c) {
     int64_t k = a.m < a.n ? a.m : a.n;
     lb_real *work = lbi_numbers(c, 2 * k * k + (a.m + a.n) * k);
     for (int64_t i = 0; c->gin[0] && work && i < a.count; i++)
-        backward_one(a.m, a.n, k, lbi_matrix(c->out[0], i), lb_r(c->out[1]) + i * k, lbi_matrix(c->out[2], i), c->gout[0] ? lbi_matrix(c->gout[0], i) : NULL, c->gout[1] ? lb_r(c->gout[1]) + i * k : NULL,
-                     c->gout[2] ? lbi_matrix(c->gout[2], i) : NULL, lbi_matrix(c->gin[0], i), work);
+        backward_one(a.m, a.n, k, lbi_matrix(c->out[0], i), lb_r(c->out[1]) + i * k, lbi_matrix(c->out[2], i), c->gout[0] ? lbi_matrix(c->gout[0], i) : NULL,
+                     c->gout[1] ? lb_r(c->gout[1]) + i * k : NULL, c->gout[2] ? lbi_matrix(c->gout[2], i) : NULL, lbi_matrix(c->gin[0], i), work);
 }
 
 static const lb_op_case cases[] = {

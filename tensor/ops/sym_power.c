@@ -69,8 +69,19 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {3}, .shape = {{0, 4, 4}}, .params = &root},
 };
 
-LB_OP(sym_power) = {.id = "sym_power", .title = "power of symmetric positive matrices", .source = "spectral calculus; Daleckii and Krein for the slope", .sig = "x[...,N,N] -> y[...,N,N] w v", .results = 1, .math = "y = v diag(w^p) v^T",
-                    .reads = LB_READS_IN(0) | LB_READS_OUT(1) | LB_READS_OUT(2), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(sym_power) = {.id = "sym_power",
+                    .title = "power of symmetric positive matrices",
+                    .source = "spectral calculus; Daleckii and Krein for the slope",
+                    .sig = "x[...,N,N] -> y[...,N,N] w v",
+                    .results = 1,
+                    .math = "y = v diag(w^p) v^T",
+                    .reads = LB_READS_IN(0) | LB_READS_OUT(1) | LB_READS_OUT(2),
+                    .params_size = sizeof(options),
+                    .shape = shape,
+                    .forward = forward,
+                    .backward = backward,
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_sym_power(lb_tape *t, lb_tensor *x, double power, double least) {
     if (!(least >= 0) || (power < 1 && power != 0.5 && least == 0)) return lb_tape_fail(t, LB_E_ARG, "sym_power: power %g wants a least eigenvalue above 0, not %g", power, least);

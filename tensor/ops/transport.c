@@ -180,7 +180,15 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {2, 1, 1}, .shape = {{12, 16}, {12}, {16}}, .fill = positive},
 };
 
-LB_OP(transport) = {.id = "transport", .title = "cheapest transport plan", .source = "Dantzig 1951; Orden 1956 (perturbation)", .sig = "cost[N,M] supply[N] demand[M] -> y[N,M]", .math = "argmin sum of y cost, given row and column sums", .no_grad = "the plan is a vertex: constant but for jumps",
-                    .shape = shape, .forward = forward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(transport) = {.id = "transport",
+                    .title = "cheapest transport plan",
+                    .source = "Dantzig 1951; Orden 1956 (perturbation)",
+                    .sig = "cost[N,M] supply[N] demand[M] -> y[N,M]",
+                    .math = "argmin sum of y cost, given row and column sums",
+                    .no_grad = "the plan is a vertex: constant but for jumps",
+                    .shape = shape,
+                    .forward = forward,
+                    .cases = cases,
+                    .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_transport(lb_tape *t, lb_tensor *cost, lb_tensor *supply, lb_tensor *demand) { return lb_apply(t, &lb_op_transport, NULL, 0, 3, (lb_tensor *[]){cost, supply, demand}); }

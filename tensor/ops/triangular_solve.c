@@ -55,8 +55,18 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {2, 2}, .shape = {{4, 4}, {4, 0}}, .params = &lower, .fill = lbi_fill_apart},
 };
 
-LB_OP(triangular_solve) = {.id = "triangular_solve", .title = "solution of triangular systems", .source = "torch.linalg.solve_triangular; BLAS trsm", .sig = "t[...,N,N] x[...,N,K] -> y[...,N,K]", .math = "t y = x",
-                           .reads = LB_READS_IN(0) | LB_READS_OUT(0), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(triangular_solve) = {.id = "triangular_solve",
+                           .title = "solution of triangular systems",
+                           .source = "torch.linalg.solve_triangular; BLAS trsm",
+                           .sig = "t[...,N,N] x[...,N,K] -> y[...,N,K]",
+                           .math = "t y = x",
+                           .reads = LB_READS_IN(0) | LB_READS_OUT(0),
+                           .params_size = sizeof(options),
+                           .shape = shape,
+                           .forward = forward,
+                           .backward = backward,
+                           .cases = cases,
+                           .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_triangular_solve(lb_tape *t, lb_tensor *triangle, lb_tensor *x, bool upper_half, bool transposed) {
     return lb_apply(t, &lb_op_triangular_solve, &(options){upper_half, transposed}, sizeof(options), 2, (lb_tensor *[]){triangle, x});

@@ -93,8 +93,19 @@ static const lb_op_case cases[] = {
     {.name = "empty", .rank = {2, 2, 2}, .shape = {{0, 4}, {0, 4}, {0, 4}}, .params = &plain},
 };
 
-LB_OP(triplet) = {.id = "triplet", .title = "hinge on distances to a like and an unlike row", .source = "torch.nn.functional.triplet_margin_loss", .sig = "anchor[...,D] positive[...,D] negative[...,D] -> loss", .math = "max(0, d(a, p) - d(a, n) + margin)", .flags = LB_OP_NONSMOOTH,
-                  .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2), .params_size = sizeof(options), .shape = shape, .forward = forward, .backward = backward, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(triplet) = {.id = "triplet",
+                  .title = "hinge on distances to a like and an unlike row",
+                  .source = "torch.nn.functional.triplet_margin_loss",
+                  .sig = "anchor[...,D] positive[...,D] negative[...,D] -> loss",
+                  .math = "max(0, d(a, p) - d(a, n) + margin)",
+                  .flags = LB_OP_NONSMOOTH,
+                  .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2),
+                  .params_size = sizeof(options),
+                  .shape = shape,
+                  .forward = forward,
+                  .backward = backward,
+                  .cases = cases,
+                  .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_triplet(lb_tape *t, lb_tensor *anchor, lb_tensor *positive, lb_tensor *negative, double margin, bool swap, lb_reduction reduction) {
     return lb_apply(t, &lb_op_triplet, &(options){margin, swap, reduction}, sizeof(options), 3, (lb_tensor *[]){anchor, positive, negative});

@@ -44,7 +44,18 @@ static const lb_op_case cases[] = {
     {.name = "large", .rank = {4}, .shape = {{2, 3, 41, 43}}, .params = &padded},
 };
 
-LB_OP(unfold) = {.id = "unfold", .title = "windows of pictures as columns", .source = "torch.nn.functional.unfold", .sig = "x[N,C,H,W] -> y", .math = "y[n, window element, window] = x", .flags = LB_OP_SETS,
-                 .shape = shape, .params_size = sizeof(lb_window), .forward = forward, .backward = backward, .reference = reference, .cases = cases, .case_count = LB_COUNT(cases)};
+LB_OP(unfold) = {.id = "unfold",
+                 .title = "windows of pictures as columns",
+                 .source = "torch.nn.functional.unfold",
+                 .sig = "x[N,C,H,W] -> y",
+                 .math = "y[n, window element, window] = x",
+                 .flags = LB_OP_SETS,
+                 .shape = shape,
+                 .params_size = sizeof(lb_window),
+                 .forward = forward,
+                 .backward = backward,
+                 .reference = reference,
+                 .cases = cases,
+                 .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_unfold(lb_tape *t, lb_tensor *x, lb_window window) { return lb_apply(t, &lb_op_unfold, &window, sizeof window, 1, &x); }

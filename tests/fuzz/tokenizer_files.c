@@ -19,7 +19,9 @@ static const char *name_of(const uint8_t *data, size_t size) {
 }
 
 static void use(const lb_tokenizer *t) {
-    static const char text[] = "Die Stra\xc3\x9f" "e, it's <s> a\xcc\x81\xcc\xa3 \xe2\x96\x81 1/2 \xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7 \xff\xef\xac\x81\r\n<unk> \xe4\xb8\xad\xe6\x96\x87 [UNK] ''";
+    static const char text[] = "Die Stra\xc3\x9f"
+                               "e, it's <s> a\xcc\x81\xcc\xa3 \xe2\x96\x81 1/2 \xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7 \xff\xef\xac\x81\r\n<unk> "
+                               "\xe4\xb8\xad\xe6\x96\x87 [UNK] ''";
     lb_tokens x = {0};
     lb_buf back = {0};
     if (lb_tokenize_full(t, text, sizeof text - 1, &(lb_tokenize_how){.offsets = true}, &x) != LB_OK) return;

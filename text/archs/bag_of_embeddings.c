@@ -38,5 +38,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     lb_text_example(16, rank, shape);
 }
 
-LB_ARCH(bag_of_embeddings) = {.id = "bag_of_embeddings", .title = "mean of the tokens' vectors", .source = "arXiv:1607.01759", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                              .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,E] pooled[N,D] tokens[N,L,D] logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(bag_of_embeddings) = {.id = "bag_of_embeddings",
+                              .title = "mean of the tokens' vectors",
+                              .source = "arXiv:1607.01759",
+                              .params = params,
+                              .params_size = sizeof(config),
+                              .kind = "text",
+                              .apart = true,
+                              .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                              .taps = "embedding[N,E] pooled[N,D] tokens[N,L,D] logits[N,K]",
+                              .forward = forward,
+                              .example = example};

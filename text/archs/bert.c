@@ -50,11 +50,25 @@ static lb_tensor *embeddings(lb_nn *m, const config *c, lb_tensor *ids) {
 }
 
 static const lb_attend_names attend_names = {.q = "self.query", .k = "self.key", .v = "self.value", .out = "output.dense", .places = "self.distance_embedding"};
-static const lb_block_names layer_names = {.norm1 = "attention.output.LayerNorm", .attn = "attention", .norm2 = "output.LayerNorm", .mlp = "", .self_names = &attend_names, .up = "intermediate.dense", .down = "output.dense"};
+static const lb_block_names layer_names = {.norm1 = "attention.output.LayerNorm",
+                                           .attn = "attention",
+                                           .norm2 = "output.LayerNorm",
+                                           .mlp = "",
+                                           .self_names = &attend_names,
+                                           .up = "intermediate.dense",
+                                           .down = "output.dense"};
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
-    const lb_block_spec block = {.self = {.heads = c->num_attention_heads, .mask = in[1], .causal = c->is_decoder, .places = by_distance(c) ? c->max_position_embeddings : 0, .places_of_keys = strcmp(c->position_embedding_type, "relative_key_query") == 0}, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)}, .post = true, .eps = c->layer_norm_eps, .names = &layer_names};
+    const lb_block_spec block = {.self = {.heads = c->num_attention_heads,
+                                          .mask = in[1],
+                                          .causal = c->is_decoder,
+                                          .places = by_distance(c) ? c->max_position_embeddings : 0,
+                                          .places_of_keys = strcmp(c->position_embedding_type, "relative_key_query") == 0},
+                                 .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act)},
+                                 .post = true,
+                                 .eps = c->layer_norm_eps,
+                                 .names = &layer_names};
     lb_tensor *x = embeddings(m, c, in[0]);
     lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
@@ -96,6 +110,18 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return lb_sentence_name(dst, cap, name, prefix[variant]);
 }
 
-LB_ARCH(bert) = {.id = "bert", .title = "BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, with the head of sentence-transformers", .source = "arXiv:1810.04805; names of Hugging Face BertModel; arXiv:1908.10084", .params = params,
-                 .params_size = sizeof(config), .kind = "text", .apart = true, .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
-                 .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 5};
+LB_ARCH(bert) = {.id = "bert",
+                 .title = "BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, with the head of sentence-transformers",
+                 .source = "arXiv:1810.04805; names of Hugging Face BertModel; arXiv:1908.10084",
+                 .params = params,
+                 .params_size = sizeof(config),
+                 .kind = "text",
+                 .apart = true,
+                 .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                 .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                 .forward = forward,
+                 .example = example,
+                 .from_config = from_config,
+                 .recognise = recognise,
+                 .outside_name = outside_name,
+                 .outside_variants = 5};

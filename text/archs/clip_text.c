@@ -40,6 +40,18 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &lb_clip_text_spellings[variant]); }
 
-LB_ARCH(clip_text) = {.id = "clip_text", .title = "text tower of CLIP", .source = "arXiv:2103.00020; block names of timm, files of Hugging Face", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                      .inputs = "ids[N,L]:i64 mask[N,L]:i64?", .taps = "embedding[N,E] pooled[N,D] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
-                      .recognise = recognise, .outside_name = outside_name, .outside_variants = LB_CLIP_TEXT_SPELLINGS};
+LB_ARCH(clip_text) = {.id = "clip_text",
+                      .title = "text tower of CLIP",
+                      .source = "arXiv:2103.00020; block names of timm, files of Hugging Face",
+                      .params = params,
+                      .params_size = sizeof(config),
+                      .kind = "text",
+                      .apart = true,
+                      .inputs = "ids[N,L]:i64 mask[N,L]:i64?",
+                      .taps = "embedding[N,E] pooled[N,D] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                      .forward = forward,
+                      .example = example,
+                      .from_config = from_config,
+                      .recognise = recognise,
+                      .outside_name = outside_name,
+                      .outside_variants = LB_CLIP_TEXT_SPELLINGS};

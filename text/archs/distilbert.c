@@ -30,7 +30,8 @@ static const double eps = 1e-12;
 static lb_tensor *embeddings(lb_nn *m, const config *c, lb_tensor *ids) {
     lb_tape *t = lb_nn_tape(m);
     int64_t length = ids->rank == 2 ? ids->shape[1] : 1;
-    if (lb_tape_ok(t) && length > c->max_position_embeddings) return lb_tape_fail(t, LB_E_SHAPE, "distilbert: a text of %lld tokens, at most %lld wanted", (long long)length, (long long)c->max_position_embeddings);
+    if (lb_tape_ok(t) && length > c->max_position_embeddings)
+        return lb_tape_fail(t, LB_E_SHAPE, "distilbert: a text of %lld tokens, at most %lld wanted", (long long)length, (long long)c->max_position_embeddings);
     lb_nn_in(m, "embeddings");
     lb_tensor *x = lb_nn_embedding(m, ids, "word_embeddings", c->vocab_size, c->dim, 0.02);
     lb_tensor *places = lb_nn_param(m, "position_embeddings.weight", 2, (int64_t[]){c->max_position_embeddings, c->dim}, LB_INIT_NORMAL, 0.02);
@@ -67,6 +68,18 @@ static int recognise(const lb_value *json, const char *const *tensors, int64_t c
 static lb_status from_config(void *cfg, const lb_value *json) { return lb_sentence_from_config(params, cfg, json); }
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_sentence_name(dst, cap, name, variant == 1 ? "distilbert." : ""); }
 
-LB_ARCH(distilbert) = {.id = "distilbert", .title = "DistilBERT, with the head of sentence-transformers", .source = "arXiv:1910.01108; names of Hugging Face DistilBertModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                       .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
-                       .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};
+LB_ARCH(distilbert) = {.id = "distilbert",
+                       .title = "DistilBERT, with the head of sentence-transformers",
+                       .source = "arXiv:1910.01108; names of Hugging Face DistilBertModel",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .kind = "text",
+                       .apart = true,
+                       .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                       .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                       .forward = forward,
+                       .example = example,
+                       .from_config = from_config,
+                       .recognise = recognise,
+                       .outside_name = outside_name,
+                       .outside_variants = 2};

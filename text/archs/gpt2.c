@@ -39,7 +39,8 @@ static const lb_block_names names = {.norm1 = "ln_1", .attn = "attn", .norm2 = "
 static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
     lb_tape *t = lb_nn_tape(m);
     int64_t length = d->ids->rank == 2 ? d->ids->shape[1] : 1, before = d->self && c->n_layer > 0 ? lb_kv_cache_length(d->self[0]) : 0;
-    if (lb_tape_ok(t) && before + length > c->n_positions) return lb_tape_fail(t, LB_E_SHAPE, "gpt2: a text of %lld tokens, at most %lld wanted", (long long)(before + length), (long long)c->n_positions);
+    if (lb_tape_ok(t) && before + length > c->n_positions)
+        return lb_tape_fail(t, LB_E_SHAPE, "gpt2: a text of %lld tokens, at most %lld wanted", (long long)(before + length), (long long)c->n_positions);
     lb_tensor *x = lb_nn_embedding(m, d->ids, "wte", c->vocab_size, c->n_embd, 0.02);
     lb_tensor *places = lb_nn_param(m, "wpe.weight", 2, (int64_t[]){c->n_positions, c->n_embd}, LB_INIT_NORMAL, 0.01);
     x = lb_add(t, x, d->positions ? lb_embedding(t, places, d->positions) : lb_slice(t, places, 0, before, before + length, 1));
@@ -47,8 +48,13 @@ static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
     for (int64_t i = 0; i < c->n_layer; i++) {
         double scale = (c->scale_attn_weights ? 1 / sqrt((double)c->n_embd / (double)c->n_head) : 1) / (c->scale_attn_by_inverse_layer_idx ? (double)(i + 1) : 1);
         lb_nn_in(m, "h.%d", (int)i);
-        x = lb_nn_tapped_block(m, x, &(lb_block_spec){.self = {.heads = c->n_head, .causal = true, .mask = d->mask, .scale = scale, .cache = d->self ? d->self[i] : NULL},
-                                               .mlp = {.width = c->n_inner ? c->n_inner : 4 * c->n_embd, .act = lb_act_named(c->activation_function)}, .eps = c->layer_norm_epsilon, .names = &names}, (int)i);
+        x = lb_nn_tapped_block(
+            m, x,
+            &(lb_block_spec){.self = {.heads = c->n_head, .causal = true, .mask = d->mask, .scale = scale, .cache = d->self ? d->self[i] : NULL},
+                             .mlp = {.width = c->n_inner ? c->n_inner : 4 * c->n_embd, .act = lb_act_named(c->activation_function)},
+                             .eps = c->layer_norm_epsilon,
+                             .names = &names},
+            (int)i);
         x = lb_nn_out(m, x);
     }
     if (d->last) x = lb_slice(t, x, 1, -1, INT64_MAX, 1);
@@ -90,6 +96,19 @@ static const lb_rename conv1d_names[] = {{"h.*.attn.c_attn.weight", "^h.*.attn.c
 static const lb_spelling spellings[] = {{"", {conv1d_names}}, {"transformer.", {conv1d_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(gpt2) = {.id = "gpt2", .title = "GPT-2: decoder of text", .source = "Radford et al., 2019; names of Hugging Face GPT2Model", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                 .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
-                 .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .decoder = &decoder};
+LB_ARCH(gpt2) = {.id = "gpt2",
+                 .title = "GPT-2: decoder of text",
+                 .source = "Radford et al., 2019; names of Hugging Face GPT2Model",
+                 .params = params,
+                 .params_size = sizeof(config),
+                 .kind = "text",
+                 .apart = true,
+                 .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                 .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]",
+                 .forward = forward,
+                 .example = example,
+                 .from_config = from_config,
+                 .recognise = recognise,
+                 .outside_name = outside_name,
+                 .outside_variants = 2,
+                 .decoder = &decoder};

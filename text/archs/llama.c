@@ -49,13 +49,19 @@ static const lb_param params[] = {
     LB_SENTENCE_PARAMS(config, "none", 0),
     LB_PARAM_END};
 
-static const lb_attend_names plain = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "o_proj"}, normed = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "o_proj", .q_norm = "q_norm", .k_norm = "k_norm"};
+static const lb_attend_names plain = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "o_proj"},
+                             normed = {.q = "q_proj", .k = "k_proj", .v = "v_proj", .out = "o_proj", .q_norm = "q_norm", .k_norm = "k_norm"};
 
 static int64_t head_of(const config *c) { return c->head_dim ? c->head_dim : c->hidden_size / c->num_attention_heads; }
 
 /* Tables for texts of `length` tokens. */
 static lb_rotary_spec rotary_of(const config *c, int64_t length) {
-    lb_rotary_spec s = {.pairs = (int64_t)((double)head_of(c) * c->rope_part) / 2, .base = c->rope_theta, .factor = c->rope_factor, .low = c->rope_low, .high = c->rope_high, .length = c->rope_length ? c->rope_length : c->max_position_embeddings};
+    lb_rotary_spec s = {.pairs = (int64_t)((double)head_of(c) * c->rope_part) / 2,
+                        .base = c->rope_theta,
+                        .factor = c->rope_factor,
+                        .low = c->rope_low,
+                        .high = c->rope_high,
+                        .length = c->rope_length ? c->rope_length : c->max_position_embeddings};
     double dim = 2 * (double)s.pairs, most = (double)c->max_position_embeddings;
     if (strcmp(c->rope_type, "linear") == 0) s.scaling = LB_ROTARY_LINEAR;
     if (strcmp(c->rope_type, "llama3") == 0) s.scaling = LB_ROTARY_LLAMA3;
@@ -80,10 +86,28 @@ static lb_tensor *run(lb_nn *m, const config *c, const lb_decode *d) {
     if (!d->self) lb_nn_tap(m, x, "embeddings");
     for (int64_t i = 0; i < c->num_hidden_layers; i++) {
         bool all = (size_t)i < strlen(c->layer_types) && c->layer_types[i] == 'f';
-        lb_attend_spec self = {.heads = c->num_attention_heads, .kv_heads = c->num_key_value_heads, .head_width = head_of(c), .no_bias = !c->qkv_bias, .no_out_bias = !c->out_bias, .mask = d->mask, .window = all ? 0 : c->sliding_window,
-                               .causal = true, .cos = cos, .sin = sin, .head_norm = LB_NORM_RMS, .eps = c->rms_norm_eps, .cache = d->self ? d->self[i] : NULL};
+        lb_attend_spec self = {.heads = c->num_attention_heads,
+                               .kv_heads = c->num_key_value_heads,
+                               .head_width = head_of(c),
+                               .no_bias = !c->qkv_bias,
+                               .no_out_bias = !c->out_bias,
+                               .mask = d->mask,
+                               .window = all ? 0 : c->sliding_window,
+                               .causal = true,
+                               .cos = cos,
+                               .sin = sin,
+                               .head_norm = LB_NORM_RMS,
+                               .eps = c->rms_norm_eps,
+                               .cache = d->self ? d->self[i] : NULL};
         lb_nn_in(m, "layers.%d", (int)i);
-        x = lb_nn_tapped_block(m, x, &(lb_block_spec){.self = self, .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act), .gated = true, .no_bias = !c->mlp_bias}, .norm = LB_NORM_RMS, .eps = c->rms_norm_eps, .names = &names}, (int)i);
+        x = lb_nn_tapped_block(
+            m, x,
+            &(lb_block_spec){.self = self,
+                             .mlp = {.width = c->intermediate_size, .act = lb_act_named(c->hidden_act), .gated = true, .no_bias = !c->mlp_bias},
+                             .norm = LB_NORM_RMS,
+                             .eps = c->rms_norm_eps,
+                             .names = &names},
+            (int)i);
         x = lb_nn_out(m, x);
     }
     if (d->last) x = lb_slice(t, x, 1, -1, INT64_MAX, 1);
@@ -118,7 +142,9 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 /* ---- config.json ---- */
 
 static int recognise(const lb_value *json, const char *const *tensors, int64_t count) {
-    static const char *const types[] = {"llama", "mistral", "qwen2", "qwen3"}, *const known[] = {"model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.gate_proj.weight", "model.layers.0.post_attention_layernorm.weight"};
+    static const char *const types[] = {"llama", "mistral", "qwen2", "qwen3"}, *const known[] = {"model.layers.0.self_attn.q_proj.weight",
+                                                                                                 "model.layers.0.mlp.gate_proj.weight",
+                                                                                                 "model.layers.0.post_attention_layernorm.weight"};
     for (size_t i = 0; i < LB_COUNT(types); i++)
         if (lb_config_is(json, types[i])) return 90;
     return !lb_get(json, "model_type") && lb_names_found(tensors, count, 3, known) == 3 ? 30 : 0;
@@ -182,6 +208,19 @@ static const lb_rename hf_names[] = {{"lm_head", "/lm_head"}, {"dense", "/dense"
 static const lb_spelling spellings[] = {{"model.", {hf_names}}, {"", {hf_names}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(llama) = {.id = "llama", .title = "LLaMA, Mistral, Qwen2, Qwen3: decoders of text", .source = "arXiv:2302.13971; names of Hugging Face LlamaModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]", .forward = forward, .example = example, .from_config = from_config,
-                  .recognise = recognise, .outside_name = outside_name, .outside_variants = 2, .decoder = &decoder};
+LB_ARCH(llama) = {.id = "llama",
+                  .title = "LLaMA, Mistral, Qwen2, Qwen3: decoders of text",
+                  .source = "arXiv:2302.13971; names of Hugging Face LlamaModel",
+                  .params = params,
+                  .params_size = sizeof(config),
+                  .kind = "text",
+                  .apart = true,
+                  .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                  .taps = "logits[N,L,V] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L] text embedding[N,D] pooled[N,D]",
+                  .forward = forward,
+                  .example = example,
+                  .from_config = from_config,
+                  .recognise = recognise,
+                  .outside_name = outside_name,
+                  .outside_variants = 2,
+                  .decoder = &decoder};

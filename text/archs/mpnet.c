@@ -28,7 +28,13 @@ static const lb_param params[] = {
     LB_PARAM_END};
 
 static const lb_attend_names attend_names = {.q = "attn.q", .k = "attn.k", .v = "attn.v", .out = "attn.o"};
-static const lb_block_names names = {.norm1 = "attention.LayerNorm", .attn = "attention", .norm2 = "output.LayerNorm", .mlp = "", .self_names = &attend_names, .up = "intermediate.dense", .down = "output.dense"};
+static const lb_block_names names = {.norm1 = "attention.LayerNorm",
+                                     .attn = "attention",
+                                     .norm2 = "output.LayerNorm",
+                                     .mlp = "",
+                                     .self_names = &attend_names,
+                                     .up = "intermediate.dense",
+                                     .down = "output.dense"};
 enum { PADDING = 1, BUCKETS = 32 }; /* the id in every published vocabulary; what the published code counts with */
 
 static lb_tensor *embeddings(lb_nn *m, const config *c, lb_tensor *ids) {
@@ -75,6 +81,18 @@ static int recognise(const lb_value *json, const char *const *tensors, int64_t c
 static lb_status from_config(void *cfg, const lb_value *json) { return lb_sentence_from_config(params, cfg, json); }
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_sentence_name(dst, cap, name, variant == 1 ? "mpnet." : ""); }
 
-LB_ARCH(mpnet) = {.id = "mpnet", .title = "MPNet, with the head of sentence-transformers", .source = "arXiv:2004.09297; names of Hugging Face MPNetModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                  .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
-                  .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};
+LB_ARCH(mpnet) = {.id = "mpnet",
+                  .title = "MPNet, with the head of sentence-transformers",
+                  .source = "arXiv:2004.09297; names of Hugging Face MPNetModel",
+                  .params = params,
+                  .params_size = sizeof(config),
+                  .kind = "text",
+                  .apart = true,
+                  .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                  .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                  .forward = forward,
+                  .example = example,
+                  .from_config = from_config,
+                  .recognise = recognise,
+                  .outside_name = outside_name,
+                  .outside_variants = 2};

@@ -36,6 +36,19 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &lb_clip_text_spellings[variant]); }
 
-LB_ARCH(siglip_text) = {.id = "siglip_text", .title = "text tower of SigLIP", .source = "arXiv:2303.15343; block names of timm, files of Hugging Face", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                        .inputs = "ids[N,L]:i64 mask[N,L]:i64?", .taps = "embedding[N,E] pooled[N,E] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
-                        .recognise = recognise, .outside_name = outside_name, .outside_variants = LB_CLIP_TEXT_SPELLINGS, .whole_texts = true};
+LB_ARCH(siglip_text) = {.id = "siglip_text",
+                        .title = "text tower of SigLIP",
+                        .source = "arXiv:2303.15343; block names of timm, files of Hugging Face",
+                        .params = params,
+                        .params_size = sizeof(config),
+                        .kind = "text",
+                        .apart = true,
+                        .inputs = "ids[N,L]:i64 mask[N,L]:i64?",
+                        .taps = "embedding[N,E] pooled[N,E] tokens[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                        .forward = forward,
+                        .example = example,
+                        .from_config = from_config,
+                        .recognise = recognise,
+                        .outside_name = outside_name,
+                        .outside_variants = LB_CLIP_TEXT_SPELLINGS,
+                        .whole_texts = true};

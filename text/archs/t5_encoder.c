@@ -32,8 +32,21 @@ static const lb_param params[] = {
     LB_PARAM_END};
 
 static const lb_attend_names attend_names = {.q = "q", .k = "k", .v = "v", .out = "o"};
-static const lb_block_names plain = {.norm1 = "layer.0.layer_norm", .attn = "layer.0.SelfAttention", .norm2 = "layer.1.layer_norm", .mlp = "layer.1.DenseReluDense", .self_names = &attend_names, .up = "wi", .down = "wo"};
-static const lb_block_names gated = {.norm1 = "layer.0.layer_norm", .attn = "layer.0.SelfAttention", .norm2 = "layer.1.layer_norm", .mlp = "layer.1.DenseReluDense", .self_names = &attend_names, .up = "wi_1", .gate = "wi_0", .down = "wo"};
+static const lb_block_names plain = {.norm1 = "layer.0.layer_norm",
+                                     .attn = "layer.0.SelfAttention",
+                                     .norm2 = "layer.1.layer_norm",
+                                     .mlp = "layer.1.DenseReluDense",
+                                     .self_names = &attend_names,
+                                     .up = "wi",
+                                     .down = "wo"};
+static const lb_block_names gated = {.norm1 = "layer.0.layer_norm",
+                                     .attn = "layer.0.SelfAttention",
+                                     .norm2 = "layer.1.layer_norm",
+                                     .mlp = "layer.1.DenseReluDense",
+                                     .self_names = &attend_names,
+                                     .up = "wi_1",
+                                     .gate = "wi_0",
+                                     .down = "wo"};
 
 static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     const config *c = cfg;
@@ -43,9 +56,17 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     lb_nn_tap(m, x, "embeddings");
     lb_nn_in(m, "encoder");
     lb_tensor *table = lb_nn_param(m, "block.0.layer.0.SelfAttention.relative_attention_bias.weight", 2, (int64_t[]){c->relative_attention_num_buckets, c->num_heads}, LB_INIT_NORMAL, 0.02);
-    const lb_block_spec block = {.self = {.heads = c->num_heads, .head_width = c->d_kv, .no_bias = true, .no_out_bias = true, .scale = 1, .mask = in[1],
+    const lb_block_spec block = {.self = {.heads = c->num_heads,
+                                          .head_width = c->d_kv,
+                                          .no_bias = true,
+                                          .no_out_bias = true,
+                                          .scale = 1,
+                                          .mask = in[1],
                                           .relative = lb_relative_bias(t, table, length, length, c->relative_attention_max_distance, true)},
-                                 .mlp = {.width = c->d_ff, .act = lb_act_named(c->act), .gated = c->gated, .no_bias = true}, .norm = LB_NORM_RMS, .eps = c->layer_norm_epsilon, .names = c->gated ? &gated : &plain};
+                                 .mlp = {.width = c->d_ff, .act = lb_act_named(c->act), .gated = c->gated, .no_bias = true},
+                                 .norm = LB_NORM_RMS,
+                                 .eps = c->layer_norm_epsilon,
+                                 .names = c->gated ? &gated : &plain};
     for (int64_t i = 0; i < c->num_layers; i++) {
         lb_nn_in(m, "block.%d", (int)i);
         x = lb_nn_out(m, lb_nn_tapped_block(m, x, &block, (int)i));
@@ -83,6 +104,18 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return true;
 }
 
-LB_ARCH(t5_encoder) = {.id = "t5_encoder", .title = "encoder of T5 and mT5, with the head of sentence-transformers", .source = "arXiv:1910.10683; names of Hugging Face T5EncoderModel", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                       .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]", .forward = forward, .example = example, .from_config = from_config,
-                       .recognise = recognise, .outside_name = outside_name, .outside_variants = 2};
+LB_ARCH(t5_encoder) = {.id = "t5_encoder",
+                       .title = "encoder of T5 and mT5, with the head of sentence-transformers",
+                       .source = "arXiv:1910.10683; names of Hugging Face T5EncoderModel",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .kind = "text",
+                       .apart = true,
+                       .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                       .taps = "embedding[N,D] pooled[N,D] tokens[N,L,D] encoder[N,L,D] embeddings[N,L,D] block.K[N,L,D] attn.K[N,H,L,L]",
+                       .forward = forward,
+                       .example = example,
+                       .from_config = from_config,
+                       .recognise = recognise,
+                       .outside_name = outside_name,
+                       .outside_variants = 2};

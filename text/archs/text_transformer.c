@@ -57,5 +57,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     lb_text_example(c->tower.max_tokens, rank, shape);
 }
 
-LB_ARCH(text_transformer) = {.id = "text_transformer", .title = "small transformer text tower", .source = "pre-norm blocks: arXiv:2002.04745", .params = params, .params_size = sizeof(config), .kind = "text", .apart = true,
-                             .inputs = "ids[N,L]:i64 mask[N,L]:i64", .taps = "embedding[N,E] pooled[N,D] tokens[N,L,D] block.K[N,L,D]", .forward = forward, .example = example};
+LB_ARCH(text_transformer) = {.id = "text_transformer",
+                             .title = "small transformer text tower",
+                             .source = "pre-norm blocks: arXiv:2002.04745",
+                             .params = params,
+                             .params_size = sizeof(config),
+                             .kind = "text",
+                             .apart = true,
+                             .inputs = "ids[N,L]:i64 mask[N,L]:i64",
+                             .taps = "embedding[N,E] pooled[N,D] tokens[N,L,D] block.K[N,L,D]",
+                             .forward = forward,
+                             .example = example};

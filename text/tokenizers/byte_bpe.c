@@ -18,8 +18,10 @@ static lb_status roberta(const lbi_pipeline *p, const lb_value *config, const lb
     lb_status st = lbi_bpe_number(p, more, lb_get_text(config, "cls_token", lb_get_text(config, "cls_token.content", "<s>")), &cls);
     if (st == LB_OK) st = lbi_bpe_number(p, more, lb_get_text(config, "sep_token", lb_get_text(config, "sep_token.content", "</s>")), &sep);
     if (st != LB_OK) return st;
-    lb_buf_format(out, ", \"post_processor\": {\"type\": \"RobertaProcessing\", \"cls\": [\"\", %lld], \"sep\": [\"\", %lld], \"add_prefix_space\": %s, \"trim_offsets\": true}", (long long)cls, (long long)sep,
-                  lb_get_bool(config, "add_prefix_space", false) ? "true" : "false");
+    lb_buf_format(out,
+                  ", \"post_processor\": {\"type\": \"RobertaProcessing\", \"cls\": [\"\", %lld], \"sep\": [\"\", %lld], \"add_prefix_space\": %s, "
+                  "\"trim_offsets\": true}",
+                  (long long)cls, (long long)sep, lb_get_bool(config, "add_prefix_space", false) ? "true" : "false");
     return LB_OK;
 }
 
@@ -75,5 +77,13 @@ static lb_status open(lb_tokenizer *t, const char *path) {
     return st;
 }
 
-LB_TOKENIZER(byte_bpe) = {.id = "byte_bpe", .title = "byte pair encoding of bytes (GPT-2, RoBERTa, Whisper, Llama, Qwen2)", .source = "Radford et al. 2019; Sennrich et al. 2016, arXiv:1508.07909; behaviour of Hugging Face tokenizers 0.23.3",
-                          .probe = probe, .open = open, .close = lbi_pipeline_close, .encode = lbi_pipeline_encode, .token = lbi_pipeline_token, .find = lbi_pipeline_find, .decode = lbi_pipeline_decode};
+LB_TOKENIZER(byte_bpe) = {.id = "byte_bpe",
+                          .title = "byte pair encoding of bytes (GPT-2, RoBERTa, Whisper, Llama, Qwen2)",
+                          .source = "Radford et al. 2019; Sennrich et al. 2016, arXiv:1508.07909; behaviour of Hugging Face tokenizers 0.23.3",
+                          .probe = probe,
+                          .open = open,
+                          .close = lbi_pipeline_close,
+                          .encode = lbi_pipeline_encode,
+                          .token = lbi_pipeline_token,
+                          .find = lbi_pipeline_find,
+                          .decode = lbi_pipeline_decode};

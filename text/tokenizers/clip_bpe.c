@@ -20,11 +20,17 @@ static lb_status describe(const lbi_pipeline *p, const lb_value *config, const l
     if (st == LB_OK) st = lbi_bpe_number(p, more, lb_get_text(config, "eos_token", lb_get_text(config, "eos_token.content", "<|endoftext|>")), &end);
     if (st != LB_OK) return st;
     lb_buf out = {0};
-    lb_buf_format(&out, "{\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"\\\\s+\"}, \"content\": \" \"}, {\"type\": \"Lowercase\"}]}, "
-                        "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": \"'s|'t|'re|'ve|'m|'ll|'d|[\\\\p{L}]+|[\\\\p{N}]|[^\\\\s\\\\p{L}\\\\p{N}]+\"}, "
-                        "\"behavior\": \"Removed\", \"invert\": true}, {\"type\": \"ByteLevel\", \"add_prefix_space\": false}]}, \"decoder\": {\"type\": \"Sequence\", \"decoders\": ["
-                        "{\"type\": \"ByteLevel\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \"</w>\"}, \"content\": \" \"}, {\"type\": \"Strip\", \"content\": \" \", \"start\": 0, \"stop\": 1}]}, "
-                        "\"post_processor\": {\"type\": \"RobertaProcessing\", \"cls\": [\"\", %lld], \"sep\": [\"\", %lld], \"trim_offsets\": false}}", (long long)begin, (long long)end);
+    lb_buf_format(&out,
+                  "{\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": \"Replace\", \"pattern\": {\"Regex\": "
+                  "\"\\\\s+\"}, \"content\": \" \"}, {\"type\": \"Lowercase\"}]}, "
+                  "\"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Split\", \"pattern\": {\"Regex\": "
+                  "\"'s|'t|'re|'ve|'m|'ll|'d|[\\\\p{L}]+|[\\\\p{N}]|[^\\\\s\\\\p{L}\\\\p{N}]+\"}, "
+                  "\"behavior\": \"Removed\", \"invert\": true}, {\"type\": \"ByteLevel\", \"add_prefix_space\": false}]}, \"decoder\": {\"type\": "
+                  "\"Sequence\", \"decoders\": ["
+                  "{\"type\": \"ByteLevel\"}, {\"type\": \"Replace\", \"pattern\": {\"String\": \"</w>\"}, \"content\": \" \"}, {\"type\": \"Strip\", "
+                  "\"content\": \" \", \"start\": 0, \"stop\": 1}]}, "
+                  "\"post_processor\": {\"type\": \"RobertaProcessing\", \"cls\": [\"\", %lld], \"sep\": [\"\", %lld], \"trim_offsets\": false}}",
+                  (long long)begin, (long long)end);
     st = lb_buf_status(&out);
     if (st == LB_OK) st = lb_json_parse(json, lb_buf_str(&out), out.size, "clip_bpe");
     lb_buf_free(&out);
@@ -152,5 +158,13 @@ static lb_status open(lb_tokenizer *t, const char *path) {
     return st;
 }
 
-LB_TOKENIZER(clip_bpe) = {.id = "clip_bpe", .title = "CLIP's byte pair encoding of words (OpenAI, open_clip)", .source = "Radford et al. 2021, arXiv:2103.00020; behaviour of Hugging Face tokenizers 0.23.3",
-                          .probe = probe, .open = open, .close = lbi_pipeline_close, .encode = lbi_pipeline_encode, .token = lbi_pipeline_token, .find = lbi_pipeline_find, .decode = lbi_pipeline_decode};
+LB_TOKENIZER(clip_bpe) = {.id = "clip_bpe",
+                          .title = "CLIP's byte pair encoding of words (OpenAI, open_clip)",
+                          .source = "Radford et al. 2021, arXiv:2103.00020; behaviour of Hugging Face tokenizers 0.23.3",
+                          .probe = probe,
+                          .open = open,
+                          .close = lbi_pipeline_close,
+                          .encode = lbi_pipeline_encode,
+                          .token = lbi_pipeline_token,
+                          .find = lbi_pipeline_find,
+                          .decode = lbi_pipeline_decode};

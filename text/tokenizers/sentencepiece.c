@@ -101,9 +101,11 @@ static lb_status by_class(lb_tokenizer *t, lbi_pipeline *p, const lb_value *conf
     bool llama = strncmp(class, "Llama", 5) == 0, t5 = strncmp(class, "T5", 2) == 0, siglip = strncmp(class, "Siglip", 6) == 0;
     if (strncmp(class, "XLMRoberta", 10) == 0 || strncmp(class, "Camembert", 9) == 0 || strncmp(class, "MBart", 5) == 0)
         return lb_fail(LB_E_UNSUPPORTED, "%s numbers its pieces otherwise than the model: tokenizer.json is needed", class);
-    static const char base[] = "{\"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"\xe2\x96\x81\"}, \"content\": \" \"}, {\"type\": \"ByteFallback\"}, "
+    static const char base[] = "{\"decoder\": {\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Replace\", \"pattern\": {\"String\": \"\xe2\x96\x81\"}, "
+                               "\"content\": \" \"}, {\"type\": \"ByteFallback\"}, "
                                "{\"type\": \"Fuse\"}, {\"type\": \"Strip\", \"content\": \" \", \"start\": 1, \"stop\": 0}]}, \"normalizer\": ";
-    static const char canonical[] = "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Lowercase\"}, {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"[!-/:-@\\\\[-`{-~]\"}, \"content\": \"\"}, "
+    static const char canonical[] = "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Lowercase\"}, {\"type\": \"Replace\", \"pattern\": {\"Regex\": "
+                                    "\"[!-/:-@\\\\[-`{-~]\"}, \"content\": \"\"}, "
                                     "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \"\\\\s+\"}, \"content\": \" \"}, {\"type\": \"Strip\"}]}}";
     lb_buf text = {0};
     lb_value *json = NULL;
@@ -154,5 +156,13 @@ static lb_status open(lb_tokenizer *t, const char *path) {
 
 #endif
 
-LB_TOKENIZER(sentencepiece) = {.id = "sentencepiece", .title = "SentencePiece models through libsentencepiece (T5, SigLIP, Llama 2)", .source = "Kudo and Richardson 2018, arXiv:1808.06226; SentencePiece 0.1.97",
-                               .probe = probe, .open = open, .close = lbi_pipeline_close, .encode = lbi_pipeline_encode, .token = lbi_pipeline_token, .find = lbi_pipeline_find, .decode = lbi_pipeline_decode};
+LB_TOKENIZER(sentencepiece) = {.id = "sentencepiece",
+                               .title = "SentencePiece models through libsentencepiece (T5, SigLIP, Llama 2)",
+                               .source = "Kudo and Richardson 2018, arXiv:1808.06226; SentencePiece 0.1.97",
+                               .probe = probe,
+                               .open = open,
+                               .close = lbi_pipeline_close,
+                               .encode = lbi_pipeline_encode,
+                               .token = lbi_pipeline_token,
+                               .find = lbi_pipeline_find,
+                               .decode = lbi_pipeline_decode};

@@ -156,5 +156,13 @@ static const lbi_model model = {.type = "Unigram", .read = read, .word = word, .
 static int probe(const char *path) { return lbi_probe_json(path, "\"Unigram\""); }
 static lb_status open(lb_tokenizer *t, const char *path) { return lbi_open_json(t, path, &model); }
 
-LB_TOKENIZER(unigram) = {.id = "unigram", .title = "pieces by their scores (T5, XLM-R, SigLIP)", .source = "Kudo 2018, arXiv:1804.10959; behaviour of Hugging Face tokenizers 0.23.3",
-                         .probe = probe, .open = open, .close = lbi_pipeline_close, .encode = lbi_pipeline_encode, .token = lbi_pipeline_token, .find = lbi_pipeline_find, .decode = lbi_pipeline_decode};
+LB_TOKENIZER(unigram) = {.id = "unigram",
+                         .title = "pieces by their scores (T5, XLM-R, SigLIP)",
+                         .source = "Kudo 2018, arXiv:1804.10959; behaviour of Hugging Face tokenizers 0.23.3",
+                         .probe = probe,
+                         .open = open,
+                         .close = lbi_pipeline_close,
+                         .encode = lbi_pipeline_encode,
+                         .token = lbi_pipeline_token,
+                         .find = lbi_pipeline_find,
+                         .decode = lbi_pipeline_decode};

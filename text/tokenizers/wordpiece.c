@@ -184,5 +184,13 @@ static void word(const lbi_pipeline *p, lbi_work *work, const uint8_t *text, siz
     lbi_parts_add(&work->parts, (uint32_t)w->unk, n);
 }
 
-LB_TOKENIZER(wordpiece) = {.id = "wordpiece", .title = "BERT WordPiece", .source = "Devlin et al. 2019, arXiv:1810.04805; behaviour of Hugging Face tokenizers 0.23.3",
-                           .probe = probe, .open = open, .close = lbi_pipeline_close, .encode = lbi_pipeline_encode, .token = lbi_pipeline_token, .find = lbi_pipeline_find, .decode = lbi_pipeline_decode};
+LB_TOKENIZER(wordpiece) = {.id = "wordpiece",
+                           .title = "BERT WordPiece",
+                           .source = "Devlin et al. 2019, arXiv:1810.04805; behaviour of Hugging Face tokenizers 0.23.3",
+                           .probe = probe,
+                           .open = open,
+                           .close = lbi_pipeline_close,
+                           .encode = lbi_pipeline_encode,
+                           .token = lbi_pipeline_token,
+                           .find = lbi_pipeline_find,
+                           .decode = lbi_pipeline_decode};

@@ -44,6 +44,19 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &lb_clip_vision_spellings[variant]); }
 
-LB_ARCH(clip_vision) = {.id = "clip_vision", .title = "picture tower of CLIP", .source = "arXiv:2103.00020; names of timm, files of OpenAI, open_clip, Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                        .inputs = "image[N,3,H,W]", .taps = "embedding[N,E] pooled[N,D] tokens[N,1+P,D] embeddings[N,1+P,D] block.K[N,1+P,D] attn.K[N,H,1+P,1+P]", .forward = forward, .example = example,
-                        .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = LB_CLIP_VISION_SPELLINGS, .preprocess = LB_CLIP_PREPROCESS};
+LB_ARCH(clip_vision) = {.id = "clip_vision",
+                        .title = "picture tower of CLIP",
+                        .source = "arXiv:2103.00020; names of timm, files of OpenAI, open_clip, Hugging Face",
+                        .params = params,
+                        .params_size = sizeof(config),
+                        .kind = "image",
+                        .apart = true,
+                        .inputs = "image[N,3,H,W]",
+                        .taps = "embedding[N,E] pooled[N,D] tokens[N,1+P,D] embeddings[N,1+P,D] block.K[N,1+P,D] attn.K[N,H,1+P,1+P]",
+                        .forward = forward,
+                        .example = example,
+                        .from_config = from_config,
+                        .recognise = recognise,
+                        .outside_name = outside_name,
+                        .outside_variants = LB_CLIP_VISION_SPELLINGS,
+                        .preprocess = LB_CLIP_PREPROCESS};

@@ -132,7 +132,8 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     c->channels = lb_outside_size(json, l->stem, 1);
     c->patch = lb_outside_size(json, l->stem, 2);
     c->classes = lb_outside_size(json, l->head, 0);
-    c->response = lb_outside_has(json, "*.*.*.*.mlp.grn.weight") || lb_outside_has(json, "*.*.*.grn.gamma") || lb_outside_has(json, "*.*.*.*.*.*.grn.weight") || lb_outside_has(json, "*.*.*.*.*.grn.weight");
+    c->response = lb_outside_has(json, "*.*.*.*.mlp.grn.weight") || lb_outside_has(json, "*.*.*.grn.gamma") || lb_outside_has(json, "*.*.*.*.*.*.grn.weight") ||
+                  lb_outside_has(json, "*.*.*.*.*.grn.weight");
     c->no_scale = c->response;
     c->size = lb_config_int(json, "image_size", 0, 224);
     /* Hugging Face's name for it means the last norm alone */
@@ -195,7 +196,20 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return variant == 5 ? torchvision_name(dst, cap, name) : lb_spell(dst, cap, name, &spellings[variant]);
 }
 
-LB_ARCH(convnext) = {.id = "convnext", .title = "ConvNeXt and ConvNeXt V2", .source = "arXiv:2201.03545, 2301.00808; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                     .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] stage.S[N,C,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
-                     .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
-                     .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(convnext) = {.id = "convnext",
+                     .title = "ConvNeXt and ConvNeXt V2",
+                     .source = "arXiv:2201.03545, 2301.00808; names of timm",
+                     .params = params,
+                     .params_size = sizeof(config),
+                     .kind = "image",
+                     .apart = true,
+                     .inputs = "image[N,3,H,W]",
+                     .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] stage.S[N,C,h,w] block.K[N,C,h,w] logits[N,K]",
+                     .forward = forward,
+                     .example = example,
+                     .from_config = from_config,
+                     .recognise = recognise,
+                     .outside_name = outside_name,
+                     .outside_variants = (int)LB_COUNT(spellings),
+                     .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, "
+                                   "0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -72,5 +72,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[2] = shape[3] = c->tower.size;
 }
 
-LB_ARCH(dwconv) = {.id = "dwconv", .title = "compact depthwise-convolutional image tower", .source = "blocks: arXiv:1801.04381", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                   .inputs = "image[N,3,H,W]", .taps = "embedding[N,E] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w]", .forward = forward, .example = example};
+LB_ARCH(dwconv) = {.id = "dwconv",
+                   .title = "compact depthwise-convolutional image tower",
+                   .source = "blocks: arXiv:1801.04381",
+                   .params = params,
+                   .params_size = sizeof(config),
+                   .kind = "image",
+                   .apart = true,
+                   .inputs = "image[N,3,H,W]",
+                   .taps = "embedding[N,E] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w]",
+                   .forward = forward,
+                   .example = example};

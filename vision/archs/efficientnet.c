@@ -22,7 +22,8 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    static const char *const timm[] = {"conv_stem.weight", "blocks.1.0.se.conv_reduce.weight", "bn2.weight", "classifier.weight"}, *const torchvision[] = {"features.0.0.weight", "features.2.0.block.2.fc1.weight", "classifier.1.weight"};
+    static const char *const timm[] = {"conv_stem.weight", "blocks.1.0.se.conv_reduce.weight", "bn2.weight", "classifier.weight"},
+                             *const torchvision[] = {"features.0.0.weight", "features.2.0.block.2.fc1.weight", "classifier.1.weight"};
     if (lb_config_is(json, "efficientnet")) return 90;
     return lb_names_found(names, count, 4, timm) == 4 || lb_names_found(names, count, 3, torchvision) == 3 ? 70 : 0;
 }
@@ -32,7 +33,8 @@ static lb_status set_text(void *cfg, const char *row, const char *value) { retur
 enum { STAGES = 16 };
 
 static lb_status from_hugging_face(config *c, const lb_value *json) {
-    int64_t width[STAGES] = {16, 24, 40, 80, 112, 192, 320}, depth[STAGES] = {1, 2, 2, 3, 3, 4, 1}, kernel[STAGES] = {3, 3, 5, 3, 5, 5, 3}, stride[STAGES] = {1, 2, 2, 2, 1, 2, 1}, expand[STAGES] = {1, 6, 6, 6, 6, 6, 6}, even[64];
+    int64_t width[STAGES] = {16, 24, 40, 80, 112, 192, 320}, depth[STAGES] = {1, 2, 2, 3, 3, 4, 1}, kernel[STAGES] = {3, 3, 5, 3, 5, 5, 3},
+            stride[STAGES] = {1, 2, 2, 2, 1, 2, 1}, expand[STAGES] = {1, 6, 6, 6, 6, 6, 6}, even[64];
     const struct { const char *key; int64_t *list; } lists[] = {{"out_channels", width}, {"num_block_repeats", depth}, {"kernel_sizes", kernel}, {"strides", stride}, {"expand_ratios", expand}};
     lb_inverted_net *n = &c->net;
     int64_t count = 7, step = lb_config_int(json, "depth_divisor", 0, 8);
@@ -77,7 +79,20 @@ static const lb_rename classifier[] = {{"classifier", "/classifier"}, {0}};
 static const lb_spelling spellings[] = {{"", {NULL}}, {"efficientnet.", {classifier}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(efficientnet) = {.id = "efficientnet", .title = "EfficientNet b0 to b7", .source = "arXiv:1905.11946; names of timm, torchvision or Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                         .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
-                         .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
-                         .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(efficientnet) = {.id = "efficientnet",
+                         .title = "EfficientNet b0 to b7",
+                         .source = "arXiv:1905.11946; names of timm, torchvision or Hugging Face",
+                         .params = params,
+                         .params_size = sizeof(config),
+                         .kind = "image",
+                         .apart = true,
+                         .inputs = "image[N,3,H,W]",
+                         .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]",
+                         .forward = forward,
+                         .example = example,
+                         .from_config = from_config,
+                         .recognise = recognise,
+                         .outside_name = outside_name,
+                         .outside_variants = (int)LB_COUNT(spellings),
+                         .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, "
+                                       "0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -36,8 +36,16 @@ static int64_t channels(const config *c, int64_t n) {
 
 static lb_tensor *block(lb_nn *m, lb_tensor *x, int i, const stage *s, int64_t stride, int64_t out) {
     int64_t in = x->rank == 4 ? x->shape[1] : 0;
-    lb_inverted_block b = {.depthwise = {"_depthwise_conv", "_bn1"}, .project = {"_project_conv", "_bn2"}, .inner = in * s->expand, .out = out, .kernel = s->kernel, .depth = lb_nn_conv_ceil(x, s->kernel, stride), .act = LB_ACT_RELU6,
-                           .eps = eps, .momentum = momentum, .add = stride == 1 && in == out};
+    lb_inverted_block b = {.depthwise = {"_depthwise_conv", "_bn1"},
+                           .project = {"_project_conv", "_bn2"},
+                           .inner = in * s->expand,
+                           .out = out,
+                           .kernel = s->kernel,
+                           .depth = lb_nn_conv_ceil(x, s->kernel, stride),
+                           .act = LB_ACT_RELU6,
+                           .eps = eps,
+                           .momentum = momentum,
+                           .add = stride == 1 && in == out};
     if (s->expand != 1) b.expand[0] = "_expand_conv", b.expand[1] = "_bn0";
     lb_nn_in(m, "_blocks.%d", i);
     lb_tensor *y = lb_nn_inverted_block(m, x, &b);
@@ -108,7 +116,18 @@ static lb_status from_config(void *cfg, const lb_value *config_json) {
     return lb_fail(LB_E_UNSUPPORTED, "efficientnet-lite: %lld blocks ending in %lld channels is none of lite0 to lite4", (long long)blocks, (long long)last);
 }
 
-LB_ARCH(efficientnet_lite) = {.id = "efficientnet_lite", .title = "EfficientNet-lite0 to lite4", .source = "arXiv:1905.11946; names of the lukemelas-style port", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                              .inputs = "image[N,3,H,W]", .taps = "embedding[N,1280] pooled[N,1280] features[N,1280,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
-                              .from_config = from_config, .recognise = recognise,
-                              .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.498, 0.498, 0.498], \"std\": [0.502, 0.502, 0.502]}"};
+LB_ARCH(efficientnet_lite) = {.id = "efficientnet_lite",
+                              .title = "EfficientNet-lite0 to lite4",
+                              .source = "arXiv:1905.11946; names of the lukemelas-style port",
+                              .params = params,
+                              .params_size = sizeof(config),
+                              .kind = "image",
+                              .apart = true,
+                              .inputs = "image[N,3,H,W]",
+                              .taps = "embedding[N,1280] pooled[N,1280] features[N,1280,h,w] block.K[N,C,h,w] logits[N,K]",
+                              .forward = forward,
+                              .example = example,
+                              .from_config = from_config,
+                              .recognise = recognise,
+                              .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": "
+                                            "[0.498, 0.498, 0.498], \"std\": [0.502, 0.502, 0.502]}"};

@@ -141,7 +141,21 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return true;
 }
 
-LB_ARCH(mae) = {.id = "mae", .title = "masked autoencoder", .source = "arXiv:2111.06377; names of the published code, files of Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                .inputs = "image[N,3,H,W] keep[N,K]:i64?", .taps = "embedding[N,D] pooled[N,D] tokens[N,1+P,D] embeddings[N,1+P,D] block.K[N,1+P,D] attn.K[N,H,1+P,1+P] decoder.block.K[N,1+P,E] reconstruction[N,P,S*S*3]",
-                .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS,
-                .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(mae) = {.id = "mae",
+                .title = "masked autoencoder",
+                .source = "arXiv:2111.06377; names of the published code, files of Hugging Face",
+                .params = params,
+                .params_size = sizeof(config),
+                .kind = "image",
+                .apart = true,
+                .inputs = "image[N,3,H,W] keep[N,K]:i64?",
+                .taps = "embedding[N,D] pooled[N,D] tokens[N,1+P,D] embeddings[N,1+P,D] block.K[N,1+P,D] attn.K[N,H,1+P,1+P] decoder.block.K[N,1+P,E] "
+                        "reconstruction[N,P,S*S*3]",
+                .forward = forward,
+                .example = example,
+                .from_config = from_config,
+                .recognise = recognise,
+                .outside_name = outside_name,
+                .outside_variants = SPELLINGS,
+                .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, "
+                              "0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -54,6 +54,19 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return lb_spell(dst, cap, encoder ? name + 14 : name, encoder ? &spelling : &plain);
 }
 
-LB_ARCH(mobile_sam) = {.id = "mobile_sam", .title = "MobileSAM", .source = "arXiv:2306.14289; decoder's names of segment_anything, encoder's of timm", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = LB_SAM_INPUTS,
-                       .taps = LB_SAM_TAPS " stage.S[N,C,h,w] block.K[N,C,h,w]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name,
-                       .outside_variants = 1, .preprocess = LB_SAM_PREPROCESS};
+LB_ARCH(mobile_sam) = {.id = "mobile_sam",
+                       .title = "MobileSAM",
+                       .source = "arXiv:2306.14289; decoder's names of segment_anything, encoder's of timm",
+                       .params = params,
+                       .params_size = sizeof(config),
+                       .kind = "image",
+                       .apart = true,
+                       .inputs = LB_SAM_INPUTS,
+                       .taps = LB_SAM_TAPS " stage.S[N,C,h,w] block.K[N,C,h,w]",
+                       .forward = forward,
+                       .example = example,
+                       .from_config = from_config,
+                       .recognise = recognise,
+                       .outside_name = outside_name,
+                       .outside_variants = 1,
+                       .preprocess = LB_SAM_PREPROCESS};

@@ -22,7 +22,9 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    static const char *const timm[] = {"conv_stem.weight", "blocks.1.0.conv_pwl.weight", "bn2.weight"}, *const torchvision[] = {"features.0.0.weight", "features.2.conv.1.0.weight", "classifier.1.weight"};
+    static const char *const timm[] = {"conv_stem.weight", "blocks.1.0.conv_pwl.weight", "bn2.weight"}, *const torchvision[] = {"features.0.0.weight",
+                                                                                                                                "features.2.conv.1.0.weight",
+                                                                                                                                "classifier.1.weight"};
     if (lb_config_is(json, "mobilenet_v2")) return 90;
     /* timm's EfficientNet has these names and more, so it comes first */
     return lb_names_found(names, count, 3, torchvision) == 3 ? 80 : lb_names_found(names, count, 3, timm) == 3 ? 60 : 0;
@@ -69,7 +71,20 @@ static const lb_rename classifier[] = {{"classifier", "/classifier"}, {0}};
 static const lb_spelling spellings[] = {{"", {NULL}}, {"mobilenet_v2.", {classifier}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(mobilenet_v2) = {.id = "mobilenet_v2", .title = "MobileNetV2", .source = "arXiv:1801.04381; names of timm, torchvision or Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                         .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
-                         .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
-                         .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(mobilenet_v2) = {.id = "mobilenet_v2",
+                         .title = "MobileNetV2",
+                         .source = "arXiv:1801.04381; names of timm, torchvision or Hugging Face",
+                         .params = params,
+                         .params_size = sizeof(config),
+                         .kind = "image",
+                         .apart = true,
+                         .inputs = "image[N,3,H,W]",
+                         .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]",
+                         .forward = forward,
+                         .example = example,
+                         .from_config = from_config,
+                         .recognise = recognise,
+                         .outside_name = outside_name,
+                         .outside_variants = (int)LB_COUNT(spellings),
+                         .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": "
+                                       "[0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -38,8 +38,9 @@ typedef struct stage {
 static const stage large[] = {{3, 16, 16, false, false, 1}, {3, 64, 24, false, false, 2}, {3, 72, 24, false, false, 1}, {5, 72, 40, true, false, 2},  {5, 120, 40, true, false, 1},
                               {5, 120, 40, true, false, 1}, {3, 240, 80, false, true, 2}, {3, 200, 80, false, true, 1}, {3, 184, 80, false, true, 1}, {3, 184, 80, false, true, 1},
                               {3, 480, 112, true, true, 1}, {3, 672, 112, true, true, 1}, {5, 672, 160, true, true, 2}, {5, 960, 160, true, true, 1}, {5, 960, 160, true, true, 1}};
-static const stage small[] = {{3, 16, 16, true, false, 2}, {3, 72, 24, false, false, 2}, {3, 88, 24, false, false, 1}, {5, 96, 40, true, true, 2},  {5, 240, 40, true, true, 1}, {5, 240, 40, true, true, 1},
-                              {5, 120, 48, true, true, 1}, {5, 144, 48, true, true, 1},  {5, 288, 96, true, true, 2},  {5, 576, 96, true, true, 1}, {5, 576, 96, true, true, 1}};
+static const stage small[] = {{3, 16, 16, true, false, 2}, {3, 72, 24, false, false, 2}, {3, 88, 24, false, false, 1}, {5, 96, 40, true, true, 2},
+                              {5, 240, 40, true, true, 1}, {5, 240, 40, true, true, 1},  {5, 120, 48, true, true, 1},  {5, 144, 48, true, true, 1},
+                              {5, 288, 96, true, true, 2}, {5, 576, 96, true, true, 1},  {5, 576, 96, true, true, 1}};
 static const double momentum = 0.01;
 
 /* Rounded to a multiple of 8, never more than 10% below. */
@@ -119,7 +120,8 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    static const char *const torchvision[] = {"features.0.0.weight", "features.4.block.2.fc1.weight", "classifier.3.weight"}, *const timm[] = {"conv_stem.weight", "conv_head.bias", "blocks.2.0.se.conv_reduce.weight"};
+    static const char *const torchvision[] = {"features.0.0.weight", "features.4.block.2.fc1.weight", "classifier.3.weight"},
+                             *const timm[] = {"conv_stem.weight", "conv_head.bias", "blocks.2.0.se.conv_reduce.weight"};
     (void)json;
     return lb_names_found(names, count, 3, torchvision) == 3 || lb_names_found(names, count, 3, timm) == 3 ? 80 : 0;
 }
@@ -180,7 +182,9 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     for (int s = 1; timm && s < stages; s++) {
         char format[48];
         snprintf(format, sizeof format, "blocks.%d.%%d.conv_pwl.weight", s);
-        if (lb_outside_count(json, format) != groups[s]) return lb_fail(LB_E_UNSUPPORTED, "mobilenet-v3: stage %d has %lld blocks, the %s one has %d", s, (long long)lb_outside_count(json, format), c->variant, groups[s]);
+        if (lb_outside_count(json, format) != groups[s])
+            return lb_fail(LB_E_UNSUPPORTED, "mobilenet-v3: stage %d has %lld blocks, the %s one has %d", s, (long long)lb_outside_count(json, format),
+                           c->variant, groups[s]);
     }
     plan p = plan_of(c);
     for (int i = 0; i < p.count; i++) {
@@ -200,7 +204,20 @@ static lb_status from_config(void *cfg, const lb_value *json) {
     return st;
 }
 
-LB_ARCH(mobilenet_v3) = {.id = "mobilenet_v3", .title = "MobileNetV3 large and small", .source = "arXiv:1905.02244; names of torchvision's MobileNetV3", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                         .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example,
-                         .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 3,
-                         .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(mobilenet_v3) = {.id = "mobilenet_v3",
+                         .title = "MobileNetV3 large and small",
+                         .source = "arXiv:1905.02244; names of torchvision's MobileNetV3",
+                         .params = params,
+                         .params_size = sizeof(config),
+                         .kind = "image",
+                         .apart = true,
+                         .inputs = "image[N,3,H,W]",
+                         .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]",
+                         .forward = forward,
+                         .example = example,
+                         .from_config = from_config,
+                         .recognise = recognise,
+                         .outside_name = outside_name,
+                         .outside_variants = 3,
+                         .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": "
+                                       "[0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -75,7 +75,8 @@ static bool plan_of(plan *p, const config *c) {
 }
 
 static lb_tensor *halved(lb_nn *m, const config *c, lb_tensor *x) {
-    lb_tensor *y = c->stem_halves ? lb_nn_conv_bn(m, x, "maxpool.0", "maxpool.1", c->width, 3, lb_conv_same(2, 1, 1), eps, momentum, LB_ACT_RELU) : lb_max_pool(lb_nn_tape(m), x, lb_window_of(3, 2, 1));
+    lb_tensor *y = c->stem_halves ? lb_nn_conv_bn(m, x, "maxpool.0", "maxpool.1", c->width, 3, lb_conv_same(2, 1, 1), eps, momentum, LB_ACT_RELU)
+                                  : lb_max_pool(lb_nn_tape(m), x, lb_window_of(3, 2, 1));
     lb_release(lb_nn_tape(m), x);
     return y;
 }
@@ -98,14 +99,24 @@ static void forward(lb_nn *m, const void *cfg, lb_tensor *const *in) {
     plan p;
     int k = 0;
     if (!plan_of(&p, c)) {
-        (void)lb_tape_fail(t, LB_E_ARG, "resnet: depth %lld is none of 10, 18, 26, 34, 50, 101, 152, or blocks '%s', widths '%s' and squeeze '%s' are not as many", (long long)c->depth, c->blocks, c->widths, c->squeeze);
+        (void)lb_tape_fail(t, LB_E_ARG,
+                           "resnet: depth %lld is none of 10, 18, 26, 34, 50, 101, 152, or blocks '%s', widths '%s' and squeeze '%s' are not as many",
+                           (long long)c->depth, c->blocks, c->widths, c->squeeze);
         return;
     }
     lb_tensor *x = stem(m, c, in[0]);
     for (int s = 0; s < p.stages; s++)
         for (int64_t i = 0; i < p.blocks[s]; i++) {
             lb_tensor *before = x;
-            lb_residual block = {.last = true, .out = p.out[s], .squeeze = p.squeeze[s], .stride = (s > 0 || c->shrink) && i == 0 ? 2 : 1, .groups = c->groups, .shortcut_kernel = c->shortcut_kernel, .across = c->across, .pooled = c->pooled, .early = c->early};
+            lb_residual block = {.last = true,
+                                 .out = p.out[s],
+                                 .squeeze = p.squeeze[s],
+                                 .stride = (s > 0 || c->shrink) && i == 0 ? 2 : 1,
+                                 .groups = c->groups,
+                                 .shortcut_kernel = c->shortcut_kernel,
+                                 .across = c->across,
+                                 .pooled = c->pooled,
+                                 .early = c->early};
             if (p.bottleneck) block.inner = p.out[s] / WIDER * c->group_width / 64 * c->groups;
             lb_nn_in(m, "layer%d.%d", s + 1, (int)i);
             x = lb_nn_residual_block(m, x, &block);
@@ -127,7 +138,8 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    static const char *const body[] = {"bn1.weight", "layer1.0.conv1.weight", "layer2.0.bn1.weight"}, *const stems[] = {"conv1.weight", "conv1.0.weight"}, *const shortcuts[] = {"layer2.0.downsample.0.weight", "layer2.0.downsample.1.weight"};
+    static const char *const body[] = {"bn1.weight", "layer1.0.conv1.weight", "layer2.0.bn1.weight"}, *const stems[] = {"conv1.weight", "conv1.0.weight"},
+                             *const shortcuts[] = {"layer2.0.downsample.0.weight", "layer2.0.downsample.1.weight"};
     if (lb_config_is(json, "resnet")) return 90;
     return lb_names_found(names, count, 3, body) == 3 && lb_names_found(names, count, 2, stems) && lb_names_found(names, count, 2, shortcuts) ? 80 : 0;
 }
@@ -147,7 +159,9 @@ static lb_status parts_from_shapes(config *c, const lb_value *json) {
     c->shortcut_kernel = c->pooled ? 1 : lb_outside_size(json, "layer2.0.downsample.0.weight", 2);
     if (strstr(name, "netaa") || strstr(name, "nextaa") || strstr(name, "netblur")) return lb_fail(LB_E_UNSUPPORTED, "resnet: '%s' blurs before it strides, which is not handled", name);
     LB_TRY(lb_timm_args(json, "resnet", "block_args|replace_stem_pool|down_kernel_size"));
-    if (c->stem_kernel != 7 && c->stem_kernel != 3) return lb_fail(LB_E_UNSUPPORTED, "resnet: a stem of 7x7, 3x3 or three 3x3 is wanted, it is %lldx%lld", (long long)c->stem_kernel, (long long)c->stem_kernel);
+    if (c->stem_kernel != 7 && c->stem_kernel != 3)
+        return lb_fail(LB_E_UNSUPPORTED, "resnet: a stem of 7x7, 3x3 or three 3x3 is wanted, it is %lldx%lld", (long long)c->stem_kernel,
+                       (long long)c->stem_kernel);
     for (int i = 0; i < STAGES; i++) {
         char squeeze[64];
         snprintf(squeeze, sizeof squeeze, "layer%d.0.se.fc1.weight", i + 1);
@@ -172,11 +186,15 @@ static lb_status from_shapes(config *c, const lb_value *json) {
     }
     c->classes = lb_outside_size(json, "fc.weight", 0);
     c->basic = !bottleneck;
-    if (!blocks[0] || !blocks[STAGES - 1]) return lb_fail(LB_E_UNSUPPORTED, "resnet: four stages of blocks are wanted, there are %lld, %lld, %lld, %lld blocks", (long long)blocks[0], (long long)blocks[1], (long long)blocks[2], (long long)blocks[3]);
+    if (!blocks[0] || !blocks[STAGES - 1])
+        return lb_fail(LB_E_UNSUPPORTED, "resnet: four stages of blocks are wanted, there are %lld, %lld, %lld, %lld blocks", (long long)blocks[0],
+                       (long long)blocks[1], (long long)blocks[2], (long long)blocks[3]);
     lb_status st = parts_from_shapes(c, json);
     if (st != LB_OK) return st;
     int64_t inner = lb_outside_size(json, "layer1.0.conv2.weight", 0), each = lb_outside_size(json, "layer1.0.conv2.weight", 1);
-    if (bottleneck && (!each || !widths[0] || inner % each)) return lb_fail(LB_E_UNSUPPORTED, "resnet: bottlenecks of %lld channels behind %lld are of no such network (pruned ones are not handled)", (long long)inner, (long long)each);
+    if (bottleneck && (!each || !widths[0] || inner % each))
+        return lb_fail(LB_E_UNSUPPORTED, "resnet: bottlenecks of %lld channels behind %lld are of no such network (pruned ones are not handled)",
+                       (long long)inner, (long long)each);
     c->groups = bottleneck ? inner / each : 1;
     c->group_width = bottleneck ? inner * 64 * WIDER / widths[0] / c->groups : 64;
     for (size_t i = 0; i < LB_COUNT(sizes); i++)
@@ -211,14 +229,31 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     int stage = 0, block = 0, conv = 0, at = 0;
     const char *prefix = variant == 1 ? "resnet." : "", *last = strrchr(name, '.');
     if (variant == 0) snprintf(dst, cap, "%s", name);
-    else if (sscanf(name, "layer%d.%d.conv%d%n", &stage, &block, &conv, &at) == 3 && at) snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.layer.%d.convolution%s", prefix, stage - 1, block, conv - 1, last);
-    else if (sscanf(name, "layer%d.%d.bn%d%n", &stage, &block, &conv, &at) == 3 && at) snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.layer.%d.normalization%s", prefix, stage - 1, block, conv - 1, last);
-    else if (sscanf(name, "layer%d.%d.downsample.%d%n", &stage, &block, &conv, &at) == 3 && at) snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.shortcut.%s%s", prefix, stage - 1, block, conv == 0 ? "convolution" : "normalization", last);
+    else if (sscanf(name, "layer%d.%d.conv%d%n", &stage, &block, &conv, &at) == 3 && at)
+        snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.layer.%d.convolution%s", prefix, stage - 1, block, conv - 1, last);
+    else if (sscanf(name, "layer%d.%d.bn%d%n", &stage, &block, &conv, &at) == 3 && at)
+        snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.layer.%d.normalization%s", prefix, stage - 1, block, conv - 1, last);
+    else if (sscanf(name, "layer%d.%d.downsample.%d%n", &stage, &block, &conv, &at) == 3 && at)
+        snprintf(dst, cap, "%sencoder.stages.%d.layers.%d.shortcut.%s%s", prefix, stage - 1, block, conv == 0 ? "convolution" : "normalization", last);
     else if (strncmp(name, "fc.", 3) == 0) snprintf(dst, cap, "classifier.1%s", last);
     else snprintf(dst, cap, "%sembedder.embedder.%s%s", prefix, strncmp(name, "conv1.", 6) == 0 ? "convolution" : "normalization", last);
     return true;
 }
 
-LB_ARCH(resnet) = {.id = "resnet", .title = "residual networks: ResNet, wide, ResNeXt", .source = "arXiv:1512.03385; names of torchvision's ResNet", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
-                   .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = 3,
-                   .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(resnet) = {.id = "resnet",
+                   .title = "residual networks: ResNet, wide, ResNeXt",
+                   .source = "arXiv:1512.03385; names of torchvision's ResNet",
+                   .params = params,
+                   .params_size = sizeof(config),
+                   .kind = "image",
+                   .apart = true,
+                   .inputs = "image[N,3,H,W]",
+                   .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] block.K[N,C,h,w] logits[N,K]",
+                   .forward = forward,
+                   .example = example,
+                   .from_config = from_config,
+                   .recognise = recognise,
+                   .outside_name = outside_name,
+                   .outside_variants = 3,
+                   .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bilinear\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, "
+                                 "0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

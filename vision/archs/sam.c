@@ -71,7 +71,9 @@ static lb_status from_published(config *c, const lb_value *json) {
         if (e->patch && side == e->size / e->patch) global[n++] = i;
         else e->window = side;
     }
-    if (!e->size || !e->heads || !e->depth || !e->mlp) return lb_fail(LB_E_UNSUPPORTED, "sam: size %lld, width %lld, %lld heads, %lld blocks", (long long)e->size, (long long)e->dim, (long long)e->heads, (long long)e->depth);
+    if (!e->size || !e->heads || !e->depth || !e->mlp)
+        return lb_fail(LB_E_UNSUPPORTED, "sam: size %lld, width %lld, %lld heads, %lld blocks", (long long)e->size, (long long)e->dim, (long long)e->heads,
+                       (long long)e->depth);
     lb_status st = lb_numbers_to(lb_param_find(params, "global"), c, global, n);
     return st == LB_OK ? lb_sam_decoder_from_shapes(&c->decoder, json) : st;
 }
@@ -156,6 +158,19 @@ static const lb_spelling spellings[] = {{"", {NULL}}, {"", {heads[1], hugging_fa
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(sam) = {.id = "sam", .title = "Segment Anything", .source = "arXiv:2304.02643; names of segment_anything, files of Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = LB_SAM_INPUTS,
-                .taps = LB_SAM_TAPS " block.K[N,h,w,D]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise, .outside_name = outside_name,
-                .outside_variants = (int)LB_COUNT(spellings), .preprocess = LB_SAM_PREPROCESS};
+LB_ARCH(sam) = {.id = "sam",
+                .title = "Segment Anything",
+                .source = "arXiv:2304.02643; names of segment_anything, files of Hugging Face",
+                .params = params,
+                .params_size = sizeof(config),
+                .kind = "image",
+                .apart = true,
+                .inputs = LB_SAM_INPUTS,
+                .taps = LB_SAM_TAPS " block.K[N,h,w,D]",
+                .forward = forward,
+                .example = example,
+                .from_config = from_config,
+                .recognise = recognise,
+                .outside_name = outside_name,
+                .outside_variants = (int)LB_COUNT(spellings),
+                .preprocess = LB_SAM_PREPROCESS};

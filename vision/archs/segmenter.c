@@ -57,6 +57,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[2] = shape[3] = c->tower.size;
 }
 
-LB_ARCH(segmenter) = {.id = "segmenter", .title = "compact network for segmentation", .source = "tower: arXiv:1801.04381; decoders: arXiv:1411.4038, arXiv:1807.10221, arXiv:2304.02643", .params = params,
-                      .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]", .taps = "logits[N,K,H,W] small_logits[N,K,h,w] features[N,C,h,w] block.K[N,C,h,w]", .forward = forward,
+LB_ARCH(segmenter) = {.id = "segmenter",
+                      .title = "compact network for segmentation",
+                      .source = "tower: arXiv:1801.04381; decoders: arXiv:1411.4038, arXiv:1807.10221, arXiv:2304.02643",
+                      .params = params,
+                      .params_size = sizeof(config),
+                      .kind = "image",
+                      .apart = true,
+                      .inputs = "image[N,3,H,W]",
+                      .taps = "logits[N,K,H,W] small_logits[N,K,h,w] features[N,C,h,w] block.K[N,C,h,w]",
+                      .forward = forward,
                       .example = example};

@@ -36,6 +36,19 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &lb_siglip_vision_spellings[variant]); }
 
-LB_ARCH(siglip_vision) = {.id = "siglip_vision", .title = "picture tower of SigLIP", .source = "arXiv:2303.15343; names of timm, files of open_clip and Hugging Face", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                          .inputs = "image[N,3,H,W]", .taps = "embedding[N,D] pooled[N,D] tokens[N,P,D] embeddings[N,P,D] block.K[N,P,D] attn.K[N,H,P,P]", .forward = forward, .example = example,
-                          .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = LB_SIGLIP_VISION_SPELLINGS, .preprocess = LB_SIGLIP_PREPROCESS};
+LB_ARCH(siglip_vision) = {.id = "siglip_vision",
+                          .title = "picture tower of SigLIP",
+                          .source = "arXiv:2303.15343; names of timm, files of open_clip and Hugging Face",
+                          .params = params,
+                          .params_size = sizeof(config),
+                          .kind = "image",
+                          .apart = true,
+                          .inputs = "image[N,3,H,W]",
+                          .taps = "embedding[N,D] pooled[N,D] tokens[N,P,D] embeddings[N,P,D] block.K[N,P,D] attn.K[N,H,P,P]",
+                          .forward = forward,
+                          .example = example,
+                          .from_config = from_config,
+                          .recognise = recognise,
+                          .outside_name = outside_name,
+                          .outside_variants = LB_SIGLIP_VISION_SPELLINGS,
+                          .preprocess = LB_SIGLIP_PREPROCESS};

@@ -29,7 +29,9 @@ static const lb_param params[] = {
     LB_PARAM(config, drop_path, 0, 0, 0.9, "1", "share of samples for which a part of a block is left out in training"),
     LB_PARAM_FLAG(config, no_qkv_bias, 0, "queries, keys and values without bias"),
     LB_PARAM_FLAG(config, positions, 0, "learned positions are added to the patches"),
-    LB_PARAM_TEXT(config, rule, "timm", "timm|huggingface|torchvision", "windows shift where the grid in training was larger than one, before sides are filled up; where both sides are larger; along each side that is"),
+    LB_PARAM_TEXT(
+        config, rule, "timm", "timm|huggingface|torchvision",
+        "windows shift where the grid in training was larger than one, before sides are filled up; where both sides are larger; along each side that is"),
     LB_PARAM(config, classes, 1000, 0, 10000000, "1", "classes of the head; 0 = no logits"),
     LB_PARAM_END};
 
@@ -44,7 +46,10 @@ static lb_tensor *embed(lb_nn *m, lb_tensor *image, const config *c) {
     int64_t h = image->shape[2] / c->patch, w = image->shape[3] / c->patch;
     lb_nn_in(m, "patch_embed");
     lb_tensor *x = lb_nn_out(m, lb_nn_layer_norm(m, lb_nn_patches(m, image, "proj", c->width, c->patch, true), "norm", 1e-5));
-    if (c->positions) x = lb_add(t, x, lb_nn_resize_positions(m, lb_nn_param(m, "absolute_pos_embed", 3, (int64_t[]){1, side * side, c->width}, LB_INIT_TRUNC_NORMAL, 0.02), 0, side, side, h, w, LB_PLACES_CUBIC));
+    if (c->positions)
+        x = lb_add(t, x,
+                   lb_nn_resize_positions(m, lb_nn_param(m, "absolute_pos_embed", 3, (int64_t[]){1, side * side, c->width}, LB_INIT_TRUNC_NORMAL, 0.02), 0,
+                                          side, side, h, w, LB_PLACES_CUBIC));
     return lb_reshape(t, x, 4, (int64_t[]){-1, h, w, c->width});
 }
 
@@ -105,7 +110,8 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 /* ---- from outside ---- */
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    static const char *const timm[] = {"patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"}, *const torchvision[] = {"features.0.0.weight", "features.1.0.attn.relative_position_bias_table"};
+    static const char *const timm[] = {"patch_embed.proj.weight", "layers.0.blocks.0.attn.relative_position_bias_table"},
+                             *const torchvision[] = {"features.0.0.weight", "features.1.0.attn.relative_position_bias_table"};
     if (lb_config_is(json, "swin")) return 90;
     return lb_names_found(names, count, 2, timm) == 2 || lb_names_found(names, count, 2, torchvision) == 2 ? 80 : 0;
 }
@@ -179,7 +185,11 @@ static lb_status from_shapes(config *c, const lb_value *json) {
 static lb_status from_config(void *cfg, const lb_value *json) { return lb_config_is(json, "swin") ? from_hugging_face(cfg, json) : from_shapes(cfg, json); }
 
 /* In the others' files the merging stands behind the blocks of the stage before. */
-static const lb_rename published[] = {{"layers.1.downsample", "layers.0.downsample"}, {"layers.2.downsample", "layers.1.downsample"}, {"layers.3.downsample", "layers.2.downsample"}, {"head.fc", "head"}, {0}};
+static const lb_rename published[] = {{"layers.1.downsample", "layers.0.downsample"},
+                                      {"layers.2.downsample", "layers.1.downsample"},
+                                      {"layers.3.downsample", "layers.2.downsample"},
+                                      {"head.fc", "head"},
+                                      {0}};
 static const lb_rename hugging_face[] = {
     {"patch_embed.proj", "embeddings.patch_embeddings.projection"},
     {"patch_embed.norm", "embeddings.norm"},
@@ -220,7 +230,20 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     return lb_spell(dst, cap, name, &spellings[variant]);
 }
 
-LB_ARCH(swin) = {.id = "swin", .title = "Swin transformer", .source = "arXiv:2103.14030; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
-                 .taps = "embedding[N,D] pooled[N,D] tokens[N,h*w,D] features[N,D,h,w] stage.S[N,h,w,C] block.K[N,h,w,C] logits[N,K]", .forward = forward, .example = example, .from_config = from_config,
-                 .recognise = recognise, .outside_name = outside_name, .outside_variants = SPELLINGS,
-                 .preprocess = "{\"mode\": \"shortest\", \"size_w\": 248, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(swin) = {.id = "swin",
+                 .title = "Swin transformer",
+                 .source = "arXiv:2103.14030; names of timm",
+                 .params = params,
+                 .params_size = sizeof(config),
+                 .kind = "image",
+                 .apart = true,
+                 .inputs = "image[N,3,H,W]",
+                 .taps = "embedding[N,D] pooled[N,D] tokens[N,h*w,D] features[N,D,h,w] stage.S[N,h,w,C] block.K[N,h,w,C] logits[N,K]",
+                 .forward = forward,
+                 .example = example,
+                 .from_config = from_config,
+                 .recognise = recognise,
+                 .outside_name = outside_name,
+                 .outside_variants = SPELLINGS,
+                 .preprocess = "{\"mode\": \"shortest\", \"size_w\": 248, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, "
+                               "0.406], \"std\": [0.229, 0.224, 0.225]}"};

@@ -35,5 +35,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     shape[2] = shape[3] = c->size;
 }
 
-LB_ARCH(template) = {.id = "template", .title = "a small convolutional classifier", .source = "", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
-                     .taps = "features[N,C,h,w] pooled[N,C] logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(template) = {.id = "template",
+                     .title = "a small convolutional classifier",
+                     .source = "",
+                     .params = params,
+                     .params_size = sizeof(config),
+                     .kind = "image",
+                     .apart = true,
+                     .inputs = "image[N,3,H,W]",
+                     .taps = "features[N,C,h,w] pooled[N,C] logits[N,K]",
+                     .forward = forward,
+                     .example = example};

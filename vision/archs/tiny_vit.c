@@ -30,7 +30,8 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
 }
 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
-    static const char *const timm[] = {"patch_embed.conv1.conv.weight", "stages.1.blocks.0.attn.attention_biases"}, *const published[] = {"patch_embed.seq.0.c.weight", "layers.1.blocks.0.attn.attention_biases"};
+    static const char *const timm[] = {"patch_embed.conv1.conv.weight", "stages.1.blocks.0.attn.attention_biases"},
+                             *const published[] = {"patch_embed.seq.0.c.weight", "layers.1.blocks.0.attn.attention_biases"};
     (void)json;
     return lb_names_found(names, count, 2, timm) == 2 || lb_names_found(names, count, 2, published) == 2 ? 80 : 0;
 }
@@ -46,7 +47,20 @@ static lb_status from_config(void *cfg, const lb_value *json) {
 static const lb_spelling spellings[] = {{"", {NULL}}, {"", {lb_tiny_vit_published}}};
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(tiny_vit) = {.id = "tiny_vit", .title = "TinyViT", .source = "arXiv:2207.10666; names of timm", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true, .inputs = "image[N,3,H,W]",
-                     .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] stage.S[N,C,h,w] block.K[N,C,h,w] logits[N,K]", .forward = forward, .example = example, .from_config = from_config, .recognise = recognise,
-                     .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
-                     .preprocess = "{\"mode\": \"shortest\", \"size_w\": 235, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(tiny_vit) = {.id = "tiny_vit",
+                     .title = "TinyViT",
+                     .source = "arXiv:2207.10666; names of timm",
+                     .params = params,
+                     .params_size = sizeof(config),
+                     .kind = "image",
+                     .apart = true,
+                     .inputs = "image[N,3,H,W]",
+                     .taps = "embedding[N,D] pooled[N,D] features[N,D,h,w] stage.S[N,C,h,w] block.K[N,C,h,w] logits[N,K]",
+                     .forward = forward,
+                     .example = example,
+                     .from_config = from_config,
+                     .recognise = recognise,
+                     .outside_name = outside_name,
+                     .outside_variants = (int)LB_COUNT(spellings),
+                     .preprocess = "{\"mode\": \"shortest\", \"size_w\": 235, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, "
+                                   "0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};

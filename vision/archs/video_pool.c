@@ -14,5 +14,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     lb_video_example(cfg, rank, shape);
 }
 
-LB_ARCH(video_pool) = {.id = "video_pool", .title = "mean over a video's frames", .source = "arXiv:2104.08860, section 3.3", .params = params, .params_size = sizeof(lb_video_net), .kind = "video", .apart = true,
-                       .inputs = "video[N,T,3,H,W]", .taps = "embedding[N,E] pooled[N,D] frames[N,T,D] logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(video_pool) = {.id = "video_pool",
+                       .title = "mean over a video's frames",
+                       .source = "arXiv:2104.08860, section 3.3",
+                       .params = params,
+                       .params_size = sizeof(lb_video_net),
+                       .kind = "video",
+                       .apart = true,
+                       .inputs = "video[N,T,3,H,W]",
+                       .taps = "embedding[N,E] pooled[N,D] frames[N,T,D] logits[N,K]",
+                       .forward = forward,
+                       .example = example};

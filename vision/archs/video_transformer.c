@@ -38,5 +38,14 @@ static void example(const void *cfg, int input, int *rank, int64_t shape[LB_MAX_
     lb_video_example(cfg, rank, shape);
 }
 
-LB_ARCH(video_transformer) = {.id = "video_transformer", .title = "transformer over a video's frames", .source = "arXiv:2104.08860, section 3.3", .params = params, .params_size = sizeof(config), .kind = "video", .apart = true,
-                              .inputs = "video[N,T,3,H,W]", .taps = "embedding[N,E] pooled[N,D] tokens[N,T,D] frames[N,T,D] block.K[N,T,D] logits[N,K]", .forward = forward, .example = example};
+LB_ARCH(video_transformer) = {.id = "video_transformer",
+                              .title = "transformer over a video's frames",
+                              .source = "arXiv:2104.08860, section 3.3",
+                              .params = params,
+                              .params_size = sizeof(config),
+                              .kind = "video",
+                              .apart = true,
+                              .inputs = "video[N,T,3,H,W]",
+                              .taps = "embedding[N,E] pooled[N,D] tokens[N,T,D] frames[N,T,D] block.K[N,T,D] logits[N,K]",
+                              .forward = forward,
+                              .example = example};

@@ -80,8 +80,18 @@ static const char *const in_torchvision[] = {"conv_proj.weight", "class_token", 
 static int recognise(const lb_value *json, const char *const *names, int64_t count) {
     static const char *const plain[] = {"patch_embed.proj.weight", "blocks.0.attn.qkv.weight", "blocks.0.attn.proj.weight", "blocks.0.norm1.weight"};
     /* relatives with the same names and other maths: SAM, MAE, BEiT, EVA, DINOv3, scaled norms */
-    static const char *const not_plain[] = {"blocks.0.attn.rel_pos_h", "decoder_embed.weight", "blocks.0.gamma_1", "blocks.0.attn.relative_position_bias_table", "rel_pos_bias.relative_position_bias_table", "blocks.0.attn.q_bias",
-                                            "rope_embed.periods", "blocks.0.attn.norm.weight", "shared_rel_pos.mlp.fc1.weight", "shared_rel_pos.relative_position_bias_table", "blocks.0.mlp.norm.weight", "blocks.0.mlp.fc1_g.weight"};
+    static const char *const not_plain[] = {"blocks.0.attn.rel_pos_h",
+                                            "decoder_embed.weight",
+                                            "blocks.0.gamma_1",
+                                            "blocks.0.attn.relative_position_bias_table",
+                                            "rel_pos_bias.relative_position_bias_table",
+                                            "blocks.0.attn.q_bias",
+                                            "rope_embed.periods",
+                                            "blocks.0.attn.norm.weight",
+                                            "shared_rel_pos.mlp.fc1.weight",
+                                            "shared_rel_pos.relative_position_bias_table",
+                                            "blocks.0.mlp.norm.weight",
+                                            "blocks.0.mlp.fc1_g.weight"};
     for (size_t i = 0; i < LB_COUNT(families); i++)
         if (lb_config_is(json, families[i])) return 90;
     if (lb_names_found(names, count, (int)LB_COUNT(in_torchvision), in_torchvision) == (int)LB_COUNT(in_torchvision)) return 80;
@@ -242,7 +252,20 @@ static const lb_spelling spellings[] = {
 
 static bool outside_name(char *dst, size_t cap, const char *name, int variant) { return lb_spell(dst, cap, name, &spellings[variant]); }
 
-LB_ARCH(vit) = {.id = "vit", .title = "vision transformer: ViT, DeiT, DINOv2", .source = "arXiv:2010.11929, 2012.12877, 2304.07193, 2309.16588; names of timm's VisionTransformer", .params = params, .params_size = sizeof(config), .kind = "image", .apart = true,
-                .inputs = "image[N,3,H,W]", .taps = "embedding[N,E] pooled[N,D] tokens[N,T+P,D] embeddings[N,T+P,D] block.K[N,T+P,D] attn.K[N,H,T+P,T+P] logits[N,K]", .forward = forward, .example = example,
-                .from_config = from_config, .recognise = recognise, .outside_name = outside_name, .outside_variants = (int)LB_COUNT(spellings),
-                .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, 0.406], \"std\": [0.229, 0.224, 0.225]}"};
+LB_ARCH(vit) = {.id = "vit",
+                .title = "vision transformer: ViT, DeiT, DINOv2",
+                .source = "arXiv:2010.11929, 2012.12877, 2304.07193, 2309.16588; names of timm's VisionTransformer",
+                .params = params,
+                .params_size = sizeof(config),
+                .kind = "image",
+                .apart = true,
+                .inputs = "image[N,3,H,W]",
+                .taps = "embedding[N,E] pooled[N,D] tokens[N,T+P,D] embeddings[N,T+P,D] block.K[N,T+P,D] attn.K[N,H,T+P,T+P] logits[N,K]",
+                .forward = forward,
+                .example = example,
+                .from_config = from_config,
+                .recognise = recognise,
+                .outside_name = outside_name,
+                .outside_variants = (int)LB_COUNT(spellings),
+                .preprocess = "{\"mode\": \"shortest\", \"size_w\": 256, \"filter\": \"bicubic\", \"crop_w\": 224, \"crop_h\": 224, \"mean\": [0.485, 0.456, "
+                              "0.406], \"std\": [0.229, 0.224, 0.225]}"};
