@@ -231,6 +231,37 @@ static void words(void) {
     lb_tape_free(t);
 }
 
+/* As many tensors as there are: each row of the result, and each gradient, is that of its tensor. */
+static void many_joined(void) {
+    enum { MANY = 120, WIDTH = 2 };
+    lb_tape *t = NULL;
+    lb_tensor *x[MANY] = {0}, *w = NULL;
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    for (int n = 1; n <= MANY; n += n < 32 ? 1 : 29)
+        for (int stacked = 0; stacked < 2; stacked++) {
+            double row[WIDTH], weight[MANY * WIDTH];
+            int64_t shape[2] = {1, WIDTH};
+            for (int i = 0; i < n; i++) {
+                row[0] = i;
+                row[1] = -i;
+                x[i] = lb_input(t, LB_REAL, stacked ? 1 : 2, stacked ? shape + 1 : shape, row, LB_F64);
+                if (lb_tape_ok(t)) x[i]->requires_grad = true;
+            }
+            for (int i = 0; i < n * WIDTH; i++) weight[i] = 3 * i + 1;
+            w = lb_input(t, LB_REAL, 2, (int64_t[]){n, WIDTH}, weight, LB_F64);
+            lb_tensor *y = stacked ? lb_stack(t, n, x, 0) : lb_concat(t, n, x, 0);
+            if (!CHECK_OK(lb_tape_status(t)) || !CHECK_INT(y->shape[0], n) || !CHECK_INT(lb_numel(y), n * WIDTH)) break;
+            for (int i = 0; i < n; i++) CHECK(lb_r(y)[WIDTH * i] == i && lb_r(y)[WIDTH * i + 1] == -i);
+            for (int i = 0; i < n; i++) lb_keep(t, x[i]);
+            lb_backward(t, lb_sum_all(t, lb_mul(t, y, w)));
+            if (!CHECK_OK(lb_tape_status(t))) break;
+            for (int i = 0; i < n * WIDTH; i++)
+                if (CHECK(x[i / WIDTH]->grad)) CHECK_NEAR((double)lb_r(x[i / WIDTH]->grad)[i % WIDTH], 3 * i + 1, 0);
+            lb_tape_reset(t);
+        }
+    lb_tape_free(t);
+}
+
 /* Each mistake fails with a message that names what was wrong. */
 static void failed(lb_tape *t, lb_status code, const char *part) {
     CHECK_FAILS(lb_tape_status(t), code, part);
@@ -298,5 +329,5 @@ static void reshaping(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "derived", (check_test[]){{"recorded", recorded}, {"words", words}, {"mistakes", mistakes}, {"reshaping", reshaping}, {0}});
+    return check_main(argc, argv, "derived", (check_test[]){{"recorded", recorded}, {"words", words}, {"many_joined", many_joined}, {"mistakes", mistakes}, {"reshaping", reshaping}, {0}});
 }

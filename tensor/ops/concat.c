@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = tensors one after another along an axis; each dx = its part of g. More than eight are joined in groups. */
+/* y = tensors one after another along an axis; each dx = its part of g. More than ten are joined in groups. */
 #include <string.h>
 #include "tensor/calls.h"
 #include "tensor/last.h"
@@ -84,12 +84,14 @@ LB_OP(concat) = {.id = "concat",
                  .cases = cases,
                  .case_count = LB_COUNT(cases)};
 
+enum { MOST = 10 }; /* inputs of the signature */
+
 lb_tensor *lb_concat(lb_tape *t, int n, lb_tensor *const *x, int axis) {
     lb_axis_params p = {axis};
-    lb_tensor *group[LB_OP_MAX_IN];
+    lb_tensor *group[MOST];
     if (n < 1) return lb_tape_fail(t, LB_E_ARG, "concat of no tensors");
-    if (n <= LB_OP_MAX_IN) return lb_apply(t, &lb_op_concat, &p, sizeof p, n, x);
-    int size = (n + LB_OP_MAX_IN - 1) / LB_OP_MAX_IN, count = 0;
+    if (n <= MOST) return lb_apply(t, &lb_op_concat, &p, sizeof p, n, x);
+    int size = (n + MOST - 1) / MOST, count = 0;
     for (int i = 0; i < n; i += size) group[count++] = lb_concat(t, n - i < size ? n - i : size, x + i, axis);
     return lb_apply(t, &lb_op_concat, &p, sizeof p, count, group);
 }
