@@ -2,7 +2,7 @@
 /* Matrix products for ops. Private to tensor/.
  *
  * Float: packed products of our own where the CPU has AVX2 or AVX-512 (their bits do not depend on the number of threads), with AMX from three parts of bf16 a number
- * (gemm_bf16.c); OpenBLAS for very large ones on AVX-512 alone, elsewhere, in the double build, and with LB_CPU=blas; LB_CPU=ref takes the plain loops (sums in double). */
+ * (gemm_bf16.c); OpenBLAS for very large ones on AVX2 alone, elsewhere, in the double build, and with LB_CPU=blas; LB_CPU=ref takes the plain loops (sums in double). */
 #ifndef LB_TENSOR_KERNELS_GEMM_H
 #define LB_TENSOR_KERNELS_GEMM_H
 #include "tensor/ops.h"
