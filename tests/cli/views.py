@@ -22,6 +22,15 @@ eval: {retrieval: false}
 """
 
 
+def seen_again(what, recipe, out):
+    """The teacher, run on what the student now sees, gives what is cached to the last bit: the trainer refuses a term that is always exactly 0.
+    OpenBLAS's own products depend on the number of rows in their last bits: at level blas the term is next to 0."""
+    done = run("train", recipe, "--out", out)
+    if json.loads(run("doctor", "--json").out)["kernels"] != "blas": return fails(what, done, "term replay was exactly 0")
+    terms = [json.loads(l)["terms"]["replay"] for l in read(out + "/log.jsonl").decode().splitlines() if "terms" in json.loads(l)]
+    check(what, terms and max(terms) < 1e-9, terms)
+
+
 def views():
     import h5py, numpy
     make_models()
@@ -52,8 +61,7 @@ def views():
     check("views differ", len({tuple(v) for i in whole for v in drawn[i]}) == 4 * len(whole), "")
     fails("another draw into the same folder", run("cache", "run", "--model", "teacher-0", "--taps", "image_embed", "--input", "seen.jsonl", "--out", "drawn", "--shard-size", "5", "--views", "4"), "preprocessing")
     write("views.yaml", RECIPE % ("drawn", "true"))
-    # The teacher, run on what the student now sees, gives what is cached to the last bit: the trainer refuses a term that is always exactly 0.
-    fails("what the teacher saw is seen again", run("train", "views.yaml", "--out", "never"), "term replay was exactly 0")
+    seen_again("what the teacher saw is seen again", "views.yaml", "never")
     write("views.yaml", (RECIPE % ("drawn", "true")).replace("  - {name: replay", "#"))
     works("train", run("train", "views.yaml", "--out", "run"))
     terms = [json.loads(l)["terms"] for l in read("run/log.jsonl").decode().splitlines() if "terms" in json.loads(l)]
@@ -63,7 +71,7 @@ def views():
     numbers = rows("listed.h5", "augment")[whole].reshape(-1, rows("listed.h5", "augment").shape[2])
     check("marked, and each drawn anew", len(set(map(tuple, numbers[:, :2]))) == 1 and len(set(map(tuple, numbers))) == 3 * len(whole), numbers[:2])
     write("listed.yaml", f"augment: {listed}\n" + RECIPE % ("listed.h5", "true"))
-    fails("what the teacher saw of a list is seen again", run("train", "listed.yaml", "--out", "never2"), "term replay was exactly 0")
+    seen_again("what the teacher saw of a list is seen again", "listed.yaml", "never2")
     fails("another list is refused", run("train", "listed.yaml", "--out", "never3", "--set", "augment=" + listed.replace("0.4", "0.5")), "another list of augmentations")
     fails("and the older form", run("train", "listed.yaml", "--out", "never4", "--set", "augment={flip: 0.5}"), "another list of augmentations")
     done = encode("seen.jsonl", "no.h5", "--views", "2", "--augment", "[{op: cutmix}]")
