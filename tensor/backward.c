@@ -237,8 +237,12 @@ void lbi_remake(lb_tape *t, lb_node *node) {
     if (t->code != LB_OK) return;
     lb_call c = call_of(t, node);
     double start = t->trace ? lb_now() : 0;
-    for (int k = 0; k < node->nout; k++)
-        if (!node->out[k]->data && !lbi_held_fill(t, (lbi_held *)node->out[k], false)) return;
+    c.again = true;
+    for (int k = 0; k < node->nout; k++) {
+        if (node->out[k]->data) continue;
+        c.again = c.again && k == 0;
+        if (!lbi_held_fill(t, (lbi_held *)node->out[k], false)) return;
+    }
     node->op->forward(&c);
     if (t->scratch) lbi_scratch_free(t);
     if (t->trace) lbi_trace(&c, "again_", start);

@@ -30,6 +30,7 @@ typedef struct lb_call {
     /* With LB_OP_SETS: gin[i] holds rubbish and is to be overwritten where fresh[i]; else gin[i] is to be added to. */
     bool fresh[LB_OP_MAX_IN];
     void *note; /* what shape leaves for forward where shapes depend on values (scratch lives until the end of forward); else NULL */
+    bool again; /* forward of a cheap op: the result alone is wanted once more, what else it gave stands in out */
     bool last; /* pictures of rank 4 may have their channels last (tensor/last.h), and results have; gradients lie as what they are of */
 } lb_call;
 

@@ -171,6 +171,39 @@ static void gradients(void) {
     lb_tape_free(t);
 }
 
+/* Channels beyond those of one block of columns, pixels of several runs: twice, so that the first result is one that is made again. */
+static void wide_norms(void) {
+    enum { MANY = 530 };
+    lb_rng r = lb_rng_of(15, 0, "wide norms");
+    const int64_t shapes[][4] = {{2, 3, 8, 9}, {MANY, 3, 3, 3}, {MANY}, {MANY}};
+    lb_tensor *leaf[LB_COUNT(shapes)], *want[LB_COUNT(shapes)];
+    lb_tape *t = NULL;
+    if (!CHECK_OK(lb_tape_new(&t))) return;
+    for (size_t i = 0; i < LB_COUNT(shapes); i++) {
+        leaf[i] = draw(&r, i < 2 ? 4 : 1, shapes[i]);
+        leaf[i]->requires_grad = true;
+    }
+    for (int plain = 1; plain >= 0; plain--) {
+        lb_tensor *x = conv(t, plain, leaf[0], leaf[1], NULL, lb_conv_same(1, 1, 1), LB_ACT_NONE);
+        lb_tensor *y = lb_batch_norm(t, x, leaf[2], leaf[3], 1e-3, LB_ACT_RELU, NULL, NULL);
+        y = lb_batch_norm_add(t, y, leaf[3], leaf[2], x, 1e-3, LB_ACT_RELU6, NULL, NULL);
+        lb_backward(t, lb_mean_all(t, lb_square(t, y)));
+        if (!CHECK_OK(lb_tape_status(t))) return;
+        lb_tape_reset(t);
+        for (size_t i = 0; i < LB_COUNT(shapes); i++) {
+            if (plain) want[i] = leaf[i]->grad;
+            /* Sums over 144 pixels in another order, through two norms. */
+            else CHECK_FLOATS(leaf[i]->grad->data, want[i]->data, lb_numel(want[i]), 1e-4, 1e-7);
+            if (plain) leaf[i]->grad = NULL;
+        }
+    }
+    for (size_t i = 0; i < LB_COUNT(shapes); i++) {
+        lb_tensor_free(want[i]);
+        lb_tensor_free(leaf[i]);
+    }
+    lb_tape_free(t);
+}
+
 static lb_tensor *one_conv(lb_tape *t, const void *params, int n, lb_tensor *const *in) { return lb_conv2d(t, in[0], in[1], NULL, lb_conv_same(1, 1, 1), LB_ACT_RELU); }
 
 /* The gradient of a picture with channels last comes from outside in the usual order: as weights of a backward pass, or from behind a part that is made again. */
@@ -342,6 +375,7 @@ int main(int argc, char **argv) {
     return check_main(argc, argv, "last",
                       (check_test[]){{"ops", all_ops},
                                      {"gradients", gradients},
+                                     {"wide norms", wide_norms},
                                      {"gradients from outside", gradients_from_outside},
                                      {"written over", written_over},
                                      {"not written over", not_written_over},

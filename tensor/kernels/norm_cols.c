@@ -60,24 +60,28 @@ LBI_LEVELS_FUSED void lbi_cols_moments(const lbi_cols *b, const lb_real *restric
     }
 }
 
-LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add,
-                                      const lb_real *restrict scale, const lb_real *restrict shift) {
-    lb_real hi = act == LB_ACT_RELU6 ? 6 : LB_REAL_MAX;
-    bool clamps = act == LB_ACT_RELU || act == LB_ACT_RELU6;
+INLINE void affine(lb_act act, const lbi_cols *b, lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict add, const lb_real *restrict scale, const lb_real *restrict shift) {
     int64_t ahead = ahead_of(b);
     for (int64_t i = 0; i < b->n; i++) {
-        lb_real *row = y + i * b->ld;
-        lbi_fetch(x + i * b->ld + ahead, b->cols);
-        if (add) lbi_fetch(add + i * b->ld + ahead, b->cols);
-        if (add)
-            for (int64_t j = 0; j < b->cols; j++) row[j] = scale[j] * x[i * b->ld + j] + shift[j] + add[i * b->ld + j];
-        else
-            for (int64_t j = 0; j < b->cols; j++) row[j] = scale[j] * x[i * b->ld + j] + shift[j];
-        for (int64_t j = 0; clamps && j < b->cols; j++) {
-            lb_real v = row[j] < 0 ? 0 : row[j];
-            row[j] = v > hi ? hi : v;
+        int64_t at = i * b->ld;
+        lbi_fetch(x + at + ahead, b->cols);
+        if (add) lbi_fetch(add + at + ahead, b->cols);
+        for (int64_t j = 0; j < b->cols; j++) {
+            lb_real v = scale[j] * x[at + j] + shift[j];
+            if (add) v += add[at + j];
+            if (act != LB_ACT_NONE) v = v < 0 ? 0 : v;
+            if (act == LB_ACT_RELU6) v = v > 6 ? 6 : v;
+            y[at + j] = v;
         }
     }
+}
+
+LBI_LEVELS_FUSED void lbi_cols_affine(const lbi_cols *b, lb_act act, lb_real *y, const lb_real *x, const lb_real *add, const lb_real *scale, const lb_real *shift) {
+    bool clamps = act == LB_ACT_RELU || act == LB_ACT_RELU6;
+    if (act == LB_ACT_RELU && add) affine(LB_ACT_RELU, b, y, x, add, scale, shift);
+    else if (act == LB_ACT_RELU) affine(LB_ACT_RELU, b, y, x, NULL, scale, shift);
+    else if (clamps) affine(LB_ACT_RELU6, b, y, x, add, scale, shift);
+    else affine(LB_ACT_NONE, b, y, x, add, scale, shift);
 }
 
 INLINE void back_sums(lb_act act, const lbi_cols *b, const lb_real *restrict g, const lb_real *restrict y, const lb_real *restrict x,

@@ -3,6 +3,7 @@
  * With g' = g act'(y), m = elements a channel: dx = gamma rstd (g' - mean(g') - xh mean(g' xh)), dgamma = sum g' xh, dbeta = sum g', dadd = g'.
  * Results: y, the batch mean, the biased batch variance; from the latter two dx = gmean / m + 2 gvar (x - mean) / m. Sums in double. */
 #include <math.h>
+#include <string.h>
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/kernels/norm_cols.h"
@@ -48,12 +49,16 @@ typedef struct line {
     lb_real a, b;
 } line;
 
-static line line_of(const lb_call *c, int64_t q, double mean, double var) {
+/* Of the mean and variance as they are held, so that a call that is made again gives the same. */
+static line line_of(const lb_call *c, int64_t q) {
     const options *o = c->params;
-    lb_real a = (lb_real)((double)lb_r(c->in[1])[q] / sqrt(var + o->eps));
+    lb_real a = (lb_real)((double)lb_r(c->in[1])[q] / sqrt((double)lb_r(c->out[2])[q] + o->eps));
+    return (line){a, (lb_real)((double)lb_r(c->in[2])[q] - (double)lb_r(c->out[1])[q] * (double)a)};
+}
+
+static void keep(const lb_call *c, int64_t q, double mean, double var) {
     lb_r(c->out[1])[q] = (lb_real)mean;
     lb_r(c->out[2])[q] = (lb_real)var;
-    return (line){a, (lb_real)((double)lb_r(c->in[2])[q] - mean * (double)a)};
 }
 
 /* Does lbi_plane_affine do the activation itself? */
@@ -68,7 +73,8 @@ static void plane_forward(lb_call *c, int64_t q) {
     for (int64_t i = 0; i < n; i++) lbi_plane_sum(x + i * ch * k, k, &sum);
     double mean = sum / (double)(n * k);
     for (int64_t i = 0; i < n; i++) lbi_plane_square(x + i * ch * k, k, (lb_real)mean, &square);
-    line l = line_of(c, q, mean, square / (double)(n * k));
+    keep(c, q, mean, square / (double)(n * k));
+    line l = line_of(c, q);
     for (int64_t i = 0; i < n; i++) {
         lbi_plane_affine(o->act, y + i * ch * k, x + i * ch * k, add ? add + i * ch * k : NULL, k, l.a, l.b);
         if (!within(o->act)) lbi_act_plane(o->act, y + i * ch * k, k, 0);
@@ -119,29 +125,6 @@ static void fill(lb_real *to, int64_t k, lb_real x) {
     for (int64_t j = 0; j < k; j++) to[j] = x;
 }
 
-/* Channels last: from one pass over x less the mean of its first pixels, so that little cancels. */
-static void pixels_forward(lb_call *c, int64_t first, int64_t count) {
-    enum { SOME = 64 };
-    const options *o = c->params;
-    int64_t m = count_of(c);
-    lbi_cols b = {.n = m < SOME ? m : SOME, .ld = c->in[0]->shape[1], .cols = count};
-    const lb_real *x = lb_r(c->in[0]) + first;
-    lb_real *y = lb_r(c->out[0]) + first, scale[LBI_COLS], shift[LBI_COLS];
-    double sum[LBI_COLS], square[LBI_COLS];
-    lbi_cols_sum(&b, x, sum);
-    for (int64_t q = 0; q < count; q++) shift[q] = (lb_real)(sum[q] / (double)b.n);
-    b.n = m;
-    lbi_cols_moments(&b, x, shift, sum, square);
-    for (int64_t q = 0; q < count; q++) {
-        double off = sum[q] / (double)m, var = square[q] / (double)m - off * off;
-        line l = line_of(c, first + q, (double)shift[q] + off, var < 0 ? 0 : var);
-        scale[q] = l.a;
-        shift[q] = l.b;
-    }
-    lbi_cols_affine(&b, o->act, y, x, c->in[3] ? lb_r(c->in[3]) + first : NULL, scale, shift);
-    for (int64_t i = 0; !within(o->act) && i < m; i++) lbi_act_plane(o->act, y + i * b.ld, count, 0);
-}
-
 /* Channels first .. first + count - 1. */
 static void cols_forward(lb_call *c, int64_t first, int64_t count) {
     const options *o = c->params;
@@ -157,7 +140,8 @@ static void cols_forward(lb_call *c, int64_t first, int64_t count) {
     }
     lbi_cols_square(&b, x, shift, sums);
     for (int64_t q = 0; q < count; q++) {
-        line l = line_of(c, first + q, mean[q], together(sums + q * k, k) / (double)m);
+        keep(c, first + q, mean[q], together(sums + q * k, k) / (double)m);
+        line l = line_of(c, first + q);
         fill(scale + q * k, k, l.a);
         fill(shift + q * k, k, l.b);
     }
@@ -188,6 +172,120 @@ static void cols_backward(lb_call *c, int64_t first, int64_t count) {
     if (c->gin[0]) lbi_cols_back(&b, o->act, lb_r(c->gin[0]) + at, g, y, x, by_g, by_x, more, c->fresh[0]);
 }
 
+/* ---- channels last: runs of pixels over threads ---- */
+
+/* Runs do not depend on the threads, so sums do not either; what a run reads twice stays in L2. */
+typedef struct pixels {
+    int64_t n, ch, run, runs; /* pixels in all, of a run at most */
+    double *sums;             /* [runs][2][ch] */
+} pixels;
+
+static pixels pixels_of(const lb_call *c) {
+    enum { MOST = 64, LEAST = 64 };
+    pixels p = {.n = count_of(c), .ch = c->in[0]->shape[1]};
+    p.run = (p.n + MOST - 1) / MOST;
+    if (p.run < LEAST) p.run = LEAST;
+    p.runs = (p.n + p.run - 1) / p.run;
+    return p;
+}
+
+/* Channels from `first` on of run i; what they point at begins at *at. */
+static lbi_cols cols_of(const pixels *p, int64_t i, int64_t first, int64_t *at) {
+    *at = i * p->run * p->ch + first;
+    return (lbi_cols){.n = i + 1 < p->runs ? p->run : p->n - i * p->run, .ld = p->ch, .cols = p->ch - first < LBI_COLS ? p->ch - first : LBI_COLS};
+}
+
+/* The sums of all runs, in their order, into those of the first. */
+static void add_runs(const pixels *p) {
+    for (int64_t i = 1; i < p->runs; i++)
+        for (int64_t q = 0; q < 2 * p->ch; q++) p->sums[q] += p->sums[2 * i * p->ch + q];
+}
+
+/* From one pass over x less the mean of its first pixels, so that little cancels. */
+static void pixels_moments(lb_call *c, const pixels *p, lb_real *shift) {
+    enum { SOME = 64 };
+    const lb_real *x = lb_r(c->in[0]);
+    for (int64_t q = 0; q < p->ch; q += LBI_COLS) {
+        const lbi_cols b = {.n = p->n < SOME ? p->n : SOME, .ld = p->ch, .cols = p->ch - q < LBI_COLS ? p->ch - q : LBI_COLS};
+        lbi_cols_sum(&b, x + q, p->sums);
+        for (int64_t j = 0; j < b.cols; j++) shift[q + j] = (lb_real)(p->sums[j] / (double)b.n);
+    }
+#pragma omp parallel for schedule(static) if (p->n * p->ch > LBI_GRAIN)
+    for (int64_t i = 0; i < p->runs; i++)
+        for (int64_t q = 0, at; q < p->ch; q += LBI_COLS) {
+            lbi_cols b = cols_of(p, i, q, &at);
+            double *sums = p->sums + 2 * i * p->ch + q;
+            lbi_cols_moments(&b, x + at, shift + q, sums, sums + p->ch);
+        }
+    add_runs(p);
+    for (int64_t q = 0; q < p->ch; q++) {
+        double off = p->sums[q] / (double)p->n, var = p->sums[p->ch + q] / (double)p->n - off * off;
+        keep(c, q, (double)shift[q] + off, var < 0 ? 0 : var);
+    }
+}
+
+static void pixels_forward(lb_call *c) {
+    const options *o = c->params;
+    pixels p = pixels_of(c);
+    lb_real *scale = lb_scratch(c, (size_t)(2 * p.ch) * sizeof *scale), *shift = scale + p.ch;
+    if (!scale) return;
+    if (!c->again) {
+        p.sums = lb_scratch(c, (size_t)(2 * p.ch * p.runs) * sizeof *p.sums);
+        if (!p.sums) return;
+        pixels_moments(c, &p, shift);
+    }
+    for (int64_t q = 0; q < p.ch; q++) {
+        line l = line_of(c, q);
+        scale[q] = l.a;
+        shift[q] = l.b;
+    }
+    const lb_real *add = c->in[3] ? lb_r(c->in[3]) : NULL;
+#pragma omp parallel for schedule(static) if (p.n * p.ch > LBI_GRAIN)
+    for (int64_t i = 0; i < p.runs; i++)
+        for (int64_t q = 0, at; q < p.ch; q += LBI_COLS) {
+            lbi_cols b = cols_of(&p, i, q, &at);
+            lb_real *y = lb_r(c->out[0]) + at;
+            lbi_cols_affine(&b, o->act, y, lb_r(c->in[0]) + at, add ? add + at : NULL, scale + q, shift + q);
+            for (int64_t j = 0; !within(o->act) && j < b.n; j++) lbi_act_plane(o->act, y + j * b.ld, b.cols, 0);
+        }
+}
+
+/* What stands before the activation has its gradient in gin[3], if that is set there; from then on it is read in place of g and y. */
+static void pixels_backward(lb_call *c) {
+    const options *o = c->params;
+    pixels p = pixels_of(c);
+    lb_real *by_g = lb_scratch(c, (size_t)(3 * p.ch) * sizeof *by_g), *by_x = by_g + p.ch, *more = by_x + p.ch, *added = c->gout[0] && c->gin[3] ? lb_r(c->gin[3]) : NULL;
+    p.sums = lb_scratch(c, (size_t)(2 * p.ch * p.runs) * sizeof *p.sums);
+    if (!by_g || !p.sums) return;
+    const lb_real *x = lb_r(c->in[0]), *g = c->gout[0] ? lb_r(c->gout[0]) : x, *y = lb_r(c->out[0]), *slope = added && c->fresh[3] ? added : g;
+    lb_act act = slope == g ? o->act : LB_ACT_NONE;
+    for (int64_t q = 0; q < p.ch; q++) by_x[q] = (lb_real)(1 / sqrt((double)lb_r(c->out[2])[q] + o->eps));
+    memset(p.sums, 0, (size_t)(2 * p.ch) * sizeof *p.sums);
+#pragma omp parallel for schedule(static) if (p.n * p.ch > LBI_GRAIN)
+    for (int64_t i = 0; i < (c->gout[0] ? p.runs : 0); i++) {
+        int64_t all = i * p.run * p.ch, end = i + 1 < p.runs ? all + p.run * p.ch : p.n * p.ch;
+        if (added) lbi_plane_through(o->act, added + all, g + all, y + all, end - all, c->fresh[3]);
+        for (int64_t q = 0, at; q < p.ch; q += LBI_COLS) {
+            lbi_cols b = cols_of(&p, i, q, &at);
+            double *sums = p.sums + 2 * i * p.ch + q;
+            lbi_cols_back_sums(&b, act, slope + at, y + at, x + at, lb_r(c->out[1]) + q, by_x + q, sums, sums + p.ch);
+        }
+    }
+    if (c->gout[0]) add_runs(&p);
+    for (int64_t q = 0; q < p.ch; q++) {
+        slopes s = slopes_of(c, q, p.sums[q], p.sums[p.ch + q]);
+        by_g[q] = s.by_g;
+        by_x[q] = s.by_x;
+        more[q] = s.more;
+    }
+#pragma omp parallel for schedule(static) if (p.n * p.ch > LBI_GRAIN)
+    for (int64_t i = 0; i < (c->gin[0] ? p.runs : 0); i++)
+        for (int64_t q = 0, at; q < p.ch; q += LBI_COLS) {
+            lbi_cols b = cols_of(&p, i, q, &at);
+            lbi_cols_back(&b, act, lb_r(c->gin[0]) + at, slope + at, y + at, x + at, by_g + q, by_x + q, more + q, c->fresh[0]);
+        }
+}
+
 /* ---- over threads ---- */
 
 /* Channels of a block: some, so that rows are read in runs, few enough that the block stays in L2 and all threads have one. */
@@ -201,11 +299,14 @@ static int64_t block_of(int64_t n, int64_t ch, int64_t k) {
 }
 
 static void forward(lb_call *c) {
+    if (c->last) {
+        pixels_forward(c);
+        return;
+    }
     int64_t n = count_of(c), ch = c->in[0]->shape[1], k = inner_of(c), block = k < SHORT ? block_of(n, ch, k) : 1;
 #pragma omp parallel for schedule(dynamic) if (n * ch * k > LBI_GRAIN)
     for (int64_t q = 0; q < ch; q += block) {
-        if (c->last) pixels_forward(c, q, ch - q < block ? ch - q : block);
-        else if (k < SHORT) cols_forward(c, q, ch - q < block ? ch - q : block);
+        if (k < SHORT) cols_forward(c, q, ch - q < block ? ch - q : block);
         else plane_forward(c, q);
     }
 }
@@ -213,6 +314,10 @@ static void forward(lb_call *c) {
 static void backward(lb_call *c) {
     int64_t n = count_of(c), ch = c->in[0]->shape[1], k = inner_of(c), block = k < SHORT ? block_of(n, ch, k) : 1;
     if (!c->gout[0] && !c->gout[1] && !c->gout[2]) return;
+    if (c->last) {
+        pixels_backward(c);
+        return;
+    }
 #pragma omp parallel for schedule(dynamic) if (n * ch * k > LBI_GRAIN)
     for (int64_t q = 0; q < ch; q += block) {
         if (k < SHORT) cols_backward(c, q, ch - q < block ? ch - q : block);
