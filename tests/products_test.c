@@ -66,6 +66,38 @@ static void parts_are_exact(void) {
     }
 }
 
+/* Weights packed before, as networks keep theirs: more columns than a task takes, several blocks of k, many rows and few; a bias and a matrix go on top. */
+static void packed_weights(void) {
+    static const shape shapes[] = {{5, 1100, 700}, {300, 70, 1500}, {64, 600, 40}, {3, 1, 9}};
+    for (int round = 0; round < (int)LB_COUNT(shapes); round++) {
+        shape s = shapes[round];
+        lb_rng r = lb_rng_of(31, (uint64_t)round, "packed");
+        float *a = draw(&r, s.m * s.k, 0), *b = draw(&r, s.n * s.k, 0), *c = draw(&r, s.m * s.n, 0), *add = draw(&r, s.m * s.n, 0), *bias = draw(&r, s.n, 0);
+        void *packed = lb_alloc_aligned(lbi_gemm_packed_size(s.n, s.k) + 64);
+        check_begin("packed %lldx%lldx%lld", (long long)s.m, (long long)s.n, (long long)s.k);
+        if (CHECK(a && b && c && add && bias && packed)) {
+            lbi_gemm_end end = {.col_bias = bias, .add = add, .ld_add = s.n};
+            if (lbi_gemm_packed_size(s.n, s.k)) {
+                lbi_gemm_pack(packed, b, s.n, s.k);
+                end.packed = packed;
+            }
+            lbi_gemm_plain(false, true, s.m, s.n, s.k, a, s.k, b, s.k, &end, c, s.n);
+            for (int64_t i = 0; i < s.m * s.n && !check_failed(); i++) {
+                double sum = (double)bias[i % s.n] + (double)add[i], size = 2;
+                for (int64_t p = 0; p < s.k; p++) {
+                    double x = (double)a[i / s.n * s.k + p] * (double)b[i % s.n * s.k + p];
+                    sum += x;
+                    size += fabs(x);
+                }
+                CHECK_NEAR((double)c[i], sum, 4 * (double)FLT_EPSILON * size);
+            }
+        }
+        check_end();
+        lb_free(packed);
+        free_all((float *[]){a, b, c, add, bias}, 5);
+    }
+}
+
 /* Infinity, NaN and the largest floats do to sums what they do in float, wherever they are; what they do not touch stays as it is. */
 static void no_parts(void) {
     enum { M = 80, N = 70, K = 4200 };
@@ -139,8 +171,11 @@ static void tiles_nest(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(
-        argc, argv, "products",
-        (check_test[]){
-            {"as exact as multiply-adds", parts_are_exact}, {"infinity and NaN", no_parts}, {"small numbers", small_numbers}, {"tiles nest", tiles_nest}, {0}});
+    return check_main(argc, argv, "products",
+                      (check_test[]){{"as exact as multiply-adds", parts_are_exact},
+                                     {"packed weights", packed_weights},
+                                     {"infinity and NaN", no_parts},
+                                     {"small numbers", small_numbers},
+                                     {"tiles nest", tiles_nest},
+                                     {0}});
 }

@@ -111,6 +111,7 @@ static void shape_info_nce(lb_tape *t, const given *g) { lb_info_nce(t, g->squar
 static void shape_siglip(lb_tape *t, const given *g) { lb_siglip(t, g->square, g->a, NULL, NULL, 1); }
 static void shape_empty_max(lb_tape *t, const given *g) { lb_max(t, lb_zeros(t, 2, (int64_t[]){2, 0}), 1, false); }
 static void shape_empty_argmax(lb_tape *t, const given *g) { lb_argmax(t, lb_zeros(t, 2, (int64_t[]){2, 0}), 1); }
+static void shape_empty_mode(lb_tape *t, const given *g) { lb_mode(t, lb_zeros(t, 2, (int64_t[]){2, 0})); }
 static void shape_topk(lb_tape *t, const given *g) { lb_topk(t, g->a, 4, NULL); }
 static void shape_einsum(lb_tape *t, const given *g) { lb_einsum(t, "ij,jk->ik", 2, (lb_tensor *[]){g->a, g->b}); }
 static void shape_solve(lb_tape *t, const given *g) { lb_solve(t, g->square, g->a); }
@@ -143,6 +144,7 @@ static void group(lb_tape *t, const given *g) { lb_fake_quantise(t, g->a, (lb_qu
 static void size(lb_tape *t, const given *g) { lb_resize(t, g->picture, (lb_resize_spec){.size = {0, 3}, .scale = {0.1, 1}}); }
 static void smooth(lb_tape *t, const given *g) { lb_resize(t, g->picture, (lb_resize_spec){.size = {2, 3}, .antialias = true}); }
 static void blur(lb_tape *t, const given *g) { lb_gaussian_blur(t, g->picture, 2, 3, 1, 1); }
+static void norm_power(lb_tape *t, const given *g) { lb_normalize_along(t, g->a, 3, 1, 1e-12); }
 static void power(lb_tape *t, const given *g) { lb_lp_pool(t, g->picture, 0, lb_window_of(2, 2, 0)); }
 static void local(lb_tape *t, const given *g) { lb_local_response_norm(t, g->picture, 0, 1, 1, 1); }
 static void width(lb_tape *t, const given *g) { lb_sinusoid(t, g->id, 3, 10000, false, false); }
@@ -274,6 +276,7 @@ static const struct refusal {
     {"shape_siglip", shape_siglip, LB_E_SHAPE, "siglip(a[3,3], b[2,3]): 3 rows against 2, pairs are wanted"},
     {"shape_empty_max", shape_empty_max, LB_E_SHAPE, "max(x[2,0]): nothing to choose from along axis 1"},
     {"shape_empty_argmax", shape_empty_argmax, LB_E_SHAPE, "argmax(x[2,0]): nothing to choose from along axis 1"},
+    {"shape_empty_mode", shape_empty_mode, LB_E_SHAPE, "mode(x[2,0]): nothing to choose from along the last axis"},
     {"shape_topk", shape_topk, LB_E_SHAPE, "topk(x[2,3]): 4 of 3 elements"},
     {"shape_einsum", shape_einsum, LB_E_SHAPE, "einsum: the shape of operand 2 does not fit 'ij,jk->ik'"},
     {"shape_solve", shape_solve, LB_E_SHAPE, "solve(a[3,3], x[2,3]): x is [2,3], expected [...,N,K] with ...=[] N=3"},
@@ -302,6 +305,7 @@ static const struct refusal {
     {"size", size, LB_E_SHAPE, "resize(x[1,2,4,4]): axis 2 goes from 4 to 0 elements (scale 0.1), expected at least one"},
     {"smooth", smooth, LB_E_ARG, "resize(x[1,2,4,4]): antialias goes with linear and cubic"},
     {"blur", blur, LB_E_ARG, "gaussian_blur(x[1,2,4,4]): window 2 of 4 elements, sigma 1: expected an odd window, half of it less than the axis, sigma > 0"},
+    {"norm_power", norm_power, LB_E_ARG, "normalize(x[2,3]): the norm's power is 3, expected 1 or 2"},
     {"power", power, LB_E_ARG, "lp_pool(x[1,2,4,4]): the power is 0, expected a number other than 0"},
     {"local", local, LB_E_SHAPE, "local_response_norm(x[1,2,4,4]): x is [1,2,4,4], the window 0 channels, expected [N,C,...] and at least one"},
     {"width", width, LB_E_ARG, "sinusoid(position[2]:i64): width 3 and base 10000, expected an even width and a base above 0"},

@@ -194,7 +194,6 @@ static lb_tensor *draw(lb_tape *t, const void *cfg, const char *input, const lb_
         for (int64_t i = 0; i < m; i++) {
             int64_t at = i + lb_rng_below(rng, n - i), chosen = order[at];
             order[at] = order[i];
-            order[i] = chosen;
             index[b * m + i] = b * n + chosen;
         }
     }

@@ -127,8 +127,8 @@ static void sine_row(double *to, const double v[4], int64_t dim) {
 
 lb_tensor *lb_part_box_sine(lb_tape *t, const lb_tensor *boxes, int64_t dim, double width, double height) {
     int64_t k = boxes->shape[0];
-    double *rows = lb_calloc((size_t)(k * 4 * dim) + 1, sizeof *rows);
     if (!lb_check(t, dim >= 2 && dim % 2 == 0, "the embedding of a coordinate is %lld wide, an even number is wanted", (long long)dim)) return lb_inert(t);
+    double *rows = lb_calloc((size_t)(k * 4 * dim) + 1, sizeof *rows);
     if (!rows) return lb_tape_fail_status(t, LB_E_NOMEM);
     for (int64_t i = 0; i < k && !lb_part_shapes_only(t); i++) {
         lb_part_box b = lb_part_box_at(boxes, i, false);

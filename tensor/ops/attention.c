@@ -219,6 +219,8 @@ static const lb_op_case cases[] = {
     {.name = "lanes, bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{4, 2, 21, 5}, {4, 2, 23, 5}, {4, 2, 23, 5}, {2, 21, 23}, {2, 1, 21, 23}}, .params = &usual},
     {.name = "lanes, mask of keys, grouped heads", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{2, 4, 34, 8}, {2, 2, 40, 8}, {2, 2, 40, 3}, {0}, {2, 1, 1, 40}}, .params = &merged},
     {.name = "lanes, relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{2, 3, 33, 6}, {2, 1, 40, 6}, {2, 1, 40, 17}, {0}, {0}, {3, 72}}, .params = &causal},
+    {.name = "lanes, one relative", .rank = {4, 4, 4, -1, -1, 2}, .shape = {{1, 3, 33, 6}, {1, 3, 40, 6}, {1, 3, 40, 6}, {0}, {0}, {1, 72}}, .params = &usual},
+    {.name = "lanes, prefix", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 5}, {1, 2, 40, 5}, {1, 2, 40, 6}}, .params = &sliding},
     {.name = "lanes, mask of queries", .rank = {4, 4, 4, -1, 4, -1}, .shape = {{1, 2, 35, 4}, {1, 2, 18, 4}, {1, 2, 18, 4}, {0}, {1, 1, 35, 1}}, .params = &merged},
     {.name = "lanes, dropout", .rank = {4, 4, 4, -1, -1, -1}, .shape = {{1, 2, 40, 8}, {1, 2, 44, 8}, {1, 2, 44, 9}}, .params = &dropped},
     {.name = "blocks, bias and mask of windows", .rank = {4, 4, 4, 3, 4, -1}, .shape = {{2, 1, 68, 36}, {2, 1, 73, 36}, {2, 1, 73, 34}, {1, 68, 73}, {2, 1, 68, 73}}, .params = &wide},

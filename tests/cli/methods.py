@@ -135,6 +135,12 @@ def preferences():
     check("over the reference", json.loads(read("preferred/summary.json"))["scores"]["margin"] > 0)
 
 
+def parameters(layers, heads, width, ratio):
+    """Of a sub-network of autodistil.yaml's."""
+    attention, mlp = width ** 2 + 3 * width ** 2 * heads / 4 + 6 * width, 2 * ratio * width ** 2 + ratio * width + 3 * width
+    return width * (200 + 16 + 4) + layers * (attention + mlp) + width ** 2 + 2 * width
+
+
 def search():
     """The sub-network that the search chooses is kept, fits the budget, and changes no more."""
     works("teacher", train("teacher-phrases", "runs/teacher-phrases", "train.steps=2"))
@@ -143,10 +149,19 @@ def search():
     state = chosen("found/last.safetensors")
     layers, heads, width, ratio = state
     check("of the space", layers in (2, 3) and heads in (2, 3) and width in (32, 48) and ratio in (2, 3), state)
-    count = width * (200 + 16 + 4) + layers * (width ** 2 + 3 * width ** 2 * heads / 4 + 6 * width) + layers * (2 * ratio * width ** 2 + ratio * width + 3 * width) + width ** 2 + 2 * width
-    check("within the budget", count <= 150000, (state, count))
+    check("within the budget", parameters(*state) <= 150000, (state, parameters(*state)))
     fails("no held-out batch", train("autodistil", "none", "objectives.0.params.validation=nowhere", *small), "nowhere")
     works("the step's own batch", train("autodistil", "own", "objectives.0.params.validation=\"\"", *small))
+    space = ("space_layers=2,3", 'space_heads="2"', "space_hidden=32,48", 'space_ratio="2"', "budget=50000", 'validation=""')
+    few = ["train.steps=1", "train.log_every=1", *("objectives.0.params." + v for v in space)]
+    works("at once", train("autodistil", "first", "objectives.0.params.search_at=0", *few))
+    losses = {} # each sub-network within the budget by itself, on the same batch
+    for one in ((2, 2, 32, 2), (3, 2, 32, 2), (2, 2, 48, 2), (3, 2, 48, 2)):
+        works(f"{one} alone", train("autodistil", "alone", "objectives.0.params.fixed=%d,%d,%d,%d" % one, *few))
+        if parameters(*one) <= 50000: losses[one] = lines("alone")[0]["loss"]
+        shutil.rmtree(path("alone"))
+    state = chosen("first/last.safetensors")
+    check("the best within the budget", len(losses) == 3 and state == min(losses, key=losses.get), (state, losses))
     works("a task", train("autodistil-task", "task", "train.steps=2", "student.params.subnet=2,2,32,64"))
     check("it is scored", 0 <= json.loads(read("task/summary.json"))["scores"]["top1"] <= 100)
     fails("a task of one larger than the super network", train("autodistil-task", "none", "train.steps=2", "student.params.subnet=5,2,32,64"), "does not fit")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Further golden cases of eight methods, drawn at random (shapes, options) and at the edges (masked rubbish, -inf, ties, equal rows, absent modalities, a teacher without
+# Further golden cases of nine methods, drawn at random (shapes, options) and at the edges (masked rubbish, -inf, ties, equal rows, absent modalities, a teacher without
 # doubt), computed in float64 with PyTorch from the papers' formulas, mostly element by element; autograd gives the gradients.
 # python3 more.py writes those that KEEP names as <component>-<100 + number>.h5 beside it; python3 more.py FOLDER writes all of them. Wants torch and h5py.
 import os, sys, math, h5py, numpy as np, torch, random
@@ -11,9 +11,10 @@ KEEP = None if len(sys.argv) > 1 else {
     'trg': {'knn_graph': [5], 'local_loss': [3]},
     'dcd': {'dcd-loss': [4], 'select-hard': [5, 7]},
     'multimodn': {'sequence-loss': [2, 4]},
-    'autodistil': {'relation_loss_kl': [2], 'budget_search': [2, 4]},
+    'autodistil': {'relation_loss_kl': [2], 'budget_search': [2, 4, 8]},
     'fedd2s': {'class_knowledge': [3], 'participants': [4]},
-    'boot': {'loss': [3], 'target': [3]}}
+    'boot': {'loss': [3], 'target': [3]},
+    'chatrex': {'match': [1]}}
 G = torch.Generator().manual_seed(20261129); R = random.Random(4711)
 D = torch.float64
 rn = lambda *s, k=1.0: torch.randn(*s, dtype=D, generator=G) * k
@@ -468,4 +469,23 @@ for c in range(6):
             fl = lin(f'film{k}', e); mu, va = h.mean(1, keepdim=True), h.var(1, unbiased=False, keepdim=True); z = (h - mu) / (va + 1e-6).sqrt() * (1 + fl[:, :H]) + fl[:, H:]; h = h + lin(f'fc2_{k}', F.silu(lin(f'fc1_{k}', z)))
         return {'signal': lin('out', h)}
     write('boot', 'generator', dict(time_dim=td, num_blocks=nb, time_scale=tsc), {'noise': rn(B, Dm), 't': T_(t), **w}, ('noise', *w), gen, ('signal',))
+
+# ---------------------------------------------------------------- autodistil: equal costs, of which the one that loses less counts, and equal in both, of which the first
+write('autodistil', 'budget_search', {'budget': 2.}, {'cost': T_([2., 2., 1., 2., 1., 3.]), 'validation_loss': T_([.5, .3, .9, .3, .9, .1])}, (), lambda v: {'best': torch.tensor(1), 'pareto': torch.tensor([2, 1, 5])})
+
+# ---------------------------------------------------------------- chatrex: scores without a doubt, where only the 1e-8 in the logarithms keeps costs finite
+def giou(a, b): # centre, width and height
+    c = lambda x: (x[0] - x[2] / 2, x[1] - x[3] / 2, x[0] + x[2] / 2, x[1] + x[3] / 2)
+    (ax, ay, aX, aY), (bx, by, bX, bY) = c(a), c(b); area = lambda w, h: max(w, 0) * max(h, 0)
+    both = area(min(aX, bX) - max(ax, bx), min(aY, bY) - max(ay, by)); one = area(aX - ax, aY - ay) + area(bX - bx, bY - by) - both; hull = area(max(aX, bX) - min(ax, bx), max(aY, bY) - min(ay, by))
+    return both / one - (hull - one) / hull
+logits, boxes, wanted = [-800., 80., .5], [[.2, .3, .2, .2], [.6, .6, .3, .2], [.5, .4, .1, .4]], [[.55, .6, .2, .2], [.25, .3, .2, .3]]
+def costs(v):
+    rows = []
+    for x, b in zip(logits, boxes):
+        p = 1 / (1 + math.exp(-x)) if x > -700 else 0.; cls = .25 * (1 - p) ** 2 * -math.log(p + 1e-8) - .75 * p ** 2 * -math.log(1 - p + 1e-8)
+        rows.append([2 * cls + 5 * sum(abs(k - l) for k, l in zip(b, w)) - 2 * giou(b, w) for w in wanted])
+    _, i, j = min((rows[i][0] + rows[j][1], i, j) for i in range(3) for j in range(3) if i != j); q = sorted([(i, 0), (j, 1)])
+    return {'cost': T_(rows), 'match_query': torch.tensor([k for k, _ in q]), 'match_target': torch.tensor([k for _, k in q])}
+write('chatrex', 'match', {}, {'logits': T_(logits), 'boxes': T_(boxes), 'target_boxes': T_(wanted)}, (), costs)
 print(sum(count.values()), 'cases of', len(count), 'components')
