@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels' gradient of 3x3 convolutions with channels last by Winograd's way: F(4x4, 3x3) turned round, dw = G' [sum over tiles of (B' d B) * (A g A')] G,
  * d the 6x6 inputs that a tile sees, g the gradients of its 4x4 outputs. Between the brackets stand 36 products [C][tiles] [tiles][O], a quarter of the
- * multiplications of the plain form. Tiles come in blocks whose transforms stay in the caches: threads make those, then take the products in turn, so that
- * each sum is added to in one order whatever the threads. Floor: 36/16 O C Y X multiply-adds, and 36/9 of the weights written and read once a block. */
+ * multiplications of the plain form. A task is some channels of x by some of g over all tiles, so that each sum is added to in one order whatever the threads;
+ * its sums stay in L2. Where the transforms of all tiles fit the last cache they are made once, by all threads; else a task makes those of its own channels, some
+ * tiles at a time, which L2 holds too: they are made again for each part of the other side's channels, which costs less than to pass them through the last cache.
+ * Floor: 36/16 O C Y X multiply-adds. */
 #include <omp.h>
 #include <string.h>
 #include "tensor/kernels/act.h"
@@ -14,8 +16,8 @@
 #include "tensor/kernels/work.h"
 #ifndef LB_DOUBLE
 
-/* Bytes of a block's transforms, its tiles at least; lines of a tile of sums; channels that are finished at a time. */
-enum { OUT = LBI_WINO_OUT, IN = LBI_WINO_IN, ALL = IN * IN, LANES = LBI_WINO_LANES, TAPS = 9, NEAR = 4 << 20, FEW = 64, HALF = LANES / 2, DEEP = 32 };
+/* Bytes of the transforms of all tiles that the last cache keeps, and of a task's sums with a block's transforms; channels of a part at most; tiles of a block; channels that are finished at a time. */
+enum { OUT = LBI_WINO_OUT, IN = LBI_WINO_IN, ALL = IN * IN, LANES = LBI_WINO_LANES, TAPS = 9, FAR = 20 << 20, NEAR = 960 << 10, PART = 64, FEW = 16, MANY = 64, HALF = LANES / 2, DEEP = 32 };
 typedef lbi_wino_vec vec;
 
 typedef struct run {
@@ -23,10 +25,24 @@ typedef struct run {
     const lbi_conv *p;
     const float *x, *g;
     float *gw;
-    bool fresh;
-    int64_t tiles, block, panels, vectors, wide; /* tiles in all, of a block; panels of O, vectors of C; numbers of a line of sums */
-    float *v, *m, *sums, *zeros;                 /* [36][vectors][block][LANES], [36][panels][block][cols], [36][C][wide], [C or O] */
+    bool fresh, shared;
+    int64_t tiles, block;                 /* in all, of a block (shared: all) */
+    int64_t each_c, each_o, across;       /* channels of a part; parts of O */
+    int64_t v_step, m_step, step;         /* numbers between the 36 of transforms, of sums */
+    float *v, *m, *zeros;                 /* shared: [36][vectors of C][block][LANES], [36][panels of O][block][cols]; [C or O] */
 } run;
+
+/* What a task is about: channels of x and g from c0 and o0 on. */
+typedef struct part {
+    int64_t c0, o0, c, o;
+} part;
+
+static part part_of(const run *r, int64_t task) {
+    part b = {.c0 = task / r->across * r->each_c, .o0 = task % r->across * r->each_o};
+    b.c = lbi_least(r->each_c, r->p->c - b.c0);
+    b.o = lbi_least(r->each_o, r->p->o - b.o0);
+    return b;
+}
 
 /* A g A' of one vector of channels, [16] pixels -> to[q step]. */
 LBI_LEVELS_FUSED static void gradient_in(const float *const *at, int64_t c, int64_t count, float *to, int64_t step) {
@@ -62,86 +78,107 @@ LBI_LEVELS_FUSED static void kernel_out(const float *u, int64_t step, float *to)
     }
 }
 
-/* Both transforms of a tile, the i-th of its block. */
-static void bring(const run *r, int64_t tile, int64_t i) {
+/* Both transforms of a tile, the i-th of its block, for the channels of a part. */
+static void bring(const run *r, const part *b, int64_t tile, int64_t i, float *v, float *m) {
     const lbi_conv *p = r->p;
     const float *at[ALL];
     lbi_wino_see(p, r->x, r->zeros, tile, at);
-    lbi_wino_tile_in(at, p->c, r->v + i * LANES, r->vectors * r->block * LANES, r->block * LANES);
+    for (int k = 0; k < ALL; k++) at[k] += b->c0;
+    lbi_wino_tile_in(at, b->c, v + i * LANES, r->v_step, r->block * LANES);
     int64_t across = lbi_wino_over(p->x), each = lbi_wino_over(p->y) * across, image = tile / each, top = tile % each / across * OUT, left = tile % across * OUT;
     for (int k = 0; k < OUT * OUT; k++) {
         int64_t row = top + k / OUT, col = left + k % OUT;
-        at[k] = row < p->y && col < p->x ? r->g + ((image * p->y + row) * p->x + col) * p->o : r->zeros;
+        at[k] = row < p->y && col < p->x ? r->g + ((image * p->y + row) * p->x + col) * p->o + b->o0 : r->zeros;
     }
-    for (int64_t o = 0; o < p->o; o += LANES) {
-        float *to = r->m + (o / r->k->cols * r->block + i) * r->k->cols + o % r->k->cols;
-        gradient_in(at, o, p->o - o, to, r->panels * r->block * r->k->cols);
-    }
+    for (int64_t o = 0; o < b->o; o += LANES) gradient_in(at, o, b->o - o, m + (o / r->k->cols * r->block + i) * r->k->cols + o % r->k->cols, r->m_step);
 }
 
-/* Product q of a panel of O: all channels, the first `tiles` of the block. */
-static void product(const run *r, int64_t q, int64_t panel, int64_t tiles, bool first) {
-    const lbi_conv *p = r->p;
-    int64_t cols = lbi_least(r->k->cols, p->o - panel * r->k->cols);
-    const float *m = r->m + (q * r->panels + panel) * r->block * r->k->cols;
-    for (int64_t c = 0; c < p->c; c += HALF) {
-        const float *v = r->v + (q * r->vectors + c / LANES) * r->block * LANES + c % LANES;
-        float *to = r->sums + (q * p->c + c) * r->wide + panel * r->k->cols;
-        int64_t lines = lbi_least(HALF, p->c - c);
-        for (int64_t i = 0; first && i < lines; i++) memset(to + i * r->wide, 0, (size_t)r->k->cols * sizeof *to);
-        for (int64_t i = 0; i < lines; i += r->k->rows) r->k->lines(1, tiles, v + i, 0, LANES, m, 0, r->k->cols, to + i * r->wide, r->wide, (int)lbi_least(r->k->rows, lines - i), (int)cols);
-    }
+/* The 36 products of a part over some tiles, added to its sums [36][each_c][each_o]. */
+static void products(const run *r, const part *b, const float *v, const float *m, int64_t tiles, float *sums) {
+    int64_t width = r->k->cols;
+    for (int64_t q = 0; q < ALL; q++, v += r->v_step, m += r->m_step, sums += r->step)
+        for (int64_t o = 0; o < b->o; o += width)
+            for (int64_t c = 0; c < b->c; c += HALF) {
+                const float *from = v + c / LANES * r->block * LANES + c % LANES;
+                float *to = sums + c * r->each_o + o;
+                int64_t lines = lbi_least(HALF, b->c - c);
+                for (int64_t i = 0; i < lines; i += r->k->rows)
+                    r->k->lines(1, tiles, from + i, 0, LANES, m + o * r->block, 0, width, to + i * r->each_o, r->each_o, (int)lbi_least(r->k->rows, lines - i), (int)lbi_least(width, b->o - o));
+            }
 }
 
-/* The gradient of one vector of O and some channels from c0 on. */
-static void leave(const run *r, int64_t o0, int64_t c0) {
+/* The gradient of one vector of O and some channels, from the sums of a part. */
+static void leave(const run *r, const part *b, const float *sums, int64_t o0, int64_t c0) {
     const lbi_conv *p = r->p;
     float turned[DEEP * TAPS * LANES], rows[DEEP * TAPS * LANES + 8];
-    int64_t n = lbi_least(DEEP, p->c - c0), each = n * TAPS;
-    for (int64_t c = 0; c < n; c++) kernel_out(r->sums + (c0 + c) * r->wide + o0, p->c * r->wide, turned + c * TAPS * LANES);
+    int64_t n = lbi_least(DEEP, b->c - c0), each = n * TAPS;
+    for (int64_t c = 0; c < n; c++) kernel_out(sums + (c0 + c) * r->each_o + o0, r->step, turned + c * TAPS * LANES);
     lbi_turn(rows, (int)each, turned, LANES, (int)each, LANES);
-    for (int64_t o = 0; o < lbi_least(LANES, p->o - o0); o++) {
-        float *to = r->gw + ((o0 + o) * p->c + c0) * TAPS;
+    for (int64_t o = 0; o < lbi_least(LANES, b->o - o0); o++) {
+        float *to = r->gw + ((b->o0 + o0 + o) * p->c + b->c0 + c0) * TAPS;
         if (r->fresh) memcpy(to, rows + o * each, (size_t)each * sizeof *to);
         else lbi_add_row(to, rows + o * each, each);
     }
 }
 
-static void plan(run *r, int64_t images) {
+/* mine: sums, and unless transforms are shared those of a block. */
+static void one_task(const run *r, int64_t task, float *mine) {
+    part b = part_of(r, task);
+    float *sums = mine, *v = sums + ALL * r->step, *m = v + ALL * r->v_step;
+    memset(sums, 0, (size_t)(ALL * r->step) * sizeof *sums);
+    if (r->shared) products(r, &b, r->v + b.c0 * r->block, r->m + b.o0 * r->block, r->tiles, sums);
+    for (int64_t first = 0; !r->shared && first < r->tiles; first += r->block) {
+        int64_t tiles = lbi_least(r->block, r->tiles - first);
+        for (int64_t i = 0; i < tiles; i++) bring(r, &b, first + i, i, v, m);
+        products(r, &b, v, m, tiles, sums);
+    }
+    for (int64_t o = 0; o < b.o; o += LANES)
+        for (int64_t c = 0; c < b.c; c += DEEP) leave(r, &b, sums, o, c);
+}
+
+/* Numbers between the 36 of something: an odd number of lines, so that they lie in as many sets of the caches. */
+static int64_t apart(int64_t numbers) { return (lbi_over(numbers, LANES) | 1) * LANES; }
+
+/* Parts as large as sums in L2 allow, but one for each thread. @return their number. */
+static int64_t plan(run *r, int64_t images, int threads) {
     const lbi_conv *p = r->p;
-    r->panels = lbi_over(p->o, r->k->cols);
-    r->wide = lbi_up(r->panels * r->k->cols, LANES);
-    r->vectors = lbi_over(p->c, LANES);
+    int64_t width = lbi_most(r->k->cols, LANES), c = lbi_up(p->c, LANES), o = lbi_up(p->o, width), parts;
     r->tiles = images * lbi_wino_over(p->y) * lbi_wino_over(p->x);
-    int64_t most = lbi_most(FEW, NEAR / (ALL * (r->vectors * LANES + r->wide) * (int64_t)sizeof(float)));
-    r->block = lbi_over(r->tiles, lbi_over(r->tiles, most));
+    r->each_c = lbi_least(PART, c);
+    r->each_o = lbi_least(PART, o);
+    while ((parts = lbi_over(c, r->each_c) * lbi_over(o, r->each_o)) < threads && (r->each_c > LANES || r->each_o > width)) {
+        if (r->each_o > width && r->each_o > r->each_c) r->each_o = lbi_up(r->each_o / 2, width);
+        else if (r->each_c > LANES) r->each_c = lbi_up(r->each_c / 2, LANES);
+        else r->each_o = lbi_up(r->each_o / 2, width);
+    }
+    r->across = lbi_over(o, r->each_o);
+    r->step = apart(r->each_c * r->each_o);
+    int64_t sums = ALL * r->step * (int64_t)sizeof(float), tile = ALL * (r->each_c + r->each_o) * (int64_t)sizeof(float);
+    r->shared = ALL * (c + o) * r->tiles * (int64_t)sizeof(float) <= FAR;
+    r->block = lbi_least(r->tiles, r->shared ? r->tiles : lbi_least(MANY, lbi_most(FEW, (NEAR - sums) / tile)));
+    r->v_step = apart(r->block * (r->shared ? c : r->each_c));
+    r->m_step = apart(r->block * (r->shared ? o : r->each_o));
+    return parts;
 }
 
 bool lbi_last_winograd_kernels(const lbi_conv *p, int64_t images, const float *x, const float *g, float *gw, bool fresh) {
     run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .g = g, .gw = gw, .fresh = fresh};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || images < 1 || p->y < 1 || p->x < 1) return false;
-    plan(&r, images);
-    int64_t v = ALL * r.vectors * r.block * LANES, m = ALL * r.panels * r.block * r.k->cols + LANES, sums = ALL * p->c * r.wide + LANES, zeros = lbi_up(lbi_most(p->c, p->o), LANES);
-    float *work = lbi_work_take((size_t)(v + m + sums + zeros) * sizeof *work);
+    const part whole = {.c = p->c, .o = p->o};
+    int64_t parts = plan(&r, images, threads), transforms = ALL * (r.v_step + r.m_step), own = ALL * r.step + (r.shared ? 0 : transforms), zeros = lbi_up(lbi_most(p->c, p->o), LANES);
+    float *work = lbi_work_take((size_t)(zeros + own * threads + (r.shared ? transforms : 0)) * sizeof *work);
     if (!work) return false;
-    r.v = work;
-    r.m = r.v + v;
-    r.sums = r.m + m;
-    r.zeros = r.sums + sums;
+    r.zeros = work;
+    r.v = r.zeros + zeros + own * threads;
+    r.m = r.v + ALL * r.v_step;
     memset(r.zeros, 0, (size_t)zeros * sizeof *work);
-    int64_t chunks = lbi_over(p->c, DEEP);
 #pragma omp parallel num_threads(threads)
     {
-        for (int64_t first = 0; first < r.tiles; first += r.block) {
-            int64_t tiles = lbi_least(r.block, r.tiles - first);
 #pragma omp for schedule(static)
-            for (int64_t i = 0; i < tiles; i++) bring(&r, first + i, i);
+        for (int64_t i = 0; i < (r.shared ? r.tiles : 0); i++) bring(&r, &whole, i, i, r.v, r.m);
 #pragma omp for schedule(dynamic)
-            for (int64_t i = 0; i < ALL * r.panels; i++) product(&r, i / r.panels, i % r.panels, tiles, first == 0);
-        }
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < lbi_over(p->o, LANES) * chunks; i++) leave(&r, i / chunks * LANES, i % chunks * DEEP);
+        for (int64_t i = 0; i < parts; i++) one_task(&r, i, r.zeros + zeros + own * omp_get_thread_num());
     }
     lbi_work_give(work);
     return true;
