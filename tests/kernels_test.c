@@ -637,11 +637,14 @@ static void gradients(void) {
     static const lbi_conv small[] = {{33, 2, 2, 40, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1},
                                      {50, 1, 1, 50, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1},
                                      {20, 7, 7, 50, 7, 7, 1, 1, 1, 1, 1, 1, 0, 0, 1},
-                                     {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
+                                     {9, 25, 31, 17, 25, 31, 1, 1, 1, 1, 1, 1, 0, 0, 1},
+                                     {64, 1, 1, 96, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1},
+                                     {96, 2, 2, 64, 2, 2, 1, 1, 1, 1, 1, 1, 0, 0, 1}};
+    static const int64_t images[] = {300, 25, 25, 3, 200, 50};
     for (size_t i = 0; i < LB_COUNT(small); i++) {
         check_begin("gradient of 1x1 on many pictures %zu", i);
-        one_gradient(&r, &small[i], i == 0 ? 300 : i < 3 ? 25 : 3, i & 1);
-        one_convolution(&r, &small[i], i == 0 ? 300 : i < 3 ? 25 : 3, 3 + (int64_t)i);
+        one_gradient(&r, &small[i], images[i], i & 1);
+        one_convolution(&r, &small[i], images[i], 3 + (int64_t)i);
         check_end();
     }
     lbi_conv large = {40, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1};

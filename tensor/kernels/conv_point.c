@@ -20,12 +20,16 @@ typedef struct plan {
     int64_t images, pieces;
 } plan;
 
-static plan plan_of(const lbi_conv *p, int64_t images) {
+static int threads_of(const lbi_conv *p, int64_t images) { return omp_in_parallel() || images * p->o * p->c * p->y * p->x < FEW ? 1 : omp_get_max_threads(); }
+
+static plan plan_of(const lbi_conv *p, int64_t images, int threads) {
     plan r = {.each = p->y * p->x, .images = images};
     if (r.each < SMALL && images > 1) {
         r.per = (RUN + r.each - 1) / r.each;
         r.runs = (images + r.per - 1) / r.per;
+        r.runs = (r.runs + threads - 1) / threads * threads; /* as many for each thread */
         r.per = (images + r.runs - 1) / r.runs;
+        r.runs = (images + r.per - 1) / r.per;
     } else {
         r.pieces = (r.each + RUN - 1) / RUN;
         r.runs = images * r.pieces;
@@ -75,9 +79,21 @@ bool lbi_point_worth(const lbi_conv *p, int64_t images) {
            n < SMALL && n % width != 0 && lbi_gemm_kernel_now();
 }
 
+/* Pictures of one pixel are the rows of a matrix as they lie. */
+static void rows_forward(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
+    lbi_gemm_end e = {.col_bias = end->row_bias, .add = end->add, .ld_add = p->o, .act = end->act, .bf16 = end->bf16};
+    lbi_gemm_to(false, true, images, p->o, p->c, x, p->c, w, p->c, &e, y, p->o);
+}
+
+static void rows_backward(const lbi_conv *p, int64_t images, const float *x, const float *w, const float *g, float *gx, bool fresh_x, float *gw, bool fresh_w) {
+    if (gw) lbi_gemm(true, false, p->o, p->c, images, g, p->o, x, p->c, fresh_w ? 0 : 1, gw, p->c);
+    if (gx) lbi_gemm(false, false, images, p->c, p->o, g, p->o, w, p->c, fresh_x ? 0 : 1, gx, p->c);
+}
+
 bool lbi_point_forward(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y) {
-    plan r = plan_of(p, images);
-    int threads = omp_in_parallel() || images * p->o * p->c * r.each < FEW ? 1 : omp_get_max_threads();
+    if (p->y * p->x == 1 && !end->row_scale) return rows_forward(p, images, x, w, end, y), true;
+    int threads = threads_of(p, images);
+    plan r = plan_of(p, images, threads);
     int64_t ld = r.per ? r.per * r.each : 0, in = (p->c * ld + 31) / 16 * 16, out = (p->o * ld + 31) / 16 * 16;
     float *work = lbi_work_take((size_t)((in + out) * threads) * sizeof *work);
     if (!work) return false;
@@ -103,8 +119,9 @@ bool lbi_point_forward(const lbi_conv *p, int64_t images, const float *x, const 
 }
 
 bool lbi_point_backward(const lbi_conv *p, int64_t images, const float *x, const float *w, const float *g, float *gx, bool fresh_x, float *gw, bool fresh_w) {
-    plan r = plan_of(p, images);
-    int threads = omp_in_parallel() || images * p->o * p->c * r.each < FEW ? 1 : omp_get_max_threads();
+    if (p->y * p->x == 1) return rows_backward(p, images, x, w, g, gx, fresh_x, gw, fresh_w), true;
+    int threads = threads_of(p, images);
+    plan r = plan_of(p, images, threads);
     int64_t ld = r.per ? r.per * r.each : 0, in = (p->c * ld + 31) / 16 * 16, out = (p->o * ld + 31) / 16 * 16, kernel = gw ? (p->o * p->c + 15) / 16 * 16 : 0, own = in + out + kernel;
     float *work = lbi_work_take((size_t)(own * threads) * sizeof *work);
     if (!work) return false;
