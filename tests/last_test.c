@@ -48,6 +48,8 @@ static lb_tensor *average(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor 
     return lb_avg_pool(t, a, (lb_window){.size = {3, 3}, .stride = {2, 2}, .before = {1, 1}, .after = {1, 1}}, LB_AVG_INSIDE, 0);
 }
 static lb_tensor *cells(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_adaptive_avg_pool(t, a, (int64_t[]){2, 3}); }
+static lb_tensor *biggest_cells(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_adaptive_max_pool(t, a, (int64_t[]){2, 1}); }
+static lb_tensor *cell(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_adaptive_avg_pool(t, a, (int64_t[]){1, 1}); }
 static lb_tensor *larger(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, 17, 15, LB_RESIZE_LINEAR, false); }
 static lb_tensor *wider(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, H, 23, LB_RESIZE_LINEAR, false); }
 static lb_tensor *higher(lb_tape *t, const inputs *in, lb_tensor *a, lb_tensor *b) { return lb_resize2d(t, a, 5, W, LB_RESIZE_LINEAR, false); }
@@ -74,6 +76,8 @@ static const struct {
            {"max pool", biggest, true},
            {"average pool", average, true},
            {"adaptive pool", cells, true},
+           {"adaptive pool of one cell", cell, false}, /* a map of 1x1 lies both ways */
+           {"adaptive max pool", biggest_cells, true},
            {"linear", larger, true},
            {"linear, wider", wider, true},
            {"linear, lower", higher, true},

@@ -13,10 +13,10 @@ static bool tables(lb_call *c, lbi_taps t[3]) {
     return true;
 }
 
-/* One cell for all: a sum of each plane. */
+/* One cell for all, of planes that lie whole: a sum of each. */
 static void forward(lb_call *c) {
     int64_t planes = lb_numel(c->out[0]), n = planes > 0 ? lb_numel(c->in[0]) / planes : 0;
-    if (planes == 0 || planes != lbi_planes(c->in[0])) {
+    if (c->last || planes == 0 || planes != lbi_planes(c->in[0])) {
         lbi_resample_forward(c, tables);
         return;
     }
