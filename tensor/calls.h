@@ -29,6 +29,21 @@ typedef struct lb_conv_params {
     bool exact; /* lb_conv2d_exact */
 } lb_conv_params;
 
+/* conv_transpose2d, conv_transpose1d */
+typedef struct lb_transposed_params {
+    lb_conv_spec spec;
+    int64_t more_h, more_w; /* output_padding */
+} lb_transposed_params;
+
+typedef struct lb_avg_pool_params {
+    lb_window window;
+    lb_avg_border border;
+    int64_t divisor; /* 0 = what the window holds */
+} lb_avg_pool_params;
+
+typedef struct lb_groups_params { int64_t groups; double eps; } lb_groups_params; /* group_norm */
+typedef struct lb_rotary_params { bool interleaved; } lb_rotary_params;
+
 /* mean, sum, norm, argmax, ... begin with it: axes first, first + 1, ...; first < 0 counts from the end; count 0 = all axes. */
 typedef struct lb_over_params {
     int first, count;
@@ -40,7 +55,7 @@ typedef struct lb_norm_params {
     double p;
 } lb_norm_params;
 
-/* attention: those of lb_attention_spec, with the scale filled in and the key of the dropout drawn. */
+/* attention, attention_map: those of lb_attention_spec, with the scale filled in and the key of the dropout drawn. */
 typedef struct lb_attend_params {
     double scale, softcap, dropout;
     int64_t window, prefix, shift;

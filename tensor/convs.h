@@ -10,12 +10,7 @@
 LB_BEGIN
 
 typedef lb_conv_params lbi_conv_options;
-
-/* Parameters of conv_transpose2d, and of conv_transpose1d. */
-typedef struct lbi_transposed_options {
-    lb_conv_spec spec;
-    int64_t more_h, more_w; /* output_padding */
-} lbi_transposed_options;
+typedef lb_transposed_params lbi_transposed_options;
 
 /* The same call of another op in which every tensor of rank 3 has an axis of size 1 before its last one: its shape, or one of its
  * functions run. */

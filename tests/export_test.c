@@ -69,6 +69,114 @@ static const trial trials[] = {
     {"dual-encoder-image", "dual-encoder",
      "{\"image_size\": 32, \"image_width\": 8, \"image_head\": 32, \"vocab\": 64, \"text_width\": 24, \"text_heads\": 3, \"text_mlp\": 48, \"embed\": 16}",
      "image_embed", "image"},
+    {"resnet-d", "resnet",
+     "{\"blocks\": \"1,2,1,1\", \"width\": 8, \"size\": 33, \"classes\": 5, \"stem\": \"4,4\", \"pooled\": true}",
+     "logits,embedding,block.1", NULL},
+    {"resnet-halves", "resnet",
+     "{\"blocks\": \"1,2,1,1\", \"width\": 8, \"size\": 33, \"classes\": 5, \"stem\": \"4,4\", \"stem_halves\": true, \"shortcut_kernel\": 3}",
+     "logits,embedding,block.1", NULL},
+    {"resnet-small", "resnet", "{\"depth\": 10, \"width\": 8, \"size\": 32, \"stem_kernel\": 3, \"early\": true, \"classes\": 5}", "logits,embedding", NULL},
+    {"resnext", "resnet", "{\"blocks\": \"1,2,1,1\", \"width\": 8, \"size\": 64, \"classes\": 5, \"groups\": 4, \"group_width\": 8}", "logits,embedding", NULL},
+    {"se-resnet", "resnet",
+     "{\"blocks\": \"1,2,1,1\", \"width\": 8, \"size\": 64, \"classes\": 5, \"squeeze\": \"2,4,8,16\"}",
+     "logits,embedding,block.1", NULL},
+    {"se-resnet-basic", "resnet",
+     "{\"blocks\": \"1,2,1,1\", \"width\": 8, \"size\": 64, \"classes\": 5, \"basic\": true, \"squeeze\": \"2,4,8,16\"}",
+     "logits,embedding,block.1", NULL},
+    {"eca-resnet", "resnet", "{\"blocks\": \"1,2,1,1\", \"width\": 8, \"size\": 64, \"classes\": 5, \"across\": true}", "logits,embedding", NULL},
+    {"clip-resnet", "clip-resnet",
+     "{\"image_width\": 8, \"image_size\": 64, \"image_heads\": 2, \"image_blocks\": \"1,1,1,1\", \"text_vocab\": 64, \"text_max_tokens\": 9, "
+     "\"text_width\": 24, \"text_depth\": 1, \"text_heads\": 2, \"text_mlp\": 48, \"embed\": 16}",
+     "image_embed,text_embed,logit_scale", NULL},
+    {"clip-resnet-image", "clip-resnet",
+     "{\"image_width\": 8, \"image_size\": 64, \"image_heads\": 2, \"image_blocks\": \"1,1,1,1\", \"text_vocab\": 64, \"text_max_tokens\": 9, "
+     "\"text_width\": 24, \"text_depth\": 1, \"text_heads\": 2, \"text_mlp\": 48, \"embed\": 16}",
+     "image_embed,image.pooled,image.block.1", "image"},
+    {"clip", "clip",
+     "{\"image_size\": 32, \"image_patch\": 16, \"image_width\": 24, \"image_depth\": 1, \"image_heads\": 2, \"image_mlp\": 48, \"text_vocab\": 64, "
+     "\"text_max_tokens\": 9, \"text_width\": 24, \"text_depth\": 1, \"text_heads\": 2, \"text_mlp\": 48, \"embed\": 16}",
+     "image_embed,text_embed,logit_scale,logits", NULL},
+    {"siglip", "siglip",
+     "{\"image_size\": 32, \"image_patch\": 16, \"image_width\": 24, \"image_depth\": 1, \"image_heads\": 2, \"image_mlp\": 48, \"text_vocab\": 64, "
+     "\"text_max_tokens\": 9, \"text_width\": 24, \"text_depth\": 1, \"text_heads\": 2, \"text_mlp\": 48}",
+     "image_embed,text_embed,logit_scale,logit_bias,logits", NULL},
+    {"segmenter-fcn", "segmenter", "{\"size\": 32, \"width\": 8, \"head\": \"fcn\", \"decoder\": 8}", "logits,features", NULL},
+    {"segmenter-upernet", "segmenter", "{\"size\": 32, \"width\": 8, \"head\": \"upernet\", \"decoder\": 8}", "logits,features", NULL},
+    {"segmenter-sam", "segmenter", "{\"size\": 32, \"width\": 8, \"head\": \"sam\", \"decoder\": 8}", "logits", NULL},
+    {"sam", "sam",
+     "{\"size\": 48, \"patch\": 8, \"width\": 24, \"depth\": 2, \"heads\": 2, \"mlp\": 48, \"window\": 4, \"global\": \"1\", \"prompt_width\": 16, "
+     "\"decoder_mlp\": 32, \"decoder_heads\": 2, \"iou_width\": 16}",
+     "map,pooled", "image"},
+    {"mobile-sam", "mobile-sam",
+     "{\"size\": 64, \"widths\": \"8,16,24,32\", \"depths\": \"1,1,1,1\", \"heads\": \"1,2,3,4\", \"windows\": \"4,4,4,4\", \"prompt_width\": 16, "
+     "\"decoder_mlp\": 32, \"decoder_heads\": 2, \"iou_width\": 16}",
+     "map,pooled", "image"},
+    {"mae", "mae",
+     "{\"size\": 32, \"patch\": 8, \"width\": 24, \"depth\": 1, \"heads\": 2, \"mlp\": 48, \"decoder_width\": 16, \"decoder_depth\": 1, "
+     "\"decoder_heads\": 2, \"decoder_mlp\": 32}",
+     "embedding,tokens,reconstruction", "image"},
+    {"video-pool", "video-pool", "{\"size\": 32, \"frame_width\": 8, \"head\": 32, \"frames\": 3, \"embed\": 16}", "embedding,frames", NULL},
+    {"video-transformer", "video-transformer",
+     "{\"size\": 32, \"frame_width\": 8, \"head\": 32, \"frames\": 3, \"embed\": 16, \"depth\": 1, \"mlp\": 32}",
+     "embedding,tokens", NULL},
+    {"bag-of-embeddings", "bag-of-embeddings", "{\"vocab\": 64, \"width\": 16, \"embed\": 16}", "embedding,pooled", NULL},
+    {"gpt2", "gpt2", "{\"vocab_size\": 64, \"n_positions\": 16, \"n_embd\": 24, \"n_layer\": 2, \"n_head\": 3}", "logits,tokens", NULL},
+    {"llama", "llama",
+     "{\"vocab_size\": 64, \"hidden_size\": 24, \"intermediate_size\": 48, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, "
+     "\"num_key_value_heads\": 2, \"head_dim\": 6, \"max_position_embeddings\": 32, \"rope_part\": 0.7}",
+     "logits,tokens", NULL},
+    {"t5-encoder", "t5-encoder",
+     "{\"vocab_size\": 64, \"d_model\": 24, \"d_kv\": 8, \"d_ff\": 48, \"num_layers\": 2, \"num_heads\": 3}",
+     "embedding,tokens", NULL},
+    {"bert-relative-key", "bert",
+     "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 3, \"intermediate_size\": 48, "
+     "\"position_embedding_type\": \"relative_key\", \"max_position_embeddings\": 20}",
+     "embedding,tokens", NULL},
+    {"bert-relative-key-query", "bert",
+     "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 2, \"num_attention_heads\": 3, \"intermediate_size\": 48, "
+     "\"position_embedding_type\": \"relative_key_query\", \"max_position_embeddings\": 20}",
+     "embedding,tokens", NULL},
+    {"bert-decoder", "bert",
+     "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 1, \"num_attention_heads\": 3, \"intermediate_size\": 48, "
+     "\"is_decoder\": true, \"pooling\": \"cls+max+mean_sqrt_len\", \"head\": \"dense:8:tanh+normalize\"}",
+     "embedding,tokens", NULL},
+    {"bert-weighted", "bert",
+     "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 1, \"num_attention_heads\": 3, \"intermediate_size\": 48, "
+     "\"pooling\": \"weightedmean+lasttoken\"}",
+     "embedding,tokens", NULL},
+    {"electra", "bert",
+     "{\"vocab_size\": 64, \"hidden_size\": 24, \"num_hidden_layers\": 1, \"num_attention_heads\": 3, \"intermediate_size\": 48, "
+     "\"embedding_size\": 12}",
+     "embedding,attn.0", NULL},
+    {"ast", "ast",
+     "{\"hidden_size\": 24, \"num_hidden_layers\": 1, \"num_attention_heads\": 3, \"intermediate_size\": 48, \"max_length\": 48, "
+     "\"num_mel_bins\": 32, \"classes\": 5}",
+     "logits,tokens", NULL},
+    {"audio-conv", "audio-conv", "{\"bands\": 32, \"frames\": 48, \"width\": 8, \"embed\": 16}", "embedding,features", NULL},
+    {"clap-audio", "clap-audio",
+     "{\"window_size\": 4, \"num_mel_bins\": 16, \"spec_size\": 64, \"patch_embeds_hidden_size\": 8, \"projection_dim\": 16, \"depths\": \"1,2\", "
+     "\"num_attention_heads\": \"1,2\"}",
+     "embedding,tokens", NULL},
+    {"wav2vec2", "wav2vec2",
+     "{\"hidden_size\": 24, \"num_hidden_layers\": 1, \"num_attention_heads\": 3, \"intermediate_size\": 48, \"conv_dim\": \"8,8\", "
+     "\"conv_stride\": \"5,2\", \"conv_kernel\": \"10,3\", \"num_conv_pos_embeddings\": 8, \"num_conv_pos_embedding_groups\": 2, \"classes\": 5}",
+     "logits,tokens", "audio"},
+    {"wav2vec2-layer", "wav2vec2",
+     "{\"hidden_size\": 24, \"num_hidden_layers\": 1, \"num_attention_heads\": 3, \"intermediate_size\": 48, \"conv_dim\": \"8,8\", "
+     "\"conv_stride\": \"5,2\", \"conv_kernel\": \"10,3\", \"num_conv_pos_embeddings\": 8, \"num_conv_pos_embedding_groups\": 2, "
+     "\"feat_extract_norm\": \"layer\", \"do_stable_layer_norm\": true, \"num_adapter_layers\": 1}",
+     "tokens,embedding", "audio"},
+    {"whisper", "whisper",
+     "{\"vocab_size\": 64, \"num_mel_bins\": 8, \"d_model\": 24, \"encoder_layers\": 1, \"encoder_attention_heads\": 3, \"encoder_ffn_dim\": 48, "
+     "\"decoder_layers\": 1, \"decoder_attention_heads\": 3, \"decoder_ffn_dim\": 48, \"max_source_positions\": 20, \"max_target_positions\": 16}",
+     "encoder", "audio"},
+    {"whisper-decoder", "whisper",
+     "{\"vocab_size\": 64, \"num_mel_bins\": 8, \"d_model\": 24, \"encoder_layers\": 1, \"encoder_attention_heads\": 3, \"encoder_ffn_dim\": 48, "
+     "\"decoder_layers\": 1, \"decoder_attention_heads\": 3, \"decoder_ffn_dim\": 48, \"max_source_positions\": 20, \"max_target_positions\": 16}",
+     "logits", NULL},
+    {"fused-head", "fused-head", "{\"image_width\": 16, \"text_width\": 12, \"width\": 16, \"embed\": 8}", "embedding", NULL},
+    {"joint-head", "joint-head", "{\"image_width\": 16, \"text_width\": 12, \"hidden\": 16, \"embed\": 8}", "image_embed,text_embed", NULL},
+    {"mlp", "mlp", "{\"size\": 16}", "logits", NULL},
 };
 
 /* Statistics and scales that are not those of an untrained network, so that a wrong one is seen. */

@@ -2,13 +2,10 @@
 /* y[i] = (1 / d) sum of x over the window of i, along the last 1 to 3 axes. d: elements of the window in x and its padding, or in x alone, or a given
  * number; with edges, the border's element stands for what lies outside. d is a product over the axes, so the means are taken one
  * axis after another. dx = the same sums of g the other way. */
+#include "tensor/calls.h"
 #include "tensor/window.h"
 
-typedef struct options {
-    lb_window window;
-    lb_avg_border border;
-    int64_t divisor;
-} options;
+typedef lb_avg_pool_params options;
 
 static bool shape(lb_call *c) { return lbi_window_shape(c, &((const options *)c->params)->window); }
 

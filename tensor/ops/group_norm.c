@@ -4,14 +4,12 @@
  * dx = rstd (gamma_c g - A / m - xh B / m), dgamma_c = sum over samples of d_c, dbeta_c of s_c. Sums in double.
  * groups = C is instance norm, groups = 1 layer norm of a whole sample. */
 #include <math.h>
+#include "tensor/calls.h"
 #include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
-typedef struct options {
-    int64_t groups;
-    double eps;
-} options;
+typedef lb_groups_params options;
 
 static int64_t groups_of(const lb_call *c) { return ((const options *)c->params)->groups; }
 

@@ -2,12 +2,8 @@
 /* Pairs (a, b) of the first 2P elements of each row of x [N,H,L,D] are turned: (a c - b s, a s + b c), c, s = cos, sin [L,P] or [N,L,P]; elements
  * from 2P on pass. Pair i is (i, i + P), or (2i, 2i + 1) when interleaved. dx: turned back; dc = sum over heads (and samples) of ga a + gb b,
  * ds = gb a - ga b. */
+#include "tensor/calls.h"
 #include "tensor/loops.h"
-#include "tensor/ops.h"
-
-struct rotary {
-    bool interleaved;
-};
 
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0], *k = c->in[1], *s = c->in[2];
@@ -32,7 +28,7 @@ typedef struct turn {
 } turn;
 
 static turn turn_of(const lb_call *c) {
-    const struct rotary *p = c->params;
+    const lb_rotary_params *p = c->params;
     int64_t pairs = c->in[1]->shape[c->in[1]->rank - 1];
     return (turn){.cos = c->in[1], .sin = c->in[2], .pairs = pairs, .step = p->interleaved ? 2 : 1, .apart = p->interleaved ? 1 : pairs, .sign = 1};
 }
@@ -95,7 +91,7 @@ static void backward(lb_call *c) {
     if (c->gin[1] || c->gin[2]) table_gradients(c, &r);
 }
 
-static const struct rotary halves = {false}, interleaved = {true};
+static const lb_rotary_params halves = {false}, interleaved = {true};
 static const lb_op_case cases[] = {
     {.name = "halves", .rank = {4, 2, 2}, .shape = {{2, 2, 3, 4}, {3, 2}, {3, 2}}, .params = &halves},
     {.name = "interleaved, part", .rank = {4, 2, 2}, .shape = {{2, 2, 3, 7}, {3, 2}, {3, 2}}, .params = &interleaved},
@@ -109,7 +105,7 @@ LB_OP(rotary) = {.id = "rotary",
                  .source = "Su et al., arXiv:2104.09864, eq. (34)",
                  .sig = "x[N,H,L,D] cos sin -> y[N,H,L,D]",
                  .math = "(y_a, y_b) = (x_a c - x_b s, x_a s + x_b c)",
-                 .params_size = sizeof(struct rotary),
+                 .params_size = sizeof(lb_rotary_params),
                  .flags = LB_OP_STRIDED | LB_OP_SETS,
                  .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_IN(2),
                  .shape = shape,
@@ -119,6 +115,6 @@ LB_OP(rotary) = {.id = "rotary",
                  .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_rotary(lb_tape *t, lb_tensor *x, lb_tensor *cos, lb_tensor *sin, bool interleaved_pairs) {
-    struct rotary p = {interleaved_pairs};
+    lb_rotary_params p = {interleaved_pairs};
     return lb_apply(t, &lb_op_rotary, &p, sizeof p, 3, (lb_tensor *[]){x, cos, sin});
 }
