@@ -3,7 +3,8 @@
  * lines; the other operand is shared: where it is small, each thread packs all of it for itself (to read what another core has just written takes longer than to split it
  * again), else all threads do so together. k goes in pieces for which what a thread reads again stays in L2; its sums are then kept in C. Where k is long beside C, as in
  * gradients of weights, its halves are two products. 32 x 32 sums are made from all of a piece in four tiles of AMX, or 16 x 32 in 32 registers of AVX-512; while a block's
- * are made the block before goes out.
+ * are made the block before goes out. Without tiles pieces are longer, so that C is not read again: two panels of the shared operand then stream from L2 as fast as from L1,
+ * if they have been asked there in time, since weights of a network come from memory.
  * Floor, in parts: six products in AMX, 415 to 475 GFLOP/s a core, of which blocks that stream from L2 reach 85 to 95%; 0.17 to 0.25 ns a number for splitting, and memory's
  * time for what is read and written; rounded: 1024 multiply-adds a cycle, so packing and storing C limit all but large products.
  * Numbers without parts (infinity, NaN, the largest floats): the task's piece is made of multiply-adds, so that they end as they do there. */
@@ -22,6 +23,7 @@
 
 enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, FEW = 1 << 20 }; /* FEW: multiply-adds below which a second thread costs more than it brings */
 enum { LINES = 256, STEPS = 64, SOME = 24, LONG = 1024 }; /* most lines of a task and steps of a piece; steps that are enough; numbers of a long k */
+enum { REGISTER_STEPS = 32 }; /* without tiles: steps for which LINES lines, half of an L2 of 1 MiB, are packed; of more, half as many lines */
 enum {
     OWN = 800 << 10,
     ROUNDED = 1 << 20,
@@ -100,13 +102,25 @@ typedef struct going {
 /* Sums of a block; beside the products, which leave the processor's other units idle, the block before goes out. */
 static void make(const run *r, const lbi_bf16_factors *f, const lbi_bf16_sums *out, const going *before, float *sums) {
     int64_t some = f->whole ? 1 : 6, calls = lbi_over(f->steps, some), rows = lbi_over(BLOCK, calls), row = 0;
-    if (!r->tiles) lbi_bf16_block(false, f, sums, false);
+    if (!r->tiles) {
+        lbi_bf16_block(false, f, sums, false);
+        if (before->sums) lbi_bf16_out(out, before->sums, before->i, before->j, 0, BLOCK);
+        return;
+    }
     for (int64_t s = 0; s < f->steps; s += some) {
-        if (r->tiles) lbi_bf16_go_on(f, s, lbi_least(s + some, f->steps));
+        lbi_bf16_go_on(f, s, lbi_least(s + some, f->steps));
         if (before->sums && row < BLOCK) lbi_bf16_out(out, before->sums, before->i, before->j, row, lbi_least(row + rows, BLOCK));
         row += rows;
     }
-    if (r->tiles) lbi_bf16_store(true, f, sums, false);
+    lbi_bf16_store(true, f, sums, false);
+}
+
+/* Of two panels that are read after all `of` blocks of this row, a block's share. */
+static void ask_share(lbi_bf16_factors *f, const uint32_t *panels, int64_t apart, int64_t number, int64_t of) {
+    int64_t lines = f->steps * SIDE, first = 2 * lines * number / of, last = 2 * lines * (number + 1) / of;
+    bool second = first >= lines;
+    f->next = panels + (second ? apart + (first - lines) * SIDE : first * SIDE);
+    f->next_lines = lbi_least(last, second ? 2 * lines : lines) - first;
 }
 
 static void blocks(const run *r, const piece *p, int64_t first, int64_t count, const uint32_t *own, const uint32_t *all) {
@@ -116,11 +130,12 @@ static void blocks(const run *r, const piece *p, int64_t first, int64_t count, c
     going before = {0};
     int turn = 0;
     for (int64_t s = 0; s < across; s += BLOCK) {
-        const uint32_t *shared = r->ready ? r->ready + s / SIDE * apart_b + p->k0 / DEPTH * size : all + s / SIDE * apart;
+        int64_t apart_shared = r->ready ? apart_b : apart;
+        const uint32_t *shared = (r->ready ? r->ready + p->k0 / DEPTH * size : all) + s / SIDE * apart_shared;
         for (int64_t t = 0; t < count; t += BLOCK, turn ^= 1) {
             const uint32_t *mine = own + t / SIDE * apart, *a = r->by_rows ? mine : shared, *b = r->by_rows ? shared : mine;
             int64_t i = r->by_rows ? first + t : s, j = r->by_rows ? s : first + t;
-            const lbi_bf16_factors f = {.a = halves(a),
+            lbi_bf16_factors f = {.a = halves(a),
                                         .a2 = r->m - i > SIDE ? halves(a + apart) : NULL,
                                         .at = r->at,
                                         .ld = DEPTH,
@@ -129,6 +144,7 @@ static void blocks(const run *r, const piece *p, int64_t first, int64_t count, c
                                         .b2 = r->n - j > SIDE ? b + apart_b : NULL,
                                         .whole = r->a.whole,
                                         .apart = 2 * PIECE};
+            if (!r->tiles && s + BLOCK < across) ask_share(&f, shared + BLOCK / SIDE * apart_shared, apart_shared, t / BLOCK, lbi_over(count, BLOCK));
             ask_out(r, i, j);
             make(r, &f, &out, &before, sums[turn]);
             before = (going){sums[turn], i, j};
@@ -188,7 +204,7 @@ static void alone(run *r, uint32_t *shared, uint32_t *own, int64_t thread, int64
 static int64_t steps_of(const run *r) {
     int64_t line = lbi_bf16_step(&r->a) / SIDE * (int64_t)sizeof *r->shared, all = all_steps(r), lines = lbi_least(LINES, lbi_up(lbi_most(r->m, r->n), BLOCK));
     int64_t both = BOTH / ((lines + shared_of(r)->lines) * line), own = r->a.whole ? lbi_least(SOME, OWN / (lines * line)) : ROUNDED / (lines * line);
-    int64_t most = r->tiles ? lbi_least(STEPS, lbi_most(both, own)) : LBI_BF16_CLOSE;
+    int64_t most = r->tiles ? lbi_least(STEPS, lbi_most(both, own)) : all > REGISTER_STEPS ? 2 * REGISTER_STEPS : REGISTER_STEPS;
     return lbi_over(all, lbi_over(all, most));
 }
 
@@ -197,7 +213,7 @@ static bool product(run *r) {
     r->by_rows = r->ready || r->m >= r->n;
     r->tiles = lbi_cpu() >= LBI_CPU_AMX;
     int64_t size = lbi_bf16_step(&r->a), total = r->by_rows ? r->m : r->n, lines = lbi_up(shared_of(r)->lines, BLOCK);
-    r->lines = lbi_task_size(total, BLOCK, LINES, threads, true);
+    r->lines = lbi_task_size(total, BLOCK, r->tiles || all_steps(r) <= REGISTER_STEPS ? LINES : LINES / 2, threads, true);
     r->tasks = lbi_over(total, r->lines);
     r->steps = steps_of(r);
     for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * size * 2;

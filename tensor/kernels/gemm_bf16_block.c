@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/gemm_bf16_block.h"
 #include <string.h>
+#include "tensor/kernels/counts.h"
 #if !defined LB_DOUBLE && defined __x86_64__
 
 #define WIDE LBI_BF16_WIDE
@@ -140,8 +141,10 @@ WIDE INLINE __m512bh pair_of(const uint16_t *a) {
 /* Eight rows of A at a time, so that all sums stay in registers. */
 WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
     enum { HIGH = 8 };
-    const uint32_t *b2 = f->b2 ? f->b2 : f->b;
-    for (int part = 0; part < (f->a2 ? BLOCK : SIDE) / HIGH; part++, to += HIGH * BLOCK) {
+    const uint32_t *b2 = f->b2 ? f->b2 : f->b, *next = f->next, *last = next + f->next_lines * SIDE;
+    int parts = (f->a2 ? BLOCK : SIDE) / HIGH;
+    int64_t asked = lbi_over(f->next_lines, parts * f->steps); /* a step */
+    for (int part = 0; part < parts; part++, to += HIGH * BLOCK) {
         const uint16_t *from = (part < SIDE / HIGH ? f->a : f->a2) + part % 2 * HIGH * f->ld;
         __m512 sum[HIGH][2];
 #pragma GCC unroll 8
@@ -149,7 +152,8 @@ WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
             sum[i][0] = add ? _mm512_loadu_ps(to + i * BLOCK) : _mm512_setzero_ps();
             sum[i][1] = add ? _mm512_loadu_ps(to + i * BLOCK + SIDE) : _mm512_setzero_ps();
         }
-        for (int64_t s = 0; s < f->steps; s++)
+        for (int64_t s = 0; s < f->steps; s++) {
+            for (int64_t i = 0; i < asked && next < last; i++, next += SIDE) __builtin_prefetch(next, 0, 2);
             for (int q = 0; q < SIDE; q++) {
                 const uint16_t *at = from + f->at[s] + 2 * q;
                 __m512bh left = (__m512bh)_mm512_loadu_si512(f->b + s * PIECE + q * SIDE), right = (__m512bh)_mm512_loadu_si512(b2 + s * PIECE + q * SIDE);
@@ -160,6 +164,7 @@ WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
                     sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, right);
                 }
             }
+        }
 #pragma GCC unroll 8
         for (int i = 0; i < HIGH; i++) {
             _mm512_storeu_ps(to + i * BLOCK, sum[i][0]);

@@ -20,6 +20,8 @@ typedef struct lbi_bf16_factors {
     bool whole;             /* factors are floats in three parts (below): those of A lie `apart` from one another, B is [steps][LBI_BF16_PARTS][LBI_BF16_PIECE]. Tiles alone */
     int64_t apart;
     int64_t b_apart;        /* 0, or those of B are not so but [steps][PIECE] each, so far from one another */
+    const uint32_t *next;   /* without tiles: so many lines of 64 bytes are asked into L2 beside the products */
+    int64_t next_lines;
 } lbi_bf16_factors;
 
 /* A float is the sum of three numbers of bf16, high + middle + low, exactly: what is left after rounding x to 8 bits has 16, what is left of that after rounding has 8.
