@@ -254,7 +254,7 @@ lb_real *lbi_attend_grad_row(lb_tensor *g, int64_t n, int64_t h, int64_t row) { 
 
 void lbi_attend_clear(const lbi_attend *a, int i, int64_t n, int64_t h, int64_t row, int64_t rows) {
     lb_tensor *g = a->call->gin[i];
-    if (g && a->call->fresh[i]) memset(lbi_attend_grad_row(g, n, h, row), 0, (size_t)(rows * g->shape[3]) * sizeof(lb_real));
+    if (g && a->call->fresh[i] && rows * g->shape[3] > 0) memset(lbi_attend_grad_row(g, n, h, row), 0, (size_t)(rows * g->shape[3]) * sizeof(lb_real));
 }
 
 void lbi_attend_clear_group(const lbi_attend *a, int64_t n, int64_t group) {

@@ -131,7 +131,7 @@ static void back_lines(const void *ctx, int64_t first, int64_t last) {
     lbi_axes a = lbi_over_axes(c);
     for (int64_t o = first; o < last; o++) {
         lb_real *gx = lb_r(c->gin[0]) + o * a.n * a.inner;
-        if (c->fresh[0]) memset(gx, 0, (size_t)(a.n * a.inner) * sizeof *gx);
+        if (c->fresh[0] && a.n * a.inner > 0) memset(gx, 0, (size_t)(a.n * a.inner) * sizeof *gx);
         for (int64_t i = 0; i < a.inner; i++) gx[lb_i(c->out[1])[o * a.inner + i] * a.inner + i] += lb_r(c->gout[0])[o * a.inner + i];
     }
 }

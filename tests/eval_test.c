@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics over recorded inputs (tests/data/eval/make.py), their refusals, and identities of ranks, neighbours and distances. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/rng.h"
@@ -208,6 +209,139 @@ static lb_tensor rows_of(const float *x, int64_t n, int64_t d) { return (lb_tens
 
 static lb_tensor labels_of(const int64_t *x, int64_t n) { return (lb_tensor){.dtype = LB_I64, .rank = 1, .shape = {n}, .stride = {1}, .data = (void *)(uintptr_t)x}; }
 
+/* Scores with parameters as JSON; to be freed. */
+static lb_value *scored(const char *metric, const char *params, int nin, const lb_metric_input *in) {
+    lb_value *out = lb_value_map(), *given = NULL;
+    if (CHECK_OK(lb_json_parse(&given, params, strlen(params), metric))) CHECK_OK(score_with(out, metric, given, nin, in));
+    lb_value_free(given);
+    return out;
+}
+
+static void check_number(const lb_value *out, const char *path, double want, double tol) {
+    check_near(number_of(follow(out, path)), want, tol, __FILE__, __LINE__, path);
+}
+
+/* Four items by hand. Of class 1 three of four pairs stand in order. Two are .9 sure and right, two .6 sure and wrong: gaps of .1 and .6, each for half. */
+static void classified(void) {
+    static const float p[] = {0.1F, 0.9F, 0.4F, 0.6F, 0.6F, 0.4F, 0.9F, 0.1F};
+    static const int64_t label[] = {1, 0, 1, 0};
+    lb_tensor x = rows_of(p, 4, 2), l = labels_of(label, 4);
+    lb_value *out = scored("classify", "{\"from\": \"probabilities\", \"bins\": 4, \"bootstrap\": 0}", 2, (lb_metric_input[]){{"scores", &x}, {"label", &l}});
+    check_number(out, "per_class.0.auroc", 75, 0);
+    check_number(out, "per_class.1.auroc", 75, 0);
+    check_number(out, "auroc", 75, 0);
+    check_number(out, "ece", 35, 1e-5); /* of floats */
+    check_number(out, "mce", 60, 1e-5);
+    lb_value_free(out);
+}
+
+/* Seven classes of one neighbour each, with a vote each: the order of the classes decides, so a label stands behind those before it. */
+static void neighbours(void) {
+    enum { CLASSES = 7 };
+    static float x[CLASSES * CLASSES];
+    static const int64_t label[CLASSES] = {0, 1, 2, 3, 4, 5, 6};
+    for (int i = 0; i < CLASSES; i++) x[i * CLASSES + i] = 1;
+    lb_tensor rows = rows_of(x, CLASSES, CLASSES), l = labels_of(label, CLASSES);
+    const lb_metric_input in[] = {{"train", &rows}, {"train_label", &l}, {"test", &rows}, {"test_label", &l}};
+    lb_value *out = scored("knn", "{\"weights\": \"uniform\", \"bootstrap\": 0}", 4, in);
+    check_number(out, "top1", 100.0 / CLASSES, 1e-12);
+    check_number(out, "top5", 500.0 / CLASSES, 1e-12);
+    check_number(out, "k", CLASSES, 0); /* of 20 */
+    lb_value_free(out);
+}
+
+/* Two thirds of one class, sides `far` apart: a weak probe knows the larger class alone, so the choice is the weakest that sees the sides. Weights of a fit to
+ * n rows at +-d grow to c n d / 2 at most, and tell d from -d when that times d is of the size of the offset, log 2. */
+static void probe_chooses(void) {
+    enum { N = 60 };
+    static const double far[] = {1e4, 1e-3}, least[] = {1e-6, 1e3}, most[] = {1e-6, 1e6};
+    int64_t label[N];
+    float x[N];
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < N; i++) {
+            label[i] = i % 3 == 0;
+            x[i] = (float)(label[i] ? far[k] : -far[k]);
+        }
+        lb_tensor rows = rows_of(x, N, 1), l = labels_of(label, N);
+        const lb_metric_input in[] = {{"train", &rows}, {"train_label", &l}, {"test", &rows}, {"test_label", &l}};
+        lb_value *out = scored("probe", "{\"search\": true, \"bootstrap\": 0, \"tolerance\": 1e-9}", 4, in);
+        double c = number_of(follow(out, "c"));
+        if (!CHECK(c >= least[k] * 0.999 && c <= most[k] * 1.001)) printf("     %g\n", c);
+        check_number(out, "top1", 100, 0);
+        lb_value_free(out);
+    }
+}
+
+/* The order statistics 0.025 and 0.975 of the way; NaN counts nowhere. A bootstrap of a share p of n has a standard error of sqrt(p (1 - p) / n). */
+static void intervals(void) {
+    double x[45], lo, hi, shares[400];
+    int n = 0;
+    for (int i = 0; i < 45; i++) x[i] = i % 11 == 10 ? NAN : (double)(n++ * 17 % 41); /* 0 .. 40, mixed */
+    CHECK_INT(n, 41);
+    CHECK(lb_interval(&lo, &hi, x, 45));
+    CHECK_NEAR(lo, 1, 0);
+    CHECK_NEAR(hi, 39, 0);
+    CHECK(!lb_interval(&lo, &hi, (double[]){NAN, NAN}, 2) && isnan(lo) && isnan(hi));
+    for (int i = 0; i < 400; i++) shares[i] = i % 2;
+    lb_bootstrap(&lo, &hi, shares, 400, 4000, 1);
+    CHECK_NEAR(lo, 0.5 - 1.96 * 0.025, 0.005); /* steps of 1 / 400 */
+    CHECK_NEAR(hi, 0.5 + 1.96 * 0.025, 0.005);
+    lb_bootstrap(&lo, &hi, shares, 400, 0, 1);
+    CHECK(isnan(lo) && isnan(hi));
+}
+
+/* One square against itself and another, four columns away: so far is the farthest, whichever of the two is the truth. */
+static void far_surfaces(void) {
+    static const uint8_t one[32] = {[9] = 1}, two[32] = {[9] = 1, [13] = 1};
+    static const uint8_t *const sides[2] = {one, two};
+    for (int k = 0; k < 2; k++) {
+        lb_surface s[2];
+        lb_mask_pair m = {sides[k], sides[1 - k], 2, {4, 8}, {1, 1}};
+        CHECK_OK(lb_surface_edges(s, &m));
+        CHECK_NEAR(lb_hausdorff(s, 100), 4, 0);
+        lb_surfaces_free(s);
+        CHECK_OK(lb_surface_elements(s, &m));
+        CHECK_NEAR(lb_robust_hausdorff(s, 100), 4, 0);
+        lb_surfaces_free(s);
+        int64_t labels[2][32];
+        for (int i = 0; i < 64; i++) labels[i / 32][i % 32] = sides[i / 32 == 0 ? k : 1 - k][i % 32];
+        lb_tensor truth = {.dtype = LB_I64, .rank = 3, .shape = {1, 4, 8}, .stride = {32, 8, 1}, .data = labels[0]}, guess = truth;
+        guess.data = labels[1];
+        const lb_metric_input in[] = {{"truth", &truth}, {"guess", &guess}};
+        lb_value *out = scored("segmentation", "{\"percentile\": 100, \"bootstrap\": 0}", 2, in);
+        check_number(out, "hd95", 4, 0);
+        check_number(out, "rules.monai.hd95", 4, 0);
+        lb_value_free(out);
+        out = scored("segmentation", "{\"boundary\": false, \"bootstrap\": 0}", 2, in);
+        CHECK(!follow(out, "rules.monai.hd95") && follow(out, "rules.monai.dice"));
+        lb_value_free(out);
+    }
+}
+
+static void segmentation_refusals(void) {
+    static const struct {
+        double tolerance, percentile;
+    } wrong[] = {{-1, 95}, {NAN, 95}, {2, 0}, {2, 100.5}, {2, NAN}};
+    lb_segmentation *s = NULL;
+    for (size_t k = 0; k < LB_COUNT(wrong); k++) {
+        lb_segmentation_options o = LB_SEGMENTATION_DEFAULTS;
+        o.tolerance = wrong[k].tolerance;
+        o.percentile = wrong[k].percentile;
+        CHECK_FAILS(lb_segmentation_new(&s, &o), LB_E_ARG, "a tolerance of at least 0 and a percentile in (0, 100] wanted");
+    }
+    lb_segmentation_options o = LB_SEGMENTATION_DEFAULTS;
+    o.classes = 256;
+    CHECK_FAILS(lb_segmentation_new(&s, &o), LB_E_ARG, "1 to 255 classes wanted, got 256");
+    o.classes = 3;
+    o.ignore = 2;
+    CHECK_FAILS(lb_segmentation_new(&s, &o), LB_E_ARG, "the label to ignore, 2, is one of the 3 classes");
+    o.ignore = 256;
+    CHECK_FAILS(lb_segmentation_new(&s, &o), LB_E_ARG, "the label to ignore, 256, is above 255");
+    o.ignore = -1;
+    o.background = 3;
+    CHECK_FAILS(lb_segmentation_new(&s, &o), LB_E_ARG, "background 3 is none of the 3 classes");
+}
+
 static void refusals(void) {
     static const float x[4] = {1, 2, NAN, 4}, good[4] = {1, 2, 3, 4};
     static const int64_t bad[2] = {0, 2}, fine[2] = {0, 1};
@@ -218,12 +352,32 @@ static void refusals(void) {
     CHECK_FAILS(score_with(out, "classify", NULL, 2, (lb_metric_input[]){{"scores", &nan}, {"label", &ok}}), LB_E_NUMERIC, "item 1, class 0");
     CHECK_FAILS(score_with(out, "knn", NULL, 4, (lb_metric_input[]){{"train", &nan}, {"train_label", &ok}, {"test", &s}, {"test_label", &ok}}), LB_E_NUMERIC, "row 1 of train");
     CHECK_FAILS(score_with(out, "probe", NULL, 2, (lb_metric_input[]){{"train", &s}, {"train_label", &ok}}), LB_E_ARG, "test");
+    lb_tensor short_of = labels_of(fine, 1), none = rows_of(good, 0, 2), no_label = labels_of(fine, 0);
+    const lb_metric_input fewer[] = {{"train", &s}, {"train_label", &short_of}, {"test", &s}, {"test_label", &ok}};
+    CHECK_FAILS(score_with(out, "knn", NULL, 4, fewer), LB_E_SHAPE, "knn: train [N,D] and train_label [N] wanted");
+    const lb_metric_input flat[] = {{"train", &s}, {"train_label", &s}, {"test", &s}, {"test_label", &ok}};
+    CHECK_FAILS(score_with(out, "probe", NULL, 4, flat), LB_E_SHAPE, "probe: train [N,D] and train_label [N] wanted");
+    const lb_metric_input empty[] = {{"train", &none}, {"train_label", &no_label}, {"test", &s}, {"test_label", &ok}};
+    CHECK_FAILS(score_with(out, "knn", NULL, 4, empty), LB_E_ARG, "knn: train has no rows");
+    int64_t top[4];
+    CHECK_FAILS(lb_top_k(top, NULL, good, 2, good, 2, 2, 3), LB_E_ARG, "top k: 1 <= k <= 2 wanted, got 3");
+    CHECK_FAILS(lb_top_k(top, NULL, good, 2, good, 2, 2, 0), LB_E_ARG, "top k: 1 <= k <= 2 wanted, got 0");
     lb_value_free(out);
 }
 
 int main(int argc, char **argv) {
-    return check_main(
-        argc, argv, "eval",
-        (check_test[]){
-            {"recorded", recorded}, {"distances", distances}, {"ranks", ranks}, {"counts", counts}, {"empty-masks", empty_masks}, {"refusals", refusals}, {0}});
+    return check_main(argc, argv, "eval",
+                      (check_test[]){{"recorded", recorded},
+                                     {"distances", distances},
+                                     {"ranks", ranks},
+                                     {"counts", counts},
+                                     {"empty-masks", empty_masks},
+                                     {"far-surfaces", far_surfaces},
+                                     {"classified", classified},
+                                     {"neighbours", neighbours},
+                                     {"probe-chooses", probe_chooses},
+                                     {"intervals", intervals},
+                                     {"refusals", refusals},
+                                     {"segmentation-refusals", segmentation_refusals},
+                                     {0}});
 }

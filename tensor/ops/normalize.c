@@ -158,6 +158,8 @@ static const lb_op_case cases[] = {
     {.name = "absolute values", .rank = {2}, .shape = {{3, 5}}, .lo = 0.3, .hi = 2, .params = &one},
     {.name = "absolute values of columns", .rank = {2}, .shape = {{4, 3}}, .lo = 0.3, .hi = 2, .params = &first},
     {.name = "large", .rank = {4}, .shape = {{2, 37, 19, 17}}, .params = &channels},
+    {.name = "long rows", .rank = {2}, .shape = {{2, 4099}}, .params = &usual},
+    {.name = "absolute values of long rows", .rank = {2}, .shape = {{1, 4099}}, .lo = 0.3, .hi = 2, .params = &one},
 };
 
 LB_OP(normalize) = {.id = "normalize",

@@ -158,7 +158,8 @@ static bool outside_name(char *dst, size_t cap, const char *name, int variant) {
     while (group < stages && k >= groups[group]) k -= groups[group++];
     snprintf(at, sizeof at, "blocks.%d.%d", group, k);
     if (group == stages) snprintf(dst, cap, "%s.%s%s", at, name[rest] == '0' ? "conv" : "bn1", name + rest + 1);
-    else timm_part(dst, cap, at, first, name + rest + 6); /* behind "block." */
+    else if (strncmp(name + rest, "block.", 6) == 0) timm_part(dst, cap, at, first, name + rest + 6);
+    else return false; /* the last convolution of the other size */
     return true;
 }
 
