@@ -250,6 +250,50 @@ static void neighbours(void) {
     lb_value_free(out);
 }
 
+/* Texts of six classes along the axes, of two lengths; pictures nearest to class 0, then 1, and so on. */
+static void zero_shot(void) {
+    enum { CLASSES = 6, ITEMS = 5 };
+    static float texts[CLASSES * 2 * CLASSES], pictures[ITEMS * CLASSES];
+    int64_t label[ITEMS] = {0, 0, 1, 4, 5};
+    for (int c = 0; c < CLASSES; c++)
+        for (int k = 0; k < 2; k++) texts[(2 * c + k) * CLASSES + c] = k ? 3 : 0.5F;
+    for (int i = 0; i < ITEMS * CLASSES; i++) pictures[i] = (float)(CLASSES - i % CLASSES);
+    lb_tensor x = rows_of(pictures, ITEMS, CLASSES), l = labels_of(label, ITEMS);
+    lb_tensor named = {.dtype = LB_F32, .rank = 3, .shape = {CLASSES, 2, CLASSES}, .stride = {2 * CLASSES, CLASSES, 1}, .data = texts};
+    const lb_metric_input in[] = {{"image", &x}, {"class", &named}, {"label", &l}};
+    lb_value *out = scored("zeroshot", "{}", 3, in);
+    check_number(out, "top1", 40, 0);
+    check_number(out, "top5", 80, 0);
+    check_number(out, "mean_class_recall", 25, 0);
+    check_number(out, "items", ITEMS, 0);
+    check_number(out, "classes", CLASSES, 0);
+    check_number(out, "classes_seen", 4, 0);
+    label[3] = CLASSES;
+    CHECK_FAILS(score_with(out, "zeroshot", NULL, 3, in), LB_E_ARG, "zeroshot: label 6 of item 3 is outside 0..5");
+    named.shape[1] = 0;
+    CHECK_FAILS(score_with(out, "zeroshot", NULL, 3, in), LB_E_ARG, "zeroshot: no items, classes or templates to score");
+    named.shape[2] = CLASSES - 1;
+    CHECK_FAILS(score_with(out, "zeroshot", NULL, 3, in), LB_E_SHAPE, "zeroshot: image [N,D], class [C,T,D], label [N] wanted");
+    CHECK_FAILS(score_with(out, "zeroshot", NULL, 2, in), LB_E_ARG, "zeroshot wants image, class, label");
+    lb_value_free(out);
+}
+
+/* Two pictures and three texts along two axes: the second picture's text lies beside the first, whose second text lies beside the second. */
+static void both_ways(void) {
+    static const float pictures[] = {1, 0, 0, 1}, texts[] = {1, 0, 1, 0.1F, 0, 1};
+    static const int64_t picture_id[] = {0, 1}, text_id[] = {0, 1, 0};
+    lb_tensor x = rows_of(pictures, 2, 2), y = rows_of(texts, 3, 2), a = labels_of(picture_id, 2), b = labels_of(text_id, 3);
+    lb_value *out = scored("retrieval", "{\"bootstrap\": 0}", 4, (lb_metric_input[]){{"image", &x}, {"text", &y}, {"image_id", &a}, {"text_id", &b}});
+    check_number(out, "image_to_text.r1", 50, 1e-12);
+    check_number(out, "image_to_text.median_rank", 1.5, 0);
+    check_number(out, "image_to_text.mrr", 0.75, 1e-12);
+    check_number(out, "text_to_image.r1", 100.0 / 3, 1e-12);
+    check_number(out, "text_to_image.median_rank", 2, 0);
+    check_number(out, "text_to_image.mrr", 2.0 / 3, 1e-12);
+    check_number(out, "r1", (50 + 100.0 / 3) / 2, 1e-12);
+    lb_value_free(out);
+}
+
 /* Two thirds of one class, sides `far` apart: a weak probe knows the larger class alone, so the choice is the weakest that sees the sides. Weights of a fit to
  * n rows at +-d grow to c n d / 2 at most, and tell d from -d when that times d is of the size of the offset, log 2. */
 static void probe_chooses(void) {
@@ -375,6 +419,8 @@ int main(int argc, char **argv) {
                                      {"far-surfaces", far_surfaces},
                                      {"classified", classified},
                                      {"neighbours", neighbours},
+                                     {"zero-shot", zero_shot},
+                                     {"both-ways", both_ways},
                                      {"probe-chooses", probe_chooses},
                                      {"intervals", intervals},
                                      {"refusals", refusals},

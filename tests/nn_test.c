@@ -620,6 +620,23 @@ static void phases(void) {
     lb_params_free(lb_optim_params, &c);
 }
 
+/* A parameter of several pieces, of which the last is short: with gradients 1 the norm is the root of their number, and each is scaled by clip / norm. */
+static void long_gradients(void) {
+    enum { MANY = 2 * 65536 + 3 };
+    lb_optim_config c = {.name = "sgd", .schedule = "constant", .lr = 1, .clip_norm = 1};
+    lb_optim *o = NULL;
+    lb_store *s = new_store();
+    lb_param_tensor *p = add(s, "w", 1, (int64_t[]){MANY}, LB_INIT_ZEROS, 0);
+    double norm = 0;
+    if (!CHECK_OK(lb_tensor_new(&p->x->grad, LB_REAL, 1, (int64_t[]){MANY})) || !CHECK_OK(lb_optim_new(&o, &c, s, 1))) return;
+    for (int i = 0; i < MANY; i++) ((lb_real *)p->x->grad->data)[i] = 1;
+    CHECK_OK(lb_optim_step(o, 0, &norm));
+    CHECK_NEAR(norm, sqrt(MANY), 1e-9);
+    for (int i = 0; i < MANY; i += MANY / 2) CHECK_NEAR(lb_get_at(p->x, i), -1 / (sqrt(MANY) + 1e-6), 1e-15);
+    lb_optim_free(o);
+    lb_store_free(s);
+}
+
 static void recorded(bool schedules) {
     lb_value *all = NULL;
     if (!CHECK_OK(lb_json_read(&all, check_data("nn/optim.json")))) return;
@@ -794,6 +811,7 @@ int main(int argc, char **argv) {
         {"optimiser refuses", optimiser_refuses},
         {"optimisers share a step", optimisers_share_a_step},
         {"phases of groups", phases},
+        {"long gradients", long_gradients},
         {"averages of weights", averages_of_weights},
         {"codes of vectors", codes_of_vectors},
         {"codebooks follow", codebooks_follow},

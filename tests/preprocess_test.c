@@ -145,6 +145,59 @@ static void fitted(void) {
     lb_image_free(&none);
 }
 
+/* Boxes go where the picture goes: by the sides it is resized to, less what the crop cuts off, and no further than its edges. */
+static void boxes(void) {
+    /* 640 x 480 becomes int(224 * 640 / 480) = 298 x 224, of which the crop leaves 37 columns out in front. */
+    static const float wide[] = {100, 100, 200, 200, 0, 0, 640, 480, 7, 7, 7, 7}, tall[] = {100, 100, 200, 200, 0, 0, 480, 640, 7, 7, 7, 7};
+    const float x0 = 100 * 298 / 640.0F - 37, x1 = 200 * 298 / 640.0F - 37, y0 = 100 * 224 / 480.0F, y1 = 200 * 224 / 480.0F;
+    const float wide_want[] = {x0, y0, x1, y1, 0, 0, 224, 224, 7, 7, 7, 7}, tall_want[] = {y0, x0, y1, x1, 0, 0, 224, 224, 7, 7, 7, 7};
+    float got[12];
+    lb_image_spec s;
+    CHECK_OK(lb_image_spec_parse(&s, "{\"mode\": \"shortest\", \"size_w\": 224, \"crop_w\": 224, \"crop_h\": 224, \"crop_rounding\": \"torchvision\"}"));
+    memcpy(got, wide, sizeof got);
+    lb_image_spec_boxes(&s, 640, 480, got, 2);
+    CHECK_FLOATS(got, wide_want, 12, 1e-6, 1e-6); /* roundings of floats */
+    memcpy(got, tall, sizeof got);
+    lb_image_spec_boxes(&s, 480, 640, got, 2);
+    CHECK_FLOATS(got, tall_want, 12, 1e-6, 1e-6);
+    CHECK_OK(lb_image_spec_parse(&s, "{\"mode\": \"longest\", \"size_w\": 64, \"pad\": true}"));
+    memcpy(got, (float[]){10, 20, 30, 40}, 4 * sizeof *got);
+    lb_image_spec_boxes(&s, 128, 60, got, 1);
+    CHECK_FLOATS(got, ((float[]){5, 10, 15, 20}), 4, 0, 0);
+}
+
+#define OBLONG "\"interpolation\": \"bicubic\", \"mean\": [0, 0, 0], \"std\": [1, 1, 1]}"
+static void odd_sizes(void) {
+    lb_image_spec s;
+    int32_t w, h;
+    CHECK_OK(lb_image_spec_parse(&s, "{\"mode\": \"shortest\", \"size_w\": 224}"));
+    lb_image_spec_size(&s, 1, INT32_MAX, &w, &h);
+    CHECK(w == 224 && h == INT32_MAX);
+    lb_image_spec_size(&s, INT32_MAX, 1, &w, &h);
+    CHECK(w == INT32_MAX && h == 224);
+    CHECK_OK(lb_image_spec_parse(&s, "{\"mode\": \"longest\", \"size_w\": 64}"));
+    lb_image_spec_size(&s, 1, 5000, &w, &h); /* int(64 / 5000 + 0.5) = 0, and no picture is that */
+    CHECK(w == 1 && h == 64);
+    lb_image_spec_size(&s, 5000, 1, &w, &h);
+    CHECK(w == 64 && h == 1);
+    CHECK_OK(lb_image_spec_parse(&s, "{\"mode\": \"squash\", \"size_w\": 5, \"size_h\": 9}"));
+    lb_image_spec_size(&s, 40, 20, &w, &h);
+    CHECK(w == 5 && h == 9);
+    /* timm: [channels, height, width] */
+    CHECK_OK(lb_image_spec_parse(&s, "{\"input_size\": [3, 10, 20], \"crop_mode\": \"squash\", \"crop_pct\": 0.5, " OBLONG));
+    CHECK(s.size_w == 40 && s.size_h == 20 && s.crop_w == 20 && s.crop_h == 10);
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"input_size\": [3, 10, 20], \"crop_pct\": 1, " OBLONG), LB_E_UNSUPPORTED,
+                "crop_mode 'center' to 20 x 10 is not handled");
+    CHECK_FAILS(lb_image_spec_parse(&s, "{\"input_size\": [3, 10, 10], \"crop_pct\": 1.5, " OBLONG), LB_E_FORMAT, "crop_pct must be above 0 and at most 1");
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "preprocess", (check_test[]){{"recorded", recorded}, {"canonical", canonical}, {"refuses", refuses}, {"fitted", fitted}, {0}});
+    return check_main(argc, argv, "preprocess",
+                      (check_test[]){{"recorded", recorded},
+                                     {"canonical", canonical},
+                                     {"refuses", refuses},
+                                     {"fitted", fitted},
+                                     {"boxes", boxes},
+                                     {"odd sizes", odd_sizes},
+                                     {0}});
 }
