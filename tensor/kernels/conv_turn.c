@@ -16,16 +16,21 @@ lbi_conv lbi_turned_conv(const lbi_conv *p, const lbi_turned *rows, const lbi_tu
                       .pt = whole ? (p->kh - 1) * p->dh - p->pt : rows->before, .pl = whole ? (p->kw - 1) * p->dw - p->pl : cols->before, .groups = p->groups};
 }
 
+/* Some channels of c at a time, whose kernels lie side by side in w. */
 void lbi_turn_kernels(const lbi_conv *p, const float *w, int64_t a, int64_t b, int64_t th, int64_t tw, float *to) {
-    int64_t cg = p->c / p->groups, og = p->o / p->groups;
+    enum { SOME = 8 };
+    int64_t cg = p->c / p->groups, og = p->o / p->groups, runs = (cg + SOME - 1) / SOME;
 #pragma omp parallel for if (p->c * og * th * tw > 65536)
-    for (int64_t c = 0; c < p->c; c++)
-        for (int64_t o = 0; o < og; o++) {
-            const float *from = w + ((c / cg * og + o) * cg + c % cg) * p->kh * p->kw;
-            float *k = to + (c * og + o) * th * tw;
-            for (int64_t u = 0; u < th; u++)
-                for (int64_t v = 0; v < tw; v++) k[u * tw + v] = from[(a + p->sh * (th - 1 - u)) * p->kw + b + p->sw * (tw - 1 - v)];
-        }
+    for (int64_t i = 0; i < p->groups * runs; i++) {
+        int64_t group = i / runs, first = i % runs * SOME, end = first + SOME < cg ? first + SOME : cg;
+        for (int64_t o = 0; o < og; o++)
+            for (int64_t c = first; c < end; c++) {
+                const float *from = w + ((group * og + o) * cg + c) * p->kh * p->kw;
+                float *k = to + ((group * cg + c) * og + o) * th * tw;
+                for (int64_t u = 0; u < th; u++)
+                    for (int64_t v = 0; v < tw; v++) k[u * tw + v] = from[(a + p->sh * (th - 1 - u)) * p->kw + b + p->sw * (tw - 1 - v)];
+            }
+    }
 }
 
 bool lbi_turns(const lbi_conv *p) {

@@ -45,6 +45,7 @@ static bool one_part(const lbi_conv *p, int64_t images, const float *g, const fl
     lbi_gemm_end end = {.beta = fresh ? 0 : 1}, more = {.add = fresh ? NULL : gx};
     lbi_last_place place = {p->h * p->w * p->c, p->sh * p->w * p->c, p->sw * p->c};
     if (parts && lbi_last_parts_worth(&t, images) && lbi_last_parts(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place)) ok = true;
+    else if (whole && lbi_last_winograd_deep_worth(&t, images)) ok = lbi_last_winograd_deep(&t, images, g, turned, &more, gx);
     else if (whole && lbi_winograd_worth(&t, images)) ok = lbi_last_winograd(&t, images, g, turned, NULL, &more, gx);
     else ok = lbi_last_conv_to(&t, images, g, false, turned, NULL, &end, whole ? gx : to, whole ? NULL : &place);
     lbi_work_give(turned);

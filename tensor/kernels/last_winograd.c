@@ -29,6 +29,7 @@ typedef struct run {
     int64_t images, down, across, tiles; /* tiles of a picture, and of all */
     int64_t block, blocks;               /* tiles of a block at most */
     int64_t c, o, panels, deep;          /* channels rounded up to vectors and panels; channels of a part of a panel */
+    int64_t v_step, m_step;              /* numbers between the 36 of a block's transforms and products */
     float *kernels, *scale, *bias, *zeros; /* [36][panels][C][cols], [o], [o], [c] */
 } run;
 
@@ -44,8 +45,10 @@ static void plan(run *r, int threads) {
     int64_t tiles = NEAR / (ALL * (r->c + r->o) * (int64_t)sizeof(float));
     if (tiles < FEW) tiles = MANY;
     r->blocks = lbi_up(lbi_over(r->tiles, tiles), threads);
-    r->block = lbi_up(lbi_over(r->tiles, r->blocks), r->k->rows);
+    r->block = lbi_over(r->tiles, r->blocks);
     r->blocks = lbi_over(r->tiles, r->block);
+    r->v_step = lbi_wino_apart(r->block * r->c);
+    r->m_step = lbi_wino_apart(r->block * r->o);
 }
 
 /* ---- transforms ---- */
@@ -95,8 +98,7 @@ LBI_LEVELS_FUSED static void tile_out(const float *m, int64_t step, const float 
     }
 }
 
-/* One channel of 16 kernels, [9][LANES] -> to[q step]. */
-LBI_LEVELS_FUSED static void kernel_in(const float *w, float *to, int64_t step) {
+LBI_LEVELS_FUSED void lbi_wino_kernel_in(const float *w, float *to, int64_t step) {
     vec t[IN * 3], line[IN];
 #pragma GCC unroll 3
     for (int v = 0; v < 3; v++) lbi_wino_kernel((const vec *)w + v, 3, t + v, 3);
@@ -121,62 +123,61 @@ static void pack(const run *r, const float *w, int64_t first, float *turned) {
         int64_t n = lbi_least(DEEP, p->c - c0);
         if (count > 0) lbi_turn(turned, LANES, w + (first * p->c + c0) * TAPS, p->c * TAPS, count, n * TAPS);
         else memset(turned, 0, (size_t)(n * TAPS * LANES) * sizeof *turned);
-        for (int64_t c = 0; c < n; c++) kernel_in(turned + c * TAPS * LANES, to + (c0 + c) * cols, step);
+        for (int64_t c = 0; c < n; c++) lbi_wino_kernel_in(turned + c * TAPS * LANES, to + (c0 + c) * cols, step);
     }
 }
 
 /* ---- a block ---- */
 
-typedef struct place {
-    int64_t image, y, x; /* of a tile's first output */
-} place;
-
-static place place_of(const run *r, int64_t tile) {
-    int64_t each = r->down * r->across;
-    return (place){tile / each, tile % each / r->across * OUT, tile % r->across * OUT};
-}
-
-static void bring(const run *r, int64_t tile, float *v, int64_t step) {
+static void bring(const run *r, int64_t tile, float *v) {
     const float *at[ALL];
     lbi_wino_see(r->p, r->x, r->zeros, tile, at);
-    lbi_wino_tile_in(at, r->p->c, v, step, LANES);
+    lbi_wino_tile_in(at, r->p->c, v, r->v_step, LANES);
 }
 
-static void leave(const run *r, int64_t tile, const float *m, int64_t step) {
-    const lbi_conv *p = r->p;
+void lbi_wino_leave(const lbi_wino_out *to, int64_t tile, int64_t first, int64_t end, const float *m, int64_t step) {
+    const lbi_conv *p = to->p;
     float stage[OUT * OUT * LANES];
-    place b = place_of(r, tile);
-    int64_t rows = lbi_least(OUT, p->y - b.y), cols = lbi_least(OUT, p->x - b.x), at = ((b.image * p->y + b.y) * p->x + b.x) * p->o;
-    for (int64_t c = 0; c < p->o; c += LANES) {
-        int64_t count = lbi_least(LANES, p->o - c);
-        tile_out(m + c, step, r->scale + c, r->bias + c, stage);
-        for (int64_t i = 0; r->end.add && i < rows * cols; i++) lbi_add_row(stage + (i / cols * OUT + i % cols) * LANES, r->end.add + at + (i / cols * p->x + i % cols) * p->o + c, count);
-        if (r->end.act != LB_ACT_NONE) lbi_act_plane(r->end.act, stage, OUT * OUT * LANES, 0);
+    int64_t across = lbi_wino_over(p->x), each = lbi_wino_over(p->y) * across, y = tile % each / across * OUT, x = tile % across * OUT;
+    int64_t rows = lbi_least(OUT, p->y - y), cols = lbi_least(OUT, p->x - x), at = ((tile / each * p->y + y) * p->x + x) * p->o;
+    for (int64_t c = first; c < end; c += LANES) {
+        int64_t count = lbi_least(LANES, end - c);
+        tile_out(m + c - first, step, to->scale + c, to->bias + c, stage);
+        for (int64_t i = 0; to->end.add && i < rows * cols; i++) lbi_add_row(stage + (i / cols * OUT + i % cols) * LANES, to->end.add + at + (i / cols * p->x + i % cols) * p->o + c, count);
+        if (to->end.act != LB_ACT_NONE) lbi_act_plane(to->end.act, stage, OUT * OUT * LANES, 0);
         for (int64_t i = 0; i < rows; i++)
-            for (int64_t j = 0; j < cols; j++) lbi_copy_row(r->y + at + (i * p->x + j) * p->o + c, stage + (i * OUT + j) * LANES, count);
+            for (int64_t j = 0; j < cols; j++) lbi_copy_row(to->y + at + (i * p->x + j) * p->o + c, stage + (i * OUT + j) * LANES, count);
+    }
+}
+
+void lbi_wino_ends(const lbi_conv *p, const lbi_gemm_end *end, int64_t wide, float *scale, float *bias) {
+    for (int64_t i = 0; i < wide; i++) {
+        scale[i] = i < p->o && end->row_scale ? end->row_scale[i] : 1;
+        bias[i] = i < p->o && end->row_bias ? end->row_bias[i] : 0;
     }
 }
 
 /* m [36][block][o] from v [36][block][c] */
 static void products(const run *r, int64_t tiles, const float *v, float *m) {
     const lbi_conv *p = r->p;
-    int64_t cols = r->k->cols;
+    int64_t cols = r->k->cols, each = lbi_over(tiles, lbi_over(tiles, r->k->rows));
     const float *w = r->kernels;
-    for (int q = 0; q < ALL; q++, v += r->block * r->c, m += r->block * r->o)
+    for (int q = 0; q < ALL; q++, v += r->v_step, m += r->m_step)
         for (int64_t panel = 0; panel < r->panels; panel++)
             for (int64_t k0 = 0; k0 < p->c; k0 += r->deep) {
                 lbi_last_piece piece = {k0, lbi_least(r->deep, p->c - k0)};
                 lbi_last_end e = {.more = k0 > 0};
-                for (int64_t i = 0; i < tiles; i += r->k->rows) r->k->tile(&piece, 1, v + i * r->c, r->c, w, m + i * r->o + panel * cols, r->o, (int)lbi_least(r->k->rows, tiles - i), (int)cols, &e);
+                for (int64_t i = 0; i < tiles; i += each) r->k->tile(&piece, 1, v + i * r->c, r->c, w, m + i * r->o + panel * cols, r->o, (int)lbi_least(each, tiles - i), (int)cols, &e);
                 w += piece.count * cols;
             }
 }
 
 static void one_block(const run *r, int64_t number, float *v, float *m) {
     int64_t first = number * r->block, tiles = lbi_least(r->block, r->tiles - first);
-    for (int64_t i = 0; i < tiles; i++) bring(r, first + i, v + i * r->c, r->block * r->c);
+    const lbi_wino_out to = {r->p, r->end, r->scale, r->bias, r->y};
+    for (int64_t i = 0; i < tiles; i++) bring(r, first + i, v + i * r->c);
     products(r, tiles, v, m);
-    for (int64_t i = 0; i < tiles; i++) leave(r, first + i, m + i * r->o, r->block * r->o);
+    for (int64_t i = 0; i < tiles; i++) lbi_wino_leave(&to, first + i, 0, r->p->o, m + i * r->o, r->m_step);
 }
 
 bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, float **kept, const lbi_gemm_end *end, float *y) {
@@ -184,7 +185,7 @@ bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const 
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || images == 0 || p->y < 1 || p->x < 1) return false;
     plan(&r, threads);
-    int64_t kernels = ALL * r.panels * p->c * r.k->cols + LANES, v = r.block * ALL * r.c + LANES, turned = 32 * TAPS * LANES + LANES, own = v + r.block * ALL * r.o + LANES;
+    int64_t kernels = ALL * r.panels * p->c * r.k->cols + LANES, v = ALL * r.v_step, turned = 32 * TAPS * LANES + LANES, own = v + ALL * r.m_step;
     if (own < turned) own = turned;
     float *work = lbi_work_take((size_t)((kept ? 0 : kernels) + 2 * r.o + r.c + LANES + own * threads) * sizeof *work);
     if (!work) return false;
@@ -198,10 +199,7 @@ bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const 
         return false;
     }
     memset(r.zeros, 0, (size_t)(r.c + LANES) * sizeof *work);
-    for (int64_t i = 0; i < r.o; i++) {
-        r.scale[i] = i < p->o && end->row_scale ? end->row_scale[i] : 1;
-        r.bias[i] = i < p->o && end->row_bias ? end->row_bias[i] : 0;
-    }
+    lbi_wino_ends(p, end, r.o, r.scale, r.bias);
 #pragma omp parallel num_threads(threads)
     {
         float *mine = r.zeros + r.c + LANES + own * omp_get_thread_num();

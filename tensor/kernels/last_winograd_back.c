@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The kernels' gradient of 3x3 convolutions with channels last by Winograd's way: F(4x4, 3x3) turned round, dw = G' [sum over tiles of (B' d B) * (A g A')] G,
  * d the 6x6 inputs that a tile sees, g the gradients of its 4x4 outputs. Between the brackets stand 36 products [C][tiles] [tiles][O], a quarter of the
- * multiplications of the plain form. A task is some channels of x by some of g over all tiles, so that each sum is added to in one order whatever the threads;
+ * multiplications of the plain form. A task is some channels of x by some of g over all tiles, or where those are fewer than threads over some of the tiles;
  * its sums stay in L2. Where the transforms of all tiles fit the last cache they are made once, by all threads; else a task makes those of its own channels, some
  * tiles at a time, which L2 holds too: they are made again for each part of the other side's channels, which costs less than to pass them through the last cache.
  * Floor: 36/16 O C Y X multiply-adds. */
@@ -17,7 +17,7 @@
 #ifndef LB_DOUBLE
 
 /* Bytes of the transforms of all tiles that the last cache keeps, and of a task's sums with a block's transforms; channels of a part at most; tiles of a block; channels that are finished at a time. */
-enum { OUT = LBI_WINO_OUT, IN = LBI_WINO_IN, ALL = IN * IN, LANES = LBI_WINO_LANES, TAPS = 9, FAR = 20 << 20, NEAR = 960 << 10, PART = 64, FEW = 16, MANY = 64, HALF = LANES / 2, DEEP = 32 };
+enum { OUT = LBI_WINO_OUT, IN = LBI_WINO_IN, ALL = IN * IN, LANES = LBI_WINO_LANES, TAPS = 9, FAR = 10 << 20, NEAR = 960 << 10, PART = 64, FEW = 16, MANY = 64, HALF = LANES / 2, DEEP = 32 };
 typedef lbi_wino_vec vec;
 
 typedef struct run {
@@ -28,8 +28,10 @@ typedef struct run {
     bool fresh, shared;
     int64_t tiles, block;                 /* in all, of a block (shared: all) */
     int64_t each_c, each_o, across;       /* channels of a part; parts of O */
+    int64_t parts, groups;                /* of tiles */
     int64_t v_step, m_step, step;         /* numbers between the 36 of transforms, of sums */
     float *v, *m, *zeros;                 /* shared: [36][vectors of C][block][LANES], [36][panels of O][block][cols]; [C or O] */
+    float *sums;                          /* several groups: [parts][groups][36][step] */
 } run;
 
 /* What a task is about: channels of x and g from c0 and o0 on. */
@@ -37,8 +39,8 @@ typedef struct part {
     int64_t c0, o0, c, o;
 } part;
 
-static part part_of(const run *r, int64_t task) {
-    part b = {.c0 = task / r->across * r->each_c, .o0 = task % r->across * r->each_o};
+static part part_of(const run *r, int64_t number) {
+    part b = {.c0 = number / r->across * r->each_c, .o0 = number % r->across * r->each_o};
     b.c = lbi_least(r->each_c, r->p->c - b.c0);
     b.o = lbi_least(r->each_o, r->p->o - b.o0);
     return b;
@@ -123,63 +125,76 @@ static void leave(const run *r, const part *b, const float *sums, int64_t o0, in
 
 /* mine: sums, and unless transforms are shared those of a block. */
 static void one_task(const run *r, int64_t task, float *mine) {
-    part b = part_of(r, task);
-    float *sums = mine, *v = sums + ALL * r->step, *m = v + ALL * r->v_step;
+    int64_t group = task % r->groups, begin = r->tiles * group / r->groups, end = r->tiles * (group + 1) / r->groups;
+    part b = part_of(r, task / r->groups);
+    float *sums = r->groups > 1 ? r->sums + task * ALL * r->step : mine, *v = mine + ALL * r->step, *m = v + ALL * r->v_step;
     memset(sums, 0, (size_t)(ALL * r->step) * sizeof *sums);
-    if (r->shared) products(r, &b, r->v + b.c0 * r->block, r->m + b.o0 * r->block, r->tiles, sums);
-    for (int64_t first = 0; !r->shared && first < r->tiles; first += r->block) {
-        int64_t tiles = lbi_least(r->block, r->tiles - first);
+    if (r->shared) products(r, &b, r->v + b.c0 * r->block + begin * LANES, r->m + b.o0 * r->block + begin * r->k->cols, end - begin, sums);
+    for (int64_t first = begin; !r->shared && first < end; first += r->block) {
+        int64_t tiles = lbi_least(r->block, end - first);
         for (int64_t i = 0; i < tiles; i++) bring(r, &b, first + i, i, v, m);
         products(r, &b, v, m, tiles, sums);
     }
-    for (int64_t o = 0; o < b.o; o += LANES)
+    for (int64_t o = 0; r->groups == 1 && o < b.o; o += LANES)
         for (int64_t c = 0; c < b.c; c += DEEP) leave(r, &b, sums, o, c);
 }
 
-/* Numbers between the 36 of something: an odd number of lines, so that they lie in as many sets of the caches. */
-static int64_t apart(int64_t numbers) { return (lbi_over(numbers, LANES) | 1) * LANES; }
+/* Number q of the sums of a part, over all groups, in their order. */
+static void add_groups(const run *r, int64_t number, int64_t q) {
+    float *sums = r->sums + (number * r->groups * ALL + q) * r->step;
+    for (int64_t i = 1; i < r->groups; i++) lbi_add_row(sums, sums + i * ALL * r->step, r->step);
+}
 
-/* Parts as large as sums in L2 allow, but one for each thread. @return their number. */
-static int64_t plan(run *r, int64_t images, int threads) {
+static void plan(run *r, int64_t images, int threads) {
     const lbi_conv *p = r->p;
-    int64_t width = lbi_most(r->k->cols, LANES), c = lbi_up(p->c, LANES), o = lbi_up(p->o, width), parts;
+    int64_t width = lbi_most(r->k->cols, LANES), c = lbi_up(p->c, LANES), o = lbi_up(p->o, width);
     r->tiles = images * lbi_wino_over(p->y) * lbi_wino_over(p->x);
     r->each_c = lbi_least(PART, c);
     r->each_o = lbi_least(PART, o);
-    while ((parts = lbi_over(c, r->each_c) * lbi_over(o, r->each_o)) < threads && (r->each_c > LANES || r->each_o > width)) {
-        if (r->each_o > width && r->each_o > r->each_c) r->each_o = lbi_up(r->each_o / 2, width);
-        else if (r->each_c > LANES) r->each_c = lbi_up(r->each_c / 2, LANES);
-        else r->each_o = lbi_up(r->each_o / 2, width);
-    }
     r->across = lbi_over(o, r->each_o);
-    r->step = apart(r->each_c * r->each_o);
+    r->parts = lbi_over(c, r->each_c) * r->across;
+    r->groups = lbi_least(lbi_over(threads, r->parts), lbi_over(r->tiles, FEW));
+    r->step = lbi_wino_apart(r->each_c * r->each_o);
     int64_t sums = ALL * r->step * (int64_t)sizeof(float), tile = ALL * (r->each_c + r->each_o) * (int64_t)sizeof(float);
     r->shared = ALL * (c + o) * r->tiles * (int64_t)sizeof(float) <= FAR;
     r->block = lbi_least(r->tiles, r->shared ? r->tiles : lbi_least(MANY, lbi_most(FEW, (NEAR - sums) / tile)));
-    r->v_step = apart(r->block * (r->shared ? c : r->each_c));
-    r->m_step = apart(r->block * (r->shared ? o : r->each_o));
-    return parts;
+    r->v_step = lbi_wino_apart(r->block * (r->shared ? c : r->each_c));
+    r->m_step = lbi_wino_apart(r->block * (r->shared ? o : r->each_o));
+}
+
+static void all_of_it(const run *r, float *mine) {
+    const part whole = {.c = r->p->c, .o = r->p->o};
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < (r->shared ? r->tiles : 0); i++) bring(r, &whole, i, i, r->v, r->m);
+#pragma omp for schedule(dynamic)
+    for (int64_t i = 0; i < r->parts * r->groups; i++) one_task(r, i, mine);
+    if (r->groups == 1) return;
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < r->parts * ALL; i++) add_groups(r, i / ALL, i % ALL);
+    int64_t vectors = r->each_o / LANES;
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < r->parts * vectors; i++) {
+        part b = part_of(r, i / vectors);
+        for (int64_t c = 0; c < b.c; c += DEEP) leave(r, &b, r->sums + i / vectors * r->groups * ALL * r->step, i % vectors * LANES, c);
+    }
 }
 
 bool lbi_last_winograd_kernels(const lbi_conv *p, int64_t images, const float *x, const float *g, float *gw, bool fresh) {
     run r = {.k = lbi_last_kernel_now(), .p = p, .x = x, .g = g, .gw = gw, .fresh = fresh};
     int threads = omp_in_parallel() ? 1 : omp_get_max_threads();
     if (!r.k || images < 1 || p->y < 1 || p->x < 1) return false;
-    const part whole = {.c = p->c, .o = p->o};
-    int64_t parts = plan(&r, images, threads), transforms = ALL * (r.v_step + r.m_step), own = ALL * r.step + (r.shared ? 0 : transforms), zeros = lbi_up(lbi_most(p->c, p->o), LANES);
-    float *work = lbi_work_take((size_t)(zeros + own * threads + (r.shared ? transforms : 0)) * sizeof *work);
+    plan(&r, images, threads);
+    int64_t transforms = ALL * (r.v_step + r.m_step), own = ALL * r.step + (r.shared ? 0 : transforms), zeros = lbi_up(lbi_most(p->c, p->o), LANES),
+            sums = r.groups > 1 ? r.parts * r.groups * ALL * r.step : 0;
+    float *work = lbi_work_take((size_t)(zeros + own * threads + sums + (r.shared ? transforms : 0)) * sizeof *work);
     if (!work) return false;
     r.zeros = work;
-    r.v = r.zeros + zeros + own * threads;
+    r.sums = r.zeros + zeros + own * threads;
+    r.v = r.sums + sums;
     r.m = r.v + ALL * r.v_step;
     memset(r.zeros, 0, (size_t)zeros * sizeof *work);
 #pragma omp parallel num_threads(threads)
-    {
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < (r.shared ? r.tiles : 0); i++) bring(&r, &whole, i, i, r.v, r.m);
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < parts; i++) one_task(&r, i, r.zeros + zeros + own * omp_get_thread_num());
-    }
+    all_of_it(&r, r.zeros + zeros + own * omp_get_thread_num());
     lbi_work_give(work);
     return true;
 }
