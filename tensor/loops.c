@@ -158,9 +158,16 @@ static int64_t place(int n, const int64_t *shape, const int64_t *stride, int64_t
 
 /* Sums side by side, so that the compiler may use vectors and they do not wait for each other. */
 LBI_LEVELS static double sum_strided(const lb_real *p, int64_t n, int64_t step) {
-    enum { LANES = 32 };
-    double part[LANES] = {0}, sum = 0;
+    enum { LANES = 32, FEW = 4 };
+    double few[FEW] = {0};
     int64_t i = 0;
+    if (n < LANES) {
+        for (; i + FEW <= n; i += FEW)
+            for (int k = 0; k < FEW; k++) few[k] += (double)p[(i + k) * step];
+        for (; i < n; i++) few[0] += (double)p[i * step];
+        return (few[0] + few[1]) + (few[2] + few[3]);
+    }
+    double part[LANES] = {0}, sum = 0;
     if (step == 1)
         for (; i + LANES <= n; i += LANES)
             for (int k = 0; k < LANES; k++) part[k] += (double)p[i + k];
