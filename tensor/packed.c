@@ -8,7 +8,7 @@
 #ifdef LB_DOUBLE
 const void *lbi_packed(const lb_tensor *w, int64_t rows, int64_t n, int64_t k, lb_precision precision) { return NULL; }
 #else
-enum { MOST_F32 = 4 << 20 }; /* bytes: packing costs 22 (1 / m + 1 / n) of a product with m rows */
+enum { MOST_F32 = 16 << 20 }; /* bytes: packing costs 22 (1 / m + 1 / n) of a product with m rows */
 
 static size_t bytes_of(int64_t rows, int64_t n, int64_t k, lb_precision precision) {
     const lbi_int8_kernel *g = lbi_int8_kernel_now();

@@ -2,9 +2,12 @@
 #include "tensor/kernels/gemm.h"
 #include <cblas.h>
 #include <omp.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/gemm_block.h"
 #include "tensor/kernels/last_kernel.h"
@@ -60,8 +63,7 @@ static void finish(const product *p, const lbi_gemm_end *end) {
  * The longer side of C is split into tasks that threads take in turn; the other operand is packed once, before. Rows are the longer side:
  * B is shared, a task packs MC rows of A at a time, or reads them as they lie. Columns are: A is shared, a task packs NC columns of B. */
 
-enum { STEPS = 64 }; /* of k that a thread packs of the shared operand at a time */
-_Static_assert(LBI_KC % STEPS == 0, "a piece is of one block of k");
+enum { STEPS = 64 }; /* of k that a thread packs of the shared operand at a time: blocks of k are multiples of it */
 enum { PARALLEL = 1 << 20 }; /* multiply-adds below which a second thread costs more than it brings (it takes some 10 us to wake) */
 
 typedef struct run {
@@ -73,22 +75,15 @@ typedef struct run {
     const float *ready; /* the same of op(B) when it is packed already, else NULL */
     int64_t lines;      /* of the shared operand */
     int64_t step;       /* rows or columns of C a task makes */
+    int64_t tasks;
     bool by_rows;
     const lbi_last_kernel *direct; /* tiles that read A as it lies; NULL: it is packed */
     lb_act act;                    /* applied in these */
     float bias[LBI_NR_MAX];        /* of the last panel's columns, filled up */
 } run;
 
-static int64_t k_step(int64_t k0, int64_t k) { return k - k0 <= LBI_KC_MOST ? k - k0 : LBI_KC; }
-
-static lbi_tile_end at(const lbi_tile_end *end, int64_t i, int64_t j) {
-    lbi_tile_end e = *end;
-    if (e.row_scale) e.row_scale += i;
-    if (e.row_bias) e.row_bias += i;
-    if (e.col_bias) e.col_bias += j;
-    if (e.add) e.add += i * e.ld_add + j;
-    return e;
-}
+static int64_t k_step(const run *r, int64_t k0) { return r->p->k - k0 <= r->g->kc_most ? r->p->k - k0 : r->g->kc; }
+static int64_t k_blocks(const run *r) { return r->p->k <= r->g->kc_most ? 1 : lbi_over(r->p->k - r->g->kc_most, r->g->kc) + 1; }
 
 static int shared_width(const run *r) { return r->by_rows ? r->g->nr : r->g->mr; }
 /* Do the numbers of a line of the shared operand lie side by side? */
@@ -99,13 +94,16 @@ static bool shared_across(const run *r) { return r->by_rows ? r->p->trans_b : !r
 static void pack_panel(const run *r, int64_t panel) {
     const product *p = r->p;
     int width = shared_width(r);
-    int64_t first = panel * width, count = r->lines - first < width ? r->lines - first : width, padded = lbi_panels(r->lines, width) * width;
+    int64_t first = panel * width, count = lbi_least(width, r->lines - first), padded = lbi_up(r->lines, width);
     bool apart = width % 8 != 0;
     for (int64_t k0 = 0, kc; k0 < p->k; k0 += kc) {
-        kc = k_step(k0, p->k);
-        float *to = r->shared + padded * k0 + first * kc, spill[LBI_KC_MOST * LBI_NR_MAX + 16];
-        lbi_pack(r->g, apart ? spill : to, width, r->by_rows ? p->b : p->a, r->by_rows ? p->ldb : p->lda, true, first, count, k0, kc);
-        if (apart) memcpy(to, spill, (size_t)(width * kc) * sizeof *to);
+        kc = k_step(r, k0);
+        for (int64_t q = 0, some; q < kc; q += some) {
+            float spill[STEPS * LBI_MR_MAX + 16], *to = r->shared + padded * k0 + first * kc + q * width;
+            some = apart ? lbi_least(STEPS, kc - q) : kc;
+            lbi_pack(r->g, apart ? spill : to, width, r->by_rows ? p->b : p->a, r->by_rows ? p->ldb : p->lda, true, first, count, k0 + q, some);
+            if (apart) memcpy(to, spill, (size_t)(width * some) * sizeof *to);
+        }
     }
 }
 
@@ -113,9 +111,8 @@ static void pack_panel(const run *r, int64_t panel) {
 static void pack_steps(const run *r, int64_t piece) {
     const product *p = r->p;
     int width = shared_width(r);
-    int64_t first = piece * STEPS, k0 = first / LBI_KC * LBI_KC, padded = lbi_panels(r->lines, width) * width;
-    if (k0 > 0 && p->k - (k0 - LBI_KC) <= LBI_KC_MOST) k0 -= LBI_KC;
-    int64_t kc = k_step(k0, p->k), count = p->k - first < STEPS ? p->k - first : STEPS;
+    int64_t first = piece * STEPS, k0 = lbi_least(first / r->g->kc, k_blocks(r) - 1) * r->g->kc, padded = lbi_panels(r->lines, width) * width;
+    int64_t kc = k_step(r, k0), count = p->k - first < STEPS ? p->k - first : STEPS;
     const float *from = (r->by_rows ? p->b : p->a) + first * (r->by_rows ? p->ldb : p->lda);
     for (int64_t q = 0; q < count; q += LBI_PACK_ROWS)
         for (int64_t j = 0; j < r->lines; j += width)
@@ -150,51 +147,58 @@ static void choose_direct(run *r, const lbi_gemm_end *end) {
 static void direct_block(const run *r, int64_t first, int64_t rows, int64_t k0, int64_t kc, const float *b) {
     static const float ones[LBI_NR_MAX] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     const product *p = r->p;
-    const lbi_last_piece piece = {0, kc};
     int64_t step = r->direct->rows, nr = r->g->nr;
-    bool done = k0 + kc == p->k;
     for (int64_t j = 0; j < p->n; j += nr, b += nr * kc) {
-        int64_t cols = p->n - j < nr ? p->n - j : nr;
-        lbi_last_end e = {.more = k0 > 0 || r->end.beta != 0, .done = done && r->end.col_bias, .scale = ones, .ld_add = r->end.ld_add, .act = done ? r->act : LB_ACT_NONE};
-        if (e.done) e.bias = cols < nr ? r->bias : r->end.col_bias + j;
-        for (int64_t i = first; i < first + rows; i += step) {
-            if (done && r->end.add) e.add = r->end.add + i * e.ld_add + j;
-            r->direct->tile(&piece, 1, p->a + i * p->lda + k0, p->lda, b, p->c + i * p->ldc + j, p->ldc, (int)(first + rows - i < step ? first + rows - i : step), (int)cols, &e);
-        }
+        int64_t cols = lbi_least(nr, p->n - j);
+        for (int64_t i = first; i < first + rows; i += step)
+            for (int64_t q = 0, some; q < kc; q += some) {
+                some = lbi_sum_steps(q, kc);
+                bool done = k0 + q + some == p->k;
+                lbi_last_end e = {.more = k0 + q > 0 || r->end.beta != 0, .done = done && r->end.col_bias, .scale = ones, .ld_add = r->end.ld_add, .act = done ? r->act : LB_ACT_NONE};
+                if (e.done) e.bias = cols < nr ? r->bias : r->end.col_bias + j;
+                if (done && r->end.add) e.add = r->end.add + i * e.ld_add + j;
+                r->direct->tile(&(lbi_last_piece){0, some}, 1, p->a + i * p->lda + k0 + q, p->lda, b + q * nr, p->c + i * p->ldc + j, p->ldc, (int)lbi_least(step, first + rows - i), (int)cols, &e);
+            }
     }
 }
 
-static void task(const run *r, int64_t number, float *own) {
+/* A task's part of C from the steps of k that begin at k0. */
+static void task(const run *r, int64_t number, int64_t k0, float *own) {
     const product *p = r->p;
-    int width = r->by_rows ? r->g->nr : r->g->mr;
-    int64_t padded = lbi_panels(r->lines, width) * width, first = number * r->step, total = r->by_rows ? p->m : p->n;
-    int64_t count = total - first < r->step ? total - first : r->step, i = r->by_rows ? first : 0, j = r->by_rows ? 0 : first;
-    int64_t rows = r->by_rows ? count : p->m, cols = r->by_rows ? p->n : count;
-    lbi_tile_end end = at(&r->end, i, j);
+    int width = shared_width(r);
+    int64_t first = number * r->step, count = lbi_least(r->step, (r->by_rows ? p->m : p->n) - first), kc = k_step(r, k0);
+    int64_t i = r->by_rows ? first : 0, j = r->by_rows ? 0 : first, rows = r->by_rows ? count : p->m, cols = r->by_rows ? p->n : count;
+    lbi_tile_end end = lbi_tile_end_at(&r->end, i, j);
     float *c = p->c + i * p->ldc + j;
-    for (int64_t k0 = 0, kc; k0 < p->k; k0 += kc) {
-        kc = k_step(k0, p->k);
-        const float *shared = (r->by_rows && r->ready ? r->ready : r->shared) + padded * k0;
-        bool begin = k0 == 0, done = k0 + kc == p->k;
-        if (r->direct) {
-            direct_block(r, first, rows, k0, kc, shared);
-            continue;
-        }
-        if (r->by_rows) {
-            lbi_pack(r->g, own, r->g->mr, p->a, p->lda, !p->trans_a, first, count, k0, kc);
-            lbi_gemm_block(r->g, rows, cols, kc, own, shared, c, p->ldc, &end, begin, done);
-            continue;
-        }
+    const float *shared = (r->by_rows && r->ready ? r->ready : r->shared) + lbi_up(r->lines, width) * k0;
+    bool begin = k0 == 0, done = k0 + kc == p->k;
+    if (r->direct) {
+        direct_block(r, first, rows, k0, kc, shared);
+    } else if (r->by_rows) {
+        lbi_pack(r->g, own, r->g->mr, p->a, p->lda, !p->trans_a, first, count, k0, kc);
+        lbi_gemm_block(r->g, rows, cols, kc, own, shared, c, p->ldc, &end, begin, done);
+    } else {
         const float *panels = own;
-        if (r->ready) panels = r->ready + lbi_panels(p->n, r->g->nr) * r->g->nr * k0 + first * kc;
+        if (r->ready) panels = r->ready + lbi_up(p->n, r->g->nr) * k0 + first * kc;
         else lbi_pack(r->g, own, r->g->nr, p->b, p->ldb, p->trans_b, first, count, k0, kc);
         int64_t mc = LBI_MC / r->g->mr * r->g->mr;
         for (int64_t q = 0; q < rows; q += mc) {
-            lbi_tile_end e = at(&end, q, 0);
-            lbi_gemm_block(r->g, rows - q < mc ? rows - q : mc, cols, kc, shared + q * kc, panels, c + q * p->ldc, p->ldc, &e, begin, done);
+            lbi_tile_end e = lbi_tile_end_at(&end, q, 0);
+            lbi_gemm_block(r->g, lbi_least(mc, rows - q), cols, kc, shared + q * kc, panels, c + q * p->ldc, p->ldc, &e, begin, done);
         }
     }
-    for (int64_t q = 0; r->after != LB_ACT_NONE && q < rows; q++) lbi_act_plane(r->after, c + q * p->ldc, cols, 0);
+    for (int64_t q = 0; done && r->after != LB_ACT_NONE && q < rows; q++) lbi_act_plane(r->after, c + q * p->ldc, cols, 0);
+}
+
+/* What is left of all tasks, by one of several threads. A block of k is gone through by all tasks before the next one, so that what they share of it stays in the last cache. They are taken in turn, so that
+ * a task hardly ever waits for the thread that still has its block before. */
+static void work_on(const run *r, atomic_llong *next, atomic_llong *made, float *own) {
+    for (int64_t i; (i = atomic_fetch_add(next, 1)) < r->tasks * k_blocks(r);) {
+        int64_t number = i % r->tasks, block = i / r->tasks;
+        while (atomic_load(&made[number]) < block) (void)sched_yield();
+        task(r, number, block * r->g->kc, own);
+        atomic_store(&made[number], block + 1);
+    }
 }
 
 int64_t lbi_task_size(int64_t total, int tile, int64_t most, int threads, bool runs) {
@@ -221,26 +225,25 @@ static bool packed(const product *p, const lbi_gemm_end *end) {
     r.lines = r.by_rows ? p->n : p->m;
     bool runs = r.by_rows ? p->trans_a : !p->trans_b; /* of what a task packs: longer ones are better than more tasks */
     r.step = r.by_rows ? lbi_task_size(p->m, r.g->mr, runs ? LBI_MC_RUNS : LBI_MC, threads, runs) : lbi_task_size(p->n, r.g->nr, LBI_NC, threads, runs);
-    int width = r.by_rows ? r.g->nr : r.g->mr;
-    int64_t tasks = lbi_panels(r.by_rows ? p->m : p->n, (int)r.step), pieces = shared_pieces(&r);
-    size_t shared = r.by_rows && r.ready ? 0 : (size_t)lbi_packed_size(r.lines, p->k, width), own = (size_t)lbi_packed_size(r.step, LBI_KC_MOST, r.by_rows ? r.g->mr : r.g->nr);
-    own = (own + 15) / 16 * 16;
-    shared = (shared + 15) / 16 * 16;
-    if (tasks < 2) threads = 1;
-    float *work = lbi_work_take((shared + own * (size_t)threads) * sizeof *work);
+    r.tasks = lbi_over(r.by_rows ? p->m : p->n, r.step);
+    int64_t pieces = r.by_rows && r.ready ? 0 : shared_pieces(&r);
+    int64_t shared = pieces > 0 ? lbi_up(lbi_packed_size(r.lines, p->k, shared_width(&r)), 16) : 0;
+    int64_t own = lbi_up(lbi_packed_size(r.step, lbi_least(p->k, r.g->kc_most), r.by_rows ? r.g->mr : r.g->nr), 16);
+    if (r.tasks < 2) threads = 1;
+    float *work = lbi_work_take((size_t)(shared + own * threads) * sizeof *work + (size_t)r.tasks * sizeof(atomic_llong));
     if (!work) return false;
+    atomic_llong next = 0, *made = (atomic_llong *)(void *)(work + shared + own * threads);
+    for (int64_t i = 0; i < r.tasks; i++) atomic_init(&made[i], 0);
     r.shared = work;
-    if (shared == 0) pieces = 0;
     if (threads == 1) {
         for (int64_t i = 0; i < pieces; i++) pack_shared(&r, i);
-        for (int64_t i = 0; i < tasks; i++) task(&r, i, work + shared);
+        work_on(&r, &next, made, work + shared);
     } else {
 #pragma omp parallel num_threads(threads)
         {
 #pragma omp for schedule(static)
             for (int64_t i = 0; i < pieces; i++) pack_shared(&r, i);
-#pragma omp for schedule(dynamic)
-            for (int64_t i = 0; i < tasks; i++) task(&r, i, work + shared + own * (size_t)omp_get_thread_num());
+            work_on(&r, &next, made, work + shared + own * omp_get_thread_num());
         }
     }
     lbi_work_give(work);

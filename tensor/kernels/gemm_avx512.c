@@ -138,5 +138,5 @@ TARGET static void tile_lines(int64_t k, const float *const *line, const float *
     else lines_rows(1, k, line, b, c, ldc, rows, cols);
 }
 
-const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx512, .along = lbi_along_avx512};
+const lbi_gemm_kernel lbi_gemm_avx512 = {.name = "avx512", .mr = MR, .nr = NR, .kc = 1024, .kc_most = 1536, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx512, .along = lbi_along_avx512};
 #endif

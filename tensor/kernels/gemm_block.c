@@ -3,6 +3,7 @@
 #include <math.h>
 #include <pthread.h>
 #include "base/cpu.h"
+#include "tensor/kernels/counts.h"
 #ifndef LB_DOUBLE
 
 static const lbi_gemm_kernel *chosen;
@@ -28,25 +29,24 @@ void lbi_pack(const lbi_gemm_kernel *g, float *to, int width, const float *from,
                 g->along(to + j * kc + p * width, width, from + (k0 + p) * ld + first + j, ld, (int)(count - j < width ? count - j : width), kc - p < LBI_PACK_ROWS ? kc - p : LBI_PACK_ROWS);
 }
 
+lbi_tile_end lbi_tile_end_at(const lbi_tile_end *end, int64_t i, int64_t j) {
+    lbi_tile_end e = *end;
+    if (e.row_scale) e.row_scale += i;
+    if (e.row_bias) e.row_bias += i;
+    if (e.col_bias) e.col_bias += j;
+    if (e.add) e.add += i * e.ld_add + j;
+    return e;
+}
+
 void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, const float *a, const float *b, float *c, int64_t ldc, const lbi_tile_end *end, bool first, bool last) {
-    lbi_tile_end e = {.beta = first ? end->beta : 1};
-    for (int64_t j = 0; j < n; j += g->nr) {
-        int cols = n - j < g->nr ? (int)(n - j) : g->nr;
-        for (int64_t i = 0; i < m; i += g->mr) {
-            int rows = m - i < g->mr ? (int)(m - i) : g->mr;
-            if (last) {
-                e.row_scale = end->row_scale ? end->row_scale + i : NULL;
-                e.row_bias = end->row_bias ? end->row_bias + i : NULL;
-                e.col_bias = end->col_bias ? end->col_bias + j : NULL;
-                e.ld_add = end->ld_add;
-                e.add = end->add ? end->add + i * e.ld_add + j : NULL;
-                e.clamp = end->clamp;
-                e.lo = end->lo;
-                e.hi = end->hi;
+    for (int64_t j = 0; j < n; j += g->nr)
+        for (int64_t i = 0; i < m; i += g->mr)
+            for (int64_t p = 0, some; p < kc; p += some) {
+                some = lbi_sum_steps(p, kc);
+                lbi_tile_end e = last && p + some == kc ? lbi_tile_end_at(end, i, j) : (lbi_tile_end){0};
+                e.beta = first && p == 0 ? end->beta : 1;
+                g->tile(some, a + i * kc + p * g->mr, b + j * kc + p * g->nr, c + i * ldc + j, ldc, (int)lbi_least(m - i, g->mr), (int)lbi_least(n - j, g->nr), &e);
             }
-            g->tile(kc, a + i * kc, b + j * kc, c + i * ldc + j, ldc, rows, cols, &e);
-        }
-    }
 }
 
 lbi_tile_end lbi_tile_end_of(const lbi_gemm_end *end, lb_act *after) {

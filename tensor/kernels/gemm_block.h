@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packed products in blocks that fit the caches: what gemm.c and conv_gemm.c are made of. Float only. Private to tensor/kernels.
  *
- * Cache reasoning. A panel of B [KC][nr] (48 KB at 384 x 32, 24 KB at 384 x 16) stays in or near L1 while panels of A [KC][mr] pass by; a block of A
- * [MC x KC] (260 KB) and one of B [KC x NC] stay in L2. C is read and written once per KC steps. */
+ * Cache reasoning. A block of A [MC x KC] stays in L2 (258 KB with AVX2, 688 KB with AVX-512) while panels of B [KC][nr] pass by. With AVX2 a panel of B (24 KB) stays in L1. With AVX-512 it comes from L2
+ * for each tile, as A does: a tile wants 13 bytes a cycle, so that nothing is lost, and KC can be long. C, which is in no near cache where products are large, is read and written once per KC steps. */
 #ifndef LB_TENSOR_KERNELS_GEMM_BLOCK_H
 #define LB_TENSOR_KERNELS_GEMM_BLOCK_H
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/gemm_kernel.h"
 
-/* KC_MOST: the last steps of k, which would be few alone; MC_RUNS: of an A whose rows lie along k, which is read in runs of a task's width */
-enum { LBI_KC = 384, LBI_MC = 168, LBI_MC_RUNS = 392, LBI_NC = 512, LBI_KC_MOST = 576 };
+/* MC_RUNS: of an A whose rows lie along k, which is read in runs of a task's width. SUM: steps of k that a sum takes at most before it is added to C, or up to SUM_MOST where few would be left: one long
+ * chain of additions would lose digits */
+enum { LBI_MC = 168, LBI_MC_RUNS = 392, LBI_NC = 512, LBI_SUM = 384, LBI_SUM_MOST = 576 };
+static inline int64_t lbi_sum_steps(int64_t from, int64_t k) { return k - from <= LBI_SUM_MOST ? k - from : LBI_SUM; }
 
 /** The kernel of this CPU and LB_CPU; NULL = none (OpenBLAS or the plain loops do the work). */
 const lbi_gemm_kernel *lbi_gemm_kernel_now(void);
@@ -31,5 +33,7 @@ void lbi_gemm_block(const lbi_gemm_kernel *g, int64_t m, int64_t n, int64_t kc, 
 
 /** The part of an epilogue that tiles do in registers; *after is what remains to be done on finished rows (LB_ACT_NONE: nothing). */
 lbi_tile_end lbi_tile_end_of(const lbi_gemm_end *end, lb_act *after);
+/** end for the part of C that begins at row i and column j. */
+lbi_tile_end lbi_tile_end_at(const lbi_tile_end *end, int64_t i, int64_t j);
 
 #endif

@@ -22,6 +22,7 @@ typedef struct lbi_tile_end {
 typedef struct lbi_gemm_kernel {
     const char *name;
     int mr, nr;
+    int kc, kc_most; /* steps of k that are packed and multiplied at a time, multiples of 64; the last time up to kc_most, where few would be left */
     /* rows <= mr, cols <= nr of C (rows ldc apart) from k columns of the panels. Lanes beyond are not touched. */
     void (*tile)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *end);
     /* The same with row p of B at b + at[p], on no boundary and cols numbers long: pictures need no copy for that. */
