@@ -40,6 +40,10 @@ static int64_t whole_mod(int64_t a, int64_t b) {
 }
 static uint64_t natural_mod(uint64_t a, uint64_t b) { return b ? a % b : 0; }
 
+static int64_t bits_and(int64_t a, int64_t b) { return a & b; }
+static int64_t bits_or(int64_t a, int64_t b) { return a | b; }
+static int64_t bits_xor(int64_t a, int64_t b) { return a ^ b; }
+
 static bool is_unsigned(lb_dtype d) { return d == LB_U8 || d == LB_U16 || d == LB_U32 || d == LB_U64; }
 
 static lb_tensor *apply(onnx_call *c, const binary *how, lb_tensor *a, lb_tensor *b) {
@@ -52,7 +56,7 @@ static lb_tensor *apply(onnx_call *c, const binary *how, lb_tensor *a, lb_tensor
     lb_dtype wide = real ? LB_F64 : LB_I64;
     bool natural = is_unsigned(dtype) && how->natural;
     lb_tensor *x = onnx_spread(c, a, wide, rank, shape), *z = onnx_spread(c, b, wide, rank, shape), *y = onnx_scratch(c, wide, rank, shape);
-    if (!real && !how->whole) return onnx_fail(c, LB_E_UNSUPPORTED, "numbers of type %s", lb_dtype_name(dtype));
+    if (real ? !how->real : !how->whole) return onnx_fail(c, LB_E_UNSUPPORTED, "numbers of type %s", lb_dtype_name(dtype));
     for (int64_t i = 0, n = onnx_ok(c) && y->data && x->data && z->data ? lb_numel(y) : 0; i < n; i++) {
         if (real) ((double *)y->data)[i] = how->real(((const double *)x->data)[i], ((const double *)z->data)[i]);
         else if (natural) ((uint64_t *)y->data)[i] = how->natural(((const uint64_t *)x->data)[i], ((const uint64_t *)z->data)[i]);
@@ -193,6 +197,9 @@ static const onnx_operator operators[] = {
     {"Add", two, ONNX_FUSES, NULL, HOW(lb_add, add, whole_add)},
     {"And", logic, 0, NULL, WHAT(AND)},
     {"BitShift", bit_shift},
+    {"BitwiseAnd", two, 0, NULL, HOW(NULL, NULL, bits_and)},
+    {"BitwiseOr", two, 0, NULL, HOW(NULL, NULL, bits_or)},
+    {"BitwiseXor", two, 0, NULL, HOW(NULL, NULL, bits_xor)},
     {"Div", two, ONNX_FUSES, NULL, HOW(lb_div, div_real, whole_div, natural_div)},
     {"Equal", order, 0, "texts", WHAT(EQUAL)},
     {"Greater", order, 0, NULL, WHAT(GREATER)},

@@ -177,7 +177,23 @@ static void qlinear_conv(onnx_call *c) {
     }
 }
 
+/* Columns of windows put back into pictures, added where they overlap. */
+static void col2im(onnx_call *c) {
+    lb_tensor *x = onnx_need(c, 0);
+    int64_t size[2], block[2], pads[4] = {0}, strides[2] = {1, 1}, dilations[2] = {1, 1};
+    int n, k;
+    if (!onnx_ok(c) || !onnx_ints(c, onnx_need(c, 1), size, 2, &n) || !onnx_ints(c, onnx_need(c, 2), block, 2, &k)) return;
+    int np = onnx_list(c, "pads", pads, 4), ns = onnx_list(c, "strides", strides, 2), nd = onnx_list(c, "dilations", dilations, 2);
+    if (n != 2 || k != 2 || (np >= 0 && np != 4) || (ns >= 0 && ns != 2) || (nd >= 0 && nd != 2)) {
+        onnx_fail(c, LB_E_UNSUPPORTED, "pictures of other than two axes");
+        return;
+    }
+    lb_window w = {.size = {block[0], block[1]}, .stride = {strides[0], strides[1]}, .before = {pads[0], pads[1]}, .after = {pads[2], pads[3]}, .dilation = {dilations[0], dilations[1]}};
+    onnx_put(c, 0, lb_fold(c->tape, x, size[0], size[1], w));
+}
+
 static const onnx_operator operators[] = {
+    {"Col2Im", col2im, ONNX_FLOAT_ONLY, "other than two axes"},
     {"Conv", conv, ONNX_FLOAT_ONLY | ONNX_FUSES},
     {"ConvInteger", conv_integer},
     {"ConvTranspose", conv_transpose, ONNX_FLOAT_ONLY | ONNX_FUSES},

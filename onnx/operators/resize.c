@@ -226,6 +226,14 @@ static void roi_most(onnx_call *c, lb_tensor *x, const lb_tensor *boxes, int64_t
     }
 }
 
+static void max_roi_pool(onnx_call *c) {
+    lb_tensor *x = onnx_need(c, 0), *boxes = onnx_need(c, 1);
+    int64_t size[2];
+    if (!onnx_ok(c)) return;
+    if (onnx_list(c, "pooled_shape", size, 2) != 2) onnx_fail(c, LB_E_SHAPE, "expected two sizes in pooled_shape");
+    else onnx_put(c, 0, lb_roi_pool(c->tape, x, boxes, size[0], size[1], onnx_real(c, "spatial_scale", 1)));
+}
+
 static void roi_align(onnx_call *c) {
     lb_tensor *x = onnx_need(c, 0), *rois = onnx_need(c, 1), *batch = onnx_need(c, 2);
     bool aligned = !onnx_is(onnx_word(c, "coordinate_transformation_mode", c->opset < 16 ? "output_half_pixel" : "half_pixel"), "output_half_pixel");
@@ -245,6 +253,7 @@ static void roi_align(onnx_call *c) {
 
 static const onnx_operator operators[] = {
     {"GridSample", grid_sample, ONNX_FLOAT_ONLY},
+    {"MaxRoiPool", max_roi_pool, ONNX_FLOAT_ONLY},
     {"Resize", resize, 0, "more than three axes"},
     {"RoiAlign", roi_align, ONNX_FLOAT_ONLY},
     {"Upsample", upsample, 0, "more than three axes"},

@@ -312,7 +312,26 @@ static void pad(onnx_call *c) {
     if (onnx_ok(c)) onnx_put(c, 0, padded(c, x, before, after, onnx_word(c, "mode", "constant")));
 }
 
+/* The middle of x, with zeros around it where it is too small; of an odd number that goes or comes, one more at the end. */
+static void center_crop_pad(onnx_call *c) {
+    lb_tensor *x = onnx_need(c, 0);
+    int64_t size[LB_MAX_RANK], axes[LB_MAX_RANK], before[LB_MAX_RANK] = {0}, after[LB_MAX_RANK] = {0};
+    int n, na = onnx_list(c, "axes", axes, LB_MAX_RANK);
+    if (!onnx_ok(c) || !onnx_ints(c, onnx_need(c, 1), size, LB_MAX_RANK, &n)) return;
+    if (n != (na < 0 ? x->rank : na)) onnx_fail(c, LB_E_SHAPE, "%d sizes for %d axes", n, na < 0 ? x->rank : na);
+    for (int i = 0; i < n && onnx_ok(c); i++) {
+        int a = onnx_axis(c, na < 0 ? i : axes[i], x->rank);
+        if (a < 0) return;
+        if (size[i] < 0) onnx_fail(c, LB_E_SHAPE, "axis %d gets a negative size", a);
+        int64_t more = size[i] - x->shape[a];
+        before[a] = more / 2;
+        after[a] = more - before[a];
+    }
+    if (onnx_ok(c)) onnx_put(c, 0, lb_pad(c->tape, x, before, after, 0));
+}
+
 static const onnx_operator operators[] = {
+    {"CenterCropPad", center_crop_pad},
     {"Compress", compress},
     {"Gather", gather, 0, "texts"},
     {"GatherElements", gather_elements},
@@ -327,4 +346,4 @@ static const onnx_operator operators[] = {
     {0},
 };
 
-ONNX_GROUP(select) = {.id = "select", .title = "elements by index, padding", .source = "github.com/onnx/onnx docs/Operators.md", .operators = operators};
+ONNX_GROUP(select) = {.id = "select", .title = "elements by index, padding and cropping", .source = "github.com/onnx/onnx docs/Operators.md", .operators = operators};

@@ -74,6 +74,13 @@ static void not(onnx_call *c) {
     for (int64_t i = 0, n = y->data && x->data ? lb_numel(y) : 0; i < n; i++) ((uint8_t *)y->data)[i] = !((const uint8_t *)x->data)[i];
 }
 
+static void bitwise_not(onnx_call *c) {
+    lb_tensor *x = onnx_need(c, 0), *wide = onnx_as(c, x, LB_I64), *y = onnx_scratch(c, LB_I64, x->rank, x->shape);
+    if (onnx_ok(c) && onnx_is_float(x->dtype)) onnx_fail(c, LB_E_UNSUPPORTED, "numbers of type %s", lb_dtype_name(x->dtype));
+    for (int64_t i = 0, n = onnx_ok(c) && y->data && wide->data ? lb_numel(y) : 0; i < n; i++) ((int64_t *)y->data)[i] = ~((const int64_t *)wide->data)[i];
+    if (onnx_ok(c)) onnx_put(c, 0, onnx_as(c, y, x->dtype));
+}
+
 /* Float numbers come whole from lb_convert (halves to the nearest even); whole numbers are cut as C does. */
 static void to_type(onnx_call *c, lb_dtype type) {
     lb_tensor *x = onnx_need(c, 0);
@@ -98,6 +105,7 @@ static const onnx_operator operators[] = {
     UNARY(Asinh, NULL, asinh, NULL),
     UNARY(Atan, lb_atan, atan, NULL),
     UNARY(Atanh, NULL, atanh, NULL),
+    {"BitwiseNot", bitwise_not},
     {"Cast", cast, 0, "texts"},
     {"CastLike", cast_like, 0, "texts"},
     UNARY(Ceil, lb_ceil, ceil, same),

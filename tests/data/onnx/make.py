@@ -83,6 +83,14 @@ case("external", [n("MatMul", "x w", "p"), n("ReduceMax", "p", "w0", keepdims=0)
      {"x": f32(2, 6)}, ["y", "z"], {"w": f32(6, 4), "step": np.float32(0.75), "trips": np.int64(9)}, 6, external=True)
 
 
+# operators of set 18 (and one of set 1) that no conformance case here has
+case("set18", [n("Cast", "x", "i", to=T.INT32), n("BitwiseNot", "i", "j"), n("BitwiseAnd", "i five", "k"), n("BitwiseOr", "j five", "l"), n("BitwiseXor", "k l", "m"), n("Cast", "m", "y", to=T.FLOAT),
+               n("CenterCropPad", "x size", "z", axes=[-1, 1]), n("Reshape", "x columns", "r"), n("Col2Im", "r image block", "w", pads=[1, 0, 0, 1], strides=[1, 2])],
+     {"x": f32(2, 8, 3, 2, scale=9)}, ["y", "z", "w"], {"five": np.array([[5], [-3], [12]], np.int32), "size": np.array([5, 3]), "columns": np.array([0, 8, 6]), "image": np.array([3, 4]), "block": np.array([2, 2])}, 9, opset=18)
+case("roi-pool", [n("MaxRoiPool", "x boxes", "y", pooled_shape=[2, 3], spatial_scale=0.5)], {"x": f32(2, 3, 9, 8)}, ["y"],
+     {"boxes": np.array([[0, 1, 2, 13, 15], [1, 0, 0, 3, 17], [1, 5, 5, 5, 5]], np.float32)}, 1)
+
+
 # frames/: a graph over frames of sound with a state, as Silero writes voice activity down, run frame by frame: two sounds of 1300 samples are two frames of 512
 def frames():
     r, folder = np.random.default_rng(11), os.path.join(HERE, "frames")
