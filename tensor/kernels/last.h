@@ -26,7 +26,7 @@ typedef struct lbi_last_place {
 bool lbi_last_conv_to(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y, const lbi_last_place *place);
 /** The same by Winograd's way, for what lbi_winograd_can says; x with channels last. */
 bool lbi_last_winograd(const lbi_conv *p, int64_t images, const float *x, const float *w, float **kept, const lbi_gemm_end *end, float *y);
-/** The same with kernels that are not kept; is it faster, for many channels on few pixels? */
+/** The same with kernels that are transformed in each call and not kept; is it faster, for many channels on few pixels? */
 bool lbi_last_winograd_deep(const lbi_conv *p, int64_t images, const float *x, const float *w, const lbi_gemm_end *end, float *y);
 bool lbi_last_winograd_deep_worth(const lbi_conv *p, int64_t images);
 /** The same for groups = C = O; x with channels last. */

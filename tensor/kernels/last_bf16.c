@@ -246,6 +246,10 @@ static spot spot_of(const run *r, const block *b, int64_t tile) {
 static void leave(const run *r, const block *b, const spot *at, const float *from, int64_t panel) {
     const lbi_conv *p = &r->p;
     int64_t image = at->image, y = at->y, x = at->x;
+    if (plain(r)) { /* its rows, of one pixel, lie as pixels do */
+        lbi_bf16_put(&r->out, from, lbi_least(at->count, b->rows - y), (b->y + y) * r->place.row, panel * BLOCK);
+        return;
+    }
     for (int64_t i = 0, n; i < at->count; i += n) {
         n = lbi_least(at->count - i, r->lines ? p->x : r->across.pitch - x);
         if (y < b->rows && x < p->x)
@@ -384,7 +388,9 @@ static bool convolve(run *r, const float *w, float **kept, const lbi_last_place 
 
 bool lbi_last_bf16_worth(const lbi_conv *p, int64_t images) {
     if (lbi_cpu() < LBI_CPU_BF16 || p->groups != 1 || p->exact || p->o < SIDE / 2) return false;
-    return lbi_cpu() >= LBI_CPU_AMX || !lbi_winograd_worth(p, images);
+    if (lbi_cpu() >= LBI_CPU_AMX) return true;
+    /* Dot products are twice as fast as multiply-adds, so patches of which half is filling gain nothing. */
+    return p->c * p->kh * p->kw >= DEPTH && !lbi_winograd_worth(p, images) && !lbi_last_winograd_deep_worth(p, images);
 }
 
 bool lbi_last_bf16(const lbi_conv *p, int64_t images, const float *x, bool planes, const float *w, float **kept, const lbi_gemm_end *end, float *y) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Winograd F(4x4, 3x3) with channels last for many channels on few pixels, whose kernels are used once: transformed they are four times as large, and would be written to memory and read
- * again. The transforms of all tiles are made first, for all threads; then a task is a panel of output channels over some tiles. It transforms its kernels some channels at a time, just before
+/* Winograd F(4x4, 3x3) with channels last for many channels on few pixels: kernels that are transformed are four times as large, and would be read from memory, or in training written there
+ * and read. The transforms of all tiles are made first, for all threads; then a task is a panel of output channels over some tiles. It transforms its kernels some channels at a time, just before
  * their 36 products, whose sums stay in L2 with them. Floor: 36/16 O C Y X multiply-adds, the weights read once, the tiles' transforms once a panel. */
 #include <omp.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #ifndef LB_DOUBLE
 
 /* Channels of kernels at a time; bytes of a task's sums with them, and of the transforms of all tiles, which the last cache keeps. */
-enum { ALL = LBI_WINO_IN * LBI_WINO_IN, LANES = LBI_WINO_LANES, TAPS = 9, DEEP = 64, NEAR = 800 << 10, FAR = 20 << 20 };
+enum { ALL = LBI_WINO_IN * LBI_WINO_IN, LANES = LBI_WINO_LANES, TAPS = 9, DEEP = 64, NEAR = 800 << 10, FAR = 5 << 20 };
 
 typedef struct run {
     const lbi_last_kernel *k;
@@ -27,7 +27,7 @@ typedef struct run {
 } run;
 
 bool lbi_last_winograd_deep_worth(const lbi_conv *p, int64_t images) {
-    enum { CHANNELS = 384, PIXELS = 512, SIDE = 7 };
+    enum { CHANNELS = 256, PIXELS = 192, SIDE = 7 };
     int64_t tiles = images * lbi_wino_over(p->y) * lbi_wino_over(p->x);
     return !p->exact && lbi_winograd_can(p) && p->c >= CHANNELS && p->o >= CHANNELS && p->y >= SIDE && p->x >= SIDE && images * p->y * p->x >= PIXELS &&
            ALL * tiles * p->c * (int64_t)sizeof(float) <= FAR;

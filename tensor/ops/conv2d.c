@@ -136,7 +136,7 @@ static void forward_last(lb_call *c, const lbi_conv *p) {
     const lbi_gemm_end end = {.row_scale = c->in[3] ? lb_r(c->in[3]) : NULL, .row_bias = c->in[2] ? lb_r(c->in[2]) : NULL, .add = add, .act = o->act};
     bool planes = !lbi_is_last(x) && p->h * p->w > 1 && p->c > 1, each = depthwise(p), done;
     bool bf16 = !each && lb_tape_bf16(c->tape) && lbi_last_bf16_worth(p, images), parts = !each && !bf16 && lbi_last_parts_worth(p, images), plain = !each && !bf16 && !parts;
-    bool deep = plain && !c->in[1]->fixed && lbi_last_winograd_deep_worth(p, images), winograd = plain && !deep && lbi_winograd_worth(p, images);
+    bool deep = plain && lbi_last_winograd_deep_worth(p, images), winograd = plain && !deep && lbi_winograd_worth(p, images);
     if (each || winograd || deep) pixels = lbi_channels_last(c, x);
     if (!lb_tape_ok(c->tape)) return;
     if (each) done = lbi_last_depth(p, images, pixels, w, &end, lb_r(c->out[0]));
