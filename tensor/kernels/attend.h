@@ -28,7 +28,7 @@ double lbi_attend_dot(const lb_real *a, const lb_real *b, int64_t n);
 enum { LBI_ATTEND_LANES = 16 };
 /** top[q] = the larger of top[q] and all s[.][q]; NaN is passed over. */
 void lbi_attend_cols_max(const lb_real *s, int64_t keys, int ld, int width, lb_real *top);
-/** s = exp(s - shift[q]); sum[q] += them. */
+/** s = exp(s - shift[q]), of numbers that are at most a little above their shift, or NaN; sum[q] += them. */
 void lbi_attend_cols_exp(lb_real *s, int64_t keys, int ld, int width, const lb_real *shift, lb_real *sum);
 /** s *= factor[q]. */
 void lbi_attend_cols_scale(lb_real *s, int64_t keys, int ld, int width, const lb_real *factor);
