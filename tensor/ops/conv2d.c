@@ -96,8 +96,7 @@ static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);
     if (lb_tape_get_mode(c->tape) != LB_TAPE_NO_GRAD && !trains_last(c, &p)) return false;
-    return lbi_last_can() && !p.exact && (!lb_tape_bf16(c->tape) || lb_tape_get_mode(c->tape) == LB_TAPE_NO_GRAD) &&
-           ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
+    return lbi_last_can() && !p.exact && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
 #else
     (void)c;
     return false;
