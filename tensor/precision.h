@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arithmetic of a tape's products. Tensors stay float. Stays through lb_tape_reset.
  *
- * bf16: factors of linear, matmul and convolutions in one group are rounded to bf16 (8 bits, nearest, ties to even) and summed in float, forward and backward, where the
- *   CPU multiplies those faster; elsewhere nothing changes. Results differ by some 0.4 % of a product's terms, their cosine to float's is above 0.9995.
+ * bf16: factors of linear, matmul and attention, forward and backward, and of convolutions in one group, forward, are rounded to bf16 (8 bits, nearest, ties to even) and
+ *   summed in float, where the CPU multiplies those faster; elsewhere nothing changes. Results differ by some 0.4 % of a product's terms, their cosine to float's is above 0.9995.
  * int8: linear alone, forward without gradient: rows of both factors are rounded to 8 bits, each row with a scale of its own, those of x with a zero too, found
  *   at run time (Dettmers et al., arXiv:2208.07339, section 2.1), sums exact. On every processor; the same numbers on all. */
 #ifndef LB_TENSOR_PRECISION_H
