@@ -56,31 +56,32 @@ WIDE static void parts_piece(const lbi_bf16_operand *o, const half from[2], bool
     else in_parts(from, false, false, to, seen);
 }
 
-/* `lines` lines of `k` numbers each, from x on, rounded: [line][pair], or [pair][line] where lines lie side by side. */
-WIDE static void pairs(const lbi_bf16_operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
+static const uint16_t in_turn[2 * SIDE] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+
+/* Two halves rounded: [line][pair], or [pair][line] where lines lie side by side. */
+INLINE void pairs(const bool across, const bool full, const half from[2], uint32_t *to) {
+    const __m512i turn = _mm512_loadu_si512(in_turn);
+#pragma GCC unroll 4
     for (int64_t i = 0; i < SIDE; i++) {
-        __m512 low, high;
-        if (o->across) {
-            low = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k), x + i * o->ld) : _mm512_setzero_ps();
-            high = i < lines ? _mm512_maskz_loadu_ps(lbi_bf16_first(k - SIDE), x + i * o->ld + SIDE) : _mm512_setzero_ps();
-            _mm512_storeu_si512(to + i * SIDE, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-            continue;
-        }
-        __mmask16 mask = lbi_bf16_first(lines);
-        low = 2 * i < k ? _mm512_maskz_loadu_ps(mask, x + 2 * i * o->ld) : _mm512_setzero_ps();
-        high = 2 * i + 1 < k ? _mm512_maskz_loadu_ps(mask, x + (2 * i + 1) * o->ld) : _mm512_setzero_ps();
-        __m512i l = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(low)), h = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(high));
-        _mm512_storeu_si512(to + i * SIDE, _mm512_or_si512(l, _mm512_slli_epi32(h, 16)));
+        __m512 low = across ? vector_of(&from[0], i, full) : vector_of(&from[i / 8], 2 * i % SIDE, full);
+        __m512 high = across ? vector_of(&from[1], i, full) : vector_of(&from[i / 8], 2 * i % SIDE + 1, full);
+        __m512i beside = (__m512i)_mm512_cvtne2ps_pbh(high, low);
+        _mm512_storeu_si512(to + i * SIDE, across ? beside : _mm512_permutexvar_epi16(turn, beside));
     }
 }
 
-WIDE static void rounded_piece(const lbi_bf16_operand *o, const float *x, int64_t lines, int64_t k, uint32_t *to) {
+WIDE static void rounded_piece(const lbi_bf16_operand *o, const half from[2], bool full, uint32_t *to) {
     uint32_t other[PIECE];
     const float *line[SIDE];
     bool turn = o->across == o->pairs_first;
-    pairs(o, x, lines, k, turn ? other : to);
+    uint32_t *first = turn ? other : to;
+    if (o->across && full) pairs(true, true, from, first);
+    else if (o->across) pairs(true, false, from, first);
+    else if (full) pairs(false, true, from, first);
+    else pairs(false, false, from, first);
+    if (!turn) return;
     for (int i = 0; i < SIDE; i++) line[i] = (const float *)(const void *)(other + i * SIDE); /* moved, not looked at */
-    if (turn) lbi_turn_16x16((float *)(void *)to, SIDE, line, 0xffff);
+    lbi_turn_16x16((float *)(void *)to, SIDE, line, 0xffff);
 }
 
 /* The piece of 16 lines from `line` and 32 numbers from k on. */
@@ -88,13 +89,11 @@ WIDE static void piece(const lbi_bf16_operand *o, int64_t line, int64_t k, uint3
     const float *x = o->across ? o->x + line * o->ld + k : o->x + k * o->ld + line;
     int64_t lines = lbi_least(SIDE, o->lines - line), depth = lbi_least(DEPTH, o->k - k);
     bool full = lines == SIDE && depth == DEPTH;
-    if (!o->whole) {
-        rounded_piece(o, x, lines, depth, to);
-        return;
-    }
     const half across[2] = {{x, o->ld, lines, depth}, {x + SIDE, o->ld, lines, depth - SIDE}};
     const half along[2] = {{x, o->ld, depth, lines}, {x + SIDE * o->ld, o->ld, depth - SIDE, lines}};
-    parts_piece(o, o->across ? across : along, full, to, seen);
+    const half *from = o->across ? across : along;
+    if (o->whole) parts_piece(o, from, full, to, seen);
+    else rounded_piece(o, from, full, to);
 }
 
 WIDE bool lbi_bf16_pack_next(lbi_bf16_packing *p) {
