@@ -5,7 +5,7 @@ which changes no test sees. Each is either without effect (a threshold of speed,
 
     scripts/mutate.py [--seed N] [--each N] [--copy FOLDER] [--log FILE] [--list] FILE...
 
-FILE: sources of tensor/, nn/, fusion/ or distill/. --each: changes a file (3). --copy: where the tree is copied to and built (kept, so that the
+FILE: sources of tensor/, nn/, fusion/, distill/, or of a folder of OUTSIDE below. --each: changes a file (3). --copy: where the tree is copied to and built (kept, so that the
 next run starts at once). --log: a line for each change, appended. --list: only print the changes. The last line is `N seen, N survived, N not compiled`."""
 import argparse
 import os
@@ -89,12 +89,20 @@ def choose(found, many, rng):
 
 # ---- suites ----
 
+# Of sources that are no maths of tensors: the suites that look at them.
+OUTSIDE = {'audio': ['mel', 'audio', 'encode-audio'], 'eval': ['eval'], 'onnx': ['onnx'], 'text': ['tokenizers', 'tokenizer'], 'vision': ['preprocess', 'augment', 'archs']}
+
 def suites(path):
     """Groups of (program and arguments, environment), the quick and likely ones first."""
     def tests(names, **env):
         return [(['test-' + name], env) for name in names]
-    small = ['torch', 'torch32', 'last', 'conv-parts', 'tape', 'nn', 'nn-blocks', 'nn-pictures', 'train', 'derived', 'special', 'refused']
+    small = ['torch', 'torch32', 'last', 'conv-parts', 'tape', 'nn', 'nn-blocks', 'nn-pictures', 'train', 'derived', 'special', 'refused', 'method-refused', 'method-steps', 'nn-refused', 'nn-sizes', 'half']
     large, levels = ['sums', 'products', 'ops32', 'kernels'], ['avx2', 'avx512', 'blas', 'ref', 'bf16']
+    folder = path.split('/')[0]
+    if folder in OUTSIDE:
+        yield tests(OUTSIDE[folder])
+        yield [(['/usr/bin/python3', 'tests/cli/main.py'], {})]
+        return
     if path.startswith('tensor/ops/'):
         op = os.path.basename(path)[:-2]
         yield [(['test-' + name, op], {}) for name in ('torch', 'ops', 'torch32', 'ops32')]
