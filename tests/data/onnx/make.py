@@ -18,7 +18,7 @@ def f32(*shape, scale=1.0):
 def case(name, nodes, inputs, outputs, weights, left, opset=17, external=False):
     folder = os.path.join(HERE, "cases", name)
     os.makedirs(os.path.join(folder, "test_data_set_0"), exist_ok=True)
-    kinds = {np.dtype(np.float32): T.FLOAT, np.dtype(np.int64): T.INT64}
+    kinds = {np.dtype(np.float32): T.FLOAT, np.dtype(np.int64): T.INT64, np.dtype(np.float64): T.DOUBLE, np.dtype(np.int32): T.INT32}
     g = h.make_graph(nodes, name, [h.make_tensor_value_info(k, kinds[v.dtype], ["n"] + list(v.shape[1:])) for k, v in inputs.items()],
                      [h.make_tensor_value_info(o, T.FLOAT, None) for o in outputs], [nh.from_array(v, k) for k, v in weights.items()])
     m = h.make_model(g, opset_imports=[h.make_opsetid("", opset)], ir_version=8)
@@ -81,6 +81,14 @@ body = h.make_graph([n("Greater", "carry w0", "big"), h.make_node("If", ["big"],
                     [h.make_tensor_value_info("goes", T.BOOL, []), h.make_tensor_value_info("next", T.FLOAT, []), h.make_tensor_value_info("seen", T.FLOAT, [])])
 case("external", [n("MatMul", "x w", "p"), n("ReduceMax", "p", "w0", keepdims=0), n("ReduceMin", "p", "start", keepdims=0), h.make_node("Loop", ["trips", "", "start"], ["last", "all"], body=body), n("Add", "p last", "y"), n("Identity", "all", "z")],
      {"x": f32(2, 6)}, ["y", "z"], {"w": f32(6, 4), "step": np.float32(0.75), "trips": np.int64(9)}, 6, external=True)
+
+# reductions of what is no f32, each over another axis: those that ONNX Runtime has for the type
+own, reduced, sums = np.random.default_rng(13), [], []
+for x, kinds in {"d": "LogSum Min Max L1 SumSquare LogSumExp Mean Prod L2", "i": "LogSum Min Max L1 L2 SumSquare LogSumExp Mean Prod", "l": "Min Max Prod"}.items():
+    for k, op in enumerate(kinds.split()):
+        reduced += [n("Reduce" + op, x, x + op, axes=[k % 3], keepdims=k % 2), n("Cast", x + op, "f" + x + op, to=T.FLOAT)]
+        sums.append("f" + x + op)
+case("reduced", reduced, {"d": own.uniform(0.5, 2, (3, 4, 5)), "i": own.integers(1, 9, (3, 4, 5)).astype(np.int32), "l": own.integers(-9, 9, (3, 4, 5))}, sums, {}, len(reduced))
 
 
 # operators of set 18 (and one of set 1) that no conformance case here has
