@@ -259,13 +259,12 @@ static void replace(lb_buf *b, const char *from, const char *to, size_t n) {
         if (memcmp(b->data + i, from, n) == 0) memcpy(b->data + i, to, n);
 }
 
-static lb_status open_and_run(const lb_buf *b, size_t size) {
+/* The graph of a file on zeros x [2,3,9,11]. */
+static lb_status run_file(const char *path) {
     lb_status st = LB_OK;
     lb_onnx *m = NULL;
     lb_tape *t = NULL;
     lb_tensor *x = NULL, *out = NULL;
-    const char *path = check_tmp("damaged.onnx");
-    LB_TRY(lb_file_write(path, b->data, size));
     LB_TRY(lb_onnx_open(&m, path, NULL));
     LB_TRY(lb_tensor_new(&x, LB_F32, 4, (int64_t[]){2, 3, 9, 11}));
     LB_TRY(lb_tape_new(&t));
@@ -277,6 +276,44 @@ done:
     lb_tensor_free(x);
     lb_onnx_close(m);
     return st;
+}
+
+static lb_status open_and_run(const lb_buf *b, size_t size) {
+    const char *path = check_tmp("damaged.onnx");
+    lb_status st = lb_file_write(path, b->data, size);
+    return st == LB_OK ? run_file(path) : st;
+}
+
+/* Nodes that cannot be run: told with the file, the node, its operator and what does not go together. */
+static void refused(void) {
+    static const struct {
+        const char *name;
+        lb_status code;
+        const char *says;
+    } cases[] = {
+        {"strides", LB_E_SHAPE, "strides.onnx: node 'y' (Conv): strides has 1 numbers for 2 axes"},
+        {"channels", LB_E_SHAPE,
+         "node 'y' (Conv): conv2d(x[2,3,9,11], w[4,2,3,3]): conv2d: x [2,3,9,11], w [4,2,3,3], groups 1, output 7 x 9 do not go together"},
+        {"kernel", LB_E_FORMAT, "node 'y' (Conv): input 1 is missing"},
+        {"index", LB_E_ARG, "node 'y' (Gather): index 3 of 3 elements"},
+        {"axis", LB_E_SHAPE, "node 'y' (Softmax): axis 4 of a tensor with 4"},
+        {"sizes", LB_E_SHAPE, "node 'y' (Reshape): reshape(x[2,3,9,11]): cannot become [5,7]"},
+        {"order", LB_E_SHAPE, "node 'y' (Transpose): permute(x[2,3,9,11]): an axis is named twice"},
+        {"parts", LB_E_SHAPE, "node 'y' (Split): parts of 2 in all, the axis has 3"},
+        {"products", LB_E_SHAPE, "node 'y' (MatMul): matmul(a[54,11], b[9,2]): matmul: [54,11] and [9,2] do not go together"},
+        {"places", LB_E_SHAPE, "node 'y' (Pad): 3 paddings for 4 axes"},
+        {"scales", LB_E_SHAPE, "node 'y' (Resize): 2 scales or sizes for 4 axes"},
+        {"joined", LB_E_SHAPE, "node 'y' (Concat): concat(a[2,3,9,11], b[4,3,3,3]): input 1 does not fit the first beside axis 0"},
+        {"window", LB_E_SHAPE, "node 'y' (MaxPool): max_pool(x[2,3,9,11]): 9 elements along axis 2, padded by 0 and 0, have no place for a window of 20"},
+        {"spread", LB_E_SHAPE, "node 'y' (Expand): shapes [2,3,9,11] and [2,3,9,5] do not go together"},
+    };
+    for (size_t i = 0; i < LB_COUNT(cases); i++) {
+        char path[96];
+        snprintf(path, sizeof path, "onnx/refused/%s.onnx", cases[i].name);
+        check_begin("%s", cases[i].name);
+        CHECK_FAILS(run_file(check_data(path)), cases[i].code, cases[i].says);
+        check_end();
+    }
 }
 
 static void damaged(void) {
@@ -324,7 +361,8 @@ static void documented(void) {
 }
 
 int main(int argc, char **argv) {
-    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused},     {"as_model", as_model},     {"steady", steady},
-                                       {"frames", frames},           {"damaged", damaged}, {"documented", documented}, {0}};
+    static const check_test tests[] = {{"conformance", conformance}, {"fused", fused},     {"as_model", as_model}, {"steady", steady},
+                                       {"frames", frames},           {"damaged", damaged}, {"refused", refused},   {"documented", documented},
+                                       {0}};
     return check_main(argc, argv, "onnx", tests);
 }
