@@ -620,19 +620,19 @@ static void phases(void) {
     lb_params_free(lb_optim_params, &c);
 }
 
-/* A parameter of several pieces, of which the last is short: with gradients 1 the norm is the root of their number, and each is scaled by clip / norm. */
+/* A parameter of several pieces, of which the last is short: gradients of 1, and of 2 from the second piece on, are each seen once and scaled by clip / norm. */
 static void long_gradients(void) {
-    enum { MANY = 2 * 65536 + 3 };
+    enum { PIECE = 65536, MANY = 2 * PIECE + 3 };
     lb_optim_config c = {.name = "sgd", .schedule = "constant", .lr = 1, .clip_norm = 1};
     lb_optim *o = NULL;
     lb_store *s = new_store();
     lb_param_tensor *p = add(s, "w", 1, (int64_t[]){MANY}, LB_INIT_ZEROS, 0);
     double norm = 0;
     if (!CHECK_OK(lb_tensor_new(&p->x->grad, LB_REAL, 1, (int64_t[]){MANY})) || !CHECK_OK(lb_optim_new(&o, &c, s, 1))) return;
-    for (int i = 0; i < MANY; i++) ((lb_real *)p->x->grad->data)[i] = 1;
+    for (int i = 0; i < MANY; i++) ((lb_real *)p->x->grad->data)[i] = i < PIECE ? 1 : 2;
     CHECK_OK(lb_optim_step(o, 0, &norm));
-    CHECK_NEAR(norm, sqrt(MANY), 1e-9);
-    for (int i = 0; i < MANY; i += MANY / 2) CHECK_NEAR(lb_get_at(p->x, i), -1 / (sqrt(MANY) + 1e-6), 1e-15);
+    CHECK_NEAR(norm, sqrt(PIECE + 4 * (MANY - PIECE)), 1e-9);
+    for (int i = 0; i < MANY; i += MANY / 2) CHECK_NEAR(lb_get_at(p->x, i), -(i < PIECE ? 1 : 2) / (norm + 1e-6), 1e-15);
     lb_optim_free(o);
     lb_store_free(s);
 }

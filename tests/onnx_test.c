@@ -305,6 +305,7 @@ static void refused(void) {
         {"scales", LB_E_SHAPE, "node 'y' (Resize): 2 scales or sizes for 4 axes"},
         {"joined", LB_E_SHAPE, "node 'y' (Concat): concat(a[2,3,9,11], b[4,3,3,3]): input 1 does not fit the first beside axis 0"},
         {"window", LB_E_SHAPE, "node 'y' (MaxPool): max_pool(x[2,3,9,11]): 9 elements along axis 2, padded by 0 and 0, have no place for a window of 20"},
+        {"far", LB_E_SHAPE, "node 'y' (Reshape): reshape(x[3,2,11,9]): cannot become [1099511627776,1099511627776,3]"},
         {"spread", LB_E_SHAPE, "node 'y' (Expand): shapes [2,3,9,11] and [2,3,9,5] do not go together"},
     };
     for (size_t i = 0; i < LB_COUNT(cases); i++) {

@@ -69,7 +69,7 @@ static bool viewable(const lb_tensor *x, struct reshape *p) {
     if (!x || !x->data || lb_is_contiguous(x) || p->rank < 0 || p->rank > LB_MAX_RANK) return false;
     for (int i = 0; i < p->rank; i++)
         if (p->shape[i] == -1 && !open) open = &y.shape[i];
-        else known *= y.shape[i] = p->shape[i];
+        else if (!lb_mul_i64(&known, known, y.shape[i] = p->shape[i])) return false;
     if (open && known > 0) *open = lb_numel(x) / known;
     if (!lbi_view_strides(&y, x)) return false;
     memcpy(p->shape, y.shape, sizeof p->shape);

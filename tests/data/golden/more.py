@@ -479,7 +479,7 @@ def giou(a, b): # centre, width and height
     (ax, ay, aX, aY), (bx, by, bX, bY) = c(a), c(b); area = lambda w, h: max(w, 0) * max(h, 0)
     both = area(min(aX, bX) - max(ax, bx), min(aY, bY) - max(ay, by)); one = area(aX - ax, aY - ay) + area(bX - bx, bY - by) - both; hull = area(max(aX, bX) - min(ax, bx), max(aY, bY) - min(ay, by))
     return both / one - (hull - one) / hull
-logits, boxes, wanted = [-800., 80., .5], [[.2, .3, .2, .2], [.6, .6, .3, .2], [.5, .4, .1, .4]], [[.55, .6, .2, .2], [.25, .3, .2, .3]]
+logits, boxes, wanted = [-800., 800., .5], [[.2, .3, .2, .2], [.6, .6, .3, .2], [.5, .4, .1, .4]], [[.55, .6, .2, .2], [.25, .3, .2, .3]]
 def costs(v):
     rows = []
     for x, b in zip(logits, boxes):

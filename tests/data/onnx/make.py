@@ -99,29 +99,30 @@ case("roi-pool", [n("MaxRoiPool", "x boxes", "y", pooled_shape=[2, 3], spatial_s
      {"boxes": np.array([[0, 1, 2, 13, 15], [1, 0, 0, 3, 17], [1, 5, 5, 5, 5]], np.float32)}, 1)
 
 
-# refused/: graphs over x [2,3,9,11] whose nodes cannot be run, each by one fault
-def refused(name, node, weights={}):
+# refused/: graphs over x [2,3,9,11] of which a node cannot be run, each by one fault
+def refused(name, *nodes, weights={}):
     folder = os.path.join(HERE, "refused")
     os.makedirs(folder, exist_ok=True)
-    g = h.make_graph([node], name, [h.make_tensor_value_info("x", T.FLOAT, [2, 3, 9, 11])], [h.make_tensor_value_info("y", T.FLOAT, None)], [nh.from_array(np.asarray(v), k) for k, v in weights.items()])
+    g = h.make_graph(nodes, name, [h.make_tensor_value_info("x", T.FLOAT, [2, 3, 9, 11])], [h.make_tensor_value_info("y", T.FLOAT, None)], [nh.from_array(np.asarray(v), k) for k, v in weights.items()])
     onnx.save(h.make_model(g, opset_imports=[h.make_opsetid("", 17)], ir_version=8), os.path.join(folder, name + ".onnx"))
 
 
 kernel = np.zeros((4, 3, 3, 3), np.float32)
-refused("strides", n("Conv", "x w", "y", strides=[1]), {"w": kernel})
-refused("channels", n("Conv", "x w", "y"), {"w": kernel[:, :2]})
+refused("strides", n("Conv", "x w", "y", strides=[1]), weights={"w": kernel})
+refused("channels", n("Conv", "x w", "y"), weights={"w": kernel[:, :2]})
 refused("kernel", n("Conv", "x", "y"))
-refused("index", n("Gather", "x far", "y", axis=1), {"far": np.array([0, 3])})
+refused("index", n("Gather", "x far", "y", axis=1), weights={"far": np.array([0, 3])})
 refused("axis", n("Softmax", "x", "y", axis=4))
-refused("sizes", n("Reshape", "x to", "y"), {"to": np.array([5, 7])})
+refused("sizes", n("Reshape", "x to", "y"), weights={"to": np.array([5, 7])})
 refused("order", n("Transpose", "x", "y", perm=[0, 1, 1, 3]))
-refused("parts", n("Split", "x sizes", "y z", axis=1), {"sizes": np.array([1, 1])})
-refused("products", n("MatMul", "x w", "y"), {"w": np.zeros((9, 2), np.float32)})
-refused("places", n("Pad", "x by", "y"), {"by": np.array([1, 2, 3])})
-refused("scales", n("Resize", "x none scales", "y"), {"none": np.zeros(0, np.float32), "scales": np.array([1, 2], np.float32)})
-refused("joined", n("Concat", "x w", "y", axis=0), {"w": kernel})
+refused("parts", n("Split", "x sizes", "y z", axis=1), weights={"sizes": np.array([1, 1])})
+refused("products", n("MatMul", "x w", "y"), weights={"w": np.zeros((9, 2), np.float32)})
+refused("places", n("Pad", "x by", "y"), weights={"by": np.array([1, 2, 3])})
+refused("scales", n("Resize", "x none scales", "y"), weights={"none": np.zeros(0, np.float32), "scales": np.array([1, 2], np.float32)})
+refused("joined", n("Concat", "x w", "y", axis=0), weights={"w": kernel})
 refused("window", n("MaxPool", "x", "y", kernel_shape=[20, 20]))
-refused("spread", n("Expand", "x to", "y"), {"to": np.array([2, 3, 9, 5])})
+refused("spread", n("Expand", "x to", "y"), weights={"to": np.array([2, 3, 9, 5])})
+refused("far", n("Transpose", "x", "t", perm=[1, 0, 3, 2]), n("Reshape", "t to", "y"), weights={"to": np.array([1 << 40, 1 << 40, 3])})
 
 
 # frames/: a graph over frames of sound with a state, as Silero writes voice activity down, run frame by frame: two sounds of 1300 samples are two frames of 512
