@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 #include "base/file.h"
 #include "base/number.h"
 #include "base/value_make.h"
@@ -286,10 +287,24 @@ static void say_nothing(struct fy_diag *diag, void *user, const char *text, size
     (void)diag, (void)user, (void)text, (void)size;
 }
 
+/* libfyaml 0.7.12 never ends on an unknown directive with such a byte, and takes it for nothing elsewhere. */
+static lb_status check_utf8(const char *text, size_t size, const char *name) {
+    utf8proc_int32_t c;
+    utf8proc_ssize_t used = 0;
+    int line = 1;
+    for (size_t at = 0; at < size; at += (size_t)used) {
+        used = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(size - at), &c);
+        if (used < 1) return lb_fail(LB_E_FORMAT, "%s:%d: byte 0x%02x is not UTF-8", name, line, (unsigned char)text[at]);
+        line += c == '\n';
+    }
+    return LB_OK;
+}
+
 lb_status lb_yaml_parse(lb_value **out, const char *text, size_t size, const char *name) {
-    lb_status st = LB_OK;
+    lb_status st = check_utf8(text, size, name);
     reader r = {.name = name};
     struct fy_diag_cfg quiet;
+    if (st != LB_OK) return st;
     if (size == 0) text = "\n", size = 1;
     fy_diag_cfg_default(&quiet);
     quiet.fp = NULL;

@@ -122,6 +122,21 @@ static void malformed(void) {
     }
 }
 
+/* The first never ends in libfyaml 0.7.12. A file of UTF-8 is read, byte order mark and all. */
+static void yaml_bytes(void) {
+    static const char *const texts[] = {"a: 1\n%X \xff\n", "a: 1\nb: \xff\n", "a:\n  caf\xc3\n", "a: 1\n# \xed\xa0\x80\n"};
+    lb_value *tree = NULL;
+    for (size_t i = 0; i < LB_COUNT(texts); i++) {
+        CHECK_INT(lb_yaml_parse(&tree, texts[i], strlen(texts[i]), "text"), LB_E_FORMAT);
+        CHECK(tree == NULL && strstr(lb_error_text(), "text:2:") && strstr(lb_error_text(), "not UTF-8"));
+        lb_error_clear();
+    }
+    static const char good[] = "\xef\xbb\xbf" "a: caf\xc3\xa9 \xf0\x9f\x98\x80\n";
+    if (!CHECK_OK(lb_yaml_parse(&tree, good, strlen(good), "text"))) return;
+    CHECK(strcmp(lb_get_text(tree, "a", ""), "caf\xc3\xa9 \xf0\x9f\x98\x80") == 0);
+    lb_value_free(tree);
+}
+
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "json", (check_test[]){{"members", members}, {"inside", inside}, {"strange", strange}, {"strings", strings}, {"malformed", malformed}, {0}});
+    return check_main(argc, argv, "json", (check_test[]){{"members", members}, {"inside", inside}, {"strange", strange}, {"strings", strings}, {"malformed", malformed}, {"yaml-bytes", yaml_bytes}, {0}});
 }
