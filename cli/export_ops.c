@@ -272,8 +272,9 @@ static void over(cli_graph *g, const cli_traced *c) {
     const lb_over_params *p = c->params;
     const char *id = c->op->id, *x = cli_node_in(g, c, 0);
     int64_t axes[LB_MAX_RANK];
-    int n = cli_node_rank(g, c), first = p->count ? cli_node_from_front(p->first, n) : 0, count = p->count ? p->count : n;
-    for (int i = 0; i < count; i++) axes[i] = first + i;
+    int n = cli_node_rank(g, c), first = p->count ? cli_node_from_front(p->first, n) : 0, last = p->count ? first + p->count : n, count = 0;
+    for (int i = 0; i < n; i++)
+        if (p->apart ? p->apart >> i & 1 : i >= first && i < last) axes[count++] = i;
     bool sum = strcmp(id, "sum") == 0;
     const char *op = sum ? "ReduceSum" : strcmp(id, "mean") == 0 ? "ReduceMean" : strcmp(id, "amin") == 0 ? "ReduceMin" : "ReduceMax";
     cli_graph_node(g, op, cli_node_out(g, c), sum ? 2 : 1, x, sum ? cli_graph_ints(g, count, axes) : NULL);

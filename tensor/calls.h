@@ -47,7 +47,8 @@ typedef struct lb_rotary_params { bool interleaved; } lb_rotary_params;
 /* mean, sum, norm, argmax, ... begin with it: axes first, first + 1, ...; first < 0 counts from the end; count 0 = all axes. */
 typedef struct lb_over_params {
     int first, count;
-    bool keep; /* they stay, with size 1 */
+    bool keep;      /* they stay, with size 1 */
+    uint32_t apart; /* of mean and sum: axes that are no neighbours, as bits from the first; 0 = those above */
 } lb_over_params;
 
 typedef struct lb_norm_params {

@@ -27,8 +27,8 @@ void lbi_places_add(const lbi_places *p, lb_real *to, const lb_real *from);
 void lbi_places_put(const lbi_places *p, lb_real *to, const lb_real *from);
 /* to[.., index, ..] = 0 */
 void lbi_places_clear(const lbi_places *p, lb_real *to);
-/* to[.., k, ..] (+)= from[.., index, ..] where k is the last to name that place, else 0; seen: zeros, one byte for each number of x. */
-void lbi_places_take_last(const lbi_places *p, lb_real *to, const lb_real *from, uint8_t *seen, bool add);
+/* to[.., k, ..] (+)= rest[.., index, ..] where k is the last to name that place, else 0: the last takes what is there and leaves 0, as lbi_places_clear does. */
+void lbi_places_take_last(const lbi_places *p, lb_real *to, lb_real *rest, bool add);
 
 /* The part of src that the indices reach, as torch takes it; src itself where it is no larger. */
 lb_tensor *lbi_places_cut(lb_tape *t, lb_tensor *src, const lb_tensor *index);

@@ -12,6 +12,11 @@ static int first_of(const lbi_over *o, int rank) {
     return o->count == 0 ? 0 : o->first < 0 ? o->first + rank : o->first;
 }
 
+/* Bits of the axes that go. */
+static uint32_t going(const lbi_over *o, int rank) {
+    return o->apart ? o->apart : ((1u << count_of(o, rank)) - 1) << first_of(o, rank);
+}
+
 lbi_axes lbi_over_axes(const lb_call *c) {
     const lb_tensor *x = c->in[0];
     const lbi_over *o = c->params;
@@ -23,17 +28,26 @@ lbi_axes lbi_over_axes(const lb_call *c) {
     return a;
 }
 
+int64_t lbi_over_count(const lb_call *c) {
+    const lb_tensor *x = c->in[0];
+    uint32_t gone = going(c->params, x->rank);
+    int64_t n = 1;
+    for (int i = 0; i < x->rank; i++)
+        if (gone >> i & 1) n *= x->shape[i];
+    return n;
+}
+
 bool lbi_reduce_shape(lb_call *c) {
     const lb_tensor *x = c->in[0];
     const lbi_over *o = c->params;
     if (o->count > 0 && lbi_axis(c, o->first, x->rank) < 0) return false;
-    int first = first_of(o, x->rank), end = first + count_of(o, x->rank);
-    if (o->count > 0 && lbi_axis(c, end - 1, x->rank) < 0) return false;
+    if (o->count > 0 && !o->apart && lbi_axis(c, first_of(o, x->rank) + o->count - 1, x->rank) < 0) return false;
+    uint32_t gone = going(o, x->rank);
     for (int k = 0; k < c->nout; k++) {
         lb_tensor *y = c->out[k];
         y->rank = 0;
         for (int i = 0; i < x->rank; i++) {
-            if (i < first || i >= end) y->shape[y->rank++] = x->shape[i];
+            if (!(gone >> i & 1)) y->shape[y->rank++] = x->shape[i];
             else if (o->keep) y->shape[y->rank++] = 1;
         }
     }
@@ -50,13 +64,12 @@ bool lbi_choose_shape(lb_call *c) {
 
 lb_tensor lbi_over_view(const lb_call *c, const lb_tensor *y) {
     const lb_tensor *x = c->in[0];
-    const lbi_over *o = c->params;
-    int first = first_of(o, x->rank), end = first + count_of(o, x->rank);
+    uint32_t gone = going(c->params, x->rank);
     lb_tensor v = *y;
     int64_t step = 1;
     v.rank = x->rank;
     for (int i = x->rank - 1; i >= 0; i--) {
-        v.shape[i] = i >= first && i < end ? 1 : x->shape[i];
+        v.shape[i] = gone >> i & 1 ? 1 : x->shape[i];
         v.stride[i] = step;
         step *= v.shape[i];
     }
@@ -112,7 +125,7 @@ const lb_real *lbi_piece_of(const lbi_pieces *p, int64_t line, int64_t run) { re
 
 bool lbi_reduce_last(const lb_call *c) {
     const lbi_over *o = c->params;
-    return lbi_is_last(c->in[0]) && (o->count == 0 || (o->first == 2 && o->count == 2));
+    return lbi_is_last(c->in[0]) && !o->apart && (o->count == 0 || (o->first == 2 && o->count == 2));
 }
 
 void lbi_sum_forward(lb_call *c, lb_real factor) {
@@ -161,7 +174,7 @@ static lb_tensor *reduce_apart(lb_tape *t, const lb_op *op, lb_tensor *x, uint32
     return keep ? lb_reshape(t, y, x->rank, shape) : y;
 }
 
-lb_tensor *lbi_reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, lbi_over *params, size_t params_size) {
+static lb_tensor *reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, lbi_over *params, size_t params_size, bool takes_apart) {
     params->first = axes.n == 1 ? axes.at[0] : 0;
     params->count = axes.n;
     if (axes.n <= 1 || !x || !lb_tape_ok(t)) return lb_apply(t, op, params, params_size, 1, &x);
@@ -169,6 +182,16 @@ lb_tensor *lbi_reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, l
     if (!set) return lb_inert(t);
     params->first = __builtin_ctz(set);
     uint32_t run = set >> params->first;
-    if (run & (run + 1)) return reduce_apart(t, op, x, set, params, params_size);
+    bool apart = run & (run + 1);
+    if (apart && !takes_apart) return reduce_apart(t, op, x, set, params, params_size);
+    params->apart = apart ? set : 0;
     return lb_apply(t, op, params, params_size, 1, &x);
+}
+
+lb_tensor *lbi_reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, lbi_over *params, size_t params_size) {
+    return reduce(t, op, x, axes, params, params_size, false);
+}
+
+lb_tensor *lbi_reduce_sum(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, bool keep) {
+    return reduce(t, op, x, axes, &(lbi_over){.keep = keep}, sizeof(lbi_over), true);
 }

@@ -10,8 +10,10 @@ LB_BEGIN
 
 typedef lb_over_params lbi_over;
 
-/* x seen as [outer, n, inner], n being the axes that go. For a call that has its shapes. */
+/* x seen as [outer, n, inner], n being the axes that go, neighbours. For a call that has its shapes. */
 lbi_axes lbi_over_axes(const lb_call *c);
+/* How many numbers become one, for any axes. */
+int64_t lbi_over_count(const lb_call *c);
 /* Every output gets the shape of x without those axes. False when an axis is out of range. */
 bool lbi_reduce_shape(lb_call *c);
 /* The same; fails when there is nothing to choose from along them. */
@@ -36,6 +38,8 @@ lb_tensor lbi_over_view(const lb_call *c, const lb_tensor *y);
 
 /* The call, for any set of axes: when they are no neighbours, the axes that go are first moved to the end (a view). */
 lb_tensor *lbi_reduce(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, lbi_over *params, size_t params_size);
+/* The same for ops of lbi_sum_forward and lbi_sum_backward, which take any axes as they are (lb_over_params.apart): nothing is moved. */
+lb_tensor *lbi_reduce_sum(lb_tape *t, const lb_op *op, lb_tensor *x, lb_axes axes, bool keep);
 static inline lb_axes lbi_one_axis(int axis) {
     lb_axes a = {1, {axis}};
     return a;
@@ -65,6 +69,7 @@ void lbi_sum_backward(lb_call *c, lb_real factor);
 #define LBI_REDUCE_MIDDLE {1, 1, false}
 #define LBI_REDUCE_PAIR {-3, 2, true}
 #define LBI_REDUCE_ALL {0, 0, false}
+#define LBI_REDUCE_APART {0, 2, false, 1 | 4}
 
 LB_END
 #endif

@@ -41,20 +41,22 @@ static lb_tensor common(const lb_call *c, const lb_tensor *whole, bool of_y) {
     return part;
 }
 
-/* ---- its own values: a table of places for each axis ---- */
+/* ---- a table of places for each axis ---- */
 
 typedef struct places {
     int rank;
     int64_t outer, inner_x, inner_y;          /* leading axes that are left as they are; elements of the rest */
     int64_t shape[LB_MAX_RANK];               /* of y */
-    const int64_t *from[LB_MAX_RANK];         /* where in x, in elements, for each place along an axis of y */
+    const int64_t *from[LB_MAX_RANK];         /* where in x, in elements, for each place along an axis of y; -1: nowhere, value stands there */
     int64_t first, last;                      /* places of the last axis that are x's own, side by side */
     const lb_real *source;
     lb_real *to;
+    lb_real value;
     bool add; /* back: to[x] += source[y] */
 } places;
 
 static int64_t place_of(lb_pad_mode mode, int64_t i, int64_t n) {
+    if (mode == LB_PAD_CONSTANT) return i < 0 || i >= n ? -1 : i;
     if (mode == LB_PAD_REPLICATE) return i < 0 ? 0 : i >= n ? n - 1 : i;
     if (mode == LB_PAD_CIRCULAR) return (i % n + n) % n;
     return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
@@ -70,7 +72,10 @@ static bool make_places(lb_call *c, const lb_tensor *x, const lb_tensor *y, plac
     if (!table) return false;
     for (int i = x->rank - 1; i >= 0; i--) {
         m->from[i] = table;
-        for (int64_t k = 0; k < y->shape[i]; k++) *table++ = step * place_of(p->mode, k - p->before[i], x->shape[i]);
+        for (int64_t k = 0; k < y->shape[i]; k++) {
+            int64_t at = place_of(p->mode, k - p->before[i], x->shape[i]);
+            *table++ = at < 0 ? -1 : step * at;
+        }
         step *= x->shape[i];
     }
     int lead = 0;
@@ -97,7 +102,7 @@ static void pass_row(const places *m, int64_t x, int64_t y, const int64_t *from,
         if (m->add)
             for (; k < end; k++) m->to[x + from[k]] += m->source[y + k];
         else
-            for (; k < end; k++) m->to[y + k] = m->source[x + from[k]];
+            for (; k < end; k++) m->to[y + k] = from[k] < 0 ? m->value : m->source[x + from[k]];
     }
     if (!m->add && m->first < m->last) memcpy(m->to + y + m->first, m->source + own + m->first, (size_t)(m->last - m->first) * sizeof *m->to);
     lb_real *restrict to = m->to + own;
@@ -105,47 +110,64 @@ static void pass_row(const places *m, int64_t x, int64_t y, const int64_t *from,
     for (int64_t k = m->first; m->add && k < m->last; k++) to[k] += source[k];
 }
 
-static void run(const void *ctx, int64_t first, int64_t last) {
-    const places *m = ctx;
-    int64_t width = m->shape[m->rank - 1];
-    const int64_t *from = m->from[m->rank - 1];
-    for (int64_t o = first; o < last; o++)
-        for (int64_t row = 0; row < m->inner_y / width; row++) {
-            int64_t rest = row, x = o * m->inner_x, y = o * m->inner_y + row * width;
-            for (int i = m->rank - 2; i >= 0; i--) {
-                x += m->from[i][rest % m->shape[i]];
-                rest /= m->shape[i];
-            }
-            pass_row(m, x, y, from, width);
+/* Rows first..last-1 of all of y. */
+static void pass_rows(const places *m, int64_t first, int64_t last) {
+    int64_t width = m->shape[m->rank - 1], rows = m->inner_y / width;
+    for (int64_t row = first; row < last; row++) {
+        int64_t rest = row % rows, x = row / rows * m->inner_x;
+        bool inside = true;
+        for (int i = m->rank - 2; i >= 0; i--) {
+            int64_t at = m->from[i][rest % m->shape[i]];
+            inside = inside && at >= 0;
+            x += at;
+            rest /= m->shape[i];
         }
+        if (inside) pass_row(m, x, row * width, m->from[m->rank - 1], width);
+        else
+            for (int64_t k = 0; k < width; k++) m->to[row * width + k] = m->value;
+    }
+}
+
+static void put_rows(const void *ctx, int64_t first, int64_t last) { pass_rows(ctx, first, last); }
+
+/* Several rows of y may be one of x: threads share what lies apart. */
+static void add_parts(const void *ctx, int64_t first, int64_t last) {
+    const places *m = ctx;
+    int64_t rows = m->inner_y / m->shape[m->rank - 1];
+    pass_rows(m, first * rows, last * rows);
 }
 
 static void forward(lb_call *c) {
     const lb_pad_params *p = c->params;
-    if (p->mode == LB_PAD_CONSTANT || c->in[0]->rank == 0) {
+    int rank = c->in[0]->rank;
+    if (rank == 0 || c->in[0]->dtype != LB_REAL) {
         lb_tensor to = common(c, c->out[0], true), from = common(c, c->in[0], false);
         lbi_fill(c->out[0], p->value);
         lbi_copy_view(&to, &from);
         return;
     }
-    places m = {.source = lb_r(c->in[0]), .to = lb_r(c->out[0]), .add = false};
-    if (lb_numel(c->out[0]) > 0 && make_places(c, c->in[0], c->out[0], &m)) lbi_split(m.outer, m.inner_y, run, &m);
+    places m = {.source = lb_r(c->in[0]), .to = lb_r(c->out[0]), .value = (lb_real)p->value};
+    if (lb_numel(c->out[0]) == 0 || !make_places(c, c->in[0], c->out[0], &m)) return;
+    int64_t width = c->out[0]->shape[rank - 1];
+    lbi_split(lb_numel(c->out[0]) / width, width, put_rows, &m);
 }
 
 static void backward(lb_call *c) {
     const lb_pad_params *p = c->params;
-    if (c->fresh[0]) lbi_fill(c->gin[0], 0);
     if (p->mode == LB_PAD_CONSTANT || c->in[0]->rank == 0) {
         lb_tensor from = common(c, c->gout[0], true), to = common(c, c->gin[0], false);
-        lbi_add_view(&to, &from, 1, false);
+        bool set = c->fresh[0] && lb_numel(&to) == lb_numel(c->gin[0]);
+        if (c->fresh[0] && !set) lbi_fill(c->gin[0], 0);
+        lbi_add_view(&to, &from, 1, set);
         return;
     }
+    if (c->fresh[0]) lbi_fill(c->gin[0], 0);
     places m = {.source = lb_r(c->gout[0]), .to = lb_r(c->gin[0]), .add = true};
-    if (lb_numel(c->gout[0]) > 0 && make_places(c, c->gin[0], c->gout[0], &m)) lbi_split(m.outer, m.inner_y, run, &m);
+    if (lb_numel(c->gout[0]) > 0 && make_places(c, c->gin[0], c->gout[0], &m)) lbi_split(m.outer, m.inner_y, add_parts, &m);
 }
 
 static const lb_pad_params both = {{1, 0}, {2, 3}, 0.5, LB_PAD_CONSTANT}, none = {{0}, {0}, 0, LB_PAD_CONSTANT}, crop = {{-1, 2}, {1, -3}, 0.5, LB_PAD_CONSTANT},
-                        front = {{0, 2, 0}, {0, 0, 0}, -1, LB_PAD_CONSTANT}, mirror = {{0, 2, 1}, {0, 1, 3}, 0, LB_PAD_REFLECT},
+                        front = {{0, 2, 0}, {0, 0, 0}, -1, LB_PAD_CONSTANT}, mirror = {{0, 2, 1}, {0, 1, 3}, 0, LB_PAD_REFLECT}, frame = {{1, 2, 1}, {2, 0, 3}, 0.5, LB_PAD_CONSTANT},
                         edge = {{0, 2, -1}, {0, 4, 3}, 0, LB_PAD_REPLICATE}, turn = {{1, 2, 3}, {0, 1, 4}, 0, LB_PAD_CIRCULAR};
 static const lb_op_case cases[] = {
     {.name = "both", .rank = {2}, .shape = {{3, 5}}, .params = &both},
@@ -157,6 +179,7 @@ static const lb_op_case cases[] = {
     {.name = "edge", .rank = {3}, .shape = {{2, 3, 4}}, .params = &edge},
     {.name = "turn", .rank = {3}, .shape = {{2, 3, 4}}, .params = &turn},
     {.name = "pictures", .rank = {3}, .shape = {{60, 33, 35}}, .params = &mirror},
+    {.name = "framed", .rank = {3}, .shape = {{60, 33, 35}}, .params = &frame},
 };
 
 LB_OP(pad) = {.id = "pad", .title = "a constant or its own values around it", .source = "torch.nn.functional.pad", .sig = "x -> y",

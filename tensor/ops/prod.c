@@ -17,22 +17,38 @@ static void forward(lb_call *c) {
     lbi_fold_forward(c, fold);
 }
 
-static void backward_lines(const void *ctx, int64_t first, int64_t last) {
+/* One number of a line: `others` is g times all that are not 0. */
+LBI_INLINE lb_real slope(lb_real x, double others, int64_t zeros) {
+    bool none = x == 0;
+    double d = others / (none ? 1 : (double)x);
+    return (lb_real)(zeros > none ? 0 : d);
+}
+
+LBI_INLINE double step_whole(double so_far, double x, const void *params) {
+    return x == 0 ? so_far : so_far * x;
+}
+
+LBI_INLINE void back_line(lb_real *restrict gx, const lb_real *restrict x, int64_t n, int64_t by, double g, bool fresh) {
+    int64_t zeros = 0;
+    for (int64_t k = 0; k < n; k++) zeros += x[k * by] == 0;
+    double others = g;
+    if (by == 1) others *= lbi_fold_line(x, n, NULL, 1, step_whole, merge);
+    else
+        for (int64_t k = 0; k < n; k++) others = step_whole(others, (double)x[k * by], NULL);
+    for (int64_t k = 0; k < n; k++) gx[k * by] = (fresh ? 0 : gx[k * by]) + slope(x[k * by], others, zeros);
+}
+
+LBI_LEVELS static void backward_lines(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
     lbi_axes a = lbi_over_axes(c);
     for (int64_t j = first; j < last; j++) {
-        int64_t at = j / a.inner * a.n * a.inner + j % a.inner, zeros = 0;
+        int64_t at = j / a.inner * a.n * a.inner + j % a.inner;
         const lb_real *x = lb_r(c->in[0]) + at;
         lb_real *gx = lb_r(c->gin[0]) + at;
-        double others = (double)lb_r(c->gout[0])[j];
-        for (int64_t k = 0; k < a.n; k++) {
-            zeros += x[k * a.inner] == 0;
-            if (x[k * a.inner] != 0) others *= (double)x[k * a.inner];
-        }
-        for (int64_t k = 0; k < a.n; k++) {
-            double v = (double)x[k * a.inner], d = zeros == 0 ? others / v : zeros == 1 && v == 0 ? others : 0;
-            gx[k * a.inner] = (c->fresh[0] ? 0 : gx[k * a.inner]) + (lb_real)d;
-        }
+        double g = (double)lb_r(c->gout[0])[j];
+        if (a.inner == 1 && c->fresh[0]) back_line(gx, x, a.n, 1, g, true);
+        else if (a.inner == 1) back_line(gx, x, a.n, 1, g, false);
+        else back_line(gx, x, a.n, a.inner, g, c->fresh[0]);
     }
 }
 

@@ -14,20 +14,14 @@ static void forward(lb_call *c) {
 static void backward(lb_call *c) {
     lbi_places p;
     lb_tensor rest = *c->gout[0];
-    size_t n = (size_t)lb_numel(&rest);
+    bool here = c->gin[0] && c->fresh[0];
     if (!lbi_places_of(c, c->gout[0], &p)) return;
-    if (c->gin[0]) {
-        rest.data = c->fresh[0] ? c->gin[0]->data : lb_scratch(c, n * sizeof(lb_real));
-        if (!rest.data) return;
-        lbi_add_flat(&rest, c->gout[0], true);
-        lbi_places_clear(&p, lb_r(&rest));
-        if (!c->fresh[0]) lbi_add_flat(c->gin[0], &rest, false);
-    }
-    if (!c->gin[2]) return;
-    uint8_t *seen = lb_scratch(c, n);
-    if (!seen) return;
-    lbi_zero_bytes(seen, n);
-    lbi_places_take_last(&p, lb_r(c->gin[2]), lb_r(c->gout[0]), seen, !c->fresh[2]);
+    rest.data = here ? c->gin[0]->data : lb_scratch(c, (size_t)lb_numel(&rest) * sizeof(lb_real));
+    if (!rest.data) return;
+    lbi_add_flat(&rest, c->gout[0], true);
+    if (c->gin[2]) lbi_places_take_last(&p, lb_r(c->gin[2]), lb_r(&rest), !c->fresh[2]);
+    else lbi_places_clear(&p, lb_r(&rest));
+    if (c->gin[0] && !here) lbi_add_flat(c->gin[0], &rest, false);
 }
 
 static const int last = -1, first = 0, middle = 1;
