@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/kernels/rows.h"
 
 enum { TILE = 16 }; /* neighbouring rows that are turned together when classes do not lie side by side */
 
@@ -125,7 +126,8 @@ void lbi_class_finish(lb_tensor *loss, const double *each, int64_t n, lb_reducti
 
 /* ---- rows ---- */
 
-LBI_LEVELS double lbi_logsum_row(const lb_real *x, int64_t k, lb_real by) {
+/* by x is rounded as it is wherever else it is used: at large x the logarithm must belong to the same numbers. So products do not go into sums here. */
+LBI_LEVELS static double logsum_of_scaled(const lb_real *x, int64_t k, lb_real by) {
     lb_real top = -INFINITY;
     double sum = 0;
 #pragma omp simd reduction(max : top)
@@ -136,20 +138,19 @@ LBI_LEVELS double lbi_logsum_row(const lb_real *x, int64_t k, lb_real by) {
     return (double)top + log(sum);
 }
 
+double lbi_logsum_row(const lb_real *x, int64_t k, lb_real by) { return by == 1 ? lbi_log_sum_row(x, k) : logsum_of_scaled(x, k, by); }
+
 LBI_LEVELS void lbi_soft_row(lb_real *restrict y, const lb_real *restrict x, int64_t k, lb_real by, lb_real logsum, lb_real a, lb_real b) {
     for (int64_t i = 0; i < k; i++) y[i] = a * lbi_exp(by * x[i] - logsum) + b;
 }
 
-LBI_LEVELS double lbi_sum_row(const lb_real *x, int64_t k) {
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < k; i++) sum += (double)x[i];
-    return sum;
-}
-
-LBI_LEVELS double lbi_dot_row(const lb_real *x, const lb_real *y, int64_t k) {
-    double sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < k; i++) sum += (double)x[i] * (double)y[i];
+LBI_LEVELS_FUSED double lbi_dot_row(const lb_real *x, const lb_real *y, int64_t k) {
+    enum { LANES = 32 };
+    double lane[LANES] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + LANES <= k; i += LANES)
+        for (int j = 0; j < LANES; j++) lane[j] += (double)x[i + j] * (double)y[i + j];
+    for (; i < k; i++) sum += (double)x[i] * (double)y[i];
+    for (int j = 0; j < LANES; j++) sum += lane[j];
     return sum;
 }

@@ -26,6 +26,8 @@ void lbi_each(int64_t n, int threads, void (*one)(const void *ctx, int64_t i, in
  * had been broadcast to g's shape. f scales each element: to += factor * g. */
 void lbi_reduce_to(lb_tensor *to, const lb_tensor *g, lb_real factor, bool fresh);
 
+/* Sum of n numbers that lie `step` apart, in double, on the calling thread. */
+double lbi_sum_row(const lb_real *x, int64_t n, int64_t step);
 /* Sum of n contiguous numbers, in double, in an order that does not depend on the threads. */
 double lbi_total(const lb_real *x, int64_t n);
 

@@ -93,6 +93,8 @@ static void functions(void) {
     CHECK_NEAR(worst(lbi_log, log, -87, 88, true), 0, 2);
     CHECK_NEAR(worst(lbi_log1p, log1p, -60, 80, true), 0, 3);
     CHECK_NEAR(worst(lbi_log1p, log1p, -0.9, 1, false), 0, 3);
+    CHECK_NEAR(worst(lbi_log1p_low, log1p, 0, 1, false), 0, 3);
+    CHECK_NEAR(worst(lbi_log1p_low, log1p, -60, 0, true), 0, 3);
     CHECK(lbi_exp(-INFINITY) == 0 && isinf(lbi_exp(INFINITY)) && isnan(lbi_exp(NAN)) && lbi_exp(0) == 1);
     CHECK(lbi_exp_low(-INFINITY) == 0 && lbi_exp_low(-88) == 0 && isnan(lbi_exp_low(NAN)) && lbi_exp_low(0) == 1);
     CHECK(lbi_tanh(INFINITY) == 1 && lbi_tanh(-INFINITY) == -1 && isnan(lbi_tanh(NAN)));

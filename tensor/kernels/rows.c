@@ -40,7 +40,7 @@ LBI_ALWAYS double exponentials(lb_real *restrict y, const lb_real *restrict x, i
         for (int i = 0; keep && i < STEP; i++) y[k + i] = e[i];
         for (int i = 0; i < SIDE; i++) lane[i] += (double)((e[i] + e[i + SIDE]) + (e[i + 2 * SIDE] + e[i + 3 * SIDE]));
         lbi_fetch(x + k + ahead, STEP);
-        lbi_fetch_to(y + k + ahead, STEP);
+        if (y) lbi_fetch_to(y + k + ahead, STEP);
     }
     for (int64_t i = 0; i < n - k; i++) e[i] = exp_of(x[k + i] - top, high);
     for (int64_t i = 0; keep && i < n - k; i++) y[k + i] = e[i];
@@ -141,6 +141,11 @@ LBI_LEVELS_FUSED static void log_sums(lb_real *restrict y, const lb_real *restri
 LBI_LEVELS_FUSED static lb_real log_sum(const lb_real *x, int64_t n) {
     lb_real top = largest(x, n), shift = top <= LB_REAL_MAX && top >= -LB_REAL_MAX ? top : 0;
     return shift + (lb_real)log(exponentials(NULL, x, n, shift, 0, false, true));
+}
+
+LBI_LEVELS_FUSED double lbi_log_sum_row(const lb_real *x, int64_t n) {
+    lb_real top = largest(x, n), shift = top == -INFINITY ? 0 : top;
+    return (double)shift + log(exponentials(NULL, x, n, shift, n, false, false));
 }
 
 typedef struct slopes {

@@ -6,6 +6,8 @@
 
 /** y [outer, inner] = log sum exp x over the middle of [outer, n, inner]; -inf where all are. */
 void lbi_logsumexp(lb_real *y, const lb_real *x, lbi_axes a);
+/** log sum exp of a row in double; -inf where all are, NaN where one is infinite. On the calling thread; the row behind it is asked for. */
+double lbi_log_sum_row(const lb_real *x, int64_t n);
 /** The axis of a call whose parameters begin with it (an int); y of the shape of x. */
 bool lbi_softmax_shape(lb_call *c);
 /** y = softmax of x along the axis, or its logarithm. */

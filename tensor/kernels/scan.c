@@ -24,7 +24,7 @@ LBI_ALWAYS void prepare(lanes *v, const lbi_scan_step *x) {
     for (int i = 0; i < LANES; i++) {
         lb_real e = lbi_exp(v->d[i] < 0 ? v->d[i] : -v->d[i]); /* exp(-|x|) never overflows */
         lb_real above = v->d[i] > 0 ? v->d[i] : 0, slope = (v->d[i] > 0 ? 1 : e) / (1 + e);
-        v->d[i] = above + lbi_log1p(e);
+        v->d[i] = above + lbi_log1p_low(e);
         v->slope[i] = slope;
     }
 }

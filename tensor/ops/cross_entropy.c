@@ -56,7 +56,7 @@ static job job_of(const lb_call *c) {
     lbi_axes r = rows_of(c);
     job j = {.o = c->params, .label = lb_i(c->in[1]), .weight = c->in[2] ? lb_r(c->in[2]) : NULL, .weights = (double)r.n, .logsum = lb_r(c->out[1])};
     j.even = j.o->smoothing / (double)r.n;
-    if (j.weight) j.weights = lbi_sum_row(j.weight, r.n);
+    if (j.weight) j.weights = lbi_sum_row(j.weight, r.n, 1);
     j.factor = lbi_class_factor(c->in[1], j.o->reduction);
     if (j.o->reduction != LB_MEAN) return j;
     double sum = 0;
@@ -92,7 +92,7 @@ static void value(const void *ctx, int64_t row, const lb_real *const *x, lb_real
     j->loss[row] = 0;
     if (label == j->o->ignore) return;
     j->loss[row] = (1 - s) * (j->weight ? (double)j->weight[label] : 1) * (logsum - (double)x[0][label]);
-    if (s > 0) j->loss[row] += j->even * (j->weights * logsum - (j->weight ? lbi_dot_row(x[0], j->weight, w->k) : lbi_sum_row(x[0], w->k)));
+    if (s > 0) j->loss[row] += j->even * (j->weights * logsum - (j->weight ? lbi_dot_row(x[0], j->weight, w->k) : lbi_sum_row(x[0], w->k, 1)));
 }
 
 /* ---- classes that are not the last axis: rows lie side by side ---- */

@@ -235,7 +235,7 @@ static job job_of(const lb_call *c) {
     j.rest_z = j.rest_s + lb_numel(c->out[1]);
     j.weight = c->in[2] ? lb_r(c->in[2]) : NULL;
     if (!j.weight || o->reduction != LB_MEAN) return j;
-    double sum = lbi_sum_row(j.weight, lb_numel(c->in[2]));
+    double sum = lbi_sum_row(j.weight, lb_numel(c->in[2]), 1);
     j.factor = sum != 0 ? 1 / sum : 0;
     return j;
 }

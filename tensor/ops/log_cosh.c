@@ -4,7 +4,7 @@
 
 LBI_INLINE lb_real value(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
     lb_real d = x < y ? y - x : x - y;
-    return d + lbi_log1p(lbi_exp(-2 * d)) - (lb_real)0.69314718055994530942;
+    return d + lbi_log1p_low(lbi_exp_low(-2 * d)) - (lb_real)0.69314718055994530942;
 }
 LBI_INLINE lb_real slope_x(lb_real x, lb_real y, lb_real c, const lbi_loss *o) { return lbi_tanh(x - y); }
 LBI_INLINE lb_real slope_target(lb_real x, lb_real y, lb_real c, const lbi_loss *o) { return lbi_tanh(y - x); }

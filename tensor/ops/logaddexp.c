@@ -5,7 +5,7 @@
 
 LBI_INLINE lb_real value(lb_real a, lb_real b, const void *params) {
     lb_real apart = a == b ? 0 : LBI_M(fabs)(a - b), larger = a > b || a != a ? a : b;
-    return larger + lbi_log1p(lbi_exp(-apart));
+    return larger + lbi_log1p_low(lbi_exp_low(-apart));
 }
 
 LBI_INLINE lb_real slope_a(lb_real a, lb_real b, const void *params) {

@@ -3,8 +3,8 @@
 #include "tensor/ops/losses.h"
 
 LBI_INLINE lb_real slope_x(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
-    lb_real d = x - y, beta = (lb_real)o->a;
-    lb_real near = d / (beta > 0 ? beta : 1), far = d > 0 ? 1 : d < 0 ? -1 : 0;
+    lb_real d = x - y, beta = (lb_real)o->a, by = 1 / (beta > 0 ? beta : 1); /* the same for all: divided once */
+    lb_real near = d * by, far = d > 0 ? 1 : d < 0 ? -1 : 0;
     return d < beta && d > -beta ? near : far;
 }
 LBI_INLINE lb_real value(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {

@@ -92,7 +92,7 @@ static void steps_of(const plan *p, int64_t n, int64_t t0, int64_t h, steps *s) 
     for (int64_t t = 0; t < s->rows; t++) {
         lb_real v = lb_r(dt)[n * dt->stride[0] + (t0 + t) * dt->stride[1] + h * dt->stride[2]] + number(p->c->in[BIAS], h), e = lbi_exp(v < 0 ? v : -v);
         s->slope[t] = o->softplus ? (v > 0 ? 1 : e) / (1 + e) : 1;
-        s->d[t] = o->softplus ? (v > 0 ? v : 0) + lbi_log1p(e) : v;
+        s->d[t] = o->softplus ? (v > 0 ? v : 0) + lbi_log1p_low(e) : v;
         if (o->hi > o->lo && (s->d[t] < (lb_real)o->lo || s->d[t] > (lb_real)o->hi)) {
             s->d[t] = s->d[t] < (lb_real)o->lo ? (lb_real)o->lo : (lb_real)o->hi;
             s->slope[t] = 0;
