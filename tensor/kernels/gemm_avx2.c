@@ -123,5 +123,5 @@ TARGET static void tile_lines(int64_t k, const float *const *line, const float *
     else lines_rows(1, k, line, b, c, ldc, rows, cols);
 }
 
-const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .kc = 384, .kc_most = 576, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx2, .along = lbi_along_avx2};
+const lbi_gemm_kernel lbi_gemm_avx2 = {.name = "avx2", .mr = MR, .nr = NR, .kc = 192, .kc_most = 320, .tile = tile, .tile_at = tile_at, .tile_lines = tile_lines, .across = lbi_across_avx2, .along = lbi_along_avx2};
 #endif
