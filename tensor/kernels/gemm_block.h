@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packed products in blocks that fit the caches: what gemm.c and conv_gemm.c are made of. Float only. Private to tensor/kernels.
  *
- * Cache reasoning. A block of A [MC x KC] stays in L2 (258 KB with AVX2, 688 KB with AVX-512) while panels of B [KC][nr] pass by. With AVX2 a panel of B (24 KB) stays in L1. With AVX-512 it comes from L2
+ * Cache reasoning. A block of A [MC x KC] stays in L2 (129 KB with AVX2, 688 KB with AVX-512) while panels of B [KC][nr] pass by. With AVX2 a panel of B (12 KB) stays in L1. With AVX-512 it comes from L2
  * for each tile, as A does: a tile wants 13 bytes a cycle, so that nothing is lost, and KC can be long. C, which is in no near cache where products are large, is read and written once per KC steps. */
 #ifndef LB_TENSOR_KERNELS_GEMM_BLOCK_H
 #define LB_TENSOR_KERNELS_GEMM_BLOCK_H
