@@ -14,19 +14,59 @@ INLINE __m256i mask_of(int left) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(left), lane);
 }
 
-INLINE __m256 finish(__m256 x, const lbi_tile_end *e, int row, int col, __m256i mask, const float *c) {
-    if (e->beta == 1) x = _mm256_add_ps(x, _mm256_maskload_ps(c, mask));
-    else if (e->beta != 0) x = _mm256_fmadd_ps(_mm256_set1_ps(e->beta), _mm256_maskload_ps(c, mask), x);
-    if (e->row_scale) x = _mm256_mul_ps(x, _mm256_set1_ps(e->row_scale[row]));
-    if (e->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(e->row_bias[row]));
-    if (e->col_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(e->col_bias + col, mask));
-    if (e->add) x = _mm256_add_ps(x, _mm256_maskload_ps(e->add + row * e->ld_add + col, mask));
-    if (e->clamp) x = _mm256_min_ps(_mm256_set1_ps(e->hi), _mm256_max_ps(_mm256_set1_ps(e->lo), x));
-    return x;
-}
-
 /* Eight numbers of which the mask's lanes exist; whole says that all do. */
 INLINE __m256 load_row(const float *p, bool whole, __m256i mask) { return whole ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, mask); }
+
+INLINE void store_row(float *p, __m256 x, bool whole, __m256i mask) {
+    if (whole) _mm256_storeu_ps(p, x);
+    else _mm256_maskstore_ps(p, mask, x);
+}
+
+/* Sums on their way to C. Each step is one for all of them, in registers: what is wanted is asked once a tile, not once a vector. */
+INLINE void leave(const int rows, const int vectors, __m256 sum[MR][2], float *c, int64_t ldc, const bool whole, const __m256i *mask, const lbi_tile_end *e) {
+    if (e->beta != 0) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 6
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm256_fmadd_ps(_mm256_set1_ps(e->beta), load_row(c + i * ldc + 8 * v, whole, mask[v]), sum[i][v]);
+    }
+    if (e->row_scale) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 6
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm256_mul_ps(sum[i][v], _mm256_set1_ps(e->row_scale[i]));
+    }
+    if (e->row_bias) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 6
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm256_add_ps(sum[i][v], _mm256_set1_ps(e->row_bias[i]));
+    }
+    if (e->col_bias) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            __m256 bias = load_row(e->col_bias + 8 * v, whole, mask[v]);
+#pragma GCC unroll 6
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm256_add_ps(sum[i][v], bias);
+        }
+    }
+    if (e->add) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 6
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm256_add_ps(sum[i][v], load_row(e->add + i * e->ld_add + 8 * v, whole, mask[v]));
+    }
+    if (e->clamp) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 6
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm256_min_ps(_mm256_set1_ps(e->hi), _mm256_max_ps(_mm256_set1_ps(e->lo), sum[i][v]));
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 6
+        for (int i = 0; i < rows; i++) store_row(c + i * ldc + 8 * v, sum[i][v], whole, mask[v]);
+}
 
 /* rows, vectors (1 or 2 of 8 columns), whole (all columns exist) and whether `at` is NULL are constants here, so the loops unroll and the sums
  * stay in registers. */
@@ -50,14 +90,9 @@ INLINE void tile_of(const int rows, const int vectors, const bool whole, int64_t
             if (vectors > 1) sum[i][1] = _mm256_fmadd_ps(x, b1, sum[i][1]);
         }
     }
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            float *to = c + i * ldc + 8 * v;
-            __m256i mask = mask_of(cols - 8 * v);
-            _mm256_maskstore_ps(to, mask, finish(sum[i][v], e, i, 8 * v, mask, to));
-        }
+    const __m256i mask[2] = {first, second};
+    if (cols == 8 * vectors) leave(rows, vectors, sum, c, ldc, true, mask, e);
+    else leave(rows, vectors, sum, c, ldc, false, mask, e);
 }
 
 INLINE void tile_rows(const int vectors, const bool whole, int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {
@@ -103,7 +138,7 @@ INLINE void lines_of(const int rows, const int vectors, int64_t k, const float *
         for (int v = 0; v < vectors; v++) {
             float *to = c + i * ldc + 8 * v;
             __m256i mask = mask_of(cols - 8 * v);
-            _mm256_maskstore_ps(to, mask, _mm256_add_ps(sum[i][v], _mm256_maskload_ps(to, mask)));
+            store_row(to, _mm256_add_ps(sum[i][v], load_row(to, cols >= 8 * (v + 1), mask)), cols >= 8 * (v + 1), mask);
         }
 }
 

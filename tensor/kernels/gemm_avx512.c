@@ -9,15 +9,50 @@
 #define INLINE static inline __attribute__((always_inline, target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
 enum { MR = 14, NR = 32 };
 
-INLINE __m512 finish(__m512 x, const lbi_tile_end *e, int row, int col, __mmask16 mask, const float *c) {
-    if (e->beta == 1) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, c));
-    else if (e->beta != 0) x = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask, c), x);
-    if (e->row_scale) x = _mm512_mul_ps(x, _mm512_set1_ps(e->row_scale[row]));
-    if (e->row_bias) x = _mm512_add_ps(x, _mm512_set1_ps(e->row_bias[row]));
-    if (e->col_bias) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->col_bias + col));
-    if (e->add) x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(mask, e->add + row * e->ld_add + col));
-    if (e->clamp) x = _mm512_min_ps(_mm512_set1_ps(e->hi), _mm512_max_ps(_mm512_set1_ps(e->lo), x));
-    return x;
+/* Sums on their way to C. Each step is one for all of them, in registers: what is wanted is asked once a tile, not once a vector. */
+INLINE void leave(const int rows, const int vectors, __m512 sum[MR][2], float *c, int64_t ldc, const __mmask16 *mask, const lbi_tile_end *e) {
+    if (e->beta != 0) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm512_fmadd_ps(_mm512_set1_ps(e->beta), _mm512_maskz_loadu_ps(mask[v], c + i * ldc + 16 * v), sum[i][v]);
+    }
+    if (e->row_scale) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm512_mul_ps(sum[i][v], _mm512_set1_ps(e->row_scale[i]));
+    }
+    if (e->row_bias) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm512_add_ps(sum[i][v], _mm512_set1_ps(e->row_bias[i]));
+    }
+    if (e->col_bias) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++) {
+            __m512 bias = _mm512_maskz_loadu_ps(mask[v], e->col_bias + 16 * v);
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm512_add_ps(sum[i][v], bias);
+        }
+    }
+    if (e->add) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm512_add_ps(sum[i][v], _mm512_maskz_loadu_ps(mask[v], e->add + i * e->ld_add + 16 * v));
+    }
+    if (e->clamp) {
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 14
+            for (int i = 0; i < rows; i++) sum[i][v] = _mm512_min_ps(_mm512_set1_ps(e->hi), _mm512_max_ps(_mm512_set1_ps(e->lo), sum[i][v]));
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++)
+#pragma GCC unroll 14
+        for (int i = 0; i < rows; i++) _mm512_mask_storeu_ps(c + i * ldc + 16 * v, mask[v], sum[i][v]);
 }
 
 /* rows, vectors (1 or 2 of 16 columns) and whether `at` is NULL are constants here, so the loops unroll and the sums stay in registers. */
@@ -46,14 +81,7 @@ INLINE void tile_of(const int rows, const int vectors, int64_t k, const float *a
             if (vectors > 1) sum[i][1] = _mm512_fmadd_ps(x, b1, sum[i][1]);
         }
     }
-    bool plain = !e->row_scale && !e->row_bias && !e->col_bias && !e->add && !e->clamp && e->beta == 0;
-#pragma GCC unroll 14
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; v++) {
-            float *to = c + i * ldc + 16 * v;
-            _mm512_mask_storeu_ps(to, mask[v], plain ? sum[i][v] : finish(sum[i][v], e, i, 16 * v, mask[v], to));
-        }
+    leave(rows, vectors, sum, c, ldc, mask, e);
 }
 
 INLINE void tile_rows(const int vectors, int64_t k, const float *a, const float *b, const int32_t *at, float *c, int64_t ldc, int rows, int cols, const lbi_tile_end *e) {

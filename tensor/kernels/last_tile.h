@@ -15,7 +15,7 @@ INLINE void store_some(float *p, vec v, int count) {
     else store_first(p, v, count);
 }
 
-/* The sums of a tile on their way out. Not unrolled: it is short beside what makes them. */
+/* The sums of a tile on their way out. Not unrolled: this is for tiles at the edge, and for GELU, which is long. */
 static void finish(const vec *sum, int rows, int vectors, float *y, int64_t ldy, int cols, const lbi_last_end *e) {
     for (int v = 0; v < vectors; v++) {
         int count = cols - v * LANES;
@@ -28,6 +28,40 @@ static void finish(const vec *sum, int rows, int vectors, float *y, int64_t ldy,
             if (e->add) s += load_some(e->add + i * e->ld_add + v * LANES, count);
             store_some(to, activate(e->act, s), count);
         }
+    }
+}
+
+INLINE void act_all(const lb_act act, const int rows, const int v, vec sum[ROWS][2]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) sum[i][v] = activate(act, sum[i][v]);
+}
+
+/* The same of whole vectors, without GELU: each step is one for all sums, which stay in registers; what is wanted is asked once, not for each of them. */
+INLINE void leave_whole(const int rows, const int vectors, vec sum[ROWS][2], float *y, int64_t ldy, const lbi_last_end *e) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++, y += LANES) {
+        if (e->more) {
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) sum[i][v] += load(y + i * ldy);
+        }
+        if (e->done) {
+            vec scale = load(e->scale + v * LANES), bias = load(e->bias + v * LANES);
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) sum[i][v] = sum[i][v] * scale + bias;
+        }
+        if (e->add) {
+#pragma GCC unroll 16
+            for (int i = 0; i < rows; i++) sum[i][v] += load(e->add + i * e->ld_add + v * LANES);
+        }
+        switch (e->act) {
+        case LB_ACT_RELU: act_all(LB_ACT_RELU, rows, v, sum); break;
+        case LB_ACT_RELU6: act_all(LB_ACT_RELU6, rows, v, sum); break;
+        case LB_ACT_HARDSWISH: act_all(LB_ACT_HARDSWISH, rows, v, sum); break;
+        case LB_ACT_HARDSIGMOID: act_all(LB_ACT_HARDSIGMOID, rows, v, sum); break;
+        default: break;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) *(vec *)(y + i * ldy) = sum[i][v];
     }
 }
 
@@ -60,6 +94,10 @@ INLINE void tile_of(const int rows, const int vectors, const lbi_last_piece *pie
 #pragma GCC unroll 16
             for (int i = 0; i < rows; i += 3) from[i / 3]++;
         }
+    }
+    if (cols == vectors * LANES && e->act != LB_ACT_GELU) {
+        leave_whole(rows, vectors, sum, y, ldy, e);
+        return;
     }
     vec out[ROWS * 2];
 #pragma GCC unroll 16
