@@ -98,7 +98,7 @@ static const char *const same[][2] = {{"abs", "Abs"}, {"add", "Add"}, {"ceil", "
 /* ---- linear algebra ---- */
 
 static void linear(cli_graph *g, const cli_traced *c) {
-    const lb_act_params *p = c->params;
+    const lb_linear_params *p = c->params;
     const char *x = cli_node_in(g, c, 0), *w = cli_node_in(g, c, 1), *b = cli_node_in(g, c, 2), *last = p->act ? NULL : cli_node_out(g, c), *y;
     if (cli_node_rank(g, c) == 2) {
         y = cli_graph_node(g, "Gemm", last, b ? 3 : 2, x, w, b);

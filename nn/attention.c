@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include "nn/parts.h"
+#include "tensor/rounded.h"
 
 lb_tensor *lb_nn_rms_norm(lb_nn *m, lb_tensor *x, const char *name, double eps) {
     int64_t c = lbi_size(x, 0);
@@ -195,7 +196,7 @@ lb_tensor *lb_nn_attend(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_sp
                                  .prefix = prefix,
                                  .causal = s.causal,
                                  .merge = true};
-    lb_tensor *z = s.map ? with_map(t, part[0], part[1], part[2], &a, s.map) : lb_attention(t, part[0], part[1], part[2], a);
+    lb_tensor *z = s.map ? with_map(t, part[0], part[1], part[2], &a, s.map) : lbi_attention_rounded(t, part[0], part[1], part[2], a);
     return lbi_linear(m, z, or_else(s.names->out, s.names->in_proj ? "out_proj" : s.names->qkv ? "proj" : "out_proj"), s.out_width ? s.out_width : lbi_size(x, 0), LB_ACT_NONE, !s.no_out_bias);
 }
 

@@ -5,6 +5,7 @@
 #include "nn/adapt.h"
 #include "nn/attention.h"
 #include "nn/parts.h"
+#include "tensor/rounded.h"
 #include "tensor/derived.h"
 #include "tensor/hold.h"
 
@@ -54,7 +55,7 @@ lb_tensor *lb_nn_mlp(lb_nn *m, lb_tensor *x, const lb_mlp_spec *s) {
     int64_t c = lbi_size(x, 0), w = s->width;
     lb_tensor *h;
     if (!s->gated) {
-        h = lbi_linear(m, x, or_else(s->up, "fc1"), w, s->act, !s->no_bias);
+        h = lbi_linear_before(m, x, or_else(s->up, "fc1"), w, s->act, !s->no_bias);
     } else if (s->gate) {
         h = lb_mul(t, lbi_linear(m, x, s->gate, w, s->act, !s->no_bias), lbi_linear(m, x, or_else(s->up, "fc1"), w, LB_ACT_NONE, !s->no_bias));
     } else {
@@ -149,6 +150,14 @@ static lb_tensor *again(lb_nn *m, lb_tensor *x, const lb_block_spec *s) {
     return lb_nn_recompute(m, as_part, s, sizeof *s, 10, in);
 }
 
+/* A norm that linear maps alone read. */
+static lb_tensor *norm_before(lb_nn *m, lb_tensor *x, const char *name, lb_norm_kind kind, double eps) {
+    int64_t c = lbi_size(x, 0);
+    if (kind != LB_NORM_LAYER) return lb_nn_norm(m, x, name, kind, eps);
+    lb_tensor *gamma = lbi_named(m, name, "weight", 1, &c, LB_INIT_ONES, 0), *beta = lbi_named(m, name, "bias", 1, &c, LB_INIT_ZEROS, 0);
+    return lbi_layer_norm_rounded(lb_nn_tape(m), x, gamma, beta, eps);
+}
+
 lb_tensor *lb_nn_block(lb_nn *m, lb_tensor *x, const lb_block_spec *s) {
     if (s->recompute) return again(m, x, s);
     lb_block_names n = full(s->names);
@@ -156,17 +165,17 @@ lb_tensor *lb_nn_block(lb_nn *m, lb_tensor *x, const lb_block_spec *s) {
     /* torch's encoder layer has no third norm: that of its map is the second. */
     if (s->names == &lb_names_torch && !s->memory) n.norm2 = "norm2";
     if (!s->no_self) {
-        lb_tensor *f = s->post ? x : lb_nn_norm(m, x, n.norm1, s->norm, eps);
+        lb_tensor *f = s->post ? x : norm_before(m, x, n.norm1, s->norm, eps);
         x = sum(m, x, attend(m, f, NULL, s->self, n.attn, n.self_names), s, n.scale1, NULL);
         if (s->post) x = lb_nn_norm(m, x, n.norm1, s->norm, eps);
     }
     if (s->memory) {
-        lb_tensor *f = s->post ? x : lb_nn_norm(m, x, n.norm_cross, s->norm, eps);
+        lb_tensor *f = s->post ? x : norm_before(m, x, n.norm_cross, s->norm, eps);
         x = sum(m, x, attend(m, f, s->memory, s->cross, n.cross, n.cross_names), s, n.scale_cross, s->gates ? n.gate_cross : NULL);
         if (s->post) x = lb_nn_norm(m, x, n.norm_cross, s->norm, eps);
     }
     if (s->mlp.width > 0) {
-        lb_tensor *f = s->post ? x : lb_nn_norm(m, x, n.norm2, s->norm, eps);
+        lb_tensor *f = s->post ? x : norm_before(m, x, n.norm2, s->norm, eps);
         x = sum(m, x, mlp_part(m, f, s, &n), s, n.scale2, s->gates ? n.gate_mlp : NULL);
         if (s->post) x = lb_nn_norm(m, x, n.norm2, s->norm, eps);
     }

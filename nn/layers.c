@@ -4,6 +4,7 @@
 #include "nn/nn.h"
 #include "nn/parts.h"
 #include "tensor/derived.h"
+#include "tensor/rounded.h"
 
 lb_tensor *lbi_named(lb_nn *m, const char *name, const char *part, int rank, const int64_t *shape, lb_init init, double arg) {
     char full[128];
@@ -25,16 +26,25 @@ lb_tensor *lbi_still(lb_tape *t, lb_tensor *b, int64_t from, int64_t to) {
     return lb_concat(t, last - first + 1, parts + first, 0);
 }
 
+static lb_tensor *weight(lb_nn *m, const char *name, int64_t out, int64_t in) { return lbi_named(m, name, "weight", 2, (int64_t[]){out, in}, LB_INIT_KAIMING_UNIFORM, 0); }
+static lb_tensor *bias_of(lb_nn *m, const char *name, int64_t out, int64_t in) { return lbi_named(m, name, "bias", 1, &out, LB_INIT_KAIMING_UNIFORM, (double)in); }
+
 lb_tensor *lbi_linear_still(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias, int64_t from, int64_t to) {
     lb_tape *t = lb_nn_tape(m);
     int64_t in = lbi_size(x, 0);
-    lb_tensor *w = lbi_named(m, name, "weight", 2, (int64_t[]){out, in}, LB_INIT_KAIMING_UNIFORM, 0);
-    lb_tensor *b = bias ? lbi_still(t, lbi_named(m, name, "bias", 1, &out, LB_INIT_KAIMING_UNIFORM, (double)in), from, to) : NULL;
+    lb_tensor *w = weight(m, name, out, in), *b = bias ? lbi_still(t, bias_of(m, name, out, in), from, to) : NULL;
     if (!lbi_lora_chosen(m, name)) return lb_linear(t, x, w, b, act);
     return lb_activate(t, lbi_lora_add(m, lb_linear(t, x, w, b, LB_ACT_NONE), x, name, out), act);
 }
 
 lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias) { return lbi_linear_still(m, x, name, out, act, bias, 0, 0); }
+
+lb_tensor *lbi_linear_before(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias) {
+    if (lbi_lora_chosen(m, name)) return lbi_linear(m, x, name, out, act, bias);
+    int64_t in = lbi_size(x, 0);
+    lb_tensor *w = weight(m, name, out, in), *b = bias ? bias_of(m, name, out, in) : NULL;
+    return lbi_linear_rounded(lb_nn_tape(m), x, w, b, act);
+}
 
 lb_tensor *lb_nn_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act) { return lbi_linear(m, x, name, out, act, true); }
 lb_tensor *lb_nn_linear_no_bias(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act) { return lbi_linear(m, x, name, out, act, false); }

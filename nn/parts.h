@@ -19,6 +19,8 @@ lb_tensor *lbi_named_buffer(lb_nn *m, const char *name, const char *part, int64_
 lb_scaled_map lbi_folded_conv(lb_nn *m, const char *conv, const char *norm, int64_t out, int64_t in, int64_t kernel, double eps);
 /* lb_nn_linear with or without bias. */
 lb_tensor *lbi_linear(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias);
+/* The same where another such map alone reads the result, which may then be rounded to bf16 (tensor/rounded.h). */
+lb_tensor *lbi_linear_before(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias);
 /* The same; numbers from..to-1 of its bias get the gradient 0. */
 lb_tensor *lbi_linear_still(lb_nn *m, lb_tensor *x, const char *name, int64_t out, lb_act act, bool bias, int64_t from, int64_t to);
 /* b [n] (or NULL) whose numbers from..to-1 get the gradient 0. */

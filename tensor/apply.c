@@ -5,6 +5,7 @@
 #include "base/progress.h"
 #include "tensor/last.h"
 #include "tensor/parts.h"
+#include "tensor/rounded.h"
 
 /* ---- signatures, compiled once per op and tape ---- */
 
@@ -91,7 +92,8 @@ static bool check_inputs(lb_tape *t, const lbi_opsig *s, const lb_call *c, lbi_b
     }
     lbi_bound_init(b, s);
     for (int i = 0; i < c->nin; i++) {
-        if (!c->in[i] || lbi_match(&s->in[i], b, c->in[i], any)) continue;
+        bool rounded = i == 0 && (c->op->flags & LB_OP_ROUNDED) && c->in[0] && lbi_is_rounded(t, c->in[0]);
+        if (!c->in[i] || lbi_match(&s->in[i], b, c->in[i], any || rounded)) continue;
         explain(t, s, c);
         return false;
     }

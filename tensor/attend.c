@@ -116,9 +116,13 @@ lbi_attend_place lbi_attend_place_of(const lb_tensor *x, int64_t n, int64_t h, i
     return p;
 }
 
-lb_real *lbi_attend_result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld) {
+int64_t lbi_attend_result_at(const lbi_attend *a, int64_t n, int64_t h, int64_t l, int64_t *ld) {
     *ld = a->o->merge ? a->h * a->e : a->e;
-    return lb_r(y) + (a->o->merge ? (n * a->l + l) * a->h * a->e + h * a->e : ((n * a->h + h) * a->l + l) * a->e);
+    return a->o->merge ? (n * a->l + l) * a->h * a->e + h * a->e : ((n * a->h + h) * a->l + l) * a->e;
+}
+
+lb_real *lbi_attend_result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld) {
+    return lb_r(y) + lbi_attend_result_at(a, n, h, l, ld);
 }
 
 /* Of the relative bias: element of head h for query l and key s. */

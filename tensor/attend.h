@@ -61,7 +61,8 @@ typedef struct lbi_attend_place {
     int64_t at, step_l, step_s;
 } lbi_attend_place;
 lbi_attend_place lbi_attend_place_of(const lb_tensor *x, int64_t n, int64_t h, int64_t l, int64_t s);
-/** Row `row` of map (n, h) of y or of its gradient (input 2 is v), and what lies between two rows. */
+/** Row `row` of map (n, h) of y or of its gradient (input 2 is v), and what lies between two rows; at which number it begins. */
+int64_t lbi_attend_result_at(const lbi_attend *a, int64_t n, int64_t h, int64_t l, int64_t *ld);
 lb_real *lbi_attend_result_row(const lbi_attend *a, const lb_tensor *y, int64_t n, int64_t h, int64_t l, int64_t *ld);
 lbi_attend_units lbi_attend_units_of(const lbi_attend *a);
 /** The samples and heads of queries of one unit. */

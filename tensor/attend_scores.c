@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/attend_scores.h"
+#include "tensor/rounded.h"
 #ifndef LB_DOUBLE
 #include <math.h>
 #include <string.h>
@@ -118,15 +119,18 @@ void lbi_scores_give(const lbi_scores *p, const lbi_scores_at *at, float *result
     const lbi_attend *a = p->a;
     const float *sum = s->sum;
     float by[LBI_NR_MAX];
-    int64_t ld, e = a->e;
-    float *y = lbi_attend_result_row(a, a->call->out[0], at->n, at->h, at->l0, &ld), *z = lb_r(a->call->out[1]) + (at->n * a->h + at->h) * a->l + at->l0;
+    lb_tensor *y = a->call->out[0];
+    int64_t ld, e = a->e, first = lbi_attend_result_at(a, at->n, at->h, at->l0, &ld);
+    float *z = lb_r(a->call->out[1]) + (at->n * a->h + at->h) * a->l + at->l0;
     for (int q = 0; q < at->width; q++) by[q] = sum[q] == 0 ? 0 : 1 / sum[q];
     lbi_attend_cols_scale(result, e, p->g->nr, at->width, by);
     p->g->across(spare, (int)e, result, p->g->nr, (int)e, at->count);
     for (int64_t i = 0; i < at->count; i++) {
+        float *row = spare + i * e;
         z[i] = sum[i] == 0 ? INFINITY : s->most[i] + (float)log((double)sum[i]); /* infinity: exp(score - z) is 0 */
-        if (sum[i] == 0) memset(y + i * ld, 0, (size_t)e * sizeof *y);
-        else memcpy(y + i * ld, spare + i * e, (size_t)e * sizeof *y);
+        if (sum[i] == 0) memset(row, 0, (size_t)e * sizeof *row);
+        if (y->dtype == LB_BF16) lbi_round_to(y, first + i * ld, row, e);
+        else memcpy(lb_r(y) + first + i * ld, row, (size_t)e * sizeof *row);
     }
 }
 

@@ -8,8 +8,9 @@ LB_BEGIN
 
 typedef struct lb_running_params { int axis; bool reverse; } lb_running_params;  /* cumsum */
 typedef struct lb_searchsorted_params { bool after; } lb_searchsorted_params;
-typedef struct lb_act_params { lb_act act; } lb_act_params;                     /* linear, channel_affine */
-typedef struct lb_eps_params { double eps; } lb_eps_params;                     /* layer_norm, channel_norm, rms_norm */
+typedef struct lb_act_params { lb_act act; } lb_act_params;                     /* channel_affine */
+typedef struct lb_linear_params { lb_act act; bool rounded; } lb_linear_params;  /* rounded: the result may be (tensor/rounded.h) */
+typedef struct lb_eps_params { double eps; bool rounded; } lb_eps_params;       /* layer_norm, channel_norm, rms_norm; rounded: of the first alone */
 typedef struct lb_number_params { lb_real s; } lb_number_params;                /* scale, add_scalar, pow_scalar */
 typedef struct lb_clamp_params { lb_real lo, hi; } lb_clamp_params;             /* clamp */
 typedef struct lb_fill_params { lb_real value; } lb_fill_params;                /* masked_fill */
@@ -62,6 +63,7 @@ typedef struct lb_attend_params {
     int64_t window, prefix, shift;
     uint32_t key[2];
     bool causal, merge;
+    bool rounded; /* as of lb_linear_params */
 } lb_attend_params;
 
 LB_END

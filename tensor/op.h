@@ -46,6 +46,7 @@ enum {
                                 * pass rather than held. forward must give the same bytes again */
     LB_OP_IN_PLACE = 1u << 8,  /* with LB_OP_SETS: gin[0] may be the memory of gout[0] where it is fresh: each element is read for the last time before
                                 * it is written */
+    LB_OP_ROUNDED = 1u << 9,   /* in[0] may be rounded to bf16 (tensor/rounded.h) where it is real */
 };
 
 /* Bits of lb_op.reads: what backward reads. The tape keeps only that. */

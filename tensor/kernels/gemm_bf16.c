@@ -11,6 +11,7 @@
 #include "tensor/kernels/gemm_bf16.h"
 #include <omp.h>
 #include <stdatomic.h>
+#include <string.h>
 #include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/counts.h"
@@ -33,16 +34,18 @@ enum {
 
 typedef struct run {
     lbi_bf16_operand a, b;
+    const uint16_t *rounded; /* rows of A, a.ld apart, rounded already; NULL: a.x is */
     int64_t m, n, k;
     const lbi_gemm_end *end;
     float *c;
+    uint16_t *c_rounded;     /* NULL or where results go in place of c */
     int64_t ldc;
     bool tiles, by_rows;
     int64_t lines;         /* of a task */
     int64_t steps;         /* of a piece */
     const uint32_t *ready; /* B, all of k, packed already; else NULL */
     uint32_t *shared;      /* [panels][steps], of one piece */
-    int64_t at[STEPS];
+    int64_t at[STEPS];     /* where a row of A has its steps */
     int64_t tasks;         /* of a piece */
     atomic_llong next;     /* task to be taken */
     atomic_bool lacks;     /* parts of the shared operand */
@@ -86,8 +89,14 @@ static const uint16_t *halves(const uint32_t *pairs) { return (const uint16_t *)
 
 /* Where a block goes is asked for before it is made. */
 static void ask_out(const run *r, int64_t i, int64_t j) {
+    int64_t rows = lbi_least(BLOCK, r->m - i);
+    if (r->c_rounded) {
+        const uint16_t *c = r->c_rounded + i * r->ldc + j;
+        for (; rows > 0; rows--, c += r->ldc) __builtin_prefetch(c, 1, 2);
+        return;
+    }
     const float *c = r->c + i * r->ldc + j;
-    for (int64_t rows = lbi_least(BLOCK, r->m - i); rows > 0; rows--, c += r->ldc) {
+    for (; rows > 0; rows--, c += r->ldc) {
         __builtin_prefetch(c, 1, 2);
         __builtin_prefetch(c + SIDE, 1, 2);
     }
@@ -123,9 +132,27 @@ static void ask_share(lbi_bf16_factors *f, const uint32_t *panels, int64_t apart
     f->next_lines = lbi_least(last, second ? 2 * lines : lines) - first;
 }
 
+/* Rows of A that a block reads: panels, or as they lie if they are rounded. */
+static void rows_of(const run *r, const piece *p, const uint32_t *panel, int64_t apart, int64_t i, lbi_bf16_factors *f) {
+    bool lie = r->rounded && r->m - i >= BLOCK;
+    f->ld = lie ? r->a.ld : r->rounded ? p->steps * DEPTH : DEPTH;
+    f->a = lie ? r->rounded + i * r->a.ld + p->k0 : halves(panel);
+    if (r->m - i > SIDE) f->a2 = f->a + (r->rounded ? SIDE * f->ld : 2 * apart);
+}
+
+/* Rounded rows of a block that is not full, with rows of 0 behind. */
+static void bring_last(const run *r, const piece *p, int64_t i, int64_t rows, uint32_t *to) {
+    size_t bytes = (size_t)(p->steps * DEPTH) * sizeof *r->rounded;
+    char *row = (char *)to;
+    for (int64_t q = 0; q < BLOCK; q++, row += bytes) {
+        if (q < rows) memcpy(row, r->rounded + (i + q) * r->a.ld + p->k0, bytes);
+        else memset(row, 0, bytes);
+    }
+}
+
 static void blocks(const run *r, const piece *p, int64_t first, int64_t count, const uint32_t *own, const uint32_t *all) {
     int64_t size = lbi_bf16_step(&r->a), across = r->by_rows ? r->n : r->m, apart = p->steps * size, apart_b = r->ready ? all_steps(r) * size : apart;
-    const lbi_bf16_sums out = {.end = r->end, .c = r->c, .ldc = r->ldc, .m = r->m, .n = r->n, .begin = p->k0 == 0, .done = p->k0 + p->steps * DEPTH >= r->k};
+    const lbi_bf16_sums out = {.end = r->end, .c = r->c, .rounded = r->c_rounded, .ldc = r->ldc, .m = r->m, .n = r->n, .begin = p->k0 == 0, .done = p->k0 + p->steps * DEPTH >= r->k};
     float sums[2][BLOCK * BLOCK] __attribute__((aligned(64)));
     going before = {0};
     int turn = 0;
@@ -133,17 +160,10 @@ static void blocks(const run *r, const piece *p, int64_t first, int64_t count, c
         int64_t apart_shared = r->ready ? apart_b : apart;
         const uint32_t *shared = (r->ready ? r->ready + p->k0 / DEPTH * size : all) + s / SIDE * apart_shared;
         for (int64_t t = 0; t < count; t += BLOCK, turn ^= 1) {
-            const uint32_t *mine = own + t / SIDE * apart, *a = r->by_rows ? mine : shared, *b = r->by_rows ? shared : mine;
+            const uint32_t *mine = r->rounded ? own : own + t / SIDE * apart, *a = r->by_rows ? mine : shared, *b = r->by_rows ? shared : mine;
             int64_t i = r->by_rows ? first + t : s, j = r->by_rows ? s : first + t;
-            lbi_bf16_factors f = {.a = halves(a),
-                                        .a2 = r->m - i > SIDE ? halves(a + apart) : NULL,
-                                        .at = r->at,
-                                        .ld = DEPTH,
-                                        .steps = p->steps,
-                                        .b = b,
-                                        .b2 = r->n - j > SIDE ? b + apart_b : NULL,
-                                        .whole = r->a.whole,
-                                        .apart = 2 * PIECE};
+            lbi_bf16_factors f = {.at = r->at, .steps = p->steps, .b = b, .b2 = r->n - j > SIDE ? b + apart_b : NULL, .whole = r->a.whole, .apart = 2 * PIECE};
+            rows_of(r, p, a, apart, i, &f);
             if (!r->tiles && s + BLOCK < across) ask_share(&f, shared + BLOCK / SIDE * apart_shared, apart_shared, t / BLOCK, lbi_over(count, BLOCK));
             ask_out(r, i, j);
             make(r, &f, &out, &before, sums[turn]);
@@ -171,7 +191,8 @@ static void task(const run *r, const piece *p, int64_t number, bool whole, const
     int64_t i = r->by_rows ? first : 0, j = r->by_rows ? 0 : first, rows = r->by_rows ? count : r->m, cols = r->by_rows ? r->n : count;
     bool done = p->k0 + p->steps * DEPTH >= r->k;
     const lbi_bf16_packing lines = {.o = o, .first = first, .panels = lbi_over(count, SIDE), .k0 = p->k0, .steps = p->steps, .to = own, .apart = p->steps * lbi_bf16_step(o)};
-    if (!whole || !pack_all(lines)) {
+    if (r->rounded) bring_last(r, p, i + count / BLOCK * BLOCK, count % BLOCK, own);
+    else if (!whole || !pack_all(lines)) {
         plain(r, p, i, rows, j, cols, done);
         return;
     }
@@ -210,13 +231,13 @@ static int64_t steps_of(const run *r) {
 
 static bool product(run *r) {
     int threads = omp_in_parallel() || r->m * r->n * r->k < FEW ? 1 : omp_get_max_threads();
-    r->by_rows = r->ready || r->m >= r->n;
+    r->by_rows = r->ready || r->rounded || r->m >= r->n;
     r->tiles = lbi_cpu() >= LBI_CPU_AMX;
     int64_t size = lbi_bf16_step(&r->a), total = r->by_rows ? r->m : r->n, lines = lbi_up(shared_of(r)->lines, BLOCK);
     r->lines = lbi_task_size(total, BLOCK, r->tiles || all_steps(r) <= REGISTER_STEPS ? LINES : LINES / 2, threads, true);
     r->tasks = lbi_over(total, r->lines);
     r->steps = steps_of(r);
-    for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * size * 2;
+    for (int64_t s = 0; s < r->steps; s++) r->at[s] = s * (r->rounded ? DEPTH : size * 2);
     if (r->tasks < 2) threads = 1;
     int64_t own = r->lines / SIDE * r->steps * size, shared = r->ready ? 0 : lines / SIDE * r->steps * size;
     bool apart = shared * (int64_t)sizeof *r->shared <= SMALL;
@@ -287,6 +308,17 @@ bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, 
     return made(&r);
 }
 
+bool lbi_gemm_gives_rounded(int64_t k, lb_act act) { return lbi_cpu() == LBI_CPU_BF16 && k > 0 && k <= STEPS * DEPTH && lbi_bf16_out_acts(act); }
+
+bool lbi_gemm_rounded(int64_t m, int64_t n, int64_t k, const lbi_bf16_rows *a, const float *w, const lbi_gemm_end *end, float *c, uint16_t *c_rounded) {
+    if (m < 1 || n < 1 || k < 1) return true;
+    run r = run_of(false, true, m, n, k, a->x, k, w, k, end, c, n, false);
+    r.rounded = a->rounded;
+    r.c_rounded = c_rounded;
+    r.ready = end->packed;
+    return product(&r);
+}
+
 /* Measured: below that the multiply-adds of gemm.c are as fast. */
 bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k) { return lbi_cpu() >= LBI_CPU_AMX && m >= SIDE && n >= SIDE && k >= DEPTH && m * n * k >= 1 << 17; }
 
@@ -319,5 +351,7 @@ bool lbi_gemm_parts(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k,
                     const lbi_gemm_end *end, float *c, int64_t ldc) {
     return false;
 }
+bool lbi_gemm_gives_rounded(int64_t k, lb_act act) { return false; }
+bool lbi_gemm_rounded(int64_t m, int64_t n, int64_t k, const lbi_bf16_rows *a, const float *w, const lbi_gemm_end *end, float *c, uint16_t *c_rounded) { return false; }
 #endif
 #endif

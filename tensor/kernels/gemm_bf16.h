@@ -8,6 +8,16 @@
 
 /** As lbi_gemm_to. @return false, and nothing is done: the processor has neither, or no memory. */
 bool lbi_gemm_bf16(bool trans_a, bool trans_b, int64_t m, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, const lbi_gemm_end *end, float *c, int64_t ldc);
+/* Rows of numbers, side by side: floats, or rounded already. */
+typedef struct lbi_bf16_rows {
+    const float *x;
+    const uint16_t *rounded; /* NULL: x is */
+} lbi_bf16_rows;
+/** Can sums of k products leave rounded here? With AMX they cannot, where nobody has measured what it brings. */
+bool lbi_gemm_gives_rounded(int64_t k, lb_act act);
+/** C [m,n] = act(A W^T + column bias) of A [m,k] and W [n,k]: to c, or rounded to c_rounded if that is not NULL (then lbi_gemm_gives_rounded). k of rounded rows is a multiple of 32.
+ *  @return false without memory. */
+bool lbi_gemm_rounded(int64_t m, int64_t n, int64_t k, const lbi_bf16_rows *a, const float *w, const lbi_gemm_end *end, float *c, uint16_t *c_rounded);
 /** Are products of floats of this size made of parts here? */
 bool lbi_gemm_in_parts(int64_t m, int64_t n, int64_t k);
 /** As lbi_gemm_to, as exact as sums of float are (gemm_bf16_block.h). end->packed and bf16 are not looked at. @return false, and nothing is done: there are no tiles, other kernels are

@@ -4,7 +4,7 @@
 #include "tensor/kernels/last_kernel.h"
 #if !defined LB_DOUBLE && defined __x86_64__
 #include <immintrin.h>
-#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")
+#pragma GCC target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma")
 #pragma GCC optimize("O3,fp-contract=fast")
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
@@ -46,6 +46,18 @@ INLINE void rows_of(const lb_act act, const bool plain, const column *e, const f
     }
 }
 
+/* The same, rounded; nothing but a bias. */
+INLINE void rounded_rows(const lb_act act, const column *e, const float *from, int64_t rows, uint16_t *c, int64_t ldc, __mmask16 mask) {
+    for (int64_t i = 0; i < rows; i++, from += BLOCK, c += ldc)
+        _mm256_mask_storeu_epi16(c, mask, (__m256i)_mm512_cvtneps_pbh((__m512)activate(act, *(const vec *)from + e->bias)));
+}
+
+static void rounded_half(const lb_act act, const column *e, const float *from, int64_t rows, uint16_t *c, int64_t ldc, __mmask16 mask) {
+    if (act == LB_ACT_NONE) rounded_rows(LB_ACT_NONE, e, from, rows, c, ldc, mask);
+    else if (act == LB_ACT_GELU) rounded_rows(LB_ACT_GELU, e, from, rows, c, ldc, mask);
+    else rounded_rows(act, e, from, rows, c, ldc, mask);
+}
+
 static void half_of(const lb_act act, const column *e, const float *from, int64_t rows, float *c, int64_t ldc, __mmask16 mask) {
     bool plain = e->beta == 0 && !e->row_scale && !e->row_bias && !e->scaled && !e->add;
     if (act == LB_ACT_NONE && plain) rows_of(LB_ACT_NONE, true, e, from, rows, c, ldc, mask);
@@ -72,7 +84,8 @@ void lbi_bf16_out(const lbi_bf16_sums *to, const float *from, int64_t i, int64_t
             if (e.scaled) e.scale = some(end->col_scale + j + v, mask);
             if (end->col_bias) e.bias = some(end->col_bias + j + v, mask);
         }
-        half_of(act, &e, from + v, rows, to->c + i * to->ldc + j + v, to->ldc, mask);
+        if (to->rounded) rounded_half(act, &e, from + v, rows, to->rounded + i * to->ldc + j + v, to->ldc, mask);
+        else half_of(act, &e, from + v, rows, to->c + i * to->ldc + j + v, to->ldc, mask);
     }
 }
 #elif !defined LB_DOUBLE

@@ -8,6 +8,7 @@
 typedef struct lbi_bf16_sums {
     const lbi_gemm_end *end;
     float *c;
+    uint16_t *rounded; /* NULL, or where results go in place of c: all sums at once, and of `end` the column bias and activation alone */
     int64_t ldc, m, n;
     bool begin, done; /* sums of the first and of the last of k: C is multiplied by beta, else added to; the rest of `end` applies */
 } lbi_bf16_sums;

@@ -13,6 +13,7 @@
 #include "tensor/kernels/counts.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/loops.h"
+#include "tensor/rounded.h"
 
 enum { ROWS = LBI_ATTEND_ROWS, KEYS = LBI_ATTEND_KEYS };
 
@@ -30,6 +31,7 @@ static bool shape(lb_call *c) {
         y->shape[1] = q->shape[2];
         y->shape[2] = q->shape[1] * c->in[2]->shape[3];
     }
+    if (o->rounded && lbi_rounds(c->tape, y->shape[y->rank - 1])) y->dtype = LB_BF16;
     return true;
 }
 
@@ -96,13 +98,28 @@ static void piece_forward(const void *ctx, int64_t i, int thread) {
     rows_forward(a, map / a->h, map % a->h, l0, lbi_least(ROWS, a->l - l0), j->room + thread * j->each);
 }
 
+static void all_forward(const lbi_attend *a) {
+    int64_t pieces = a->n * a->h * blocks_of(a), tile = lbi_least(ROWS, a->l) * lbi_least(KEYS, a->s) + 16;
+    int threads = lbi_attend_threads(a, pieces, a->d + a->e);
+    const job j = {.a = a, .room = lb_scratch(a->call, (size_t)(tile * threads) * sizeof *j.room), .each = tile};
+    if (j.room) lbi_each(pieces, threads, piece_forward, &j);
+}
+
 static void forward(lb_call *c) {
     lbi_attend a;
+    lb_tensor *rounded = c->out[0], y = *rounded;
     if (!lbi_attend_plan(&a, c, true) || lbi_attend_packed(&a)) return;
-    int64_t pieces = a.n * a.h * blocks_of(&a), tile = lbi_least(ROWS, a.l) * lbi_least(KEYS, a.s) + 16;
-    int threads = lbi_attend_threads(&a, pieces, a.d + a.e);
-    const job j = {.a = &a, .room = lb_scratch(c, (size_t)(tile * threads) * sizeof *j.room), .each = tile};
-    if (j.room) lbi_each(pieces, threads, piece_forward, &j);
+    if (rounded->dtype == LB_REAL) {
+        all_forward(&a);
+        return;
+    }
+    y.dtype = LB_REAL; /* rows are made as floats first */
+    y.data = lb_scratch(c, (size_t)lb_numel(&y) * sizeof(lb_real));
+    if (!y.data) return;
+    c->out[0] = &y;
+    all_forward(&a);
+    c->out[0] = rounded;
+    lbi_round_to(rounded, 0, lb_r(&y), lb_numel(&y));
 }
 
 /* ---- backward ---- */
@@ -251,8 +268,12 @@ LB_OP(attention) = {.id = "attention",
                     .cases = cases,
                     .case_count = LB_COUNT(cases)};
 
-lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec) {
+static lb_tensor *attend(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec, bool rounded) {
     lbi_attend_options o;
     if (!lbi_attend_options_of(&o, t, q, spec)) return lb_inert(t);
+    o.rounded = rounded;
     return lb_apply(t, &lb_op_attention, &o, sizeof o, 6, (lb_tensor *[]){q, k, v, spec.bias, spec.mask, spec.relative});
 }
+
+lb_tensor *lb_attention(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec) { return attend(t, q, k, v, spec, false); }
+lb_tensor *lbi_attention_rounded(lb_tape *t, lb_tensor *q, lb_tensor *k, lb_tensor *v, lb_attention_spec spec) { return attend(t, q, k, v, spec, true); }

@@ -7,8 +7,22 @@
 #include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
+#include "tensor/rounded.h"
+
+enum { WIDEST = 4096 }; /* of rows that are rounded */
 
 typedef lb_eps_params options;
+
+static bool shape(lb_call *c) {
+    const lb_tensor *x = c->in[0];
+    int64_t width = x->shape[x->rank - 1];
+    for (int i = 0; i < 3; i++) {
+        c->out[i]->rank = i == 0 ? x->rank : x->rank - 1;
+        memcpy(c->out[i]->shape, x->shape, sizeof x->shape);
+    }
+    if (((const options *)c->params)->rounded && width <= WIDEST && lbi_rounds(c->tape, width)) c->out[0]->dtype = LB_BF16;
+    return true;
+}
 
 static int64_t rows_of(const lb_call *c) {
     const lb_tensor *x = c->in[0];
@@ -21,7 +35,12 @@ static void forward_rows(const void *ctx, int64_t first, int64_t last) {
     const options *o = c->params;
     int64_t k = c->in[0]->shape[c->in[0]->rank - 1];
     const lb_real *gamma = c->in[1] ? lb_r(c->in[1]) : NULL, *beta = c->in[2] ? lb_r(c->in[2]) : NULL;
-    for (int64_t i = first; i < last; i++) lbi_row_norm(lb_r(c->out[0]) + i * k, lb_r(c->in[0]) + i * k, gamma, beta, k, o->eps, lb_r(c->out[1]) + i, lb_r(c->out[2]) + i);
+    bool rounded = c->out[0]->dtype == LB_BF16;
+    lb_real row[WIDEST];
+    for (int64_t i = first; i < last; i++) {
+        lbi_row_norm(rounded ? row : lb_r(c->out[0]) + i * k, lb_r(c->in[0]) + i * k, gamma, beta, k, o->eps, lb_r(c->out[1]) + i, lb_r(c->out[2]) + i);
+        if (rounded) lbi_round_to(c->out[0], i * k, row, k);
+    }
 }
 
 static void forward(lb_call *c) { lbi_split(rows_of(c), 4 * c->in[0]->shape[c->in[0]->rank - 1], forward_rows, c); }
@@ -72,7 +91,7 @@ static void backward(lb_call *c) {
     if (beta) add_pieces(c, 2, p.beta, count, k);
 }
 
-static const options usual = {1e-5}, large = {0.1};
+static const options usual = {.eps = 1e-5}, large = {.eps = 0.1};
 static const lb_op_case cases[] = {
     {.name = "affine", .rank = {2, 1, 1}, .shape = {{3, 6}, {6}, {6}}, .params = &usual},
     {.name = "plain", .rank = {3, -1, -1}, .shape = {{2, 3, 5}}, .params = &large},
@@ -89,11 +108,16 @@ LB_OP(layer_norm) = {.id = "layer_norm",
                      .flags = LB_OP_SETS | LB_OP_CHEAP,
                      .reads = LB_READS_IN(0) | LB_READS_IN(1) | LB_READS_OUT(1) | LB_READS_OUT(2),
                      .params_size = sizeof(options),
+                     .shape = shape,
                      .forward = forward,
                      .backward = backward,
                      .cases = cases,
                      .case_count = LB_COUNT(cases)};
 
 lb_tensor *lb_layer_norm(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps) {
-    return lb_apply(t, &lb_op_layer_norm, &(options){eps}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta});
+    return lb_apply(t, &lb_op_layer_norm, &(options){.eps = eps}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta});
+}
+
+lb_tensor *lbi_layer_norm_rounded(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps) {
+    return lb_apply(t, &lb_op_layer_norm, &(options){.eps = eps, .rounded = true}, sizeof(options), 3, (lb_tensor *[]){x, gamma, beta});
 }
