@@ -115,13 +115,22 @@ double lbi_class_factor(const lb_tensor *rows, lb_reduction reduction) {
     return reduction == LB_BATCH_MEAN && rows->rank > 0 ? 1 / (double)rows->shape[0] : 1;
 }
 
+/* Side by side: of planes there are many. */
+LBI_LEVELS static double total_of(const double *x, int64_t n) {
+    enum { LANES = 32 };
+    double lane[LANES] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) lane[k] += x[i + k];
+    for (; i < n; i++) sum += x[i];
+    for (int k = 0; k < LANES; k++) sum += lane[k];
+    return sum;
+}
+
 void lbi_class_finish(lb_tensor *loss, const double *each, int64_t n, lb_reduction reduction, double factor) {
-    double total = 0;
-    for (int64_t i = 0; i < n; i++) {
-        total += each[i];
-        if (reduction == LB_NONE) lb_r(loss)[i] = (lb_real)each[i];
-    }
-    if (reduction != LB_NONE) lb_r(loss)[0] = (lb_real)(total * factor);
+    if (reduction != LB_NONE) lb_r(loss)[0] = (lb_real)(total_of(each, n) * factor);
+    else
+        for (int64_t i = 0; i < n; i++) lb_r(loss)[i] = (lb_real)each[i];
 }
 
 /* ---- rows ---- */
@@ -139,10 +148,6 @@ LBI_LEVELS static double logsum_of_scaled(const lb_real *x, int64_t k, lb_real b
 }
 
 double lbi_logsum_row(const lb_real *x, int64_t k, lb_real by) { return by == 1 ? lbi_log_sum_row(x, k) : logsum_of_scaled(x, k, by); }
-
-LBI_LEVELS void lbi_soft_row(lb_real *restrict y, const lb_real *restrict x, int64_t k, lb_real by, lb_real logsum, lb_real a, lb_real b) {
-    for (int64_t i = 0; i < k; i++) y[i] = a * lbi_exp(by * x[i] - logsum) + b;
-}
 
 LBI_LEVELS_FUSED double lbi_dot_row(const lb_real *x, const lb_real *y, int64_t k) {
     enum { LANES = 32 };

@@ -38,8 +38,6 @@ static inline double lbi_class_gradient(const lb_tensor *g, int64_t row) { retur
 
 /* log sum exp(by x) of k > 0 numbers; -inf when all are. */
 double lbi_logsum_row(const lb_real *x, int64_t k, lb_real by);
-/* y = a exp(by x - logsum) + b */
-void lbi_soft_row(lb_real *y, const lb_real *x, int64_t k, lb_real by, lb_real logsum, lb_real a, lb_real b);
 double lbi_dot_row(const lb_real *x, const lb_real *y, int64_t k);
 
 LB_END

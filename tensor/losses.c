@@ -45,7 +45,7 @@ typedef struct job {
     lb_row row;
     const void *ctx;
     int64_t n, width, step_c; /* width: period of the third operand; step_c: its step in bytes */
-    char *first;              /* what is written */
+    char *first, *second;     /* what is written; second: by a pair of slopes */
     int64_t step_first;       /* its step in bytes; 0 = one double for each piece */
     const char *g, *w;        /* backward: gradient */
     int64_t step_g;
@@ -71,7 +71,8 @@ static void run_range(const job *j, int64_t from, int64_t to, char *first) {
         if (stop > to) stop = to;
         char *w = (char *)j->w + (i % j->width) * j->step_c;
         char *a = (char *)j->c->in[0]->data + i * LBI_STEP, *b = (char *)j->c->in[1]->data + i * LBI_STEP, *y = first + i * j->step_first;
-        if (j->g) j->row(j->ctx, stop - i, (char *[]){y, (char *)j->g + i * j->step_g, a, b, w}, (int64_t[]){j->step_first, j->step_g, LBI_STEP, LBI_STEP, j->step_c});
+        char *also = j->second ? j->second + i * LBI_STEP : NULL;
+        if (j->g) j->row(j->ctx, stop - i, (char *[]){y, (char *)j->g + i * j->step_g, a, b, w, also}, (int64_t[]){j->step_first, j->step_g, LBI_STEP, LBI_STEP, j->step_c});
         else j->row(j->ctx, stop - i, (char *[]){y, a, b, w}, (int64_t[]){j->step_first, LBI_STEP, LBI_STEP, j->step_c});
         i = stop;
     }
@@ -120,7 +121,23 @@ static void gradient_of(lb_call *c, int i) {
     if (!same) lbi_reduce_to(to, &wide, 1, c->fresh[i]);
 }
 
+/* Both gradients in one pass, where the op has a row function for that and neither is added to. */
+static bool pair_of(lb_call *c) {
+    const lbi_loss *o = c->params;
+    if (c->nin != 2 || !c->op->rows[3] || !c->gin[0] || !c->gin[1] || !c->fresh[0] || !c->fresh[1]) return false;
+    lbi_loss_back back = {o, (lb_real)factor_of(c), true};
+    job j = job_of(c, c->op->rows[3], &back);
+    j.first = c->gin[0]->data;
+    j.second = c->gin[1]->data;
+    j.step_first = LBI_STEP;
+    j.g = c->gout[0]->data;
+    j.step_g = o->reduction == LB_NONE ? LBI_STEP : 0;
+    lbi_split((j.n + PIECE - 1) / PIECE, PIECE, run_pieces, &j);
+    return true;
+}
+
 void lbi_loss_backward(lb_call *c) {
+    if (c->gout[0] && pair_of(c)) return;
     for (int i = 0; c->gout[0] && i < c->nin && i < 3; i++)
         if (c->gin[i]) gradient_of(c, i);
 }

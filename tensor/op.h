@@ -89,7 +89,7 @@ struct lb_op {
     void (*forward)(lb_call *c);
     void (*backward)(lb_call *c); /* NULL needs no_grad */
     void (*reference)(lb_call *c); /* naive, sums in double; NULL when forward is already that */
-    lb_row rows[4]; /* element-wise ops and losses: value and slopes, for the generic functions of tensor/ops/elementwise.h and losses.h */
+    lb_row rows[4]; /* element-wise ops and losses: value, slopes, of two inputs also both slopes at once, for the generic functions of tensor/ops/elementwise.h and losses.h */
     double (*flops)(const lb_call *c);
     const char *no_grad; /* why there is no gradient */
     const lb_op_case *cases;

@@ -817,6 +817,49 @@ static void depthwise(void) {
     }
 }
 
+static double s_of(double x) { return 1 / (1 + exp(-x)); }
+static double silu_of(double x) { return x * s_of(x); }
+static double quick_of(double x) { return x * s_of((double)1.702f * x); }
+static double silu_slope(double x) { return s_of(x) * (1 + x * (1 - s_of(x))); }
+static double quick_slope(double x) { return s_of((double)1.702f * x) * (1 + (double)1.702f * x * (1 - s_of((double)1.702f * x))); }
+
+/* The logistic function and what is made of it, at their ends and between: off by 4 units in the last place, of an exponential, a sum and a quotient; slopes, where two terms nearly
+ * cancel, by as much of 1. Of -infinity SiLU may be NaN, as torch's. */
+static void logistic_ends(void) {
+    enum { N = 4099 };
+    static const float ends[] = {INFINITY, -INFINITY, NAN, 3e38f, -3e38f, 1e4f, -1e4f, 88.8f, -88.8f, 0, -0.0f, 1e-30f, -1e-30f};
+    static const struct {
+        lb_tensor *(*op)(lb_tape *t, lb_tensor *x);
+        double (*value)(double x), (*slope)(double x), rounds; /* rounds: what the rounding of 1.702 x brings, of -x */
+    } ops[] = {{lb_sigmoid, s_of, NULL, 0}, {lb_silu, silu_of, silu_slope, 0}, {lb_gelu_quick, quick_of, quick_slope, 1.1e-7}};
+    lb_tensor *x = NULL;
+    lb_tape *t = NULL;
+    if (!CHECK_OK(lb_tensor_new(&x, LB_F32, 1, (int64_t[]){N})) || !CHECK_OK(lb_tape_new(&t))) return;
+    float *at = (float *)x->data;
+    for (int i = 0; i < N; i++) at[i] = i < (int)LB_COUNT(ends) ? ends[i] : (float)(i - N / 2) / 32;
+    x->requires_grad = true;
+    for (size_t k = 0; k < LB_COUNT(ops); k++) {
+        lb_tensor *y = ops[k].op(t, x);
+        if (!CHECK(lb_tape_ok(t))) break;
+        const float *got = (const float *)y->data;
+        CHECK(isnan(got[2]) && (ops[k].slope ? isinf(got[0]) && got[0] > 0 : got[0] == 1 && got[1] == 0));
+        for (int i = 3; i < N; i++) {
+            double v = (double)at[i], want = ops[k].value(v);
+            CHECK_NEAR((double)got[i], want, (2.4e-7 + (v < 0 ? -v * ops[k].rounds : 0)) * fabs(want) + 2e-36);
+        }
+        if (ops[k].slope) lb_backward(t, lb_sum_all(t, y));
+        if (ops[k].slope && CHECK(lb_tape_ok(t))) {
+            const float *slope = (const float *)x->grad->data;
+            for (int i = 5; i < N; i++) CHECK_NEAR((double)slope[i], ops[k].slope((double)at[i]), 1e-6);
+        }
+        lb_tape_reset(t);
+        lb_tensor_free(x->grad);
+        x->grad = NULL;
+    }
+    lb_tape_free(t);
+    lb_tensor_free(x);
+}
+
 /* GELU at its ends, and off by no more than sums of x / 2 with an erf of float are: 2e-7 of |x|. Torch's formula gives NaN at -infinity (infinity times 0); so may we. */
 static void gelu_ends(void) {
     enum { N = 4096 };
@@ -849,7 +892,7 @@ int main(int argc, char **argv) {
                                      {"frozen", frozen},
                                      {"ops-in-bf16", ops_in_bf16},
                                      {"threads agree", threads_agree},
-                                     {"gelu-ends", gelu_ends}, {"convolutions", convolutions},
+                                     {"gelu-ends", gelu_ends}, {"logistic-ends", logistic_ends}, {"convolutions", convolutions},
                                      {"convolutions-in-bf16", convolutions_in_bf16},
                                      {"gradients", gradients},
                                      {"depthwise", depthwise},

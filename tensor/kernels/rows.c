@@ -143,9 +143,40 @@ LBI_LEVELS_FUSED static lb_real log_sum(const lb_real *x, int64_t n) {
     return shift + (lb_real)log(exponentials(NULL, x, n, shift, 0, false, true));
 }
 
-LBI_LEVELS_FUSED double lbi_log_sum_row(const lb_real *x, int64_t n) {
+LBI_LEVELS_FUSED static double log_sum_low(const lb_real *x, int64_t n) {
     lb_real top = largest(x, n), shift = top == -INFINITY ? 0 : top;
     return (double)shift + log(exponentials(NULL, x, n, shift, n, false, false));
+}
+
+void lbi_log_sums(lb_real *y, const lb_real *x, int64_t n, int64_t inner, int64_t count) {
+#if LBI_ROWS_WIDE
+    if (lbi_cpu() >= LBI_CPU_AVX512) {
+        lbi_log_sums_avx512(y, x, n, inner, count);
+        return;
+    }
+#endif
+    log_sums(y, x, (lbi_axes){.n = n, .inner = inner}, count);
+}
+
+double lbi_log_sum_row(const lb_real *x, int64_t n) {
+#if LBI_ROWS_WIDE
+    if (lbi_cpu() >= LBI_CPU_AVX512) return lbi_log_sum_avx512(x, n);
+#endif
+    return log_sum_low(x, n);
+}
+
+LBI_LEVELS_FUSED static void soft_row(lb_real *restrict y, const lb_real *restrict x, int64_t n, lb_real logsum, lb_real a, lb_real b) {
+    for (int64_t i = 0; i < n; i++) y[i] = a * lbi_exp_low(x[i] - logsum) + b;
+}
+
+void lbi_soft_row(lb_real *y, const lb_real *x, int64_t n, lb_real logsum, lb_real a, lb_real b) {
+#if LBI_ROWS_WIDE
+    if (lbi_cpu() >= LBI_CPU_AVX512) {
+        lbi_soft_avx512(y, x, n, logsum, a, b);
+        return;
+    }
+#endif
+    soft_row(y, x, n, logsum, a, b);
 }
 
 typedef struct slopes {
@@ -350,7 +381,7 @@ static void log_sum_items(const void *ctx, int64_t first, int64_t last) {
         const lb_real *x = l->x + o * l->a.n * l->a.inner + at;
         lb_real *y = l->y + o * l->a.inner + at;
         if (l->a.inner == 1) *y = log_sum(x, l->a.n);
-        else log_sums(y, x, l->a, l->a.inner - at < COLUMNS ? l->a.inner - at : COLUMNS);
+        else lbi_log_sums(y, x, l->a.n, l->a.inner, l->a.inner - at < COLUMNS ? l->a.inner - at : COLUMNS);
     }
 }
 

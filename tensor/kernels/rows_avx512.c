@@ -6,6 +6,7 @@
 #ifndef LB_DOUBLE
 #ifdef __x86_64__
 #include <math.h>
+#include "tensor/kernels/maths.h"
 
 #define WIDE LBI_WIDE
 #define INLINE LBI_WIDE_INLINE
@@ -116,6 +117,47 @@ INLINE void all_rows(float *y, const float *x, int64_t rows, int64_t n, const bo
 WIDE void lbi_softmax_rows_avx512(float *y, const float *x, int64_t rows, int64_t n, bool logarithm) {
     if (logarithm) all_rows(y, x, rows, n, true);
     else all_rows(y, x, rows, n, false);
+}
+
+/* ---- without keeping exponentials ---- */
+
+WIDE double lbi_log_sum_avx512(const float *x, int64_t n) {
+    float top = largest(x, n), shift = top == -INFINITY ? 0 : top;
+    return (double)shift + log(exponentials(NULL, x, n, shift, n, false));
+}
+
+WIDE void lbi_soft_avx512(float *y, const float *x, int64_t n, float logsum, float a, float b) {
+    const __m512 less = _mm512_set1_ps(logsum), by = _mm512_set1_ps(a), more = _mm512_set1_ps(b);
+    for (int64_t i = 0; i < n; i += LANES) {
+        __mmask16 some = lbi_wide_first(n - i);
+        ask(x + i + n, y + i + n);
+        __m512 e = lbi_exp_wide(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + i), less));
+        _mm512_mask_storeu_ps(y + i, some, _mm512_fmadd_ps(e, by, more));
+    }
+}
+
+/* 16 columns. */
+INLINE void log_sums(float *y, const float *x, int64_t n, int64_t inner, __mmask16 some) {
+    enum { TOGETHER = 4 };
+    __m512 top = _mm512_set1_ps(-INFINITY);
+    __m512d low = _mm512_setzero_pd(), high = low;
+    for (int64_t k = 0; k < n; k++) top = _mm512_max_ps(_mm512_maskz_loadu_ps(some, x + k * inner), top);
+    top = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(top), _mm512_set1_ps(INFINITY), _CMP_LT_OQ), top); /* 0 where it is infinite */
+    for (int64_t k = 0; k < n; k += TOGETHER) {
+        __m512 sum = _mm512_setzero_ps();
+        for (int64_t j = k; j < k + TOGETHER && j < n; j++) sum = _mm512_add_ps(sum, lbi_exp_wide_all(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j * inner), top)));
+        low = _mm512_add_pd(low, _mm512_cvtps_pd(_mm512_castps512_ps256(sum)));
+        high = _mm512_add_pd(high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(sum, 1)));
+    }
+    float sums[LANES], tops[LANES];
+    _mm512_storeu_ps(tops, top);
+    _mm512_storeu_ps(sums, _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1));
+    for (int i = 0; i < LANES; i++) sums[i] = tops[i] + lbi_log(sums[i]);
+    _mm512_mask_storeu_ps(y, some, _mm512_loadu_ps(sums));
+}
+
+WIDE void lbi_log_sums_avx512(float *y, const float *x, int64_t n, int64_t inner, int64_t count) {
+    for (int64_t i = 0; i < count; i += LANES) log_sums(y + i, x + i, n, inner, lbi_wide_first(count - i));
 }
 
 /* ---- gradients ---- */

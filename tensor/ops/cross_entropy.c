@@ -10,7 +10,7 @@
 #include "tensor/kernels/maths.h"
 #include "tensor/kernels/rows.h"
 
-enum { COLUMNS = 64 }; /* rows that are done side by side when their classes do not lie so */
+enum { COLUMNS = 64, GATHERED = 96 }; /* rows that are done side by side when their classes do not lie so; the most classes that are copied (24 KiB) */
 
 typedef struct options {
     int axis;
@@ -52,29 +52,48 @@ static lbi_axes rows_of(const lb_call *c) {
     return lbi_axes_of(c->in[0], axis < 0 ? axis + rank : axis);
 }
 
-static job job_of(const lb_call *c) {
-    lbi_axes r = rows_of(c);
-    job j = {.o = c->params, .label = lb_i(c->in[1]), .weight = c->in[2] ? lb_r(c->in[2]) : NULL, .weights = (double)r.n, .logsum = lb_r(c->out[1])};
-    j.even = j.o->smoothing / (double)r.n;
-    if (j.weight) j.weights = lbi_sum_row(j.weight, r.n, 1);
-    j.factor = lbi_class_factor(c->in[1], j.o->reduction);
-    if (j.o->reduction != LB_MEAN) return j;
-    double sum = 0;
-    for (int64_t i = 0, n = lb_numel(c->in[1]); i < n; i++)
-        if (j.label[i] != j.o->ignore) sum += j.weight ? (double)j.weight[j.label[i]] : 1;
-    j.factor = sum != 0 ? 1 / sum : 0;
-    return j;
+/* How many labels are not `ignore`; *wrong: how many of those are no class. */
+LBI_LEVELS static int64_t kept_labels(const int64_t *label, int64_t n, int64_t ignore, int64_t k, int64_t *wrong) {
+    int64_t kept = 0, out = 0;
+    for (int64_t i = 0; i < n; i++) {
+        kept += label[i] != ignore;
+        out += (label[i] != ignore) & ((label[i] < 0) | (label[i] >= k));
+    }
+    *wrong = out;
+    return kept;
 }
 
-static bool labels_fit(lb_call *c) {
-    const options *o = c->params;
-    int64_t k = rows_of(c).n;
-    for (int64_t i = 0, n = lb_numel(c->in[1]); i < n; i++) {
+static void say_wrong(lb_call *c, int64_t ignore, int64_t k) {
+    for (int64_t i = 0;; i++) {
         int64_t label = lb_i(c->in[1])[i];
-        if (label == o->ignore || (label >= 0 && label < k)) continue;
+        if (label == ignore || (label >= 0 && label < k)) continue;
         lb_tape_fail(c->tape, LB_E_ARG, "label %lld of row %lld is outside 0..%lld", (long long)label, (long long)i, (long long)k - 1);
+        return;
+    }
+}
+
+static double factor_of(const job *j, const lb_call *c, int64_t kept) {
+    double sum = (double)kept;
+    if (j->o->reduction != LB_MEAN) return lbi_class_factor(c->in[1], j->o->reduction);
+    if (j->weight) sum = 0;
+    for (int64_t i = 0, n = lb_numel(c->in[1]); j->weight && i < n; i++)
+        if (j->label[i] != j->o->ignore) sum += (double)j->weight[j->label[i]];
+    return sum != 0 ? 1 / sum : 0;
+}
+
+/* Fails the call where a label is no class. */
+static bool job_of(job *to, lb_call *c) {
+    lbi_axes r = rows_of(c);
+    job j = {.o = c->params, .label = lb_i(c->in[1]), .weight = c->in[2] ? lb_r(c->in[2]) : NULL, .weights = (double)r.n, .logsum = lb_r(c->out[1])};
+    int64_t wrong, kept = kept_labels(j.label, lb_numel(c->in[1]), j.o->ignore, r.n, &wrong);
+    if (wrong > 0) {
+        say_wrong(c, j.o->ignore, r.n);
         return false;
     }
+    j.even = j.o->smoothing / (double)r.n;
+    if (j.weight) j.weights = lbi_sum_row(j.weight, r.n, 1);
+    j.factor = factor_of(&j, c, kept);
+    *to = j;
     return true;
 }
 
@@ -113,29 +132,56 @@ static int64_t item(const columns *s, int64_t i, int64_t *row, int64_t *width) {
     return o * s->r.n * s->r.inner + at;
 }
 
-LBI_LEVELS static void weighted_sums(double *restrict sum, const lb_real *restrict x, lbi_axes r, int64_t width, const lb_real *weight) {
-    for (int64_t k = 0; k < r.n; k++) {
+/* Of columns of r.n numbers, `ld` apart. */
+LBI_LEVELS static void weighted_sums(double *restrict sum, const lb_real *restrict x, int64_t n, int64_t ld, int64_t width, const lb_real *weight) {
+    for (int64_t k = 0; k < n; k++) {
         double w = weight ? (double)weight[k] : 1;
-        for (int64_t i = 0; i < width; i++) sum[i] += w * (double)x[k * r.inner + i];
+        for (int64_t i = 0; i < width; i++) sum[i] += w * (double)x[k * ld + i];
     }
+}
+
+/* What is needed of the rows of an item. */
+typedef struct parts {
+    double sum[COLUMNS], share[COLUMNS];                /* of all numbers; the own class's share of the loss */
+    lb_real own[COLUMNS], logsum[COLUMNS], counts[COLUMNS]; /* the own class's number; counts: 0 where the label is `ignore` */
+} parts;
+
+LBI_LEVELS static void losses(double *restrict loss, const parts *p, int64_t width, double even, double weights) {
+    for (int64_t i = 0; i < width; i++) {
+        double logsum = (double)p->logsum[i], v = p->share[i] * (logsum - (double)p->own[i]);
+        if (even > 0) v += even * (weights * logsum - p->sum[i]);
+        loss[i] = p->counts[i] > 0 ? v : 0;
+    }
+}
+
+/* Columns of pictures lie a power of two apart, in few places of the caches: they are read once, into a block of its own. */
+static const lb_real *gathered(lb_real *to, const lb_real *x, int64_t n, int64_t *ld, int64_t width) {
+    if (n > GATHERED) return x;
+    for (int64_t k = 0; k < n; k++) memcpy(to + k * COLUMNS, x + k * *ld, (size_t)width * sizeof *to);
+    *ld = COLUMNS;
+    return to;
 }
 
 static void value_columns(const void *ctx, int64_t first, int64_t last) {
     const columns *s = ctx;
     const job *j = s->j;
     double even = j->o->smoothing > 0 ? j->even : 0, keep = 1 - j->o->smoothing;
+    lb_real block[GATHERED * COLUMNS];
     for (int64_t b = first; b < last; b++) {
-        int64_t row, width, at = item(s, b, &row, &width);
-        double sum[COLUMNS] = {0};
-        if (even > 0) weighted_sums(sum, s->x + at, s->r, width, j->weight);
+        int64_t row, width, at = item(s, b, &row, &width), ld = s->r.inner;
+        const lb_real *x = gathered(block, s->x + at, s->r.n, &ld, width);
+        parts p = {.sum = {0}};
+        lbi_log_sums(p.logsum, x, s->r.n, ld, width);
+        memcpy(j->logsum + row, p.logsum, (size_t)width * sizeof *p.logsum);
+        if (even > 0) weighted_sums(p.sum, x, s->r.n, ld, width, j->weight);
         for (int64_t i = 0; i < width; i++) {
-            int64_t label = j->label[row + i];
-            double logsum = (double)j->logsum[row + i];
-            j->loss[row + i] = 0;
-            if (label == j->o->ignore) continue;
-            j->loss[row + i] = keep * (j->weight ? (double)j->weight[label] : 1) * (logsum - (double)s->x[at + label * s->r.inner + i]);
-            if (even > 0) j->loss[row + i] += even * (j->weights * logsum - sum[i]);
+            bool counts = j->label[row + i] != j->o->ignore;
+            int64_t label = counts ? j->label[row + i] : 0;
+            p.counts[i] = counts;
+            p.own[i] = x[label * ld + i];
+            p.share[i] = keep * (j->weight ? (double)j->weight[label] : 1);
         }
+        losses(j->loss + row, &p, width, even, j->weights);
     }
 }
 
@@ -186,16 +232,14 @@ static void over_columns(const columns *s, void (*run)(const void *ctx, int64_t 
 /* ---- calls ---- */
 
 static void forward(lb_call *c) {
-    if (!labels_fit(c)) return;
-    job j = job_of(c);
+    job j;
     lbi_axes r = rows_of(c);
     int64_t n = lbi_class_count(&r);
+    if (!job_of(&j, c)) return;
     j.loss = lb_scratch(c, (size_t)(n + 1) * sizeof *j.loss);
     if (!j.loss) return;
-    if (r.inner > 1) {
-        lbi_logsumexp(j.logsum, lb_r(c->in[0]), r);
-        over_columns(&(columns){&j, r, lb_r(c->in[0]), NULL, false}, value_columns);
-    } else lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .run = value, .ctx = &(walk){&j, r.n}});
+    if (r.inner > 1) over_columns(&(columns){&j, r, lb_r(c->in[0]), NULL, false}, value_columns);
+    else lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .run = value, .ctx = &(walk){&j, r.n}});
     lbi_class_finish(c->out[0], j.loss, n, j.o->reduction, j.factor);
 }
 
@@ -210,15 +254,15 @@ static void slope(const void *ctx, int64_t row, const lb_real *const *x, lb_real
     double g = j->factor * lbi_class_gradient(j->g, row), s = j->o->smoothing;
     double own = (1 - s) * (j->weight ? (double)j->weight[label] : 1);
     lb_real a = (lb_real)(g * (own + j->even * j->weights)), even = (lb_real)(g * j->even);
-    lbi_soft_row(y[0], x[0], w->k, 1, j->logsum[row], a, j->weight ? 0 : -even);
+    lbi_soft_row(y[0], x[0], w->k, j->logsum[row], a, j->weight ? 0 : -even);
     for (int64_t i = 0; j->weight && s > 0 && i < w->k; i++) y[0][i] -= even * j->weight[i];
     y[0][label] -= (lb_real)(g * own);
 }
 
 static void backward(lb_call *c) {
-    if (!c->gin[0] || !c->gout[0]) return;
-    job j = job_of(c);
+    job j;
     lbi_axes r = rows_of(c);
+    if (!c->gin[0] || !c->gout[0] || !job_of(&j, c)) return;
     j.g = c->gout[0];
     if (r.inner > 1) over_columns(&(columns){&j, r, lb_r(c->in[0]), lb_r(c->gin[0]), c->fresh[0]}, slope_columns);
     else lbi_class_rows(c, &(lbi_class_walk){.r = r, .x = {c->in[0]}, .y = {c->gin[0]}, .fresh = {c->fresh[0]}, .run = slope, .ctx = &(walk){&j, r.n}});
@@ -236,6 +280,8 @@ static const lb_op_case cases[] = {
     {.name = "weighted", .rank = {2, 1, 1}, .shape = {{6, 3}, {6}, {3}}, .imax = 3, .params = &weighted, .fill = positive},
     {.name = "planes, each", .rank = {4, 3, 1}, .shape = {{2, 3, 3, 4}, {2, 3, 4}, {3}}, .imax = 3, .params = &each, .fill = positive},
     {.name = "planes of many", .rank = {3, 2, -1}, .shape = {{2, 5, 19}, {2, 19}}, .imax = 5, .params = &plain},
+    {.name = "planes of many, weighted", .rank = {3, 2, 1}, .shape = {{2, 99, 131}, {2, 131}, {99}}, .imax = 99, .params = &smooth, .fill = positive},
+    {.name = "planes of many, smoothed", .rank = {3, 2, -1}, .shape = {{2, 7, 131}, {2, 131}}, .imax = 7, .params = &smooth},
     {.name = "last axis, sum", .rank = {3, 2, -1}, .shape = {{2, 3, 4}, {2, 3}}, .imax = 4, .params = &last},
     {.name = "last axis, batch", .rank = {3, 2, -1}, .shape = {{2, 3, 4}, {2, 3}}, .imax = 4, .params = &batch},
     {.name = "one row", .rank = {1, 0, -1}, .shape = {{4}}, .imax = 4, .params = &last},

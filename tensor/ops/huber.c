@@ -17,6 +17,7 @@ LBI_INLINE lb_real slope_target(lb_real x, lb_real y, lb_real c, const lbi_loss 
 LBI_LOSS_ROW(row, value)
 LBI_LOSS_BACK(back_x, cut)
 LBI_LOSS_BACK(back_target, slope_target)
+LBI_LOSS_PAIR(back_both, cut)
 
 LBI_LOSS_PARAMS(usual, 0.75, 0);
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = -2, .hi = 2)};
@@ -32,7 +33,7 @@ LB_OP(huber) = {.id = "huber",
                 .shape = lbi_loss_shape,
                 .forward = lbi_loss_forward,
                 .backward = lbi_loss_backward,
-                .rows = {row, back_x, back_target},
+                .rows = {row, back_x, back_target, back_both},
                 .cases = cases,
                 .case_count = LB_COUNT(cases)};
 

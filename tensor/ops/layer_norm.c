@@ -30,17 +30,24 @@ static int64_t rows_of(const lb_call *c) {
     return k ? lb_numel(x) / k : 0;
 }
 
+typedef struct rounding {
+    lb_tensor *to;
+    int64_t first, k; /* the row that is counted from */
+} rounding;
+
+static void round_row(const void *ctx, int64_t row, const lb_real *y) {
+    const rounding *r = ctx;
+    lbi_round_to(r->to, (r->first + row) * r->k, y, r->k);
+}
+
 static void forward_rows(const void *ctx, int64_t first, int64_t last) {
     const lb_call *c = ctx;
     const options *o = c->params;
     int64_t k = c->in[0]->shape[c->in[0]->rank - 1];
-    const lb_real *gamma = c->in[1] ? lb_r(c->in[1]) : NULL, *beta = c->in[2] ? lb_r(c->in[2]) : NULL;
     bool rounded = c->out[0]->dtype == LB_BF16;
     lb_real row[WIDEST];
-    for (int64_t i = first; i < last; i++) {
-        lbi_row_norm(rounded ? row : lb_r(c->out[0]) + i * k, lb_r(c->in[0]) + i * k, gamma, beta, k, o->eps, lb_r(c->out[1]) + i, lb_r(c->out[2]) + i);
-        if (rounded) lbi_round_to(c->out[0], i * k, row, k);
-    }
+    lbi_rows r = {lb_r(c->in[0]) + first * k, c->in[1] ? lb_r(c->in[1]) : NULL, last - first, k, lb_r(c->out[1]) + first, lb_r(c->out[2]) + first};
+    lbi_rows_norm(&r, rounded ? row : lb_r(c->out[0]) + first * k, c->in[2] ? lb_r(c->in[2]) : NULL, o->eps, rounded ? round_row : NULL, &(rounding){c->out[0], first, k});
 }
 
 static void forward(lb_call *c) { lbi_split(rows_of(c), 4 * c->in[0]->shape[c->in[0]->rank - 1], forward_rows, c); }
@@ -63,12 +70,9 @@ static void backward_pieces(const void *ctx, int64_t first, int64_t last) {
         lb_real *dgamma = p->gamma ? p->gamma + piece * k : NULL, *dbeta = p->beta ? p->beta + piece * k : NULL;
         if (dgamma) memset(dgamma, 0, (size_t)k * sizeof *dgamma);
         if (dbeta) memset(dbeta, 0, (size_t)k * sizeof *dbeta);
-        for (int64_t i = piece * PIECE; i < p->rows && i < (piece + 1) * PIECE; i++) {
-            const lb_real *x = lb_r(c->in[0]) + i * k, *g = lb_r(c->gout[0]) + i * k;
-            lb_real m = lb_r(c->out[1])[i], r = lb_r(c->out[2])[i];
-            if (c->gin[0]) lbi_row_norm_back(lb_r(c->gin[0]) + i * k, g, x, gamma, k, m, r, c->fresh[0]);
-            if (dgamma || dbeta) lbi_row_norm_sums(dgamma, dbeta, g, x, k, m, r);
-        }
+        int64_t at = piece * PIECE, some = p->rows - at < PIECE ? p->rows - at : PIECE;
+        lbi_rows r = {lb_r(c->in[0]) + at * k, gamma, some, k, lb_r(c->out[1]) + at, lb_r(c->out[2]) + at};
+        lbi_rows_norm_back(&r, c->gin[0] ? lb_r(c->gin[0]) + at * k : NULL, lb_r(c->gout[0]) + at * k, dgamma, dbeta, c->fresh[0]);
     }
 }
 
@@ -96,6 +100,8 @@ static const lb_op_case cases[] = {
     {.name = "affine", .rank = {2, 1, 1}, .shape = {{3, 6}, {6}, {6}}, .params = &usual},
     {.name = "plain", .rank = {3, -1, -1}, .shape = {{2, 3, 5}}, .params = &large},
     {.name = "many rows", .rank = {2, 1, 1}, .shape = {{150, 37}, {37}, {37}}, .params = &usual},
+    {.name = "wide rows", .rank = {2, 1, 1}, .shape = {{7, 203}, {203}, {203}}, .params = &usual},
+    {.name = "long rows, no shift", .rank = {2, 1, -1}, .shape = {{2, 4099}, {4099}}, .params = &usual},
     {.name = "no rows", .rank = {2, 1, 1}, .shape = {{0, 6}, {6}, {6}}, .params = &usual},
 };
 

@@ -65,8 +65,33 @@ LBI_INLINE void lbi_loss_back_row(const void *ctx, int64_t n, char *const *p, co
     for (int64_t i = 0; i < n; i++) to[i] = (k->fresh ? 0 : to[i]) + f * g[i * sg] * slope(a[i], b[i], c[i * sc], o);
 }
 
+/* Both gradients of a loss of x - y, whose slopes are each other's negative, in one pass; they are put there, not added. p: target of a, gradient, a, b, c,
+ * target of b. */
+LBI_INLINE void lbi_loss_pair_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_value3 slope) {
+    const lbi_loss_back *k = ctx;
+    const lbi_loss *o = k->o;
+    lb_real *restrict to = (lb_real *)p[0], *restrict other = (lb_real *)p[5], f = k->factor;
+    const lb_real *g = (const lb_real *)p[1], *a = (const lb_real *)p[2], *b = (const lb_real *)p[3];
+    if (s[1] == 0) {
+        lb_real by = f * g[0];
+        for (int64_t i = 0; i < n; i++) {
+            lb_real d = by * slope(a[i], b[i], 1, o);
+            to[i] = d;
+            other[i] = -d;
+        }
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        lb_real d = f * g[i] * slope(a[i], b[i], 1, o);
+        to[i] = d;
+        other[i] = -d;
+    }
+}
+
 #define LBI_LOSS_ROW(name, value) LBI_ROW(name, lbi_loss_row, value)
 #define LBI_LOSS_BACK(name, slope) LBI_ROW(name, lbi_loss_back_row, slope)
+/* Named in .rows behind the slopes of two inputs. */
+#define LBI_LOSS_PAIR(name, slope) LBI_ROW(name, lbi_loss_pair_row, slope)
 
 /* The result's shape from o->reduction: that of in[0], or a scalar. */
 void lbi_reduction_shape(lb_tensor *loss, const lb_tensor *x, lb_reduction reduction);

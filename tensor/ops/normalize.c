@@ -3,14 +3,16 @@
  * p = 1; else dx = g / eps. Sums in double. */
 #include <math.h>
 #include "tensor/calls.h"
+#include "tensor/kernels/lanes.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 #include "tensor/ops.h"
 
 typedef lb_normalize_params options;
 
-enum { WIDTH = 64, BLOCK = 4096 }; /* columns side by side; elements summed in the maths type, blocks in double */
+enum { WIDTH = 64 }; /* columns side by side */
 
 static bool shape(lb_call *c) {
     const options *o = c->params;
@@ -36,21 +38,9 @@ static lbi_axes axes_of(const lb_call *c) {
 LBI_ALWAYS lb_real absolute(lb_real x) { return x < 0 ? -x : x; }
 LBI_ALWAYS lb_real sign(lb_real x) { return (lb_real)((x > 0) - (x < 0)); }
 
-/* Sum of |x|, x^2 or a b. */
+/* Sum of |a|, or of a b. */
 LBI_LEVELS static double row_sum(const lb_real *restrict a, const lb_real *restrict b, int64_t k, int p) {
-    double all = 0;
-    for (int64_t i = 0; i < k; i += BLOCK) {
-        int64_t end = i + BLOCK < k ? i + BLOCK : k;
-        lb_real s = 0;
-        if (p == 1)
-#pragma omp simd reduction(+ : s)
-            for (int64_t j = i; j < end; j++) s += absolute(a[j]);
-        else
-#pragma omp simd reduction(+ : s)
-            for (int64_t j = i; j < end; j++) s += a[j] * b[j];
-        all += (double)s;
-    }
-    return all;
+    return p == 1 ? lbi_lanes_sum(a, a, k, 0, lbi_term_size) : lbi_lanes_sum(a, b, k, 0, lbi_term_product);
 }
 
 LBI_LEVELS static void row_scale(lb_real *restrict y, const lb_real *restrict x, int64_t k, lb_real by) {
@@ -98,10 +88,27 @@ LBI_LEVELS static void columns_backward(lb_real *gx, const lb_real *g, const lb_
         }
 }
 
+static lb_real factor(double square, int64_t k, double eps, lb_real *kept) {
+    double n = sqrt(square);
+    *kept = (lb_real)n;
+    return (lb_real)(1 / (n > eps ? n : eps));
+}
+
+static void forward_rows(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    int64_t k = axes_of(c).n;
+    lbi_rows r = {lb_r(c->in[0]) + first * k, NULL, last - first, k, NULL, lb_r(c->out[1]) + first};
+    lbi_rows_scale(&r, lb_r(c->out[0]) + first * k, factor, ((const options *)c->params)->eps);
+}
+
 static void forward(lb_call *c) {
     const options *o = c->params;
     lbi_axes a = axes_of(c);
     int64_t blocks = (a.inner + WIDTH - 1) / WIDTH;
+    if (a.inner == 1 && o->p == 2) {
+        lbi_split(a.outer, 2 * a.n, forward_rows, c);
+        return;
+    }
 #pragma omp parallel for if (lb_numel(c->in[0]) > LBI_GRAIN)
     for (int64_t i = 0; i < a.outer * blocks; i++) {
         int64_t at = i % blocks * WIDTH, width = a.inner - at < WIDTH ? a.inner - at : WIDTH, from = i / blocks * a.n * a.inner + at;
@@ -111,7 +118,7 @@ static void forward(lb_call *c) {
             columns_forward(y, norm, x, a.n, a.inner, width, o->p, o->eps);
             continue;
         }
-        double sum = row_sum(x, x, a.n, o->p), n = o->p == 1 ? sum : sqrt(sum);
+        double n = row_sum(x, x, a.n, 1);
         *norm = (lb_real)n;
         row_scale(y, x, a.n, (lb_real)(1 / (n > o->eps ? n : o->eps)));
     }
@@ -158,6 +165,7 @@ static const lb_op_case cases[] = {
     {.name = "absolute values", .rank = {2}, .shape = {{3, 5}}, .lo = 0.3, .hi = 2, .params = &one},
     {.name = "absolute values of columns", .rank = {2}, .shape = {{4, 3}}, .lo = 0.3, .hi = 2, .params = &first},
     {.name = "large", .rank = {4}, .shape = {{2, 37, 19, 17}}, .params = &channels},
+    {.name = "wide rows", .rank = {2}, .shape = {{7, 203}}, .params = &usual},
     {.name = "long rows", .rank = {2}, .shape = {{2, 4099}}, .params = &usual},
     {.name = "absolute values of long rows", .rank = {2}, .shape = {{1, 4099}}, .lo = 0.3, .hi = 2, .params = &one},
 };

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 #include "tensor/calls.h"
+#include "tensor/kernels/lanes.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/kernels/norm.h"
@@ -12,28 +13,19 @@
 
 typedef lb_eps_params options;
 
-enum { BLOCK = 4096, PIECE = 64 }; /* numbers summed in the maths type, blocks of them in double; rows of a piece */
-
-LBI_LEVELS static void scale_row(lb_real *restrict y, const lb_real *restrict x, const lb_real *restrict gamma, int64_t k, lb_real r) {
-    if (gamma)
-        for (int64_t j = 0; j < k; j++) y[j] = x[j] * r * gamma[j];
-    else
-        for (int64_t j = 0; j < k; j++) y[j] = x[j] * r;
-}
+enum { PIECE = 64 }; /* rows of a piece */
 
 /* Sum of g gamma x. */
 LBI_LEVELS static double dot_row(const lb_real *restrict g, const lb_real *restrict gamma, const lb_real *restrict x, int64_t k) {
     double all = 0;
-    for (int64_t i = 0; i < k; i += BLOCK) {
-        int64_t end = i + BLOCK < k ? i + BLOCK : k;
-        lb_real s = 0;
-        if (gamma)
-#pragma omp simd reduction(+ : s)
-            for (int64_t j = i; j < end; j++) s += g[j] * gamma[j] * x[j];
-        else
-#pragma omp simd reduction(+ : s)
-            for (int64_t j = i; j < end; j++) s += g[j] * x[j];
-        all += (double)s;
+    if (!gamma) return lbi_lanes_sum(g, x, k, 0, lbi_term_product);
+    for (int64_t from = 0; from < k; from += LBI_LANE_BLOCK) {
+        int64_t end = from + LBI_LANE_BLOCK < k ? from + LBI_LANE_BLOCK : k, j = from;
+        lb_real lane[LBI_LANES] = {0};
+        for (; j + LBI_LANES <= end; j += LBI_LANES)
+            for (int i = 0; i < LBI_LANES; i++) lane[i] += g[j + i] * gamma[j + i] * x[j + i];
+        for (int i = 0; i < end - j; i++) lane[i] += g[j + i] * gamma[j + i] * x[j + i];
+        all += (double)lbi_lanes_all(lane);
     }
     return all;
 }
@@ -52,20 +44,16 @@ LBI_LEVELS static void back_row(lb_real *restrict gx, lb_real *restrict ggamma, 
 static int64_t width_of(const lb_tensor *x) { return x->shape[x->rank - 1]; }
 static int64_t rows_of(const lb_tensor *x) { return width_of(x) ? lb_numel(x) / width_of(x) : 0; }
 
-static void forward(lb_call *c) {
-    const options *o = c->params;
-    int64_t k = width_of(c->in[0]), n = rows_of(c->in[0]);
-    const lb_real *gamma = c->in[1] ? lb_r(c->in[1]) : NULL;
-#pragma omp parallel for if (n * k > LBI_GRAIN)
-    for (int64_t i = 0; i < n; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * k;
-        double square = 0;
-        lbi_plane_square(x, k, 0, &square);
-        lb_real r = (lb_real)(1 / sqrt(square / (double)k + o->eps));
-        lb_r(c->out[1])[i] = r;
-        scale_row(lb_r(c->out[0]) + i * k, x, gamma, k, r);
-    }
+static lb_real factor(double square, int64_t k, double eps, lb_real *kept) { return *kept = (lb_real)(1 / sqrt(square / (double)k + eps)); }
+
+static void forward_rows(const void *ctx, int64_t first, int64_t last) {
+    const lb_call *c = ctx;
+    int64_t k = width_of(c->in[0]);
+    lbi_rows r = {lb_r(c->in[0]) + first * k, c->in[1] ? lb_r(c->in[1]) : NULL, last - first, k, NULL, lb_r(c->out[1]) + first};
+    lbi_rows_scale(&r, lb_r(c->out[0]) + first * k, factor, ((const options *)c->params)->eps);
 }
+
+static void forward(lb_call *c) { lbi_split(rows_of(c->in[0]), 2 * width_of(c->in[0]), forward_rows, c); }
 
 /* dgamma is summed by pieces of rows, which are then added in their order, whatever the threads. */
 static void backward(lb_call *c) {

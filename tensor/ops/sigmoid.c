@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = 1 / (1 + exp(-x)); dx = g y (1 - y). exp of -|x| only, so nothing overflows. */
+#include "base/cpu.h"
+#include "tensor/kernels/sigmoid_wide.h"
 #include "tensor/ops/elementwise.h"
 
 LBI_INLINE lb_real value(lb_real x, const void *params) {
@@ -11,8 +13,18 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return y * (1 - y);
 }
 
-LBI_UNARY_ROW(row, value)
+LBI_UNARY_ROW(plain_row, value)
 LBI_UNARY_BACK(back, slope)
+
+static void row(const void *params, int64_t n, char *const *p, const int64_t *s) {
+#if LBI_SIGMOID_WIDE
+    if (s[1] == LBI_STEP && lbi_cpu() >= LBI_CPU_AVX512) {
+        lbi_sigmoid_avx512((float *)p[0], (const float *)p[1], n);
+        return;
+    }
+#endif
+    plain_row(params, n, p, s);
+}
 
 static const lb_op_case cases[] = {LBI_UNARY_CASES(-6, 6, NULL)};
 

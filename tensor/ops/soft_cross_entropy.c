@@ -5,6 +5,7 @@
 #include "tensor/classes.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
+#include "tensor/kernels/rows.h"
 
 typedef struct options {
     int axis;
@@ -52,40 +53,55 @@ typedef struct shares {
 
 static shares shares_of(const job *j, const lb_real *q) { return (shares){q, j->weight, 1 - j->o->smoothing, j->o->smoothing / (double)j->r.n}; }
 
+enum { LANES = 32 }; /* sums side by side */
+
 LBI_ALWAYS double share(const shares *s, int64_t k, bool weighted) { return (weighted ? (double)s->weight[k] : 1) * (s->keep * (double)s->q[k] + s->even); }
 
-/* sum r, and of r (logsum - x) where r is not 0 */
-LBI_ALWAYS double sums(const shares *s, const lb_real *x, int64_t n, double logsum, double *all, bool weighted) {
-    double sum = 0, total = 0;
-#pragma omp simd reduction(+ : sum, total)
-    for (int64_t k = 0; k < n; k++) {
-        double r = share(s, k, weighted), cost = r * (logsum - (double)x[k]);
-        total += r;
-        sum += r != 0 ? cost : 0;
-    }
-    *all = total;
-    return sum;
+LBI_ALWAYS double folded(double *lane) {
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    return lane[0];
 }
 
-LBI_LEVELS static double sums_of_row(shares s, const lb_real *x, int64_t n, double logsum, double *all) {
-    return s.weight ? sums(&s, x, n, logsum, all, true) : sums(&s, x, n, logsum, all, false);
+/* r (logsum - x), 0 where r is */
+LBI_ALWAYS double cost(double r, lb_real x, double logsum) { return r != 0 ? r * (logsum - (double)x) : 0; }
+
+LBI_ALWAYS double costs(const shares *s, const lb_real *x, int64_t n, double logsum, bool weighted) {
+    double lane[LANES] = {0};
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        for (int i = 0; i < LANES; i++) lane[i] += cost(share(s, k + i, weighted), x[k + i], logsum);
+    for (int i = 0; i < n - k; i++) lane[i] += cost(share(s, k + i, weighted), x[k + i], logsum);
+    return folded(lane);
 }
 
-/* y = a p - g r */
-LBI_LEVELS_FUSED static void slope_row(lb_real *restrict y, const lb_real *restrict x, shares s, int64_t n, lb_real logsum, lb_real a, double g) {
+LBI_ALWAYS double all_shares(const shares *s, int64_t n, bool weighted) {
+    double lane[LANES] = {0};
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        for (int i = 0; i < LANES; i++) lane[i] += share(s, k + i, weighted);
+    for (int i = 0; i < n - k; i++) lane[i] += share(s, k + i, weighted);
+    return folded(lane);
+}
+
+LBI_LEVELS_FUSED static double costs_of_row(shares s, const lb_real *x, int64_t n, double logsum) { return s.weight ? costs(&s, x, n, logsum, true) : costs(&s, x, n, logsum, false); }
+
+LBI_LEVELS_FUSED static double shares_of_row(shares s, int64_t n) { return s.weight ? all_shares(&s, n, true) : all_shares(&s, n, false); }
+
+/* y -= w (keep q + even) */
+LBI_LEVELS_FUSED static void less_shares(lb_real *restrict y, shares s, int64_t n, lb_real keep, lb_real even) {
     const lb_real *restrict q = s.q, *restrict w = s.weight;
-    lb_real keep = (lb_real)(g * s.keep), even = (lb_real)(g * s.even);
     if (w)
-        for (int64_t k = 0; k < n; k++) y[k] = a * lbi_exp(x[k] - logsum) - w[k] * (keep * q[k] + even);
+        for (int64_t k = 0; k < n; k++) y[k] -= w[k] * (keep * q[k] + even);
     else
-        for (int64_t k = 0; k < n; k++) y[k] = a * lbi_exp(x[k] - logsum) - (keep * q[k] + even);
+        for (int64_t k = 0; k < n; k++) y[k] -= keep * q[k] + even;
 }
 
 static void value(const void *ctx, int64_t row, const lb_real *const *x, lb_real *const *y) {
     const job *j = ctx;
-    double logsum = lbi_logsum_row(x[0], j->r.n, 1), all;
+    double logsum = lbi_logsum_row(x[0], j->r.n, 1);
     j->logsum[row] = (lb_real)logsum;
-    j->loss[row] = sums_of_row(shares_of(j, x[1]), x[0], j->r.n, logsum, &all);
+    j->loss[row] = costs_of_row(shares_of(j, x[1]), x[0], j->r.n, logsum);
 }
 
 static void forward(lb_call *c) {
@@ -99,10 +115,11 @@ static void forward(lb_call *c) {
 
 static void slope(const void *ctx, int64_t row, const lb_real *const *x, lb_real *const *y) {
     const job *j = ctx;
-    double g = j->factor * lbi_class_gradient(j->g, row), logsum = (double)j->logsum[row], all;
+    double g = j->factor * lbi_class_gradient(j->g, row), logsum = (double)j->logsum[row];
+    shares r = shares_of(j, x[1]);
     if (j->logits) {
-        (void)sums_of_row(shares_of(j, x[1]), x[0], j->r.n, logsum, &all);
-        slope_row(y[0], x[0], shares_of(j, x[1]), j->r.n, (lb_real)logsum, (lb_real)(g * all), g);
+        lbi_soft_row(y[0], x[0], j->r.n, (lb_real)logsum, (lb_real)(g * shares_of_row(r, j->r.n)), 0);
+        less_shares(y[0], r, j->r.n, (lb_real)(g * r.keep), (lb_real)(g * r.even));
     }
     for (int64_t k = 0; j->target && k < j->r.n; k++)
         y[1][k] = (lb_real)(g * (1 - j->o->smoothing) * (j->weight ? (double)j->weight[k] : 1) * (logsum - (double)x[0][k]));
