@@ -305,7 +305,7 @@ double lbi_attend_reference(const lbi_attend *a, int64_t n, int64_t h, int64_t l
         p[s] = sees(a, n, h, l, s) ? score(a, n, h, l, s) : -INFINITY;
         top = fmax(top, p[s]);
     }
-    for (int64_t s = 0; s < a->s; s++) sum += p[s] = top == -INFINITY ? 0 : exp(p[s] - top);
-    for (int64_t s = 0; s < a->s; s++) p[s] = sum > 0 ? p[s] / sum : 0;
-    return sum > 0 ? top + log(sum) : INFINITY;
+    for (int64_t s = 0; s < a->s; s++) sum += p[s] = p[s] == -INFINITY ? 0 : exp(p[s] - top);
+    for (int64_t s = 0; s < a->s; s++) p[s] = sum == 0 ? 0 : p[s] / sum;
+    return sum == 0 ? INFINITY : top + log(sum);
 }

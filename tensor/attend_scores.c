@@ -103,7 +103,7 @@ void lbi_scores_top(const lbi_scores *p, const lbi_scores_at *at, const float *s
     memcpy(top, s->most, sizeof top);
     lbi_attend_cols_max(scores, at->cols, nr, at->width, top);
     for (int q = 0; q < at->width; q++) {
-        shift[q] = top[q] == -INFINITY ? 0 : top[q]; /* all hidden so far: weights become 0 */
+        shift[q] = lbi_attend_shift(top[q]);
         fade[q] = s->most[q] - shift[q];
         fades = fades || (s->most[q] != top[q] && s->most[q] != -INFINITY);
     }

@@ -217,6 +217,16 @@ bool lbi_square_shape(lb_call *c) {
     return lbi_fits_lapack(c, c->in[0]);
 }
 
+bool lbi_finite_matrices(lb_call *c, const lb_tensor *x) {
+    lbi_matrices a = lbi_matrices_of(x);
+    for (int64_t i = 0; i < a.count; i++)
+        if (!all_finite(lbi_matrix(x, i), a.m * a.n)) {
+            lb_tape_fail(c->tape, LB_E_NUMERIC, "matrix %lld holds NaN or infinity", (long long)i);
+            return false;
+        }
+    return true;
+}
+
 lb_real *lbi_numbers(lb_call *c, int64_t n) { return lb_scratch(c, (size_t)(n + 1) * sizeof(lb_real)); }
 
 void lbi_multiply(bool ta, bool tb, int64_t m, int64_t n, int64_t k, const lb_real *a, const lb_real *b, lb_real beta, lb_real *c) {

@@ -48,6 +48,8 @@ void lbi_batch_shape(lb_tensor *y, const lb_tensor *x, int count, const int64_t 
 bool lbi_square_shape(lb_call *c);
 /* Fails the tape when a matrix is larger than LAPACK's integers allow. */
 bool lbi_fits_lapack(lb_call *c, const lb_tensor *x);
+/* Fails the tape when a matrix of x holds NaN or an infinity: kernels of LAPACK lose them, or not, by size and machine. */
+bool lbi_finite_matrices(lb_call *c, const lb_tensor *x);
 /* Scratch for numbers; NULL when the tape has failed. */
 lb_real *lbi_numbers(lb_call *c, int64_t n);
 /* c = a b (transposed where said) + beta c; sizes of the product. */

@@ -2,6 +2,9 @@
 /* The typed constructors of all ops, from the one list. What an op computes stands in its file tensor/ops/<id>.c and in
  * `limbeck describe ops NAME`. All: @return a tensor owned by the tape, inert if the tape has failed; shape errors fail the tape
  * with LB_E_SHAPE; thread as the tape. An axis may be negative (-1 = last).
+ * NaN and infinities: a result whose formula reads a NaN is NaN, of sums and losses too; ops that compare, count, choose or hide say in their file what
+ * NaN is to them (mostly larger than all numbers), those of linear algebra fail with LB_E_NUMERIC. Infinities go by the formula, or give NaN where two
+ * meet in a kernel. Convolutions, attention and scans may hand a NaN to results near those that read it. Gradients as the slopes of the formula.
  * Made of ops: tensor/arrange.h (stack, split, tile, roll, windows, ...), tensor/derived.h (einsum, masked and segment sums, order along any
  * axis, quantiles, ...), tensor/noise.h (random tensors). */
 #ifndef LB_TENSOR_OPS_H

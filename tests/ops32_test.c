@@ -69,6 +69,101 @@ static void cases(void) {
     }
 }
 
+/* ---- NaN and infinities: the rules atop tensor/ops.h ---- */
+
+/* Of ops, or of their cases. NaN may reach results beside those that the formula says, since products run over zeros, tiles or chunks: results alone are compared. */
+static const char *const spreads[] = {"attention", "attention_map", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+                                      "grid_sample", "inverted_residual", "roi_align", "solve", "triangular_solve", NULL};
+/* Infinities may have the limit of the formula; what decays may be forgotten: not compared. */
+static const char *const limits[] = {"gelu", "ssd", NULL};
+/* NaN may be in none of the results: of comparisons, counts, places and choices, of what is not picked, hidden or labelled, of constants. */
+static const char *const passes_over[] = {
+    "adaptive_argmax_pool", "all", "any", "argmax", "argmax_pool", "argmin", "argsort", "attention", "attention_map", "causal_conv1d/no steps", "conv3d/strided, dilated, two groups", "conv3d/slices, strided, two groups", "count_nonzero", "cross_entropy",
+    "diagonal/plane", "eq", "fold/padded, dilated", "gather", "ge", "grid_sample", "grouped_linear", "gru/no steps", "gt", "hinge_embedding", "histogram", "index_select", "isinf", "isnan",
+    "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lstm/no steps", "lt", "masked_fill", "masked_scatter", "mode", "nan_to_num", "ne", "nearest_rows", "nms", "nonzero",
+    "pad", "pow_scalar/none", "prelu", "resize", "rkd_angle/one row", "roi_align", "roi_pool", "scatter", "searchsorted", "select", "selective_scan/no steps", "siglip/no pairs", "sign", "slice",
+    "ssd/no steps", "straight_through", "topk", "triangular_solve/upper transposed", "triu", NULL};
+
+static bool is_named(const char *const *list, const lb_op *op, int number) {
+    char one[160];
+    snprintf(one, sizeof one, "%s/%s", op->id, op->cases[number].name);
+    for (; *list; list++)
+        if (strcmp(*list, op->id) == 0 || strcmp(*list, one) == 0) return true;
+    return false;
+}
+
+/* Where a result is right to be NaN though `want` is not: infinities may meet in a kernel, and NaN may spread. */
+static void allow(const double *got, double *want, int64_t n, bool anywhere) {
+    for (int64_t i = 0; i < n; i++)
+        if (isnan(got[i]) && (anywhere || isinf(want[i]))) want[i] = got[i];
+}
+
+static void compare_strange(ops_values *v, ops_values *right, ops_values *plain, bool anywhere) {
+    for (int k = 0; k < v->results; k++) {
+        double *want = plain->out[k] ? plain->out[k] : right->out[k];
+        allow(v->out[k], want, v->out_n[k], anywhere);
+        if (want != right->out[k] && v->out_n[k] > 0) memcpy(right->out[k], want, sizeof(double) * (size_t)v->out_n[k]);
+    }
+    for (int i = 0; i < v->nin; i++) {
+        if (v->grad[i] && right->grad[i]) allow(v->grad[i], right->grad[i], v->in_n[i], false);
+        if (!anywhere) continue;
+        lb_free(v->grad[i]);
+        lb_free(right->grad[i]);
+        v->grad[i] = right->grad[i] = NULL;
+    }
+    compare(v, right);
+}
+
+static bool none_is_nan(const ops_values *v) {
+    int64_t all = 0;
+    for (int k = 0; k < v->results; k++)
+        for (int64_t i = 0; i < v->out_n[k]; i++, all++)
+            if (isnan(v->out[k][i])) return false;
+    return all > 0;
+}
+
+/* One element of one input is not finite. */
+static void one_strange(const lb_op *op, int number, ops_values *v, int i, double strange) {
+    double *at = &v->in[i][v->in_n[i] / 2], kept = *at;
+    *at = strange;
+    ops_values right = *v, plain = *v;
+    lb_status st = ops_evaluate_f64(op->id, number, OPS_DIRECT, &right);
+    memcpy(v->weight, right.weight, sizeof v->weight);
+    if (op->reference && st == LB_OK) CHECK_OK(ops_evaluate_f64(op->id, number, OPS_REFERENCE, &plain));
+    if (CHECK_INT(ops_evaluate_f32(op->id, number, OPS_DIRECT, v), st) && st == LB_OK) {
+        if (!is_named(limits, op, number)) compare_strange(v, &right, &plain, is_named(spreads, op, number));
+        if (isnan(strange) && !is_named(passes_over, op, number)) CHECK(!none_is_nan(v));
+    } else {
+        CHECK(st == LB_E_NUMERIC || st == LB_E_ARG);
+    }
+    if (check_failed()) printf("     %g in input %d\n", strange, i);
+    lb_error_clear();
+    *at = kept;
+    ops_free(v, false);
+    ops_free(&right, false);
+    ops_free(&plain, false);
+}
+
+static void strange(void) {
+    for (int i = 0; i < lb_ops.count; i++) {
+        const lb_op *op = (const lb_op *)lb_ops.members[i];
+        if (!check_wanted(op->id)) continue;
+        for (int number = 0; number < op->case_count; number++) {
+            check_begin("%s/%s, not finite", op->id, op->cases[number].name);
+            ops_values v = {0};
+            lb_status st = ops_evaluate_f32(op->id, number, OPS_FORWARD, &v);
+            ops_free(&v, false);
+            for (int k = 0; CHECK_OK(st) && k < v.nin; k++) {
+                if (!v.real[k] || v.in_rank[k] < 0 || v.in_n[k] == 0) continue;
+                one_strange(op, number, &v, k, NAN);
+                one_strange(op, number, &v, k, number % 2 ? INFINITY : -INFINITY);
+            }
+            ops_free(&v, true);
+            check_end();
+        }
+    }
+}
+
 /* ---- functions of one number, against the C library in double, in units in the last place of the float result ---- */
 
 static double worst(float (*f)(float), double (*right)(double), double lo, double hi, bool by_exponent) {
@@ -105,5 +200,5 @@ static void functions(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "ops32", (check_test[]){{"functions", functions}, {"cases", cases}, {0}});
+    return check_main(argc, argv, "ops32", (check_test[]){{"functions", functions}, {"cases", cases}, {"strange", strange}, {0}});
 }

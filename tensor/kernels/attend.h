@@ -2,6 +2,7 @@
 /* Rows of attention scores. Private to tensor/. Pure. */
 #ifndef LB_TENSOR_KERNELS_ATTEND_H
 #define LB_TENSOR_KERNELS_ATTEND_H
+#include <math.h>
 #include "tensor/tensor.h"
 
 /** s[i] *= scale. */
@@ -12,8 +13,10 @@ void lbi_attend_cap(lb_real *s, int64_t n, lb_real scale, lb_real cap, lb_real *
 void lbi_attend_add(lb_real *s, int64_t n, const lb_real *b, int64_t step);
 /** s[i] = -inf where the mask, integers of `bytes` bytes (1 or 8) `step` elements apart, is 0. */
 void lbi_attend_hide(lb_real *s, int64_t n, const void *mask, int bytes, int64_t step);
-/** The largest; -inf when n = 0. */
+/** The largest, NaN passed over; -inf when n = 0. */
 lb_real lbi_attend_max(const lb_real *s, int64_t n);
+/** What is taken off scores whose largest is most: 0 where all are hidden, so that their weights become 0 and NaN stays NaN. */
+static inline lb_real lbi_attend_shift(lb_real most) { return most == -(lb_real)INFINITY ? 0 : most; }
 /** s[i] = exp(s[i] - shift). @return their sum */
 lb_real lbi_attend_exp(lb_real *s, int64_t n, lb_real shift);
 /** g[i] = p[i] (g[i] - delta): from the gradient of weights to that of scores. */

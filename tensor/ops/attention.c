@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = P' v, P = softmax over keys of cap(scale q k^T) + bias + relative, P' = P with dropout; q [N,H,L,D], k [N,G,S,D], v [N,G,S,E], head j of
- * queries reads head j G / H. cap(x) = c tanh(x / c). A query whose keys are all hidden gives 0.
+ * queries reads head j G / H. cap(x) = c tanh(x / c). A query whose keys are all hidden gives 0; a NaN of a hidden key may or may not come through.
  * With G = dL/dy, u = cap'(.): dv = P'^T G, dP = drop(G v^T), dS = P (dP - delta), delta = rowsum(G y), dbias = dS, drelative[s - l + L - 1] = dS,
  * dq = scale (u dS) k, dk = scale (u dS)^T q.
  * Tiles of 64 queries by 256 keys with a running maximum (Milakov and Gimelshein, arXiv:1805.02867; Dao et al., arXiv:2205.14135): the map
@@ -38,14 +38,10 @@ static bool shape(lb_call *c) {
 /* Brings one row up to date: its sum and largest score so far, the result so far, the new scores, which become weights. */
 static void take_in(lb_real *row, int64_t cols, lb_real *y, int64_t e, lb_real *most, lb_real *sum, bool first) {
     lb_real top = lbi_attend_max(row, cols), before = *most;
-    if (top == -(lb_real)INFINITY && !isnan(row[0])) {
-        for (int64_t s = 0; s < cols; s++) row[s] = 0;
-        return;
-    }
     if (top > before) *most = top;
-    lb_real added = lbi_attend_exp(row, cols, *most);
+    lb_real added = lbi_attend_exp(row, cols, lbi_attend_shift(*most));
     if (first || before == -(lb_real)INFINITY) {
-        *sum = added;
+        *sum += added; /* of 0, or NaN */
         return;
     }
     lb_real fade = lbi_attend_exp(&before, 1, *most);
@@ -203,7 +199,8 @@ static void reference(lb_call *c) {
                 for (int64_t s = 0; s < a.s; s++) p[s] *= lbi_attend_kept(&a, n, h, l, s);
                 for (int64_t e = 0; e < a.e; e++) {
                     double sum = 0;
-                    for (int64_t s = 0; s < a.s; s++) sum += p[s] * (double)lb_r(v)[n * v->stride[0] + h * a.g / a.h * v->stride[1] + s * v->stride[2] + e * v->stride[3]];
+                    for (int64_t s = 0; s < a.s; s++)
+                        if (p[s] != 0) sum += p[s] * (double)lb_r(v)[n * v->stride[0] + h * a.g / a.h * v->stride[1] + s * v->stride[2] + e * v->stride[3]];
                     y[e] = (lb_real)sum;
                 }
             }

@@ -22,10 +22,8 @@ static bool shape(lb_call *c) {
 }
 
 static void softmax(lb_real *row, int64_t n) {
-    lb_real top = lbi_attend_max(row, n);
-    bool none = top == -(lb_real)INFINITY && !(n > 0 && isnan(row[0]));
-    for (int64_t s = 0; none && s < n; s++) row[s] = 0;
-    if (!none) lbi_attend_scale(row, n, 1 / lbi_attend_exp(row, n, top));
+    lb_real sum = lbi_attend_exp(row, n, lbi_attend_shift(lbi_attend_max(row, n)));
+    if (sum != 0) lbi_attend_scale(row, n, 1 / sum);
 }
 
 static int64_t blocks_of(const lbi_attend *a) { return (a->l + ROWS - 1) / ROWS; }

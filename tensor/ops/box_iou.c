@@ -5,7 +5,7 @@
  *   DIoU  IoU - distance of centres^2 / diagonal of the hull^2: arXiv:1911.08287
  *   CIoU  DIoU - v^2 / (1 - IoU + v), v = 4 / pi^2 (atan(w_a / h_a) - atan(w_b / h_b))^2
  *         (differentiated throughout; torchvision holds v / (1 - IoU + v) constant)
- * The loss is 1 minus it. Gradients by forward differentiation with eight partial derivatives; where two corners meet the first box's counts. */
+ * The loss is 1 minus it. Gradients by forward differentiation with eight partial derivatives; where two corners meet the first box's counts. NaN stays. */
 #include <math.h>
 #include <string.h>
 #include "tensor/loops.h"
@@ -49,10 +49,10 @@ static dual chain(double v, double x, const dual *a, double y, const dual *b) {
 static dual add(dual a, dual b) { return chain(a.v + b.v, 1, &a, 1, &b); }
 static dual sub(dual a, dual b) { return chain(a.v - b.v, 1, &a, -1, &b); }
 static dual mul(dual a, dual b) { return chain(a.v * b.v, b.v, &a, a.v, &b); }
-static dual quotient(dual a, dual b) { return b.v > 0 ? chain(a.v / b.v, 1 / b.v, &a, -a.v / (b.v * b.v), &b) : constant(0); }
-static dual least(dual a, dual b) { return a.v <= b.v ? a : b; }
-static dual most(dual a, dual b) { return a.v >= b.v ? a : b; }
-static dual positive(dual a) { return a.v > 0 ? a : constant(0); }
+static dual quotient(dual a, dual b) { return b.v <= 0 ? constant(0) : chain(a.v / b.v, 1 / b.v, &a, -a.v / (b.v * b.v), &b); }
+static dual least(dual a, dual b) { return a.v <= b.v || isnan(a.v) ? a : b; }
+static dual most(dual a, dual b) { return a.v >= b.v || isnan(a.v) ? a : b; }
+static dual positive(dual a) { return a.v <= 0 ? constant(0) : a; }
 static dual angle(dual w, dual h) { /* atan(w / h) */
     double size = w.v * w.v + h.v * h.v;
     return size > 0 ? chain(atan2(w.v, h.v), h.v / size, &w, -w.v / size, &h) : constant(0);

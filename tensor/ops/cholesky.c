@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lower l with l l^T = x for symmetric positive definite x; of x the mean of it and its transpose counts.
+/* Lower l with l l^T = x for symmetric positive definite x; of x the mean of it and its transpose counts. Fails for NaN and infinity.
  * dx = sym(l^-T P(l^T g) l^-1), P the lower triangle with half the diagonal (Murray, arXiv:1602.07527, eq. (10)). */
 #include "tensor/linalg.h"
 
 static void forward(lb_call *c) {
     lbi_matrices a = lbi_matrices_of(c->in[0]);
+    if (!lbi_finite_matrices(c, c->in[0])) return;
     for (int64_t i = 0; i < a.count; i++)
         if (!lbi_cholesky(a.n, lbi_matrix(c->in[0], i), lbi_matrix(c->out[0], i))) {
             lb_tape_fail(c->tape, LB_E_NUMERIC, "matrix %lld is not positive definite", (long long)i);

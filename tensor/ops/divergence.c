@@ -75,7 +75,7 @@ __attribute__((always_inline)) static inline term term_of(rule r, lb_real s, lb_
     case LB_KL_REVERSE: t = (term){q * (lq - lp), q * (lq - lp + 1), -q}; break;
     case LB_JENSEN_SHANNON:
         m = b * p + (1 - b) * q;
-        lm = lbi_log(m > least ? m : least);
+        lm = lbi_log(m < least ? least : m);
         t.p = b * p * (lp - lm);
         t.q = (1 - b) * q * (lq - lm);
         t.f = t.p + t.q;
@@ -83,14 +83,14 @@ __attribute__((always_inline)) static inline term term_of(rule r, lb_real s, lb_
     case LB_TOTAL_VARIATION: t = (term){p > q ? (p - q) / 2 : (q - p) / 2, q > p ? q / 2 : q < p ? -q / 2 : 0, p > q ? p / 2 : p < q ? -p / 2 : 0}; break;
     case LB_SKEW_FORWARD:
         m = b * p + (1 - b) * q;
-        m = m > least ? m : least;
+        m = m < least ? least : m;
         t.f = p * (lp - lbi_log(m));
         t.q = -(1 - b) * p * (q / m);
         t.p = t.f + p - b * p * (p / m);
         break;
     case LB_SKEW_REVERSE:
         m = (1 - b) * p + b * q;
-        m = m > least ? m : least;
+        m = m < least ? least : m;
         t.f = q * (lq - lbi_log(m));
         t.p = -(1 - b) * q * (p / m);
         t.q = t.f + q - b * q * (q / m);
@@ -98,7 +98,7 @@ __attribute__((always_inline)) static inline term term_of(rule r, lb_real s, lb_
     case LB_SOFT_CROSS: t = (term){-p * lq, -p, -p * lq}; break;
     case LB_SKEW_CROSS:
         m = b * p + (1 - b) * q;
-        m = m > least ? m : least;
+        m = m < least ? least : m;
         t.f = -p * lbi_log(m);
         t.q = -(1 - b) * p * (q / m);
         t.p = t.f - b * p * (p / m);

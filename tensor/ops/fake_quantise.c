@@ -6,7 +6,8 @@
  *              zero = cut(round(-lo / scale), 0, top), code = cut(round(x / scale) + zero, 0, top), y = (code - zero) scale
  *   minifloat  vmax = 2^(2^E - 1 - bias) (2 - 2^-M), bias = 2^(E-1) - 1 (no codes for infinities), scale = max(max|x| / vmax, 1e-12), y = scale times the
  *              nearest such float to x / scale; codes are 0
- * Straight-through: dx = g where the code before cutting was in range (minifloat: everywhere), else 0. Scales and zeros are constants. */
+ * Straight-through: dx = g where the code before cutting was in range (minifloat: everywhere), else 0. Scales and zeros are constants.
+ * NaN stays NaN, its code is that of 0; in a group with an infinity all are NaN. */
 #include <math.h>
 #include "tensor/ops.h"
 #include "tensor/quantise.h"
@@ -72,9 +73,9 @@ static void forward(lb_call *c) {
         lb_r(c->out[2])[k] = (lb_real)g.scale;
         lb_i(c->out[3])[k] = (int64_t)g.zero;
         for (int64_t i = 0; i < n; i++) {
-            double v = (double)x[i] / g.scale, code = fmin(fmax(nearbyint(v) + g.zero, g.lo), g.hi);
+            double v = (double)x[i] / g.scale, code = isnan(v) ? g.zero : fmin(fmax(nearbyint(v) + g.zero, g.lo), g.hi), left = isnan(v) ? v : code - g.zero;
             lb_i(c->out[1])[k * n + i] = o->kind == LB_MINIFLOAT ? 0 : (int64_t)code;
-            lb_r(c->out[0])[k * n + i] = (lb_real)(g.scale * (o->kind == LB_MINIFLOAT ? lb_minifloat_of(v, o->exponent, o->mantissa, most) : code - g.zero));
+            lb_r(c->out[0])[k * n + i] = (lb_real)(g.scale * (o->kind == LB_MINIFLOAT ? lb_minifloat_of(v, o->exponent, o->mantissa, most) : left));
         }
     }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = x F(x), F(x) = (1 + erf(x / sqrt 2)) / 2; dx = g (F(x) + x f(x)), f(x) = exp(-x^2 / 2) / sqrt(2 pi). */
+/* y = x F(x), F(x) = (1 + erf(x / sqrt 2)) / 2; dx = g (F(x) + x f(x)), f(x) = exp(-x^2 / 2) / sqrt(2 pi). At infinities the formula gives NaN, and kernels
+ * of vectors may give its limits. */
 #include "base/cpu.h"
 #include "tensor/kernels/gelu_wide.h"
 #include "tensor/ops/elementwise.h"

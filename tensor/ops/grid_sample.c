@@ -6,7 +6,7 @@
  *   nearest  x[round half to even u]
  *   cubic    Keys' kernel with a = -0.75 on the four around u (pictures only)
  * dx: g times the weights, added where they read; dgrid: sum over channels of g times x times the slopes of the weights, times du/dg; 0 where u was
- * cut to the border, and for nearest. */
+ * cut to the border, and for nearest. A coordinate that is not finite reads the border's first element, or 0 or NaN where 0 is outside. */
 #include <math.h>
 #include <omp.h>
 #include <string.h>

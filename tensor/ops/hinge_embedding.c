@@ -4,7 +4,7 @@
 
 LBI_INLINE lb_real value(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
     lb_real far = (lb_real)o->a - x;
-    far = far > 0 ? far : 0;
+    far = far <= 0 ? 0 : far; /* NaN stays */
     return y == 1 ? x : far;
 }
 LBI_INLINE lb_real slope_x(lb_real x, lb_real y, lb_real c, const lbi_loss *o) { return y == 1 ? 1 : (lb_real)o->a - x > 0 ? -1 : 0; }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = x^-1; dx = -y^T g y^T. Fails for a singular x; lb_solve is the better way to y = a^-1 b. */
+/* y = x^-1; dx = -y^T g y^T. Fails for a singular x, NaN and infinity; lb_solve is the better way to y = a^-1 b. */
 #include "tensor/linalg.h"
 
 static void forward(lb_call *c) {
     lbi_matrices a = lbi_matrices_of(c->in[0]);
     void *work = lb_scratch(c, lbi_linalg_work(a.n, a.n));
+    if (!lbi_finite_matrices(c, c->in[0])) return;
     for (int64_t i = 0; work && i < a.count; i++)
         if (!lbi_inverse(a.n, lbi_matrix(c->in[0], i), lbi_matrix(c->out[0], i), work)) {
             lb_tape_fail(c->tape, LB_E_NUMERIC, "matrix %lld is singular", (long long)i);

@@ -5,7 +5,7 @@
 
 LBI_INLINE lb_real value(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
     lb_real p = o->a != 0 ? lbi_exp(y) : y, l = o->a != 0 ? y : lbi_log(y);
-    return p > 0 ? p * (l - x) : 0;
+    return p <= 0 ? 0 : p * (l - x); /* NaN stays */
 }
 LBI_INLINE lb_real slope_x(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
     lb_real p = o->a != 0 ? lbi_exp(y) : y;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y = log |det x| and the sign of det x (without gradient); dx = g x^-T. A singular x has -inf and sign 0, and no gradient. */
+/* y = log |det x| and the sign of det x (without gradient); dx = g x^-T. A singular x has -inf and sign 0, and no gradient. Fails for NaN and infinity. */
 #include <string.h>
 #include "tensor/linalg.h"
 
@@ -13,6 +13,7 @@ static void forward(lb_call *c) {
     lbi_matrices a = lbi_matrices_of(c->in[0]);
     lb_real *lu = lbi_numbers(c, a.n * a.n);
     int *pivot = lb_scratch(c, (size_t)(a.n + 1) * sizeof *pivot);
+    if (!lbi_finite_matrices(c, c->in[0])) return;
     for (int64_t i = 0; lu && pivot && i < a.count; i++) {
         double sign;
         memcpy(lu, lbi_matrix(c->in[0], i), (size_t)(a.n * a.n) * sizeof *lu);

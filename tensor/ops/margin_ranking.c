@@ -4,7 +4,7 @@
 
 LBI_INLINE lb_real value(lb_real a, lb_real b, lb_real y, const lbi_loss *o) {
     lb_real v = (lb_real)o->a - y * (a - b);
-    return v > 0 ? v : 0;
+    return v <= 0 ? 0 : v; /* NaN stays */
 }
 LBI_INLINE lb_real slope_a(lb_real a, lb_real b, lb_real y, const lbi_loss *o) { return (lb_real)o->a - y * (a - b) > 0 ? -y : 0; }
 LBI_INLINE lb_real slope_b(lb_real a, lb_real b, lb_real y, const lbi_loss *o) { return (lb_real)o->a - y * (a - b) > 0 ? y : 0; }

@@ -56,7 +56,7 @@ static void square_rows(const void *ctx, int64_t first, int64_t last) {
             y[k] = s < near * both ? (lb_real)lbi_square_distance(j->a + i * j->d, j->b + k * j->d, j->d) : s;
         }
         if (j->o->kind == LB_EUCLIDEAN)
-            for (int64_t k = 0; k < j->m; k++) y[k] = (lb_real)sqrt((double)(y[k] > least ? y[k] : least));
+            for (int64_t k = 0; k < j->m; k++) y[k] = (lb_real)sqrt((double)(y[k] < least ? least : y[k]));
     }
 }
 

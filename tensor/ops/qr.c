@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* x [...,M,N] = q r, M >= N: orthonormal columns and an upper triangle whose diagonal is not negative.
+/* x [...,M,N] = q r, M >= N: orthonormal columns and an upper triangle whose diagonal is not negative. Fails for NaN and infinity.
  * With P = r gr^T - gq^T q and copy(P) its lower triangle, diagonal and the lower one mirrored: dx = (gq + q copy(P)) r^-T
  * (Walter and Lehmann, arXiv:1001.1654; Roberts and Roberts, arXiv:2009.10071). */
 #include "tensor/linalg.h"
@@ -18,6 +18,7 @@ static bool shape(lb_call *c) {
 static void forward(lb_call *c) {
     lbi_matrices a = lbi_matrices_of(c->in[0]);
     void *work = lb_scratch(c, lbi_linalg_work(a.m, a.n));
+    if (!lbi_finite_matrices(c, c->in[0])) return;
     for (int64_t i = 0; work && i < a.count; i++) lbi_qr(a.m, a.n, lbi_matrix(c->in[0], i), lbi_matrix(c->out[0], i), lbi_matrix(c->out[1], i), work);
 }
 

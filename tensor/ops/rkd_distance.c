@@ -29,8 +29,8 @@ LBI_LEVELS static double roots(lb_real *restrict x, int64_t n, double *count) {
     double sum = 0, beyond = 0;
 #pragma omp simd reduction(+ : sum, beyond)
     for (int64_t j = 0; j < n; j++) {
-        lb_real square = x[j], d = root_of(square > (lb_real)clamp ? square : (lb_real)clamp);
-        sum += square > (lb_real)clamp ? (double)d : 0;
+        lb_real square = x[j], d = root_of(square <= (lb_real)clamp ? (lb_real)clamp : square); /* NaN stays */
+        sum += square <= (lb_real)clamp ? 0 : (double)d;
         beyond += square > (lb_real)clamp ? 1 : 0;
         x[j] = d;
     }
@@ -67,7 +67,7 @@ static bool make(lb_call *c, job *j, relations *r, const lb_tensor *x) {
     double count = total(j->count, n);
     r->count = count > 0 ? count : 1;
     r->mean = total(j->sum, n) / r->count;
-    if (!(r->mean > 1e-12)) r->mean = 1e-12;
+    if (r->mean < 1e-12) r->mean = 1e-12;
     return true;
 }
 

@@ -2,7 +2,7 @@
 /* For box r = (n, x0, y0, x1, y1): corners times scale, minus 1/2 when aligned (else width and height are at least 1), cut into cells; y[r,c,i,j] =
  * mean over the s x s points of cell (i,j) of x[n,c] read between its elements. s = samples, or ceil(size of a cell) where 0. A point further
  * than 1 outside reads 0, else it is moved onto the border. Reading and mean are products over the axes, so a cell is a weighted sum of
- * rows, then of columns. dx: g times the weights, added where they read; boxes have no gradient. */
+ * rows, then of columns. dx: g times the weights, added where they read; boxes have no gradient, and should be finite. */
 #include <math.h>
 #include <omp.h>
 #include <string.h>

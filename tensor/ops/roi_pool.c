@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For box r = (n, x0, y0, x1, y1): corners times scale, rounded half away from zero, the far ones included; cut into cells, cell i being
- * floor(i size) .. ceil((i + 1) size) - 1 within the picture. y[r,c,i,j] = max of x[n,c] over the cell, 0 where it is empty. dx: g goes to the first
+ * floor(i size) .. ceil((i + 1) size) - 1 within the picture. y[r,c,i,j] = max of x[n,c] over the cell, 0 where it is empty; NaN is passed over. dx: g goes to the first
  * maximum; boxes have no gradient. */
 #include <math.h>
 #include <omp.h>

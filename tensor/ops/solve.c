@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* y with a y = x. dx = a^-T g, da = -dx y^T. Fails for a singular a. */
+/* y with a y = x. dx = a^-T g, da = -dx y^T. Fails for a singular a, and one with NaN or infinity. */
 #include <string.h>
 #include "tensor/linalg.h"
 
@@ -24,6 +24,7 @@ static void forward(lb_call *c) {
     lbi_matrices a = lbi_matrices_of(c->in[1]);
     lb_real *lu = lbi_numbers(c, a.m * a.m), *work = lbi_numbers(c, a.m * a.n);
     int *pivot = lb_scratch(c, (size_t)(a.m + 1) * sizeof *pivot);
+    if (!lbi_finite_matrices(c, c->in[0])) return;
     for (int64_t i = 0; lu && work && pivot && i < a.count; i++)
         if (!solve_one(c, i, &a, lbi_matrix(c->in[1], i), lbi_matrix(c->out[0], i), false, lu, pivot, work)) return;
 }

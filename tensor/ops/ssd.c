@@ -4,6 +4,7 @@
  * Chunks of 64 steps: with c_t the running sum of d a within a chunk (t - s sums are masked before exp, so nothing overflows),
  *   W_ts = (C_t B_s) exp(c_t - c_s) d_s for s <= t, else 0;   Y = W X + E (C S_0^T),  E_t = exp(c_t);
  *   S_1 = exp(c_end) S_0 + (f X)^T B,  f_s = exp(c_end - c_s) d_s.
+ * A NaN goes to the steps of its chunk, and on from there until a decay of 0 forgets it.
  * Backward from the last chunk, G = dY, H the gradient of S_1: dW = G X^T, dX = W^T G + f (B H^T) + D G; with K_ts = dW_ts exp(c_t - c_s) d_s:
  *   dC = K B + (E G) S_0, dB = K^T C + (f X) H, dS_0 = exp(c_end) H + (E G)^T C;
  *   dc_t = rowsum(dW W) - columnsum(dW W) + E G (C S_0^T) - f_s df_s, dc_end += exp(c_end) <H, S_0> + sum f df, df_s = x_s (B H^T)_s;
@@ -341,7 +342,7 @@ static void reference(lb_call *c) {
         for (int64_t t = 0; t < p.l; t++) {
             double d = at(c->in[DT], n, t, h, 0) + (double)number(c->in[BIAS], h), x = at(c->in[X], n, t, h, k), y = (double)number(c->in[D], h) * x;
             if (o->softplus) d = d > 30 ? d : log1p(exp(d));
-            if (o->hi > o->lo) d = fmin(fmax(d, o->lo), o->hi);
+            if (o->hi > o->lo) d = d < o->lo ? o->lo : d > o->hi ? o->hi : d;
             for (int64_t s = 0; s < p.s; s++) {
                 state[s] = exp(d * (double)number(c->in[A], h)) * state[s] + d * x * at(c->in[B], n, t, g, s);
                 y += state[s] * at(c->in[C], n, t, g, s);

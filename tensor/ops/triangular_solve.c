@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y with t y = x, t lower or upper triangular (its other half is not read), or t^T y = x. dx = t^-T g; dt = -dx y^T within the triangle (transposed:
- * dx = t^-1 g, dt = -y dx^T). */
+ * dx = t^-1 g, dt = -y dx^T). Fails for a 0 on the diagonal, NaN and infinity in t. */
+#include <math.h>
 #include "tensor/linalg.h"
 
 typedef struct options {
@@ -13,17 +14,25 @@ static bool shape(lb_call *c) {
     return lbi_fits_lapack(c, c->in[0]) && lbi_fits_lapack(c, c->in[1]);
 }
 
+/* No 0 on the diagonal, and within the triangle nothing that is not finite (BLAS may hand it to places that it does not belong to). */
+static bool usable(lb_call *c, int64_t number, const lb_real *t, int64_t n, bool upper) {
+    for (int64_t i = 0; i < n * n; i++) {
+        int64_t row = i / n, column = i % n;
+        if (row == column && t[i] == 0) lb_tape_fail(c->tape, LB_E_NUMERIC, "matrix %lld is singular: 0 at %lld on its diagonal", (long long)number, (long long)row);
+        else if ((upper ? column >= row : column <= row) && !isfinite(t[i])) lb_tape_fail(c->tape, LB_E_NUMERIC, "matrix %lld holds NaN or infinity", (long long)number);
+        else continue;
+        return false;
+    }
+    return true;
+}
+
 static void forward(lb_call *c) {
     const options *o = c->params;
     lbi_matrices a = lbi_matrices_of(c->in[1]);
     for (int64_t i = 0; i < a.count; i++) {
         lb_real *y = lbi_matrix(c->out[0], i);
         const lb_real *t = lbi_matrix(c->in[0], i), *x = lbi_matrix(c->in[1], i);
-        for (int64_t k = 0; k < a.m; k++)
-            if (t[k * a.m + k] == 0) {
-                lb_tape_fail(c->tape, LB_E_NUMERIC, "matrix %lld is singular: 0 at %lld on its diagonal", (long long)i, (long long)k);
-                return;
-            }
+        if (!usable(c, i, t, a.m, o->upper)) return;
         for (int64_t k = 0; k < a.m * a.n; k++) y[k] = x[k];
         lbi_triangular(a.m, a.n, t, o->upper, o->transposed, y);
     }

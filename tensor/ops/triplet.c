@@ -33,7 +33,8 @@ static double row_loss(const options *o, const lb_real *a, const lb_real *p, con
     *far = distance(a, n, d);
     *pair = other < *far;
     if (*pair) *far = other;
-    return fmax(0, *near - *far + o->margin);
+    double loss = *near - *far + o->margin;
+    return loss <= 0 ? 0 : loss; /* NaN stays */
 }
 
 static int64_t rows_of(const lb_call *c, int64_t *d) {
