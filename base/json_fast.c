@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/utf8.h"
 #include "base/value_make.h"
 
 enum { DEPTH = 200, FEW = 8, NUMBER = 64 };
@@ -59,18 +60,6 @@ static bool take(reader *r, char c) {
 
 /* ---- strings ---- */
 
-/* Bytes of the well-formed character at p, 0 = none. Unicode 15, table 3-7. */
-static inline size_t character(const unsigned char *p, size_t n) {
-    if (p[0] < 0x80) return 1;
-    if (n > 1 && p[0] >= 0xC2 && p[0] <= 0xDF) return (p[1] & 0xC0) == 0x80 ? 2 : 0;
-    size_t size = (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] <= 0xF4 ? 4 : 0;
-    if (size == 0 || size > n) return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((p[i] & 0xC0) != 0x80) return 0;
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F)) return 0;
-    return size;
-}
-
 static int hex(const reader *r, const char *p) {
     int x = 0;
     if (r->end - p < 4) return -1;
@@ -94,14 +83,7 @@ static size_t unicode(reader *r, char *to) {
         c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
         r->at += 6;
     } else if (c >= 0xDC00 && c < 0xE000) return 0;
-    size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    if (n == 1) {
-        to[0] = (char)c;
-        return 1;
-    }
-    for (size_t i = n - 1; i > 0; i--, c >>= 6) to[i] = (char)(0x80 | (c & 0x3F));
-    to[0] = (char)((0xF00 >> n) | c);
-    return n;
+    return (size_t)lbi_utf8_write((uint8_t *)to, (uint32_t)c);
 }
 
 static size_t escape(reader *r, char *to) {
@@ -133,7 +115,7 @@ static bool escaped(reader *r, const char *begin, const char **text, size_t *siz
     memcpy(r->text, begin, n);
     while (r->at < r->end && *r->at != '"') {
         if (!make_room(r, n + 8)) return false;
-        size_t used = *r->at == '\\' ? 0 : character((const unsigned char *)r->at, (size_t)(r->end - r->at));
+        size_t used = *r->at == '\\' ? 0 : lbi_utf8_size((const uint8_t *)r->at, (size_t)(r->end - r->at));
         if (used) {
             if ((unsigned char)*r->at < 0x20) return false;
             memcpy(r->text + n, r->at, used);
@@ -162,7 +144,7 @@ static const char *plain(const char *p, const char *end, bool checked) {
 static bool string(reader *r, const char **text, size_t *size) {
     const char *begin = r->at;
     while ((r->at = plain(r->at, r->end, r->checked)) < r->end && *r->at != '"' && *r->at != '\\') {
-        size_t used = character((const unsigned char *)r->at, (size_t)(r->end - r->at));
+        size_t used = lbi_utf8_size((const uint8_t *)r->at, (size_t)(r->end - r->at));
         if (used == 0 || (unsigned char)*r->at < 0x20) return false;
         r->at += used;
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/number.h"
 #include "base/registry.h"
+#include "base/utf8.h"
 #include "base/value_make.h"
 
 lb_value *lbi_value_new(lb_value_kind kind) {
@@ -374,28 +375,13 @@ bool lb_value_differ(lb_buf *out, const lb_value *a, const lb_value *b) { return
 
 /* ---- text shared by the writers ---- */
 
-/* Length of the UTF-8 character at p, 0 if it is none (overlong, surrogate, cut or beyond U+10FFFF). */
-static size_t utf8_size(const unsigned char *p, size_t left, uint32_t *code) {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 && p[0] < 0xf8 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if ((p[0] >= 0x80 && p[0] < 0xc0) || p[0] >= 0xf8 || n > left) return 0;
-    uint32_t c = n == 1 ? p[0] : p[0] & (0xffu >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) return 0;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    if (n > 1 && (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))) return 0;
-    *code = c;
-    return n;
-}
-
 void lbi_quote(lb_buf *out, const char *text, size_t size) {
     static const char special[] = "\b\f\n\r\t\"\\", letter[] = "bfnrt\"\\";
     const unsigned char *p = (const unsigned char *)text, *end = p + size;
     lb_buf_add(out, "\"", 1);
     while (p < end) {
-        uint32_t c = 0xfffd;
-        size_t n = utf8_size(p, (size_t)(end - p), &c);
+        size_t left = (size_t)(end - p), n = lbi_utf8_size(p, left), used;
+        uint32_t c = n ? lbi_utf8_next(p, left, &used) : LBI_NOT_A_CHARACTER;
         const char *found = c > 0 && c < 128 ? strchr(special, (int)c) : NULL;
         if (found) lb_buf_format(out, "\\%c", letter[found - special]);
         else if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 #include "base/file.h"
 #include "base/number.h"
+#include "base/utf8.h"
 #include "base/value_make.h"
 
 enum { MAX_DEPTH = 64 };
@@ -289,13 +289,11 @@ static void say_nothing(struct fy_diag *diag, void *user, const char *text, size
 
 /* libfyaml 0.7.12 never ends on an unknown directive with such a byte, and takes it for nothing elsewhere. */
 static lb_status check_utf8(const char *text, size_t size, const char *name) {
-    utf8proc_int32_t c;
-    utf8proc_ssize_t used = 0;
     int line = 1;
-    for (size_t at = 0; at < size; at += (size_t)used) {
-        used = utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(size - at), &c);
-        if (used < 1) return lb_fail(LB_E_FORMAT, "%s:%d: byte 0x%02x is not UTF-8", name, line, (unsigned char)text[at]);
-        line += c == '\n';
+    for (size_t at = 0, used; at < size; at += used) {
+        used = lbi_utf8_size((const uint8_t *)text + at, size - at);
+        if (used == 0) return lb_fail(LB_E_FORMAT, "%s:%d: byte 0x%02x is not UTF-8", name, line, (unsigned char)text[at]);
+        line += text[at] == '\n';
     }
     return LB_OK;
 }

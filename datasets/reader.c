@@ -2,8 +2,8 @@
 #include "datasets/reader.h"
 #include <stdio.h>
 #include <string.h>
-#include <utf8proc.h>
 #include "base/file.h"
+#include "base/utf8.h"
 #include "datasets/items_state.h"
 #include "io/uri.h"
 
@@ -26,17 +26,7 @@ static const lb_param decoding_params[] = {
 
 /* ---- what a path is ---- */
 
-bool lbi_is_utf8(const char *s, size_t n) {
-    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)s;
-    while (n > 0) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t k = utf8proc_iterate(p, (utf8proc_ssize_t)n, &c);
-        if (k <= 0) return false;
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
+bool lbi_is_utf8(const char *s, size_t n) { return lbi_utf8_valid((const uint8_t *)s, n); }
 
 const char *lbi_kind_of(const char *path) {
     static const struct {

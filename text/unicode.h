@@ -2,21 +2,10 @@
 /* Characters as Hugging Face tokenizers 0.23 sees them (text/unicode_tables.py): its classes are those of several Unicode versions. Private to text. */
 #ifndef LB_TEXT_UNICODE_H
 #define LB_TEXT_UNICODE_H
-#include "base/buf.h"
+#include "base/utf8.h"
 LB_BEGIN
 
-enum { LBI_DECOMPOSED_MAX = 32, LBI_NOT_A_CHARACTER = 0xFFFD };
-
-/* Next code point of p[0..n), n > 0; *used = its bytes. A malformed sequence gives U+FFFD for its longest well-formed beginning
- * (Unicode 15, section 3.9, "substitution of maximal subparts"). */
-uint32_t lbi_utf8_next(const uint8_t *p, size_t n, size_t *used);
-void lbi_utf8_add(lb_buf *out, uint32_t c);
-/* Writes c into dst. @return bytes, 1 to 4 */
-int lbi_utf8_write(uint8_t dst[4], uint32_t c);
-/* The character that ends at `end` (end > 0), and where it begins; a byte that ends no character is U+FFFD. */
-uint32_t lbi_utf8_before(const uint8_t *text, size_t end, size_t *begin);
-/* Is it well formed from end to end? */
-bool lbi_utf8_valid(const uint8_t *p, size_t n);
+enum { LBI_DECOMPOSED_MAX = 32 };
 
 bool lbi_is_space(uint32_t c);      /* White_Space; \s */
 bool lbi_is_word(uint32_t c);       /* \w: letters, marks, digits, connectors */
