@@ -68,12 +68,15 @@ static double activated(lb_act act, double x) {
 
 /* y [O,n] = act(scale (w x) + b) for x [C,n]. */
 static void map_reference(const lb_call *c, int w, int scale, lb_act act, const double *x, int64_t in, int64_t n, double *y) {
-    for (int64_t o = 0; o < c->in[w]->shape[0]; o++)
-        for (int64_t i = 0; i < n; i++) {
-            double sum = 0;
-            for (int64_t k = 0; k < in; k++) sum += value(c, w, o * in + k, 0) * x[k * n + i];
-            y[o * n + i] = activated(act, sum * (scale ? value(c, scale, o, 1) : 1) + value(c, w + 1, o, 0));
+    for (int64_t o = 0; o < c->in[w]->shape[0]; o++) {
+        double *row = y + o * n;
+        for (int64_t i = 0; i < n; i++) row[i] = 0;
+        for (int64_t k = 0; k < in; k++) {
+            double by = value(c, w, o * in + k, 0);
+            for (int64_t i = 0; i < n; i++) row[i] += by * x[k * n + i];
         }
+        for (int64_t i = 0; i < n; i++) row[i] = activated(act, row[i] * (scale ? value(c, scale, o, 1) : 1) + value(c, w + 1, o, 0));
+    }
 }
 
 static void depth_reference(const lb_call *c, const lbi_conv *p, lb_act act, const double *x, double *y) {
