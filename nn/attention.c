@@ -60,6 +60,9 @@ static bool project(lb_nn *m, lb_tensor *x, lb_tensor *y, const lb_attend_spec *
         out[0] = lb_split_heads(t, all, n->h, n->g, &out[1], &out[2]);
         return true;
     } else {
+        bool own = x == y;
+        if (!held) y = lbi_rounded(t, y); /* two or three maps read it */
+        if (own) x = y;
         out[0] = lbi_linear(m, x, or_else(names->q, "q_proj"), q, LB_ACT_NONE, !s->no_bias);
         if (held) return false;
         lb_tensor *both = names->kv ? lbi_linear_still(m, y, names->kv, 2 * kv, LB_ACT_NONE, !s->no_bias, 0, idle) : NULL;

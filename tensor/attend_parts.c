@@ -48,12 +48,14 @@ static int64_t steps(int64_t k) { return lbi_over(k, DEPTH); }
 
 static uint32_t *panels_room(const plan *p, float *at, int64_t *used, int64_t lines, int64_t k) { return (uint32_t *)(void *)lbi_scores_part(at, used, lbi_over(lines, SIDE) * steps(k) * p->piece); }
 
-/* Panels of `lines` lines from x on. */
-static void pack(const plan *p, bool left, uint32_t *to, lbi_cut_lines x, int64_t lines, int64_t k, float scale) {
+/* Panels of `lines` lines from x on. @return are they tame, if they are rounded? Parts have been looked at before. */
+static bool pack(const plan *p, bool left, uint32_t *to, lbi_cut_lines x, int64_t lines, int64_t k, float scale) {
+    bool tame = true;
     for (int64_t j = 0; j < lines; j += SIDE, to += steps(k) * p->piece) {
-        lbi_cut_panel(p->parts, left, to, &x, lbi_least(SIDE, lines - j), k, scale);
+        tame = lbi_cut_panel(p->parts, left, to, &x, lbi_least(SIDE, lines - j), k, scale) && tame;
         x.x += SIDE * (x.across ? x.ld : 1);
     }
+    return tame;
 }
 
 /* Rows of a tensor as lines; or its columns. */
@@ -175,8 +177,8 @@ static void weigh(const plan *p, const forward_work *w, const lbi_scores_at *at,
     for (int64_t j = 0; j < at->cols; j += BLOCK) lbi_cut_factors(p->parts, w->scores + j * BLOCK, lbi_least(BLOCK, at->cols - j), at->width, NULL, 0, w->weights + steps(j) * p->piece, apart);
 }
 
-/* Up to 32 queries from l0 on. */
-static void queries_forward(const plan *p, const forward_work *w, int64_t n, int64_t h, int64_t l0, int64_t count) {
+/* Up to 32 queries from l0 on. @return false: they are not tame. */
+static bool queries_forward(const plan *p, const forward_work *w, int64_t n, int64_t h, int64_t l0, int64_t count) {
     const lbi_attend *a = p->a;
     const side keys = {w->keys, steps(a->d) * p->piece, a->s}, query = {w->query, steps(a->d) * p->piece, count};
     lbi_scores_sums sums;
@@ -185,7 +187,7 @@ static void queries_forward(const plan *p, const forward_work *w, int64_t n, int
     bool first = true;
     lbi_scores_at at = {n, h, l0, count, 0, 0, lbi_scores_width(count)};
     lbi_scores_begin(&sums);
-    pack(p, false, w->query, rows_as(&a->q, n, h, l0, false), count, a->d, (float)a->o->scale);
+    if (!pack(p, false, w->query, rows_as(&a->q, n, h, l0, false), count, a->d, (float)a->o->scale)) return false;
     lbi_attend_sight(a, l0, l0 + count, &lo, &hi);
     for (at.s0 = 0; at.s0 < a->s; at.s0 += KEYS) {
         at.cols = lbi_least(KEYS, a->s - at.s0);
@@ -200,6 +202,7 @@ static void queries_forward(const plan *p, const forward_work *w, int64_t n, int
     }
     if (first) memset(w->result, 0, (size_t)(a->e * BLOCK) * sizeof(float));
     lbi_scores_give(&p->lanes, &at, w->result, &sums, w->spare);
+    return true;
 }
 
 static void want_forward(const lbi_attend *a, wanted *next, int64_t n, int64_t group) {
@@ -211,12 +214,11 @@ static void want_forward(const lbi_attend *a, wanted *next, int64_t n, int64_t g
 /* Queries first .. last - 1 of the heads that read one head of keys. */
 static bool group_forward(const plan *p, const forward_work *w, int64_t n, int64_t group, int64_t first, int64_t last) {
     const lbi_attend *a = p->a;
-    if (!group_tame(a, n, group, first, last - first)) return false;
-    pack(p, true, w->keys, rows_as(&a->k, n, group, 0, false), a->s, a->d, 1);
-    pack(p, true, w->values, rows_as(&a->v, n, group, 0, true), a->e, a->s, 1);
+    if (p->parts > 1 && !group_tame(a, n, group, first, last - first)) return false;
+    bool tame = pack(p, true, w->keys, rows_as(&a->k, n, group, 0, false), a->s, a->d, 1) && pack(p, true, w->values, rows_as(&a->v, n, group, 0, true), a->e, a->s, 1);
     for (int64_t h = group * (a->h / a->g); h < (group + 1) * (a->h / a->g); h++)
-        for (int64_t l = first; l < last; l += BLOCK) queries_forward(p, w, n, h, l, lbi_least(BLOCK, last - l));
-    return true;
+        for (int64_t l = first; tame && l < last; l += BLOCK) tame = queries_forward(p, w, n, h, l, lbi_least(BLOCK, last - l));
+    return tame;
 }
 
 bool lbi_attend_parts(const lbi_attend *a, uint8_t **out) {

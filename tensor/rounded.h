@@ -12,6 +12,8 @@ bool lbi_rounds(const lb_tape *t, int64_t width);
 bool lbi_is_rounded(const lb_tape *t, const lb_tensor *x);
 /** Numbers at.. of a rounded tensor, from n floats. */
 void lbi_round_to(lb_tensor *x, int64_t at, const lb_real *from, int64_t n);
+/** x, or a rounded copy for several products to read. */
+LB_API lb_tensor *lbi_rounded(lb_tape *t, lb_tensor *x);
 /** As their namesakes; the result may be rounded, so that lb_linear alone may read it. */
 LB_API lb_tensor *lbi_linear_rounded(lb_tape *t, lb_tensor *x, lb_tensor *w, lb_tensor *b, lb_act act);
 LB_API lb_tensor *lbi_layer_norm_rounded(lb_tape *t, lb_tensor *x, lb_tensor *gamma, lb_tensor *beta, double eps);

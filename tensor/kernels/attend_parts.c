@@ -16,12 +16,15 @@ enum { SIDE = LBI_BF16_SIDE, DEPTH = LBI_BF16_DEPTH, PIECE = LBI_BF16_PIECE, BLO
 
 bool lbi_cut_known(int parts) { return lbi_cpu() >= (parts == 1 ? LBI_CPU_BF16 : LBI_CPU_AMX); }
 
+/* The sizes of the largest numbers so far, as whole numbers, which NaN and infinity exceed. */
+INLINE __m512i most_of(__m512i most, __m512 x) { return _mm512_max_epi32(most, _mm512_and_si512(_mm512_set1_epi32(0x7fffffff), _mm512_castps_si512(x))); }
+INLINE bool tame(__m512i most) { return _mm512_cmp_epi32_mask(most, _mm512_castps_si512(_mm512_set1_ps(0x1p60f)), _MM_CMPINT_NLT) == 0; }
+
 WIDE bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width) {
-    const __m512i sign = _mm512_set1_epi32(0x7fffffff);
     __m512i most = _mm512_setzero_si512();
     for (int64_t i = 0; i < count; i++)
-        for (int64_t j = 0; j < width; j += SIDE) most = _mm512_max_epi32(most, _mm512_and_si512(sign, _mm512_castps_si512(_mm512_maskz_loadu_ps(lbi_bf16_first(width - j), x + i * ld + j))));
-    return _mm512_cmp_epi32_mask(most, _mm512_castps_si512(_mm512_set1_ps(0x1p60f)), _MM_CMPINT_NLT) == 0;
+        for (int64_t j = 0; j < width; j += SIDE) most = most_of(most, _mm512_maskz_loadu_ps(lbi_bf16_first(width - j), x + i * ld + j));
+    return tame(most);
 }
 
 /* ---- panels ---- */
@@ -45,19 +48,21 @@ INLINE void put(const int parts, const bool pairs, uint32_t *to, __m512 low, __m
 }
 
 /* 16 times 32 numbers: rows of x, or pairs of its rows; those beyond `rows` and `cols` are 0. all: there are none. */
-INLINE void step_of(const int parts, const bool left, const bool all, uint32_t *to, const float *x, int64_t ld, int64_t rows, int64_t cols, __m512 by) {
+INLINE void step_of(const int parts, const bool left, const bool all, uint32_t *to, const float *x, int64_t ld, int64_t rows, int64_t cols, __m512 by, __m512i *most) {
     for (int64_t i = 0; i < SIDE; i++) {
         int64_t first = left ? i : 2 * i, second = left ? i : 2 * i + 1;
         const float *at = x + first * ld, *next = x + second * ld + (left ? SIDE : 0);
         __mmask16 of_first = first < rows ? lbi_bf16_first(cols) : 0, of_second = second < rows ? lbi_bf16_first(left ? cols - SIDE : cols) : 0;
         __m512 low = all ? _mm512_loadu_ps(at) : _mm512_maskz_loadu_ps(of_first, at), high = all ? _mm512_loadu_ps(next) : _mm512_maskz_loadu_ps(of_second, next);
+        if (parts == 1) *most = most_of(most_of(*most, low), high);
         put(parts, !left, to + i * SIDE, _mm512_mul_ps(low, by), _mm512_mul_ps(high, by));
     }
 }
 
-INLINE void panel_of(const int parts, const bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
+INLINE bool panel_of(const int parts, const bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
     float turned[DEPTH * SIDE + SIDE] __attribute__((aligned(64)));
     const __m512 by = _mm512_set1_ps(scale);
+    __m512i most = _mm512_setzero_si512();
     for (int64_t k0 = 0; k0 < k; k0 += DEPTH, to += parts * PIECE) {
         int64_t some = lbi_least(DEPTH, k - k0), ld = from->ld, rows = left ? lines : some, cols = left ? some : lines;
         const float *x = from->x + (from->across ? k0 : k0 * ld);
@@ -66,16 +71,17 @@ INLINE void panel_of(const int parts, const bool left, uint32_t *to, const lbi_c
             x = turned;
             ld = left ? DEPTH : SIDE;
         }
-        if (lines == SIDE && some == DEPTH) step_of(parts, left, true, to, x, ld, rows, cols, by);
-        else step_of(parts, left, false, to, x, ld, rows, cols, by);
+        if (lines == SIDE && some == DEPTH) step_of(parts, left, true, to, x, ld, rows, cols, by, &most);
+        else step_of(parts, left, false, to, x, ld, rows, cols, by, &most);
     }
+    return tame(most);
 }
 
-WIDE void lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
-    if (parts == 1 && left) panel_of(1, true, to, from, lines, k, scale);
-    else if (parts == 1) panel_of(1, false, to, from, lines, k, scale);
-    else if (left) panel_of(PARTS, true, to, from, lines, k, scale);
-    else panel_of(PARTS, false, to, from, lines, k, scale);
+WIDE bool lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {
+    if (parts == 1 && left) return panel_of(1, true, to, from, lines, k, scale);
+    if (parts == 1) return panel_of(1, false, to, from, lines, k, scale);
+    if (left) return panel_of(PARTS, true, to, from, lines, k, scale);
+    return panel_of(PARTS, false, to, from, lines, k, scale);
 }
 
 static const uint16_t *halves(const uint32_t *pairs) { return (const uint16_t *)(const void *)pairs; }
@@ -217,7 +223,7 @@ WIDE void lbi_cut_add(const float *from, float *to, int64_t ld, int64_t rows, in
 #else
 bool lbi_cut_known(int parts) { return false; }
 bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width) { return false; }
-void lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) {}
+bool lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale) { return false; }
 void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint32_t *b, const uint32_t *b2, int64_t steps, float *to) {}
 void lbi_cut_weigh(int parts, const float *s, int64_t keys, int width, const float *shift, float *sum, uint32_t *to, int64_t apart) {}
 void lbi_cut_factors(int parts, const float *s, int64_t keys, int width, uint32_t *left, int64_t left_apart, uint32_t *right, int64_t right_apart) {}

@@ -17,8 +17,9 @@ typedef struct lbi_cut_lines {
 bool lbi_cut_known(int parts);
 /** Are all numbers below 2^60, so that no product of two of them, nor a sum of those, is beyond a float, and none NaN? `count` rows of `width` numbers. */
 bool lbi_cut_tame(const float *x, int64_t ld, int64_t count, int64_t width);
-/** One panel: `lines` <= 16 of k numbers, times scale; what is missing up to 16 lines and whole steps is 0. left: for the left factor, [line][32 of k]; else [pair of k][line]. */
-void lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale);
+/** One panel: `lines` <= 16 of k numbers, times scale; what is missing up to 16 lines and whole steps is 0. left: for the left factor, [line][32 of k]; else [pair of k][line]. @return with one
+ *  part, are those numbers tame? */
+bool lbi_cut_panel(int parts, bool left, uint32_t *to, const lbi_cut_lines *from, int64_t lines, int64_t k, float scale);
 /** to [32][32] = A B, of panels; a2, b2 NULL: there are none. */
 void lbi_cut_block(int parts, const uint32_t *a, const uint32_t *a2, const uint32_t *b, const uint32_t *b2, int64_t steps, float *to);
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* y = x / 2 + |x| Q(|x|) and its slope 1/2 + sign(x) S(|x|), Q = erf(a / sqrt 2) / 2, S = Q + a f(a), f the density: 16 numbers in some 20 operations. Q and S are polynomials of degree 4 in t
  * around 0, 3/16, .., 31 * 3/16 (Chebyshev fits of this file's formulas), chosen by a shuffle of two registers for each coefficient; beyond, 1/2. Off by less than 4e-8 and 2e-7. */
-#include "tensor/kernels/gelu_wide.h"
-#include "tensor/kernels/exp_avx512.h"
+#include "tensor/kernels/gelu_pieces.h"
 #if LBI_GELU_WIDE
 
-enum { LANES = 16, PIECES = 32, DEGREE = 4, AHEAD = 128, AREA = 0, SLOPE = 1 };
+enum { LANES = 16, AHEAD = 128 };
 
-static const float tables[2][DEGREE + 1][PIECES] = {
+const float lbi_gelu_tables[2][LBI_GELU_DEGREE + 1][LBI_GELU_PIECES] = {
     {
         {0, 0.0743656904f, 0.146169767f, 0.213112295f, 0.27337265f, 0.325749278f, 0.369705468f, 0.40532425f, 0.43319279f, 0.454246372f, 0.469603628f,
          0.480419934f, 0.487775534f, 0.492605388f, 0.495667547f, 0.497542113f, 0.498650104f, 0.499282449f, 0.499630928f, 0.499816328f, 0.499911577f,
@@ -52,62 +51,33 @@ static const float tables[2][DEGREE + 1][PIECES] = {
     },
 };
 
-typedef struct table {
-    __m512 low[DEGREE + 1], high[DEGREE + 1];
-} table;
-
-LBI_WIDE_INLINE table table_of(int which) {
-    table t;
-    for (int i = 0; i <= DEGREE; i++) {
-        t.low[i] = _mm512_loadu_ps(tables[which][i]);
-        t.high[i] = _mm512_loadu_ps(tables[which][i] + LANES);
-    }
-    return t;
-}
-
-/* The function of a = |x|. The piece's number is what rounding leaves in the lowest bits. NaN is lost. */
-LBI_WIDE_INLINE __m512 half_of(const table *t, __m512 a) {
-    const __m512 by = _mm512_set1_ps(16.0f / 3), magic = _mm512_set1_ps(12582912.0f);
-    __m512 c = _mm512_min_ps(a, _mm512_set1_ps((PIECES - 1) * 3.0f / 16)), n = _mm512_fmadd_ps(c, by, magic);
-    __m512i k = _mm512_castps_si512(n);
-    __m512 r = _mm512_fmsub_ps(c, by, _mm512_sub_ps(n, magic)), p = _mm512_permutex2var_ps(t->low[DEGREE], k, t->high[DEGREE]);
-#pragma GCC unroll 4
-    for (int i = DEGREE - 1; i >= 0; i--) p = _mm512_fmadd_ps(p, r, _mm512_permutex2var_ps(t->low[i], k, t->high[i]));
-    return p;
-}
-
-LBI_WIDE_INLINE __m512 gelu_of(const table *t, __m512 x) {
-    __m512 a = _mm512_abs_ps(x);
-    return _mm512_fmadd_ps(a, half_of(t, a), _mm512_mul_ps(x, _mm512_set1_ps(0.5f)));
-}
-
 /* NaN where x is none. */
-LBI_WIDE_INLINE __m512 slope_of(const table *t, __m512 x) {
-    __m512 s = half_of(t, _mm512_abs_ps(x)), sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));
+LBI_WIDE_INLINE __m512 slope_of(const lbi_gelu_pieces *t, __m512 x) {
+    __m512 s = lbi_gelu_half(t, _mm512_abs_ps(x)), sign = _mm512_and_ps(x, _mm512_set1_ps(-0.0f));
     __m512 y = _mm512_add_ps(_mm512_set1_ps(0.5f), _mm512_xor_ps(s, sign));
     return _mm512_mask_mov_ps(y, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), x);
 }
 
 LBI_WIDE void lbi_gelu_avx512(float *y, const float *x, int64_t n) {
-    table t = table_of(AREA);
+    lbi_gelu_pieces t = lbi_gelu_pieces_of(LBI_GELU_AREA);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
         __builtin_prefetch(x + i + AHEAD);
-        _mm512_storeu_ps(y + i, gelu_of(&t, _mm512_loadu_ps(x + i)));
+        _mm512_storeu_ps(y + i, lbi_gelu_lanes(&t, _mm512_loadu_ps(x + i)));
     }
     __mmask16 some = lbi_wide_first(n - i);
-    if (i < n) _mm512_mask_storeu_ps(y + i, some, gelu_of(&t, _mm512_maskz_loadu_ps(some, x + i)));
+    if (i < n) _mm512_mask_storeu_ps(y + i, some, lbi_gelu_lanes(&t, _mm512_maskz_loadu_ps(some, x + i)));
 }
 
 /* The numbers of `some`, from places that begin here. */
-LBI_WIDE_INLINE void back_step(const table *t, float *gx, const float *g, const float *x, __mmask16 some, bool fresh) {
+LBI_WIDE_INLINE void back_step(const lbi_gelu_pieces *t, float *gx, const float *g, const float *x, __mmask16 some, bool fresh) {
     __m512 d = _mm512_mul_ps(_mm512_maskz_loadu_ps(some, g), slope_of(t, _mm512_maskz_loadu_ps(some, x)));
     if (!fresh) d = _mm512_add_ps(d, _mm512_maskz_loadu_ps(some, gx));
     _mm512_mask_storeu_ps(gx, some, d);
 }
 
 LBI_WIDE void lbi_gelu_back_avx512(float *gx, const float *g, const float *x, int64_t n, bool fresh) {
-    table t = table_of(SLOPE);
+    lbi_gelu_pieces t = lbi_gelu_pieces_of(LBI_GELU_SLOPE);
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES) {
         __builtin_prefetch(x + i + AHEAD);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/kernels/gemm_bf16_out.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/kernels/gelu_pieces.h"
 #include "tensor/kernels/last_kernel.h"
 #if !defined LB_DOUBLE && defined __x86_64__
 #include <immintrin.h>
@@ -52,9 +53,16 @@ INLINE void rounded_rows(const lb_act act, const column *e, const float *from, i
         _mm256_mask_storeu_epi16(c, mask, (__m256i)_mm512_cvtneps_pbh((__m512)activate(act, *(const vec *)from + e->bias)));
 }
 
+/* Pieces of polynomials take half the time of the quotient. */
+static void rounded_gelu(const column *e, const float *from, int64_t rows, uint16_t *c, int64_t ldc, __mmask16 mask) {
+    const lbi_gelu_pieces pieces = lbi_gelu_pieces_of(LBI_GELU_AREA);
+    for (int64_t i = 0; i < rows; i++, from += BLOCK, c += ldc)
+        _mm256_mask_storeu_epi16(c, mask, (__m256i)_mm512_cvtneps_pbh(lbi_gelu_lanes(&pieces, (__m512)(*(const vec *)from + e->bias))));
+}
+
 static void rounded_half(const lb_act act, const column *e, const float *from, int64_t rows, uint16_t *c, int64_t ldc, __mmask16 mask) {
     if (act == LB_ACT_NONE) rounded_rows(LB_ACT_NONE, e, from, rows, c, ldc, mask);
-    else if (act == LB_ACT_GELU) rounded_rows(LB_ACT_GELU, e, from, rows, c, ldc, mask);
+    else if (act == LB_ACT_GELU) rounded_gelu(e, from, rows, c, ldc, mask);
     else rounded_rows(act, e, from, rows, c, ldc, mask);
 }
 
