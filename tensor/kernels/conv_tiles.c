@@ -31,6 +31,7 @@ typedef struct run {
     int64_t c, o, k, images;  /* channels and kernel numbers of one group */
     lbi_pad pad;
     int64_t space;            /* numbers of a padded image, with slack */
+    int64_t rows, width, pitch; /* output rows, their numbers, how far apart they are made; a picture of one row is one of rows of one number */
     int64_t block_rows, blocks;
     int64_t band_rows;        /* output rows that are padded together: all, or as many as fit BAND */
     int64_t wide;             /* numbers of a block's buffer */
@@ -44,9 +45,9 @@ typedef struct run {
 static int64_t rows_of_block(const run *r) {
     int64_t most = r->o > MANY ? FLAT_DEEP : FLAT, best = 1;
     double waste = 1e30;
-    for (int64_t rows = 1; rows <= r->p->y && (rows == 1 || rows * r->pad.pitch <= most); rows++) {
-        int64_t blocks = (r->p->y + rows - 1) / rows, last = r->p->y - (blocks - 1) * rows;
-        double done = (double)(blocks - 1) * (double)lbi_panels((rows - 1) * r->pad.pitch + r->p->x, r->g->nr) + (double)lbi_panels((last - 1) * r->pad.pitch + r->p->x, r->g->nr);
+    for (int64_t rows = 1; rows <= r->rows && (rows == 1 || rows * r->pitch <= most); rows++) {
+        int64_t blocks = (r->rows + rows - 1) / rows, last = r->rows - (blocks - 1) * rows;
+        double done = (double)(blocks - 1) * (double)lbi_panels((rows - 1) * r->pitch + r->width, r->g->nr) + (double)lbi_panels((last - 1) * r->pitch + r->width, r->g->nr);
         done += 0.02 * (double)blocks;
         if (done > waste) continue;
         waste = done;
@@ -58,19 +59,22 @@ static int64_t rows_of_block(const run *r) {
 static void plan(run *r) {
     const lbi_conv *p = r->p;
     r->pad = lbi_pad_of(p);
-    r->compact = r->pad.pitch == p->x;
+    r->rows = p->y > 1 ? p->y : p->x;
+    r->width = p->y > 1 ? p->x : 1;
+    r->pitch = p->y > 1 ? r->pad.pitch : 1;
+    r->compact = r->pitch == r->width;
     r->packs = r->o >= OFTEN;
     r->space = p->c * r->pad.channel + r->pad.slack;
     r->block_rows = rows_of_block(r);
-    r->blocks = (p->y + r->block_rows - 1) / r->block_rows;
-    r->band_rows = p->y;
+    r->blocks = (r->rows + r->block_rows - 1) / r->block_rows;
+    r->band_rows = r->rows;
 }
 
 /* One large picture for all threads: padded band by band, so that the copy stays small beside the picture. */
 static void make_bands(run *r) {
     enum { BAND = 4 << 20 }; /* numbers */
     lbi_conv band = *r->p;
-    if (r->pad.direct || r->p->pt < 1 || r->space <= BAND) return;
+    if (r->pad.direct || r->p->pt < 1 || r->p->y == 1 || r->space <= BAND) return;
     int64_t row = r->p->c * r->pad.pitch * r->p->sh * r->p->sw, rows = BAND / row / r->block_rows * r->block_rows;
     r->band_rows = band.y = rows < 8 * r->block_rows ? 8 * r->block_rows : rows;
     r->pad = lbi_pad_of(&band);
@@ -96,10 +100,10 @@ static void pad_channel(const run *r, const float *image, int64_t c, int64_t fir
 static void leave(const run *r, float *wide, int64_t ld, float *y, const lbi_tile_end *e, int64_t rows) {
     for (int64_t q = 0; q < r->o; q++)
         for (int64_t i = 0; i < rows; i++) {
-            float *to = y + q * r->p->y * r->p->x + i * r->p->x;
-            if (e->add) lbi_add_row(wide + q * ld + i * r->pad.pitch, e->add + q * e->ld_add + i * r->p->x, r->p->x); /* first: add may be y */
-            lbi_copy_row(to, wide + q * ld + i * r->pad.pitch, r->p->x);
-            lbi_act_plane(r->act, to, r->p->x, e->row_bias ? e->row_bias[q] : 0);
+            float *to = y + q * r->rows * r->width + i * r->width;
+            if (e->add) lbi_add_row(wide + q * ld + i * r->pitch, e->add + q * e->ld_add + i * r->width, r->width); /* first: add may be y */
+            lbi_copy_row(to, wide + q * ld + i * r->pitch, r->width);
+            lbi_act_plane(r->act, to, r->width, e->row_bias ? e->row_bias[q] : 0);
         }
 }
 
@@ -117,14 +121,14 @@ static void pack_panel(const run *r, const float *b, const int32_t *at, int64_t 
 /* Output rows first..first+rows-1 of group `group`; b: the group's (padded) picture, of output rows `from` on. */
 static void make_block(const run *r, int64_t image, int64_t group, int64_t first, int64_t from, const float *b, float *wide) {
     const lbi_conv *p = r->p;
-    int64_t rows = lbi_least(r->block_rows, p->y - first), flat = (rows - 1) * r->pad.pitch + p->x, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * p->x;
-    int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pad.pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
+    int64_t rows = lbi_least(r->block_rows, r->rows - first), flat = (rows - 1) * r->pitch + r->width, out = p->y * p->x, place = (image * p->o + group * r->o) * out + first * r->width;
+    int64_t ld = r->compact ? out : lbi_panels(r->block_rows * r->pitch, 16) * 16, padded = lbi_panels(r->o, r->g->mr) * r->g->mr;
     lbi_tile_end end = r->end, none = {0};
     float *c = r->compact ? r->y + place : wide, *panel = wide + r->wide;
     if (end.row_scale) end.row_scale += group * r->o;
     if (end.row_bias) end.row_bias += group * r->o;
     if (end.add) end.add += place;
-    b += (first - from) * r->pad.pitch;
+    b += (first - from) * r->pitch;
     for (int64_t k0 = 0; k0 < r->k; k0 += KC) {
         int64_t kc = lbi_least(KC, r->k - k0);
         const float *a = r->weights + group * r->weights_each + padded * k0;
@@ -165,7 +169,7 @@ static float *memory(run *r, int threads, bool by_image, size_t *pads, size_t *w
     int64_t table = (r->k + 63) / 64 * 64, groups = r->p->groups;
     r->weights_each = (lbi_packed_size(r->o, r->k, r->g->mr) + 15) / 16 * 16;
     *pads = r->pad.direct ? 0 : (size_t)((r->space + 15) / 16 * 16);
-    r->wide = r->compact ? 0 : r->o * (lbi_panels(r->block_rows * r->pad.pitch, 16) * 16) + 64;
+    r->wide = r->compact ? 0 : r->o * (lbi_panels(r->block_rows * r->pitch, 16) * 16) + 64;
     *wide = (size_t)(r->wide + (r->packs ? KC * LBI_NR_MAX : 0));
     float *work = lbi_work_take(((size_t)(table + groups * r->weights_each) + *pads * (size_t)(by_image ? threads : 1) + *wide * (size_t)threads) * sizeof *work);
     if (!work) return NULL;
@@ -196,7 +200,7 @@ bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const flo
     int threads = small || omp_in_parallel() ? 1 : omp_get_max_threads();
     bool by_image = images >= threads;
     if (!by_image) make_bands(&r);
-    int64_t bands = (p->y + r.band_rows - 1) / r.band_rows;
+    int64_t bands = (r.rows + r.band_rows - 1) / r.band_rows;
     size_t pads, wide;
     float *own = memory(&r, threads, by_image, &pads, &wide);
     if (!own) return false;
@@ -212,7 +216,7 @@ bool lbi_conv_tiles(const lbi_conv *p, int64_t images, const float *x, const flo
         } else {
             for (int64_t i = 0; i < images * bands; i++) {
                 const float *image = x + i / bands * p->c * p->h * p->w;
-                int64_t from = i % bands * r.band_rows, blocks = (lbi_least(r.band_rows, p->y - from) + r.block_rows - 1) / r.block_rows;
+                int64_t from = i % bands * r.band_rows, blocks = (lbi_least(r.band_rows, r.rows - from) + r.block_rows - 1) / r.block_rows;
                 if (!r.pad.direct) {
 #pragma omp for schedule(static)
                     for (int64_t c = 0; c < p->c; c++) pad_channel(&r, image, c, from, own);

@@ -26,6 +26,7 @@ static const lb_op_case cases[] = {
     {.name = "pointwise", .rank = {3, 3, 1}, .shape = {{2, 3, 5}, {2, 3, 1}, {2}}, .params = &point},
     {.name = "no rows", .rank = {3, 3, -1}, .shape = {{0, 3, 5}, {2, 3, 1}}, .params = &point},
     {.name = "large", .rank = {3, 3, 1}, .shape = {{2, 17, 301}, {19, 17, 3}, {19}}, .params = &same3},
+    {.name = "large, long lines, stride 2, relu", .rank = {3, 3, 1}, .shape = {{2, 17, 1411}, {58, 17, 4}, {58}}, .params = &strided},
 };
 
 LB_OP(conv1d) = {.id = "conv1d", .title = "1-D convolution: stride, padding, dilation, groups, an activation", .source = "torch.nn.functional.conv1d",
