@@ -9,9 +9,11 @@
 #include "tensor/kernels/conv_lanes.h"
 
 /* Numbers that are summed in the maths type before they go into doubles; pictures below which one thread does it all. */
-enum { ENOUGH = 65536, FEW = 16384, NARROW = 12, SOME_CHANNELS = 8 };
+enum { ENOUGH = 65536, FEW = 16384, NARROW = 12, WIDE = 24, SOME_CHANNELS = 8 };
 
 static bool in_lanes(lbi_lanes *d, const lbi_conv *p) { return lbi_cpu() != LBI_CPU_REF && p->c >= SOME_CHANNELS && p->x < NARROW && lbi_lanes_plan(d, p); }
+
+bool lbi_depthwise_columns(const lbi_conv *p) { return lbi_cpu() != LBI_CPU_REF && p->w >= WIDE && lbi_depth_by_columns(p); }
 
 static int64_t blocks_of(const lbi_conv *p) { return (p->c + LBI_LANES - 1) / LBI_LANES; }
 
@@ -92,14 +94,19 @@ static void planes_forward(lb_call *c, const lbi_conv *p, lb_act act, const lb_r
     int threads = omp_get_max_threads();
     int64_t planes = c->in[0]->shape[0] * p->c;
     lb_real *work = plane_work(c, &d, lbi_depth_plan(&d, p), threads);
-#pragma omp parallel for num_threads(threads) if (planes * p->y * p->x > FEW)
-    for (int64_t i = 0; i < planes; i++) {
-        const lb_real *x = lb_r(c->in[0]) + i * p->h * p->w, *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw;
-        lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = biases ? biases[i % p->c] : 0;
-        if (work) lbi_depth_forward(&d, x, kernel, act, bias, y, work + omp_get_thread_num() * d.space);
-        else {
-            lbi_depthwise(p, x, kernel, y);
-            lbi_act_plane(act, y, p->y * p->x, bias);
+#pragma omp parallel num_threads(threads) if (planes * p->y * p->x > FEW)
+    {
+        lb_real *own = work ? work + omp_get_thread_num() * d.space : NULL;
+        if (own) lbi_depth_begin(&d, own);
+#pragma omp for
+        for (int64_t i = 0; i < planes; i++) {
+            const lb_real *x = lb_r(c->in[0]) + i * p->h * p->w, *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw;
+            lb_real *y = lb_r(c->out[0]) + i * p->y * p->x, bias = biases ? biases[i % p->c] : 0;
+            if (own) lbi_depth_forward(&d, x, i + 1 < planes ? x + p->h * p->w : NULL, kernel, act, bias, y, own);
+            else {
+                lbi_depthwise(p, x, kernel, y);
+                lbi_act_plane(act, y, p->y * p->x, bias);
+            }
         }
     }
 }
@@ -112,12 +119,14 @@ typedef struct planes {
     lb_real *kernel_work, *input_work;
 } planes;
 
+/* The next plane that the thread sees is that of the next image. */
 static void plane_input(lb_call *c, const planes *r, int64_t i, int thread) {
     const lbi_conv *p = r->p;
     const lb_real *kernel = lb_r(c->in[1]) + i % p->c * p->kh * p->kw, *g = r->g + i * p->y * p->x;
     lb_real *to = lb_r(c->gin[0]) + i * p->h * p->w;
     if (r->input_work) {
-        lbi_depth_input(&r->input, g, kernel, to, c->fresh[0], r->input_work + thread * r->input.space);
+        bool more = i + p->c < c->in[0]->shape[0] * p->c;
+        lbi_depth_input(&r->input, g, more ? g + p->c * p->y * p->x : NULL, kernel, to, c->fresh[0], r->input_work + thread * r->input.space);
         return;
     }
     if (c->fresh[0]) memset(to, 0, (size_t)(p->h * p->w) * sizeof *to);
@@ -153,11 +162,16 @@ static void planes_backward(lb_call *c, const lbi_conv *p, const lb_real *g) {
     int64_t k = p->kh * p->kw;
     planes r = {.p = p, .g = g};
     r.kernel_work = c->gin[1] ? plane_work(c, &r.kernel, lbi_depth_plan(&r.kernel, p), threads) : NULL;
-    r.input_work = c->gin[0] ? plane_work(c, &r.input, lbi_depth_plan_back(&r.input, p), threads) : NULL;
+    r.input_work = c->gin[0] ? plane_work(c, &r.input, lbi_depth_plan_back(&r.input, p, c->fresh[0]), threads) : NULL;
     double *sums = c->gin[1] ? lb_scratch(c, (size_t)(p->c * k) * sizeof *sums) : NULL;
     if (c->gin[1] && !sums) return;
-#pragma omp parallel for num_threads(threads) if (c->in[0]->shape[0] * p->c * p->y * p->x > FEW)
-    for (int64_t ch = 0; ch < p->c; ch++) plane_channel(c, &r, ch, sums ? sums + ch * k : NULL, omp_get_thread_num());
+#pragma omp parallel num_threads(threads) if (c->in[0]->shape[0] * p->c * p->y * p->x > FEW)
+    {
+        int thread = omp_get_thread_num();
+        if (r.input_work) lbi_depth_begin(&r.input, r.input_work + thread * r.input.space);
+#pragma omp for
+        for (int64_t ch = 0; ch < p->c; ch++) plane_channel(c, &r, ch, sums ? sums + ch * k : NULL, thread);
+    }
     lb_real *to = c->gin[1] ? lb_r(c->gin[1]) : NULL;
     for (int64_t j = 0; to && j < p->c * k; j++) to[j] = (lb_real)(sums[j] + (c->fresh[1] ? 0 : (double)to[j]));
 }

@@ -6,6 +6,8 @@
 #include "tensor/kernels/conv.h"
 #include "tensor/op.h"
 
+/** Is it made down the columns of planes, about as fast as memory goes? */
+bool lbi_depthwise_columns(const lbi_conv *p);
 /** bare: without bias and activation. */
 void lbi_depthwise_forward(lb_call *c, const lbi_conv *p, bool bare);
 /** Gradients of x and w, where asked for, from g like y. */

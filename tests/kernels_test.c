@@ -724,23 +724,28 @@ static void convolutions(void) {
 }
 
 /* The gradients' definition: the plain loops of kernels/conv.h, which the op's test holds against central differences. */
-static void one_depthwise(lb_rng *r, const lbi_conv *p) {
+static void one_depthwise(lb_rng *r, const lbi_conv *p, bool fresh) {
     lbi_depth d, back;
     int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
     double sums[64] = {0}, right[64] = {0};
-    bool ok = CHECK(lbi_depth_plan(&d, p)), turns = lbi_depth_plan_back(&back, p);
-    float *x = draw(r, in), *w = draw(r, k), *y = draw(r, out), *want = draw(r, out), *gin = draw(r, in), *gwant = draw(r, in), *work = draw(r, d.space + (turns ? back.space : 0));
+    bool ok = CHECK(lbi_depth_plan(&d, p)), turns = lbi_depth_plan_back(&back, p, fresh);
+    float *x = draw(r, in), *w = draw(r, k), *y = draw(r, out), *want = draw(r, out), *gin = draw(r, in), *gwant = draw(r, in), *work = draw(r, d.space + (turns ? back.space : 0) + in);
     double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
     if (!ok || !CHECK(x && w && y && want && gin && gwant && work && sum)) return;
     convolve(p, x, w, sum);
     for (int64_t i = 0; i < out; i++) want[i] = (float)act_of(LB_ACT_RELU, sum[i] + 0.25);
     lb_free(sum);
-    lbi_depth_forward(&d, x, w, LB_ACT_RELU, 0.25f, y, work);
+    lbi_depth_begin(&d, work);
+    lbi_depth_forward(&d, gin, x, w, LB_ACT_NONE, 0, y, work); /* leaves nothing in the margins */
+    lbi_depth_forward(&d, x, NULL, w, LB_ACT_RELU, 0.25f, y, work);
     same(y, want, p->y, p->x, p->x, 4 * (double)FLT_EPSILON * (double)(k + 4));
-    memcpy(gwant, gin, (size_t)in * sizeof *gin);
+    if (fresh) memset(gwant, 0, (size_t)in * sizeof *gin);
+    else memcpy(gwant, gin, (size_t)in * sizeof *gin);
     lbi_depthwise_input(p, y, w, gwant);
     if (turns) {
-        lbi_depth_input(&back, y, w, gin, false, work);
+        lbi_depth_begin(&back, work);
+        lbi_depth_input(&back, want, y, w, work + d.space + back.space, fresh, work);
+        lbi_depth_input(&back, y, NULL, w, gin, fresh, work);
         same(gin, gwant, p->h, p->w, p->w, 40 * (double)FLT_EPSILON * (double)(k + 4)); /* y is up to some 10 */
     }
     lbi_depthwise_kernel(p, x, y, right);
@@ -812,7 +817,14 @@ static void depthwise(void) {
     for (int round = 0; round < 120; round++) {
         lbi_conv p = draw_conv(&r, round, true);
         check_begin("depthwise %d: %lldx%lld by %lldx%lld", round, (long long)p.h, (long long)p.w, (long long)p.kh, (long long)p.kw);
-        one_depthwise(&r, &p);
+        one_depthwise(&r, &p, round % 2);
+        check_end();
+    }
+    for (int round = 0; round < 160; round++) { /* down columns: every width of vectors and what is left of them */
+        int64_t k = 3 + 2 * (round % 2), stride = 1 + round / 2 % 2, h = k + lb_rng_below(&r, 20), w = k + round / 2, pad = lb_rng_below(&r, k), after = lb_rng_below(&r, k);
+        lbi_conv p = {1, h, w, 1, lbi_conv_size(h, k, stride, pad, after, 1), lbi_conv_size(w, k, stride, after, pad, 1), k, k, stride, stride, 1, 1, pad, after, 1};
+        check_begin("depthwise columns %d: %lldx%lld by %lldx%lld", round, (long long)h, (long long)w, (long long)k, (long long)k);
+        one_depthwise(&r, &p, true);
         check_end();
     }
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Depthwise convolution of a plane, on a padded copy of it (conv_pad.h) in L1. Memory is read and written once.
- *   3x3 and 5x5 at stride 1: a column of LANES numbers from top to bottom; an input row is loaded once per kernel column and goes into the
- *     sums of all output rows that it reaches, which stay in registers: k loads and k*k multiply-adds a vector (5 cycles for 3x3, 13 for 5x5).
+/* Depthwise convolution of a plane, on a padded copy of it in L1. Memory is read and written once.
+ *   3x3 and 5x5 at stride 1 and 2: columns (conv_depth_column.h), k loads and k*k multiply-adds a vector
  *   others: a row at a time, four vectors of sums, one load for each multiply-add.
  * The input's gradient is the same with the kernel turned round, over padded gradients; a stride takes it apart by the columns' and rows' place in
  * it, each with the kernel elements that reach it. The kernel's gradient is a dot product of the flat gradient with the padded plane for each
  * kernel element, up to nine at a time. */
+#define LBI_COLUMN_BYTES 16
+#define LBI_COLUMN_SUMS 10
+#include "base/cpu.h"
 #include "tensor/kernels/act.h"
 #include "tensor/kernels/conv_depth.h"
+#include "tensor/kernels/conv_depth_column.h"
 #include "tensor/kernels/levels.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -53,48 +56,32 @@ LBI_LEVELS_FUSED static void plane(const lb_real *x, int64_t pitch, const int32_
 
 /* ---- columns ---- */
 
-INLINE void put(lb_real *y, vec v, int64_t n) {
-    if (n >= LANES) *(vec *)y = v;
-    else lbi_copy_row(y, (const lb_real *)&v, n);
+static void make_columns(const lbi_columns *p, const lb_real *in) {
+#ifdef __x86_64__
+    if (lbi_cpu() >= LBI_CPU_AVX512) lbi_columns_avx512(p, in);
+    else if (lbi_cpu() >= LBI_CPU_AVX2) lbi_columns_avx2(p, in);
+    else
+#endif
+        lbi_columns_all(p, in);
 }
 
-/* sum[i] is that of the output row that the next input row reaches with kernel row K-1-i. */
-INLINE void column(const int K, const lb_real *x, int64_t pitch, const lb_real *w, lb_real bias, lb_real *y, int64_t rows, int64_t ld, int64_t n) {
-    vec zero = {0}, start = zero + bias, sum[5];
-#pragma GCC unroll 5
-    for (int i = 0; i < K; i++) sum[i] = start;
-    for (int64_t r = 0; r < rows + K - 1; r++, x += pitch) {
-#pragma GCC unroll 5
-        for (int v = 0; v < K; v++) {
-            vec a = *(const vec *)(x + v);
-#pragma GCC unroll 5
-            for (int i = 0; i < K; i++) sum[i] += a * w[(K - 1 - i) * K + v];
-        }
-        if (r >= K - 1) put(y + (r - K + 1) * ld, sum[0], n);
-#pragma GCC unroll 5
-        for (int i = 0; i + 1 < K; i++) sum[i] = sum[i + 1];
-        sum[K - 1] = start;
-    }
+bool lbi_depth_by_columns(const lbi_conv *p) {
+    return p->kh == p->kw && (p->kh == 3 || p->kh == 5) && p->dh == 1 && p->dw == 1 && p->sh == p->sw && p->sh <= 2 && p->pt >= 0 && p->pl >= 0;
 }
-
-/* y [rows][n], the last vector overlaps the one before. */
-INLINE void columns_of(const int K, const lb_real *x, int64_t pitch, const lb_real *w, lb_real bias, lb_real *y, int64_t rows, int64_t n) {
-    for (int64_t j = 0; j < n; j += LANES) {
-        int64_t at = n > LANES && j + LANES > n ? n - LANES : j;
-        column(K, x + at, pitch, w, bias, y + at, rows, n, n - at);
-    }
-}
-
-LBI_LEVELS_FUSED static void columns(int64_t kernel, const lb_real *x, int64_t pitch, const lb_real *w, lb_real bias, lb_real *y, int64_t rows, int64_t n) {
-    lb_real k[25]; /* not aliased by y */
-    for (int64_t i = 0; i < kernel * kernel; i++) k[i] = w[i];
-    if (kernel == 3) columns_of(3, x, pitch, k, bias, y, rows, n);
-    else columns_of(5, x, pitch, k, bias, y, rows, n);
-}
-
-static bool by_columns(const lbi_conv *p) { return p->kh == p->kw && (p->kh == 3 || p->kh == 5) && p->dh == 1 && p->dw == 1 && p->sh == 1 && p->sw == 1; }
 
 /* ---- plans ---- */
+
+/* Of a picture [h,w]: rows beyond the last that an output reads are left out, rows below the picture and columns behind it are margin. */
+static lbi_columns columns_of(int64_t size, int64_t stride, int64_t h, int64_t w, int64_t top, int64_t left, int64_t rows, int64_t n) {
+    lbi_columns c = {.size = size, .stride = stride, .h = h, .w = w, .top = top, .left = left, .rows = rows, .n = n};
+    int64_t read = stride * (rows + (size + stride - 1) / stride - 1), wide = n - 1 + (size + stride - 1) / stride, held = (left + w + stride - 1) / stride;
+    if (c.h > read - top) c.h = read - top > 0 ? read - top : 0;
+    c.pitch = wide > held ? wide : held;
+    c.plane = c.pitch * read;
+    c.room = c.plane * stride + LANES; /* a vector may be read behind the last row */
+    c.piece = h * w / (rows + size) + 1;
+    return c;
+}
 
 bool lbi_depth_plan(lbi_depth *d, const lbi_conv *p) {
     d->p = *p;
@@ -104,6 +91,9 @@ bool lbi_depth_plan(lbi_depth *d, const lbi_conv *p) {
     d->flat = (p->y - 1) * d->pad.pitch + p->x;
     d->wide = (d->flat + LANES - 1) / LANES * LANES + 4 * LANES;
     d->space = d->pad.channel + d->pad.slack + d->wide + d->taps * LANES;
+    d->columns = (lbi_columns){0};
+    if (lbi_depth_by_columns(p)) d->columns = columns_of(p->kh, p->sh, p->h, p->w, p->pt, p->pl, p->y, p->x);
+    if (d->space < d->columns.room) d->space = d->columns.room;
     if (d->taps > LBI_DEPTH_TAPS || d->pad.channel > INT32_MAX) return false;
     for (int64_t u = 0; u < p->kh; u++)
         for (int64_t v = 0; v < p->kw; v++) d->at[u * p->kw + v] = (int32_t)lbi_pad_at(p, &d->pad, u, v);
@@ -125,7 +115,7 @@ static phase phase_of(int64_t size, int64_t kernel, int64_t stride, int64_t pad,
     return f;
 }
 
-bool lbi_depth_plan_back(lbi_depth *d, const lbi_conv *p) {
+bool lbi_depth_plan_back(lbi_depth *d, const lbi_conv *p, bool fresh) {
     d->p = *p;
     d->taps = p->kh * p->kw;
     if (d->taps > LBI_DEPTH_TAPS || ((p->sh > 1 || p->sw > 1) && (p->dh > 1 || p->dw > 1))) return false;
@@ -143,6 +133,9 @@ bool lbi_depth_plan_back(lbi_depth *d, const lbi_conv *p) {
     d->pad.channel = d->pad.pitch * d->pad.rows;
     d->wide = (p->w + 4 * LANES) * p->sw;
     d->space = d->pad.channel + d->pad.slack + d->wide;
+    d->columns = (lbi_columns){0};
+    if (fresh && p->sh == 1 && lbi_depth_by_columns(p)) d->columns = columns_of(p->kh, 1, p->y, p->x, above, left, p->h, p->w);
+    if (d->space < d->columns.room) d->space = d->columns.room;
     return d->pad.channel <= INT32_MAX;
 }
 
@@ -151,10 +144,26 @@ static void pad(const lbi_depth *d, const lb_real *in, lb_real *work) {
     memset(work + d->pad.channel, 0, (size_t)d->pad.slack * sizeof *work);
 }
 
-void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work) {
-    pad(d, in, work);
-    if (by_columns(&d->p)) columns(d->p.kh, work, d->pad.pitch, kernel, bias, out, d->p.y, d->p.x);
-    else plane(work, d->pad.pitch, d->at, kernel, d->taps, bias, out, d->p.y, d->p.x, work + d->pad.channel + d->pad.slack);
+void lbi_depth_begin(const lbi_depth *d, lb_real *work) {
+    if (d->columns.size) memset(work, 0, (size_t)d->columns.room * sizeof *work);
+}
+
+static void by_columns(const lbi_depth *d, const lb_real *in, const lb_real *ahead, const lb_real *kernel, lb_real bias, lb_real *out, lb_real *work) {
+    lbi_columns c = d->columns;
+    c.x = work;
+    c.y = out;
+    c.bias = bias;
+    c.kernel = kernel;
+    c.ahead = ahead;
+    make_columns(&c, in);
+}
+
+void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *ahead, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work) {
+    if (d->columns.size) by_columns(d, in, ahead, kernel, bias, out, work);
+    else {
+        pad(d, in, work);
+        plane(work, d->pad.pitch, d->at, kernel, d->taps, bias, out, d->p.y, d->p.x, work + d->pad.channel + d->pad.slack);
+    }
     lbi_act_plane(act, out, d->p.y * d->p.x, 0);
 }
 
@@ -181,17 +190,17 @@ LBI_LEVELS static void weave(const lb_real *restrict rows, int64_t ld, int64_t s
 
 LBI_LEVELS_FUSED static void row(const lb_real *x, const int32_t *at, const lb_real *w, int64_t count, lb_real *y, int64_t n) { row_of(x, at, w, count, 0, y, n); }
 
-void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *kernel, lb_real *gin, bool fresh, lb_real *work) {
+void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *ahead, const lb_real *kernel, lb_real *gin, bool fresh, lb_real *work) {
     const lbi_conv *p = &d->p;
     lb_real *wide = work + d->pad.channel + d->pad.slack, some[LBI_DEPTH_TAPS];
     int32_t at[LBI_DEPTH_TAPS];
     int64_t ld = p->w + 4 * LANES;
-    pad_gradient(d, g, work);
-    if (fresh && by_columns(p)) {
+    if (d->columns.size) {
         for (int64_t k = 0; k < d->taps; k++) some[k] = kernel[d->taps - 1 - k];
-        columns(p->kh, work, d->pad.pitch, some, 0, gin, p->h, p->w);
+        by_columns(d, g, ahead, some, 0, gin, work);
         return;
     }
+    pad_gradient(d, g, work);
     for (int64_t a = 0; a < p->sh; a++) {
         phase rows = phase_of(p->h, p->kh, p->sh, p->pt, a);
         for (int64_t i = 0; i < rows.count; i++) {

@@ -91,10 +91,11 @@ static bool trains_last(const lb_call *c, const lbi_conv *p) {
 }
 #endif
 
-/* Channels last: wherever they fill vectors. A group of few channels would waste them. */
+/* Channels last: wherever they fill vectors. A group of few channels would waste them; planes that lie whole are read once as they are, turning them would take as long again. */
 static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);
+    if (depthwise(&p) && !lbi_is_last(c->in[0]) && !c->in[3] && !c->in[4] && lbi_depthwise_columns(&p)) return false;
     if (lb_tape_get_mode(c->tape) != LB_TAPE_NO_GRAD && !trains_last(c, &p)) return false;
     return lbi_last_can() && !p.exact && ((depthwise(&p) && p.kh <= LBI_LAST_DEEP) || p.groups == 1 || p.o / p.groups >= FULL_GROUP);
 #else
