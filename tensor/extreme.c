@@ -19,26 +19,38 @@ LBI_INLINE bool wins(lb_real v, lb_real best, bool smallest) {
     return (smallest ? v < best : v > best) || (v != v && best == best);
 }
 
+/* Each call with a constant: loops over sizes go through memory, and what is unrolled becomes numbers before vectors are made. */
+LBI_INLINE void halve(lb_real *lane, const int half, bool smallest) {
+#pragma GCC unroll 1
+    for (int i = 0; i < half; i++) lane[i] = (smallest ? lane[i + half] < lane[i] : lane[i + half] > lane[i]) ? lane[i + half] : lane[i];
+}
+
 LBI_INLINE lb_real best_of_line(const lb_real *x, int64_t n, bool smallest) {
     const lb_real worst = smallest ? (lb_real)INFINITY : -(lb_real)INFINITY;
     lb_real lane[LANES], best = worst;
     int32_t nan[LANES] = {0}, any = 0;
     int64_t k = 0;
     for (int i = 0; i < LANES; i++) lane[i] = worst;
-    for (; k + LANES <= n; k += LANES)
+    for (; k + LANES <= n; k += LANES) {
+        lbi_fetch(x + k + LBI_FAR, LANES);
         for (int i = 0; i < LANES; i++) {
             lb_real v = x[k + i];
             lane[i] = (smallest ? v < lane[i] : v > lane[i]) ? v : lane[i];
             nan[i] |= v != v;
         }
+    }
     for (; k < n; k++) {
         best = (smallest ? x[k] < best : x[k] > best) ? x[k] : best;
         any |= x[k] != x[k];
     }
-    for (int i = 0; i < LANES; i++) {
-        best = (smallest ? lane[i] < best : lane[i] > best) ? lane[i] : best;
-        any |= nan[i];
-    }
+#pragma omp simd reduction(| : any)
+    for (int i = 0; i < LANES; i++) any |= nan[i];
+    halve(lane, 16, smallest);
+    halve(lane, 8, smallest);
+    halve(lane, 4, smallest);
+    halve(lane, 2, smallest);
+    halve(lane, 1, smallest);
+    best = (smallest ? lane[0] < best : lane[0] > best) ? lane[0] : best;
     return any ? (lb_real)NAN : best;
 }
 

@@ -2,8 +2,11 @@
 #include "tensor/loops.h"
 #include <omp.h>
 #include <string.h>
+#include "base/cpu.h"
 #include "base/threads.h"
+#include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
+#include "tensor/kernels/sum.h"
 #include "tensor/last.h"
 #include "tensor/parts.h"
 
@@ -156,8 +159,13 @@ static int64_t place(int n, const int64_t *shape, const int64_t *stride, int64_t
     return n > 0 ? at + flat * stride[0] : 0;
 }
 
+static inline __attribute__((always_inline)) void halve(double *part, const int half) {
+#pragma GCC unroll 1
+    for (int k = 0; k < half; k++) part[k] += part[k + half];
+}
+
 /* Sums side by side, so that the compiler may use vectors and they do not wait for each other. */
-LBI_LEVELS double lbi_sum_row(const lb_real *p, int64_t n, int64_t step) {
+LBI_LEVELS static double sum_row(const lb_real *p, int64_t n, int64_t step) {
     enum { LANES = 32, FEW = 4 };
     double few[FEW] = {0};
     int64_t i = 0;
@@ -169,12 +177,23 @@ LBI_LEVELS double lbi_sum_row(const lb_real *p, int64_t n, int64_t step) {
     }
     double part[LANES] = {0}, sum = 0;
     if (step == 1)
-        for (; i + LANES <= n; i += LANES)
+        for (; i + LANES <= n; i += LANES) {
+            lbi_fetch(p + i + LBI_FAR, LANES);
             for (int k = 0; k < LANES; k++) part[k] += (double)p[i + k];
+        }
     for (; i < n; i++) sum += (double)p[i * step];
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; k++) part[k] += part[k + half];
-    return sum + part[0];
+    halve(part, 16); /* each with a constant: loops over sizes go through memory; unrolled, they are numbers before vectors are made */
+    halve(part, 8);
+    halve(part, 4);
+    halve(part, 2);
+    return sum + (part[0] + part[1]);
+}
+
+double lbi_sum_row(const lb_real *p, int64_t n, int64_t step) {
+#if defined(__x86_64__) && !defined(LB_DOUBLE)
+    if (step == 1 && lbi_cpu() >= LBI_CPU_AVX512) return lbi_sum_avx512(p, n);
+#endif
+    return sum_row(p, n, step);
 }
 
 typedef struct total {
@@ -229,7 +248,10 @@ LBI_LEVELS static void reduce_rows(const void *ctx, int64_t first, int64_t last)
         int64_t j = 0;
         for (; j + 4 <= r->inner; j += 4) { /* four at a time, since sums go through memory */
             const lb_real *p[4];
-            for (int i = 0; i < 4; i++) p[i] = from + place(r->gone, r->gone_shape, r->gone_g, j + i);
+            for (int i = 0; i < 4; i++) {
+                p[i] = from + place(r->gone, r->gone_shape, r->gone_g, j + i);
+                if (r->gone == 1) lbi_fetch(p[i] + 8 * r->gone_g[0], n);
+            }
             for (int64_t k = 0; k < n; k++) sum[k] += ((double)p[0][k] + (double)p[1][k]) + ((double)p[2][k] + (double)p[3][k]);
         }
         for (; j < r->inner; j++) {

@@ -5,7 +5,7 @@
 #define LB_TENSOR_KERNELS_FETCH_H
 #include "tensor/tensor.h"
 
-enum { LBI_AHEAD = 128 };
+enum { LBI_AHEAD = 128, LBI_FAR = 512 }; /* numbers; FAR: for sums, which are done with a line in a few cycles */
 
 /* Numbers x[0] to x[n - 1]; those beyond an array's end do no harm. */
 static inline __attribute__((always_inline)) void lbi_fetch(const lb_real *x, int64_t n) {

@@ -36,14 +36,26 @@ LBI_INLINE void lbi_fold_rows(double *sums, const lb_real *x, int64_t rows, int6
         for (int64_t i = 0; i < width; i++) sums[i] = step(sums[i], (double)x[k * stride + i], params);
 }
 
+/* Each call with a constant: loops over sizes go through memory, and what is unrolled becomes numbers before vectors are made. */
+LBI_INLINE void lbi_fold_halves(double *lane, const int half, lbi_merge merge) {
+#pragma GCC unroll 1
+    for (int i = 0; i < half; i++) lane[i] = merge(lane[i], lane[i + half]);
+}
+
 LBI_INLINE double lbi_fold_line(const lb_real *x, int64_t n, const void *params, double start, lbi_step step, lbi_merge merge) {
     double lane[LBI_LANES], all = start;
     int64_t whole = n / LBI_LANES;
     for (int i = 0; i < LBI_LANES; i++) lane[i] = start;
-    lbi_fold_rows(lane, x, whole, LBI_LANES, LBI_LANES, params, step);
+    for (int64_t k = 0; k < whole; k++) {
+        lbi_fetch(x + k * LBI_LANES + LBI_FAR, LBI_LANES);
+        lbi_fold_rows(lane, x + k * LBI_LANES, 1, LBI_LANES, LBI_LANES, params, step);
+    }
     for (int64_t k = whole * LBI_LANES; k < n; k++) all = step(all, (double)x[k], params);
-    for (int half = LBI_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] = merge(lane[i], lane[i + half]);
+    lbi_fold_halves(lane, 16, merge);
+    lbi_fold_halves(lane, 8, merge);
+    lbi_fold_halves(lane, 4, merge);
+    lbi_fold_halves(lane, 2, merge);
+    lbi_fold_halves(lane, 1, merge);
     return merge(all, lane[0]);
 }
 
@@ -66,7 +78,12 @@ LBI_INLINE void lbi_fold_item(const lbi_fold *f, int64_t item, double start, lbi
 LBI_INLINE void lbi_fold_part(const void *fold, int64_t first, int64_t last, double start, lbi_step step, lbi_merge merge, lbi_finish finish) {
     const lbi_fold *f = fold;
     int64_t count = f->a.outer * f->a.inner;
+    bool lines = f->a.inner == 1 && f->pieces == 1 && f->in.runs == 0 && !f->joining; /* whole ones: an item's place costs as much as a short line */
     for (int64_t i = first; i < last; i++) {
+        if (lines) {
+            lb_r(f->c->out[0])[i] = (lb_real)finish(lbi_fold_line(f->in.x + i * f->a.n, f->a.n, f->c->params, start, step, merge), f->c->params);
+            continue;
+        }
         if (!f->joining) {
             lbi_fold_item(f, i, start, step, merge, finish);
             continue;
