@@ -15,18 +15,27 @@ static const float lbi_exp_roots[16] = {1,           1.04427373f, 1.09050775f, 1
 static const float lbi_exp_rests[16] = {0,               4.83347016e-8f,  -1.30775399e-8f, 5.38622231e-8f, 3.79763527e-8f,  4.4968381e-8f,   -4.01899953e-8f, -1.01233493e-8f,
                                         2.4203235e-8f,   -4.50089885e-8f, 8.07090483e-9f,  9.83621717e-9f, -2.47553267e-8f, -9.23577037e-9f, -1.1239278e-8f,  9.84532811e-9f};
 
-/* exp(x) 2^-floor(n), n = x / ln 2 rounded to a sixteenth, whose last four digits are the place j in the tables: 2^(j/16) (1 + r + a r^2 + b r^3), |r| <= ln 2 / 32,
- * a and b of a Chebyshev fit. Error below 1.1 * 2^-24 (a polynomial of degree 6 without tables: 1.3). */
-LBI_WIDE_INLINE __m512 lbi_exp_wide_rest(__m512 x, __m512 *n) {
-    const __m512 magic = _mm512_set1_ps(786432.0f); /* 1.5 * 2^19 */
-    __m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(1.44269504088896341f), magic);
-    __m512i j = _mm512_castps_si512(t);
-    *n = _mm512_sub_ps(t, magic);
-    __m512 root = _mm512_permutexvar_ps(j, _mm512_loadu_ps(lbi_exp_roots)), rest = _mm512_permutexvar_ps(j, _mm512_loadu_ps(lbi_exp_rests));
-    __m512 r = _mm512_fmadd_ps(*n, _mm512_set1_ps(1.90465430e-9f), _mm512_fnmadd_ps(*n, _mm512_set1_ps(0.693147182f), x)); /* ln 2 in two parts */
+#define LBI_LOG2_E 1.44269504088896341f
+#define LBI_LN2 0.693147182f           /* ln 2 in two parts */
+#define LBI_LN2_REST (-1.90465430e-9f)
+
+/* n as a multiple of a sixteenth, rounded by the sum: its last four digits are the place j in the tables. */
+#define LBI_SIXTEENTHS 786432.0f /* 1.5 * 2^19 */
+
+/* (exp(r) - 1) / r, |r| <= ln 2 / 32, by a Chebyshev fit. */
+LBI_WIDE_INLINE __m512 lbi_exp_wide_slope(__m512 r) {
     __m512 p = _mm512_fmadd_ps(r, _mm512_set1_ps(0.1666713f), _mm512_set1_ps(0.5000146f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-    return _mm512_fmadd_ps(p, _mm512_fmadd_ps(r, root, rest), root);
+    return _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+}
+
+/* exp(x) 2^-floor(n), n = x / ln 2 rounded: 2^(j/16) exp(r). Error below 1.1 * 2^-24 (a polynomial of degree 6 without tables: 1.3). */
+LBI_WIDE_INLINE __m512 lbi_exp_wide_rest(__m512 x, __m512 *n) {
+    __m512 t = _mm512_fmadd_ps(x, _mm512_set1_ps(LBI_LOG2_E), _mm512_set1_ps(LBI_SIXTEENTHS));
+    __m512i j = _mm512_castps_si512(t);
+    *n = _mm512_sub_ps(t, _mm512_set1_ps(LBI_SIXTEENTHS));
+    __m512 root = _mm512_permutexvar_ps(j, _mm512_loadu_ps(lbi_exp_roots)), rest = _mm512_permutexvar_ps(j, _mm512_loadu_ps(lbi_exp_rests));
+    __m512 r = _mm512_fnmadd_ps(*n, _mm512_set1_ps(LBI_LN2_REST), _mm512_fnmadd_ps(*n, _mm512_set1_ps(LBI_LN2), x));
+    return _mm512_fmadd_ps(lbi_exp_wide_slope(r), _mm512_fmadd_ps(r, root, rest), root);
 }
 
 /* As lbi_exp (maths.h) for x <= 0, or a little above: 12 operations. NaN stays NaN. */
@@ -40,6 +49,15 @@ LBI_WIDE_INLINE __m512 lbi_exp_wide(__m512 x) {
 LBI_WIDE_INLINE __m512 lbi_exp_wide_all(__m512 x) {
     __m512 n, p = lbi_exp_wide_rest(_mm512_min_ps(_mm512_set1_ps(104), _mm512_max_ps(_mm512_set1_ps(-104), x)), &n);
     return _mm512_scalef_ps(p, n);
+}
+
+/* exp(-x) for all x, where 1 is added to it: roots as they are rounded do for that. Error below 2 * 2^-24. */
+LBI_WIDE_INLINE __m512 lbi_exp_wide_less(__m512 x) {
+    __m512 v = _mm512_min_ps(_mm512_set1_ps(104), _mm512_max_ps(_mm512_set1_ps(-104), x));
+    __m512 t = _mm512_fnmadd_ps(v, _mm512_set1_ps(LBI_LOG2_E), _mm512_set1_ps(LBI_SIXTEENTHS)), n = _mm512_sub_ps(t, _mm512_set1_ps(LBI_SIXTEENTHS));
+    __m512 root = _mm512_permutexvar_ps(_mm512_castps_si512(t), _mm512_loadu_ps(lbi_exp_roots));
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(LBI_LN2_REST), _mm512_fnmsub_ps(n, _mm512_set1_ps(LBI_LN2), v));
+    return _mm512_scalef_ps(_mm512_fmadd_ps(lbi_exp_wide_slope(r), _mm512_mul_ps(r, root), root), n);
 }
 
 /* The lanes of a vector that are there when n numbers are left. */

@@ -2,11 +2,11 @@
 /* Smooth L1: d = x - y; d^2 / (2 beta) where |d| < beta, else |d| - beta / 2; beta 0: |d|. Slope: d / beta cut to -1..1. */
 #include "tensor/ops/losses.h"
 
-/* beta is above 0, and divided by once: it is the same for all. */
+/* beta is above 0, and divided by once: it is the same for all. o->b is 1: where compilers know the number they choose between constants, number by number, instead of cutting. */
 LBI_INLINE lb_real slope_x(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
-    lb_real s = (x - y) * (1 / (lb_real)o->a);
-    s = s < -1 ? -1 : s;
-    return s > 1 ? 1 : s;
+    lb_real s = (x - y) * (1 / (lb_real)o->a), most = (lb_real)o->b;
+    s = s > most ? most : s;
+    return s < -most ? -most : s;
 }
 LBI_INLINE lb_real value(lb_real x, lb_real y, lb_real c, const lbi_loss *o) {
     lb_real s = slope_x(x, y, c, o); /* s d - beta s^2 / 2 is the square inside, the line outside */
@@ -19,7 +19,7 @@ LBI_LOSS_BACK(back_x, slope_x)
 LBI_LOSS_BACK(back_target, slope_target)
 LBI_LOSS_PAIR(back_both, slope_x)
 
-LBI_LOSS_PARAMS(usual, 0.75, 0);
+LBI_LOSS_PARAMS(usual, 0.75, 1);
 static const lb_op_case cases[] = {LBI_LOSS_CASES(usual, .lo = -2, .hi = 2)};
 
 LB_OP(smooth_l1) = {.id = "smooth_l1",
@@ -40,5 +40,5 @@ LB_OP(smooth_l1) = {.id = "smooth_l1",
 lb_tensor *lb_smooth_l1(lb_tape *t, lb_tensor *x, lb_tensor *target, double beta, lb_reduction reduction) {
     if (!(beta >= 0)) return lb_tape_fail(t, LB_E_ARG, "smooth_l1: beta is %g, at least 0 is wanted", beta);
     if (1 / (lb_real)beta > LB_REAL_MAX) return lb_l1(t, x, target, reduction); /* 0, or too small to divide by */
-    return lbi_loss_apply(t, &lb_op_smooth_l1, reduction, beta, 0, 2, (lb_tensor *[]){x, target});
+    return lbi_loss_apply(t, &lb_op_smooth_l1, reduction, beta, 1, 2, (lb_tensor *[]){x, target});
 }
