@@ -221,7 +221,7 @@ static void group(const char *name) {
     lb_buf_free(&data);
 }
 
-static const char *const groups[] = {"elementwise", "reduce", "arrange", "order", "layers", "losses", "pictures", "blocks"};
+static const char *const groups[] = {"elementwise", "reduce", "arrange", "order", "layers", "losses", "pictures", "blocks", "matrices"};
 
 static void cases(void) {
     for (size_t k = 0; k < LB_COUNT(groups); k++) group(groups[k]);

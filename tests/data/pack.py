@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""pack.py FILE.h5...: the same groups, numbers and attributes in less room: newest layout, arrays shuffled and deflated where
+"""pack.py FILE.h5... (by Debian's Python: a newer HDF5 writes what older ones cannot read): the same groups, numbers and attributes in less room: newest layout, arrays shuffled and deflated where
 that pays. tests/data stays below 20 MB in all (`layers` looks); what a make.py writes goes through here."""
 import os
 import sys

@@ -186,7 +186,7 @@ def main():
         table = OPS.get(e['op'], {})
         function = table.get(e['case'], table.get('*'))
         if function:
-            lines.append(json.dumps(one(e, function)))
+            lines.append(json.dumps(one(e, function), separators=(',', ':')))
         else:
             print('no formula for', e['op'], e['case'], file=sys.stderr)
     print('[' + ',\n'.join(lines) + ']')

@@ -119,4 +119,4 @@ def one(name, inputs, function):
             'grad': [listed(i.grad if i.grad is not None else torch.zeros_like(i)) if i.is_floating_point() else None for i in x]}
 
 
-print('[' + ',\n'.join(json.dumps(one(*c)) for c in CASES) + ']')
+print('[' + ',\n'.join(json.dumps(one(*c), separators=(',', ':')) for c in CASES) + ']')

@@ -227,8 +227,9 @@ def main():
         table = OPS.get(e['op'], {})
         function = table.get(e['case'], table.get('*'))
         if function:
-            lines.append(json.dumps(one(e, function)))
+            lines.append(json.dumps(one(e, function), separators=(',', ':')))
     print('[' + ',\n'.join(lines) + ']')
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -67,4 +67,4 @@ def one(op, params, function, a, b):
 
 entries = [one(op, p, f, ONE, None) for op, (p, f) in UNARY.items()]
 entries += [one(op, p, f, [a for a in PAIR for _ in PAIR], PAIR * len(PAIR)) for op, (p, f) in BINARY.items()]
-print('[' + ',\n'.join(json.dumps(e) for e in entries) + ']')
+print('[' + ',\n'.join(json.dumps(e, separators=(',', ':')) for e in entries) + ']')

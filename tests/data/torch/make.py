@@ -14,12 +14,13 @@ import blocks
 import elementwise
 import layers
 import losses
+import matrices
 import order
 import pictures
 import reduce
 from record import Recorder
 
-for seed, group in enumerate([elementwise, reduce, arrange, order, layers, losses, pictures, blocks]):
+for seed, group in enumerate([elementwise, reduce, arrange, order, layers, losses, pictures, blocks, matrices]):
     recorder = Recorder(seed)
     group.record(recorder)
     recorder.write(group.__name__)
