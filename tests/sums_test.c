@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many digits long sums of the float kernels keep, against the same sums in double. */
 #include <math.h>
+#include <string.h>
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "check.h"
@@ -207,6 +208,72 @@ static void extreme_logits(void) {
     lb_tensor_free(s);
 }
 
+/* ---- axes that lie apart, in pieces of a run: as those of a copy in which they lie at the end ---- */
+
+static lb_tensor *norm_1(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) { return lb_norm(t, x, 1, axes, keep); }
+static lb_tensor *norm_2(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) { return lb_norm(t, x, 2, axes, keep); }
+static lb_tensor *variance(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) { return lb_var_over(t, x, axes, 1, keep); }
+static lb_tensor *deviation(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep) { return lb_std(t, x, axes, 1, keep); }
+
+static const struct {
+    const char *name;
+    lb_tensor *(*run)(lb_tape *t, lb_tensor *x, lb_axes axes, bool keep);
+} reductions[] = {{"sum", lb_sum_over},       {"mean", lb_mean_over}, {"amax", lb_amax},          {"amin", lb_amin},          {"prod", lb_prod},
+                  {"logsumexp", lb_logsumexp_over}, {"norm 1", norm_1},     {"norm 2", norm_2}, {"var", variance}, {"std", deviation}};
+
+enum { AXES = 4, NUMBERS = 3 * 2 * 5 * 66 };
+
+/* What it gives over the axes of `set`, and its gradient for weights 1, 2, 3, ...; at_end: of a copy with those axes last. @return how many results */
+static int64_t reduced(int which, const float *numbers, uint32_t set, bool at_end, double *y, double *g) {
+    static const int64_t shape[AXES] = {3, 2, 5, 66};
+    lb_tensor *x = NULL;
+    lb_tape *t = NULL;
+    lb_axes axes = {0};
+    int order[AXES], n = 0, kept = 0;
+    if (!CHECK_OK(lb_tape_new(&t)) || !CHECK_OK(lb_tensor_new(&x, LB_F32, AXES, shape))) return 0;
+    memcpy(x->data, numbers, NUMBERS * sizeof *numbers);
+    x->requires_grad = true;
+    for (int i = 0; i < AXES; i++)
+        if (!(set & 1u << i)) order[kept++] = i;
+    n = kept;
+    for (int i = 0; i < AXES; i++)
+        if (set & 1u << i) order[n] = i, axes.at[axes.n++] = at_end ? n++ : (n++, i);
+    lb_tensor *from = at_end ? lb_contiguous(t, lb_permute(t, x, order)) : x, *made = reductions[which].run(t, from, axes, false), *w = lb_zeros(t, made->rank, made->shape);
+    int64_t count = lb_numel(made);
+    for (int64_t i = 0; lb_tape_ok(t) && i < count; i++) ((float *)w->data)[i] = (float)(i + 1);
+    lb_backward_from(t, 1, &made, &w, false);
+    CHECK_OK(lb_read_f64(made, y, count));
+    if (CHECK_OK(lb_tape_status(t)))
+        for (int64_t i = 0; i < NUMBERS; i++) g[i] = lb_get_at(x->grad, i);
+    lb_tape_free(t);
+    lb_tensor_free(x);
+    return count;
+}
+
+static void axes_apart(void) {
+    static const uint32_t sets[] = {1 | 8, 2 | 8, 1 | 4 | 8, 1 | 4, 1 | 2 | 8};
+    lb_rng r = lb_rng_make(9, 0);
+    float numbers[NUMBERS];
+    double *y[2], *g[2];
+    for (int i = 0; i < NUMBERS; i++) numbers[i] = (float)(lb_rng_uniform(&r) < 0.5 ? -1 : 1) * (float)(0.9 + 0.2 * lb_rng_uniform(&r)); /* products of hundreds stay small */
+    for (int i = 0; i < 2; i++)
+        if (!CHECK(y[i] = lb_alloc(NUMBERS, sizeof **y)) || !CHECK(g[i] = lb_alloc(NUMBERS, sizeof **g))) return;
+    for (int which = 0; which < (int)LB_COUNT(reductions); which++)
+        for (size_t s = 0; s < LB_COUNT(sets); s++) {
+            check_begin("%s over axes apart %u", reductions[which].name, sets[s]);
+            int64_t n = reduced(which, numbers, sets[s], false, y[0], g[0]);
+            if (CHECK_INT(reduced(which, numbers, sets[s], true, y[1], g[1]), n)) {
+                CHECK_DOUBLES(y[0], y[1], n, 2e-6, 1e-7);
+                CHECK_DOUBLES(g[0], g[1], NUMBERS, 2e-6, 1e-7);
+            }
+            check_end();
+        }
+    for (int i = 0; i < 2; i++) {
+        lb_free(y[i]);
+        lb_free(g[i]);
+    }
+}
+
 int main(int argc, char **argv) {
     return check_main(argc, argv, "sums",
                       (check_test[]){{"products", products},
@@ -214,5 +281,6 @@ int main(int argc, char **argv) {
                                      {"attention, gradients", attention_gradients},
                                      {"attention, apart", attention_apart},
                                      {"extreme logits", extreme_logits},
+                                     {"axes apart", axes_apart},
                                      {0}});
 }

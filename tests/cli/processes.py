@@ -66,7 +66,10 @@ def like_one():
     lines = [json.loads(l)["loss"] for l in read("of4/log.jsonl").decode().splitlines()]
     check("one log of all", len(lines) == 4, lines)
     check("says how many", json.loads(read("of4/summary.json"))["processes"] == 4)
-    fails("a batch that cannot be shared", ended(together(3, *trg, "--out", "of3", "--set", *WORDS)), "cannot be shared evenly by 3 processes")
+    for _ in range(3): # Open MPI 4.1's launcher now and then dies itself (signal 11) while it ends processes that failed
+        uneven = ended(together(3, *trg, "--out", "of3", "--set", *WORDS))
+        if uneven.code != -signal.SIGSEGV: break
+    fails("a batch that cannot be shared", uneven, "cannot be shared evenly by 3 processes")
     longer = [*trg, "--set", *WORDS, "train.steps=24", "train.save_every=1", "--out"]
     works("to the end", ended(together(2, *longer, "whole")))
     p = together(2, *longer, "stopped")
