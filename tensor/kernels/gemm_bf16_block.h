@@ -20,6 +20,7 @@ typedef struct lbi_bf16_factors {
     bool whole;             /* factors are floats in three parts (below): those of A lie `apart` from one another, B is [steps][LBI_BF16_PARTS][LBI_BF16_PIECE]. Tiles alone */
     int64_t apart;
     int64_t b_apart;        /* 0, or those of B are not so but [steps][PIECE] each, so far from one another */
+    int tail, tap, phase;   /* without tiles: of every `tap` steps the last has `tail` pairs (0: all have 16), what is behind is 0; phase: steps of its tap before the first one */
     const uint32_t *next;   /* without tiles: so many lines of 64 bytes are asked into L2 beside the products */
     int64_t next_lines;
 } lbi_bf16_factors;
@@ -43,6 +44,9 @@ void lbi_bf16_round(uint16_t *to, const float *from, int64_t n);
 bool lbi_bf16_split(uint16_t *to, int64_t apart, const float *from, int64_t n);
 
 static inline __mmask16 lbi_bf16_first(int64_t n) { return n >= LBI_BF16_SIDE ? 0xffff : n <= 0 ? 0 : (__mmask16)((1u << n) - 1); }
+
+/* Of n numbers in steps, the pairs of the last step; 0: it is full. */
+static inline int lbi_bf16_tail(int64_t n) { return (int)(n % LBI_BF16_DEPTH + 1) / 2; }
 
 /* x without its part, which is a float whose lower half is 0: rounded to nearest, away from 0 in the middle. */
 LBI_BF16_WIDE static inline __m512i lbi_bf16_take(__m512 *x) {

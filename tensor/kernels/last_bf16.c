@@ -35,7 +35,7 @@ typedef struct run {
     lbi_last_place place;
     bool planes, tiles, lines, small;          /* x is [C,H,W]; AMX; results of a row alone are a line of tiles; all weights stay near */
     bool whole;                                /* a tap is a row of the kernel */
-    int64_t images, wide, c;                   /* numbers of a tap; from a pixel of the patch to the next: an odd number of lines, so that 16 of them lie in as many sets of the caches */
+    int64_t images, full, wide, c;             /* numbers of a tap, also with filling; from a pixel of the patch to the next: an odd number of lines, so that 16 of them lie in as many sets of the caches */
     lbi_axis down, across;
     int64_t unit, row, plane;                  /* numbers of a patch between neighbouring results, between rows of results, of a phase */
     int64_t steps, pass, chain, panels;        /* tap by 32 channels; of a pass at most, of what tiles sum in a row; 32 channels of the result each */
@@ -100,6 +100,7 @@ static void plan(run *r, bool dense, int threads) {
     int64_t wide = lbi_up(p->c, DEPTH), whole_run = lbi_up(p->kw * p->c, DEPTH);
     r->whole = p->dw == 1 && p->c % DEPTH != 0 && whole_run < wide * p->kw;
     r->wide = r->whole ? whole_run : wide;
+    r->full = r->whole ? p->kw * p->c : p->c;
     r->c = r->whole ? p->c : wide + (wide / DEPTH % 2 == 0 ? DEPTH : 0);
     r->lines = r->whole && (p->sh > 1 || p->sw > 1);
     r->down = lbi_axis_of(p->y, p->h, p->kh, p->sh, p->dh, p->pt, !r->whole);
@@ -280,6 +281,7 @@ static void finish(const run *r, const block *b, waiting *w) {
 /* A pass over a tile, from `step` on. fresh: sums of a chain, which are added to earlier ones. */
 static void products(const run *r, const block *b, const uint16_t *patch, const spot *at, int64_t panel, int64_t step, waiting *w, float *fresh, float *to) {
     int64_t piece = r->layers * PIECE, end = lbi_least(step + r->pass, r->steps);
+    int tap = (int)(r->wide / DEPTH);
     const uint16_t *a = patch + at->at;
     for (int64_t s = step; s < end; s += r->chain) {
         const uint32_t *weights = r->weights + (panel * 2 * r->steps + s) * piece;
@@ -288,6 +290,9 @@ static void products(const run *r, const block *b, const uint16_t *patch, const 
                               .at = r->at + s,
                               .ld = r->unit,
                               .steps = lbi_least(r->chain, end - s),
+                              .tail = lbi_bf16_tail(r->full),
+                              .tap = tap,
+                              .phase = (int)(s % tap),
                               .b = weights,
                               .b2 = r->p.o - panel * BLOCK > SIDE ? weights + r->steps * piece : NULL,
                               .whole = r->layers > 1,

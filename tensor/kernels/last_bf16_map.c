@@ -133,6 +133,9 @@ void lbi_bf16_map(bool tiles, const float *x, int64_t n, int64_t c, const void *
                                       .at = at,
                                       .ld = ld,
                                       .steps = lbi_least(MOST, steps - s),
+                                      .tail = lbi_bf16_tail(c),
+                                      .tap = (int)steps,
+                                      .phase = (int)s,
                                       .b = b + s * PIECE,
                                       .b2 = to->o - j > SIDE ? b + (steps + s) * PIECE : NULL};
                 lbi_bf16_sum(tiles, &f, s > 0 ? sums : NULL);
