@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/cpu.h"
 #include "base/rng.h"
+#include "tensor/kernels/attend_parts.h"
 #include "tensor/precision.h"
 #include "tensor/rounded.h"
 #include "tensor/tape.h"
@@ -118,6 +119,31 @@ static void attention(void) {
         }
 }
 
+/* Weights of a tile of scores, and their sums: no further from exponentials than their 8 bits are, or a 25th of that. Panels are of 16 queries, pairs of keys in a lane. */
+static void weights(void) {
+    enum { KEYS = 77, QUERIES = 32, APART = 3 * LBI_BF16_PIECE };
+    static float scores[KEYS * QUERIES];
+    static uint32_t panels[2 * APART];
+    float shift[QUERIES], sum[QUERIES] = {0};
+    lb_rng r = lb_rng_of(25, 0, "weights");
+    if (!lbi_cut_known(1)) return;
+    for (int q = 0; q < QUERIES; q++) shift[q] = (float)q / 4;
+    for (int j = 0; j < KEYS; j++)
+        for (int q = 0; q < QUERIES; q++) scores[j * QUERIES + q] = (j + q) % 11 == 0 ? -INFINITY : shift[q] - 40 * (float)lb_rng_uniform(&r) * (float)lb_rng_uniform(&r);
+    lbi_cut_weigh(1, scores, KEYS, QUERIES, shift, sum, panels, APART);
+    for (int q = 0; q < QUERIES && !check_failed(); q++) {
+        double all = 0;
+        for (int j = 0; j < KEYS; j++) {
+            double want = exp((double)scores[j * QUERIES + q] - (double)shift[q]);
+            float got;
+            lb_convert(&got, LB_F32, (const uint16_t *)(const void *)(panels + q / 16 * APART + j / 2 * 16 + q % 16) + j % 2, LB_BF16, 1);
+            CHECK_NEAR((double)got, want, want * (0x1p-8 + 2e-4) + 1e-30);
+            all += want;
+        }
+        CHECK_NEAR((double)sum[q], all, 1e-4 * all);
+    }
+}
+
 /* Where a gradient is recorded, a tape is in float, or somebody watches or trains, nothing is rounded. */
 static void elsewhere(void) {
     lb_rng r = lb_rng_of(23, 0, "elsewhere");
@@ -154,5 +180,5 @@ static void refused(void) {
 }
 
 int main(int argc, char **argv) {
-    return check_main(argc, argv, "rounded", (check_test[]){{"maps", maps}, {"attention", attention}, {"elsewhere", elsewhere}, {"refused", refused}, {0}});
+    return check_main(argc, argv, "rounded", (check_test[]){{"maps", maps}, {"attention", attention}, {"weights", weights}, {"elsewhere", elsewhere}, {"refused", refused}, {0}});
 }
