@@ -5,6 +5,7 @@
 #include "tensor/classes.h"
 #include "tensor/kernels/gemm.h"
 #include "tensor/kernels/levels.h"
+#include "tensor/kernels/norm.h"
 #include "tensor/loops.h"
 
 bool lbi_contrast_shape(lb_call *c) {
@@ -26,19 +27,18 @@ typedef struct rows { /* those of a, then those of b */
     int64_t n, d;
 } rows;
 
-LBI_LEVELS static void normalise(const void *ctx, int64_t first, int64_t last) {
+static lb_real unit_factor(double square, int64_t k, double eps, lb_real *length) {
+    double n = sqrt(square);
+    *length = (lb_real)n;
+    return (lb_real)(1 / (n > eps ? n : eps));
+}
+
+static void normalise(const void *ctx, int64_t first, int64_t last) {
     const rows *r = ctx;
-    for (int64_t i = first; i < last; i++) {
-        const lb_real *restrict x = i < r->n ? r->a + i * r->d : r->b + (i - r->n) * r->d;
-        lb_real *restrict y = r->unit + i * r->d;
-        double sum = 0;
-#pragma omp simd reduction(+ : sum)
-        for (int64_t k = 0; k < r->d; k++) sum += (double)x[k] * (double)x[k];
-        sum = sqrt(sum);
-        r->length[i] = (lb_real)sum;
-        lb_real by = (lb_real)(1 / (sum > 1e-12 ? sum : 1e-12));
-        for (int64_t k = 0; k < r->d; k++) y[k] = by * x[k];
-    }
+    int64_t mid = r->n < first ? first : r->n > last ? last : r->n;
+    lbi_rows a = {r->a + first * r->d, NULL, mid - first, r->d, NULL, r->length + first}, b = {r->b + (mid - r->n) * r->d, NULL, last - mid, r->d, NULL, r->length + mid};
+    if (mid > first) lbi_rows_scale(&a, r->unit + first * r->d, unit_factor, 1e-12);
+    if (last > mid) lbi_rows_scale(&b, r->unit + mid * r->d, unit_factor, 1e-12);
 }
 
 static double scale_of(const lb_call *c, double temperature) { return c->in[2] ? (double)lb_r(c->in[2])[0] : 1 / temperature; }

@@ -136,28 +136,30 @@ WIDE void lbi_soft_avx512(float *y, const float *x, int64_t n, float logsum, flo
     }
 }
 
-/* 16 columns. */
-INLINE void log_sums(float *y, const float *x, int64_t n, int64_t inner, __mmask16 some) {
+/* Largest numbers, 0 where infinite, and sums of exponentials of 16 columns. */
+INLINE void sums_of(float *tops, float *sums, const float *x, int64_t n, int64_t inner, __mmask16 some) {
     enum { TOGETHER = 4 };
     __m512 top = _mm512_set1_ps(-INFINITY);
     __m512d low = _mm512_setzero_pd(), high = low;
     for (int64_t k = 0; k < n; k++) top = _mm512_max_ps(_mm512_maskz_loadu_ps(some, x + k * inner), top);
-    top = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(top), _mm512_set1_ps(INFINITY), _CMP_LT_OQ), top); /* 0 where it is infinite */
+    top = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(top), _mm512_set1_ps(INFINITY), _CMP_LT_OQ), top);
     for (int64_t k = 0; k < n; k += TOGETHER) {
-        __m512 sum = _mm512_setzero_ps();
-        for (int64_t j = k; j < k + TOGETHER && j < n; j++) sum = _mm512_add_ps(sum, lbi_exp_wide_all(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + j * inner), top)));
+        __m512 e[TOGETHER];
+#pragma GCC unroll 4
+        for (int j = 0; j < TOGETHER; j++) e[j] = k + j < n ? lbi_exp_wide_all(_mm512_sub_ps(_mm512_maskz_loadu_ps(some, x + (k + j) * inner), top)) : _mm512_setzero_ps();
+        __m512 sum = _mm512_add_ps(_mm512_add_ps(e[0], e[1]), _mm512_add_ps(e[2], e[3]));
         low = _mm512_add_pd(low, _mm512_cvtps_pd(_mm512_castps512_ps256(sum)));
         high = _mm512_add_pd(high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(sum, 1)));
     }
-    float sums[LANES], tops[LANES];
     _mm512_storeu_ps(tops, top);
     _mm512_storeu_ps(sums, _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1));
-    for (int i = 0; i < LANES; i++) sums[i] = tops[i] + lbi_log(sums[i]);
-    _mm512_mask_storeu_ps(y, some, _mm512_loadu_ps(sums));
 }
 
 WIDE void lbi_log_sums_avx512(float *y, const float *x, int64_t n, int64_t inner, int64_t count) {
-    for (int64_t i = 0; i < count; i += LANES) log_sums(y + i, x + i, n, inner, lbi_wide_first(count - i));
+    enum { COLUMNS = 64 };
+    float tops[COLUMNS], sums[COLUMNS];
+    for (int64_t i = 0; i < count; i += LANES) sums_of(tops + i, sums + i, x + i, n, inner, lbi_wide_first(count - i));
+    for (int64_t i = 0; i < count; i++) y[i] = tops[i] + lbi_log(sums[i]);
 }
 
 /* ---- gradients ---- */

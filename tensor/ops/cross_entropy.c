@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 #include "tensor/classes.h"
+#include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
 #include "tensor/kernels/rows.h"
@@ -132,9 +133,15 @@ static int64_t item(const columns *s, int64_t i, int64_t *row, int64_t *width) {
     return o * s->r.n * s->r.inner + at;
 }
 
-/* Of columns of r.n numbers, `ld` apart. */
+/* Of columns of n numbers, `ld` apart; without weights four are added as they are, then in double. */
 LBI_LEVELS static void weighted_sums(double *restrict sum, const lb_real *restrict x, int64_t n, int64_t ld, int64_t width, const lb_real *weight) {
-    for (int64_t k = 0; k < n; k++) {
+    int64_t k = 0;
+    for (; !weight && k + 4 <= n; k += 4)
+        for (int64_t i = 0; i < width; i++) {
+            const lb_real *at = x + k * ld + i;
+            sum[i] += (double)((at[0] + at[ld]) + (at[2 * ld] + at[3 * ld]));
+        }
+    for (; k < n; k++) {
         double w = weight ? (double)weight[k] : 1;
         for (int64_t i = 0; i < width; i++) sum[i] += w * (double)x[k * ld + i];
     }
@@ -154,10 +161,13 @@ LBI_LEVELS static void losses(double *restrict loss, const parts *p, int64_t wid
     }
 }
 
-/* Columns of pictures lie a power of two apart, in few places of the caches: they are read once, into a block of its own. */
+/* Columns of pictures lie a power of two apart, in few places of the caches: they are read once, into a block of its own; each on a page of its own, so the next columns are asked for. */
 static const lb_real *gathered(lb_real *to, const lb_real *x, int64_t n, int64_t *ld, int64_t width) {
     if (n > GATHERED) return x;
-    for (int64_t k = 0; k < n; k++) memcpy(to + k * COLUMNS, x + k * *ld, (size_t)width * sizeof *to);
+    for (int64_t k = 0; k < n; k++) {
+        lbi_fetch(x + k * *ld + width, COLUMNS);
+        memcpy(to + k * COLUMNS, x + k * *ld, (size_t)width * sizeof *to);
+    }
     *ld = COLUMNS;
     return to;
 }
