@@ -130,7 +130,7 @@ LBI_LEVELS_FUSED static void cols_exp(lb_real *restrict s, int64_t keys, int ld,
             for (int64_t i = from; i < to; i++) {
                 lb_real *x = s + i * ld + c;
                 for (int k = 0; k < LANES; k++) {
-                    lb_real e = lbi_exp(x[k] - shift[c + k]);
+                    lb_real e = lbi_exp_low(x[k] - shift[c + k]);
                     x[k] = e;
                     part[k] += e;
                 }
