@@ -3,6 +3,7 @@
 #include <math.h>
 #include <omp.h>
 #include <string.h>
+#include "tensor/extreme_line.h"
 #include "tensor/kernels/fetch.h"
 #include "tensor/kernels/levels.h"
 #include "tensor/kernels/maths.h"
@@ -92,7 +93,18 @@ LBI_ALWAYS void cells_of_line(const lbi_boxes *b, const lb_real *line, lb_real *
     }
 }
 
+/* Is the whole volume one box? */
+static inline bool is_whole(const lbi_boxes b[3]) {
+    bool whole = true;
+    for (int k = 0; k < 3; k++) whole = whole && b[k].out == 1 && b[k].count[0] == b[k].in;
+    return whole;
+}
+
 LBI_LEVELS static void forward_plane(const lbi_boxes b[3], const lb_real *x, lb_real *y, lb_real *line) {
+    if (is_whole(b)) {
+        *y = lbi_best_of_line(x, b[0].in * b[1].in * b[2].in, false);
+        return;
+    }
     for (int64_t z = 0; z < b[0].out; z++)
         for (int64_t r = 0; r < b[1].out; r++, y += b[2].out) {
             rows_of_box(b, x, z, r, line);
@@ -119,9 +131,17 @@ static inline int64_t place_of(const lbi_boxes b[3], const lb_real *x, int64_t z
 static int64_t size_in(const lbi_boxes b[3]) { return b[0].in * b[1].in * b[2].in; }
 static int64_t size_out(const lbi_boxes b[3]) { return b[0].out * b[1].out * b[2].out; }
 
+LBI_LEVELS static int64_t place_in_whole(const lb_real *x, int64_t n, lb_real most) { return lbi_first_place(x, n, most); }
+
 /* Of every output of a plane the place of its maximum: as index, or the gradient is sent there. */
 static void places(const lbi_boxes b[3], const lb_real *x, const lb_real *y, int64_t *index, const lb_real *g, lb_real *gx) {
     int64_t i = 0;
+    if (is_whole(b)) {
+        int64_t at = place_in_whole(x, size_in(b), *y);
+        if (index) *index = at;
+        else gx[at] += *g;
+        return;
+    }
     for (int64_t z = 0; z < b[0].out; z++)
         for (int64_t r = 0; r < b[1].out; r++)
             for (int64_t q = 0; q < b[2].out; q++, i++) {

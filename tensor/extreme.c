@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tensor/extreme.h"
 #include <string.h>
+#include "tensor/extreme_line.h"
 #include "tensor/ops/elementwise.h"
 
-enum { LANES = 32, COLUMNS = 64 }; /* fewer lanes are taken apart by the compiler before it makes vectors of them */
+enum { COLUMNS = 64 };
 
 typedef struct job {
     const lb_real *x;
@@ -17,53 +18,6 @@ typedef struct job {
 /* Does v come before `best`? NaN before all, of two NaN the first. */
 LBI_INLINE bool wins(lb_real v, lb_real best, bool smallest) {
     return (smallest ? v < best : v > best) || (v != v && best == best);
-}
-
-/* Each call with a constant: loops over sizes go through memory, and what is unrolled becomes numbers before vectors are made. */
-LBI_INLINE void halve(lb_real *lane, const int half, bool smallest) {
-#pragma GCC unroll 1
-    for (int i = 0; i < half; i++) lane[i] = (smallest ? lane[i + half] < lane[i] : lane[i + half] > lane[i]) ? lane[i + half] : lane[i];
-}
-
-LBI_INLINE lb_real best_of_line(const lb_real *x, int64_t n, bool smallest) {
-    const lb_real worst = smallest ? (lb_real)INFINITY : -(lb_real)INFINITY;
-    lb_real lane[LANES], best = worst;
-    int32_t nan[LANES] = {0}, any = 0;
-    int64_t k = 0;
-    for (int i = 0; i < LANES; i++) lane[i] = worst;
-    for (; k + LANES <= n; k += LANES) {
-        lbi_fetch(x + k + LBI_FAR, LANES);
-        for (int i = 0; i < LANES; i++) {
-            lb_real v = x[k + i];
-            lane[i] = (smallest ? v < lane[i] : v > lane[i]) ? v : lane[i];
-            nan[i] |= v != v;
-        }
-    }
-    for (; k < n; k++) {
-        best = (smallest ? x[k] < best : x[k] > best) ? x[k] : best;
-        any |= x[k] != x[k];
-    }
-#pragma omp simd reduction(| : any)
-    for (int i = 0; i < LANES; i++) any |= nan[i];
-    halve(lane, 16, smallest);
-    halve(lane, 8, smallest);
-    halve(lane, 4, smallest);
-    halve(lane, 2, smallest);
-    halve(lane, 1, smallest);
-    best = (smallest ? lane[0] < best : lane[0] > best) ? lane[0] : best;
-    return any ? (lb_real)NAN : best;
-}
-
-/* Blocks are asked as a whole whether they hold it. */
-LBI_INLINE int64_t first_place(const lb_real *x, int64_t n, lb_real best) {
-    int64_t k = 0;
-    for (; k + COLUMNS <= n; k += COLUMNS) {
-        int32_t found = 0;
-        for (int i = 0; i < COLUMNS; i++) found |= x[k + i] == best || (best != best && x[k + i] != x[k + i]);
-        if (found) break;
-    }
-    while (k < n - 1 && x[k] != best && (best == best || x[k] == x[k])) k++;
-    return k;
 }
 
 LBI_INLINE void columns(const job *j, int64_t o, int64_t at, int64_t width, bool smallest) {
@@ -89,7 +43,7 @@ LBI_INLINE void items(const job *j, int64_t first, int64_t last, bool smallest) 
     for (int64_t i = first; i < last; i++) {
         int64_t o = i / blocks, at = i % blocks * COLUMNS;
         if (j->in.runs > 0) { /* value: of each run */
-            j->value[i] = best_of_line(lbi_piece_of(&j->in, i / j->in.runs, i % j->in.runs), j->in.length, smallest);
+            j->value[i] = lbi_best_of_line(lbi_piece_of(&j->in, i / j->in.runs, i % j->in.runs), j->in.length, smallest);
             continue;
         }
         if (j->a.inner > 1) {
@@ -97,9 +51,9 @@ LBI_INLINE void items(const job *j, int64_t first, int64_t last, bool smallest) 
             continue;
         }
         const lb_real *x = j->x + o * j->a.n;
-        lb_real best = best_of_line(x, j->a.n, smallest);
+        lb_real best = lbi_best_of_line(x, j->a.n, smallest);
         if (j->value) j->value[o] = best;
-        if (j->index) j->index[o] = first_place(x, j->a.n, best);
+        if (j->index) j->index[o] = lbi_first_place(x, j->a.n, best);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "tensor/places.h"
 #include <string.h>
 #include "base/threads.h"
+#include "tensor/kernels/levels.h"
 #include "tensor/ops.h"
 
 bool lbi_places_fit(lb_call *c) {
@@ -60,6 +61,7 @@ typedef struct job {
     const lb_real *from;
     lb_real *rest; /* of LAST: what is still there */
     int64_t block; /* neighbouring lines that are gone along together */
+    bool *bad;     /* of TAKE: set when an index is outside, and its row is left out; NULL: all are inside */
     bool add;
     enum { TAKE, ADD, PUT, ZERO, LAST } what;
 } job;
@@ -78,11 +80,26 @@ static inline __attribute__((always_inline)) void touch(const job *j, int64_t he
     }
 }
 
+LBI_LEVELS static bool all_inside(const int64_t *index, int64_t n, int64_t count) {
+    uint64_t outside = 0;
+    for (int64_t i = 0; i < n; i++) outside |= (uint64_t)index[i] >= (uint64_t)count;
+    return !outside;
+}
+
+/* While the indices are near. */
+static bool passes(const job *j, const int64_t *index, int64_t n) {
+    if (!j->bad || all_inside(index, n, j->p->x.n)) return true;
+#pragma omp atomic write
+    *j->bad = true;
+    return false;
+}
+
 /* Row k of the indices under outer position o, lines at..end-1. */
 static inline __attribute__((always_inline)) void row(const job *j, int64_t o, int64_t k, int64_t at, int64_t end, int what, bool add) {
     lbi_axes x = j->p->x, y = j->p->index;
     const int64_t *inner = j->p->inner, *restrict index = j->p->at + (o * y.n + k) * y.inner;
     int64_t here = (o * y.n + k) * y.inner, base = (j->p->outer ? j->p->outer[o] : o) * x.n;
+    if (what == TAKE && !passes(j, index + at, end - at)) return;
     if (inner)
         for (int64_t i = at; i < end; i++) touch(j, here + i, (base + index[i]) * x.inner + inner[i], what, add);
     else
@@ -93,6 +110,7 @@ static inline __attribute__((always_inline)) void row(const job *j, int64_t o, i
 static inline __attribute__((always_inline)) void line(const job *j, int64_t o, int what, bool add) {
     int64_t n = j->p->index.n, here = o * n, base = (j->p->outer ? j->p->outer[o] : o) * j->p->x.n;
     const int64_t *restrict index = j->p->at + here;
+    if (what == TAKE && !passes(j, index, n)) return;
     if (what == LAST)
         for (int64_t k = n - 1; k >= 0; k--) touch(j, here + k, base + index[k], what, add);
     else
@@ -146,6 +164,18 @@ static void run(job j) {
 }
 
 void lbi_places_take(const lbi_places *p, lb_real *to, const lb_real *from, bool add) { run((job){.p = p, .to = to, .from = from, .what = TAKE, .add = add}); }
+
+bool lbi_places_take_inside(lb_call *c, const lbi_places *p, lb_real *to, const lb_real *from) {
+    enum { SHORT = 64 }; /* rows that are looked through faster all together */
+    bool bad = false;
+    if ((p->x.inner > 1 ? p->index.inner : p->index.n) < SHORT) {
+        if (!lbi_in_range(c, c->in[1], p->x.n)) return false;
+        lbi_places_take(p, to, from, false);
+        return true;
+    }
+    run((job){.p = p, .to = to, .from = from, .what = TAKE, .bad = &bad});
+    return !bad || lbi_in_range(c, c->in[1], p->x.n); /* which says where */
+}
 
 void lbi_places_add(const lbi_places *p, lb_real *to, const lb_real *from) { run((job){.p = p, .to = to, .from = from, .what = ADD}); }
 

@@ -21,6 +21,8 @@ bool lbi_places_fit(lb_call *c);
 bool lbi_places_of(lb_call *c, const lb_tensor *x, lbi_places *p);
 /* to[.., k, ..] (+)= from[.., index, ..]; index-shaped from x-shaped. */
 void lbi_places_take(const lbi_places *p, lb_real *to, const lb_real *from, bool add);
+/* The same without adding, of indices that may lie outside: then the tape fails, and what is in `to` is not said. */
+bool lbi_places_take_inside(lb_call *c, const lbi_places *p, lb_real *to, const lb_real *from);
 /* to[.., index, ..] += from[.., k, ..]; x-shaped from index-shaped, in the order of k. */
 void lbi_places_add(const lbi_places *p, lb_real *to, const lb_real *from);
 /* The same with = for +=: of several to one place the last stays. */

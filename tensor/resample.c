@@ -68,6 +68,13 @@ static void find_run(lbi_taps *t) {
         t->b = b;
     } else t->step = 0;
     t->each = t->b > t->a ? count_of(t, t->a) : 0;
+    bool few = true;
+    for (int64_t i = 0; i < t->out; i++) few = few && count_of(t, i) < 2;
+    if (!few || 2 * (t->b - t->a) > t->out) return;
+    t->holes = true; /* gradients of neighbours that were left out, one by one: all outputs */
+    t->a = t->step = 0;
+    t->b = t->out;
+    t->each = 1;
 }
 
 static bool finish(lb_call *c, lbi_taps *t) {
@@ -84,6 +91,11 @@ static bool finish(lb_call *c, lbi_taps *t) {
     if (!t->run_at || !t->run_weight) return false;
     for (int64_t i = 0; i < n; i++)
         for (int64_t k = 0; k < t->each; k++) {
+            if (t->holes && count_of(t, t->a + i) == 0) {
+                t->run_at[i] = 0;
+                t->run_weight[i] = 0;
+                continue;
+            }
             t->run_at[k * n + i] = t->at[t->start[t->a + i] + k];
             t->run_weight[k * n + i] = t->weight[t->start[t->a + i] + k];
         }
@@ -195,7 +207,12 @@ LBI_ALWAYS void run_by(const lbi_taps *t, const lb_real *restrict x, lb_real *re
     const int32_t *restrict at = t->run_at;
     const lb_real *restrict w = t->run_weight;
     y += t->a;
-    if (t->each == 1)
+    if (t->holes)
+        for (int64_t i = 0; i < n; i++) {
+            lb_real v = w[i] * x[at[i]];
+            y[i] = (add ? y[i] : 0) + (w[i] != 0 ? v : 0);
+        }
+    else if (t->each == 1)
         for (int64_t i = 0; i < n; i++) y[i] = (add ? y[i] : 0) + w[i] * x[at[i]];
     else if (t->each == 2)
         for (int64_t i = 0; i < n; i++) y[i] = (add ? y[i] : 0) + w[i] * x[at[i]] + w[n + i] * x[at[n + i]];

@@ -22,6 +22,7 @@ typedef struct lbi_taps {
     int64_t a, b, each, step;
     int32_t *run_at;
     lb_real *run_weight;
+    bool holes; /* each is 1, and some of those outputs have no tap: their run_weight is 0 */
     bool identity, contiguous; /* contiguous: the taps of every output read neighbours, upwards */
 } lbi_taps;
 

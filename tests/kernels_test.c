@@ -729,7 +729,8 @@ static void one_depthwise(lb_rng *r, const lbi_conv *p, bool fresh) {
     int64_t in = p->h * p->w, out = p->y * p->x, k = p->kh * p->kw;
     double sums[64] = {0}, right[64] = {0};
     bool ok = CHECK(lbi_depth_plan(&d, p)), turns = lbi_depth_plan_back(&back, p, fresh);
-    float *x = draw(r, in), *w = draw(r, k), *y = draw(r, out), *want = draw(r, out), *gin = draw(r, in), *gwant = draw(r, in), *work = draw(r, d.space + (turns ? back.space : 0) + in);
+    float *x = draw(r, in), *w = draw(r, k), *y = draw(r, out), *want = draw(r, out), *gin = draw(r, in), *gwant = draw(r, in);
+    float *work = draw(r, d.space + (turns ? back.space : 0) + in);
     double *sum = lb_calloc((size_t)out + 1, sizeof *sum);
     if (!ok || !CHECK(x && w && y && want && gin && gwant && work && sum)) return;
     convolve(p, x, w, sum);
@@ -821,8 +822,10 @@ static void depthwise(void) {
         check_end();
     }
     for (int round = 0; round < 160; round++) { /* down columns: every width of vectors and what is left of them */
-        int64_t k = 3 + 2 * (round % 2), stride = 1 + round / 2 % 2, h = k + lb_rng_below(&r, 20), w = k + round / 2, pad = lb_rng_below(&r, k), after = lb_rng_below(&r, k);
-        lbi_conv p = {1, h, w, 1, lbi_conv_size(h, k, stride, pad, after, 1), lbi_conv_size(w, k, stride, after, pad, 1), k, k, stride, stride, 1, 1, pad, after, 1};
+        int64_t k = 3 + 2 * (round % 2), stride = 1 + round / 2 % 2, h = k + lb_rng_below(&r, 20), w = k + round / 2, pad = lb_rng_below(&r, k), more = lb_rng_below(&r, k);
+        lbi_conv p = {1, h, w, 1, 0, 0, k, k, stride, stride, 1, 1, pad, more, 1};
+        p.y = lbi_conv_size(h, k, stride, pad, more, 1);
+        p.x = lbi_conv_size(w, k, stride, more, pad, 1);
         check_begin("depthwise columns %d: %lldx%lld by %lldx%lld", round, (long long)h, (long long)w, (long long)k, (long long)k);
         one_depthwise(&r, &p, true);
         check_end();

@@ -158,7 +158,8 @@ static void by_columns(const lbi_depth *d, const lb_real *in, const lb_real *ahe
     make_columns(&c, in);
 }
 
-void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *ahead, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work) {
+void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *ahead, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out,
+                       lb_real *work) {
     if (d->columns.size) by_columns(d, in, ahead, kernel, bias, out, work);
     else {
         pad(d, in, work);

@@ -41,7 +41,8 @@ bool lbi_depth_by_columns(const lbi_conv *p);
 /** To be called once for `work` before lbi_depth_forward or lbi_depth_input, which leave its margins as they are. */
 void lbi_depth_begin(const lbi_depth *d, lb_real *work);
 /** out [Y,X] = act(kernel * in + bias). ahead: the plane that comes next, or NULL. */
-void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *ahead, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out, lb_real *work);
+void lbi_depth_forward(const lbi_depth *d, const lb_real *in, const lb_real *ahead, const lb_real *kernel, lb_act act, lb_real bias, lb_real *out,
+                       lb_real *work);
 /** gin [H,W] = (fresh ? 0 : gin) + what g [Y,X] brings to it. fresh must be the plan's. */
 void lbi_depth_input(const lbi_depth *d, const lb_real *g, const lb_real *ahead, const lb_real *kernel, lb_real *gin, bool fresh, lb_real *work);
 /** What g brings to the kernel's gradient, lane by lane: lanes [kh*kw][LBI_DEPTH_LANES], zeros at first. With the plan of lbi_depth_plan. */

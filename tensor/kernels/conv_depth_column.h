@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A depthwise convolution down the columns of a padded plane: a few vectors of numbers from top to bottom. An input row is loaded once per kernel column and goes into the sums of all output
- * rows that it reaches, which stay in registers. With stride 2 even and odd columns of the padded plane lie apart. A file that includes this defines LBI_COLUMN_BYTES, the
- * size of its vectors, and LBI_COLUMN_SUMS, how many of them it has registers for. Private to tensor/kernels. */
+/* A depthwise convolution down the columns of a padded plane: a few vectors of numbers from top to bottom. An input row is loaded once per kernel
+ * column and goes into the sums of all output rows that it reaches, which stay in registers. With stride 2 even and odd columns of the padded plane
+ * lie apart. A file that includes this defines LBI_COLUMN_BYTES, the size of its vectors, and LBI_COLUMN_SUMS, how many of them it has registers
+ * for. Private to tensor/kernels. */
 #ifndef LB_TENSOR_KERNELS_CONV_DEPTH_COLUMN_H
 #define LB_TENSOR_KERNELS_CONV_DEPTH_COLUMN_H
 #include "tensor/kernels/conv_depth.h"
@@ -27,8 +28,8 @@ LBI_COLUMN_INLINE void lbi_column_split(const lb_real *restrict x, lb_real *rest
 
 /* The picture into the padded plane, whose margins stand. */
 LBI_COLUMN_INLINE void lbi_column_fill(const int S, const lbi_columns *p, const lb_real *in, lb_real *to) {
-    int64_t pairs = p->w / 2;
-    lb_real *even = to + p->top * p->pitch + (p->left % 2 ? p->plane : 0) + p->left / 2, *odd = to + p->top * p->pitch + (p->left % 2 ? 0 : p->plane) + (p->left + 1) / 2;
+    int64_t pairs = p->w / 2, shifts = p->left % 2; /* by one: even columns of the picture are odd ones of the plane */
+    lb_real *first = to + p->top * p->pitch, *even = first + (shifts ? p->plane : 0) + p->left / 2, *odd = first + (shifts ? 0 : p->plane) + (p->left + 1) / 2;
     for (int64_t i = 0; i < p->h; i++, in += p->w) {
         if (S == 1) lbi_copy_row(to + (p->top + i) * p->pitch + p->left, in, p->w);
         else {
@@ -38,8 +39,8 @@ LBI_COLUMN_INLINE void lbi_column_fill(const int S, const lbi_columns *p, const 
     }
 }
 
-/* V vectors from column j on, K = kernel, S = stride, w = the kernel where y does not reach. sum[c][i] is that of the output row that the next S input rows reach with kernel rows S (A-1-i) and
- * following. Vectors beyond the row's end are the last whole one again. */
+/* V vectors from column j on, K = kernel, S = stride, w = the kernel where y does not reach. sum[c][i] is that of the output row that the next S input
+ * rows reach with kernel rows S (A-1-i) and following. Vectors beyond the row's end are the last whole one again. */
 LBI_COLUMN_INLINE void lbi_column(const int K, const int S, const int V, const lbi_columns *p, const lb_real *w, int64_t j) {
     enum { LANES = LBI_COLUMN_LANES };
     const int A = (K + S - 1) / S;

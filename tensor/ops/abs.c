@@ -10,7 +10,7 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return x > 0 ? 1 : x < 0 ? -1 : 0;
 }
 
-LBI_UNARY_ROW(row, value)
+LBI_SHORT_ROW(row, value)
 LBI_UNARY_BACK(back, slope)
 
 static const lb_op_case cases[] = {LBI_UNARY_CASES(0, 0, NULL)};

@@ -6,7 +6,7 @@ LBI_INLINE lb_real value(lb_real x, const void *params) {
     return LBI_M(ceil)(x);
 }
 
-LBI_UNARY_ROW(row, value)
+LBI_SHORT_ROW(row, value)
 
 static const lb_op_case cases[] = {LBI_UNARY_CASES(-5, 5, NULL)};
 

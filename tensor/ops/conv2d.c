@@ -91,7 +91,8 @@ static bool trains_last(const lb_call *c, const lbi_conv *p) {
 }
 #endif
 
-/* Channels last: wherever they fill vectors. A group of few channels would waste them; planes that lie whole are read once as they are, turning them would take as long again. */
+/* Channels last: wherever they fill vectors. A group of few channels would waste them; planes that lie whole are read once as they are, turning them
+ * would take as long again. */
 static bool last(const lb_call *c) {
 #ifndef LB_DOUBLE
     lbi_conv p = plan_of(c);

@@ -3,7 +3,9 @@
  * to its input of the conv2d with kernel w. Size (H - 1) sh - pt - pb + dh (kh - 1) + 1 + more_h, more (output_padding) being less than
  * stride or dilation. dx = conv2d(g, w), dw = that conv2d's gradient to w for input g and incoming x, db = sum g. */
 #include "tensor/convs.h"
+#include "tensor/kernels/conv_mosaic.h"
 #include "tensor/kernels/counts.h"
+#include "tensor/loops.h"
 
 extern LB_OP(conv2d);
 
@@ -45,13 +47,35 @@ static lbi_conv_options convolution(const lb_call *c) {
     return to;
 }
 
+static lbi_conv plan_of(const lb_call *c) {
+    const lb_conv_spec *s = &((const lbi_transposed_options *)c->params)->spec;
+    const lb_tensor *x = c->in[0], *w = c->in[1];
+    const int64_t *y = c->out[0] ? c->out[0]->shape : c->gout[0]->shape;
+    return (lbi_conv){.c = y[1], .h = y[2], .w = y[3], .o = x->shape[1], .y = x->shape[2], .x = x->shape[3], .kh = w->shape[2], .kw = w->shape[3],
+                      .sh = one(s->stride_h), .sw = one(s->stride_w), .dh = one(s->dilation_h), .dw = one(s->dilation_w), .pt = s->pad_t, .pl = s->pad_l,
+                      .groups = one(s->groups)};
+}
+
 static void forward(lb_call *c) {
     lbi_conv_options o = convolution(c);
+    lbi_conv p = plan_of(c);
+    int64_t images = c->in[0]->shape[0];
+    const lb_real *x = lb_r(c->in[0]), *bias = c->in[2] ? lb_r(c->in[2]) : NULL;
+    if (images > 0 && lbi_mosaic_worth(&p) && lbi_mosaic_spread(&p, images, x, lb_r(c->in[1]), bias, lb_r(c->out[0]))) return;
     lbi_transposed_forward(c, &lb_op_conv2d, &o);
 }
 
 static void backward(lb_call *c) {
     lbi_conv_options o = convolution(c);
+    const lb_tensor *g = c->gout[0];
+    if (g && lb_numel(g) > 0) {
+        lbi_conv p = plan_of(c);
+        lb_real *gx = c->gin[0] ? lb_r(c->gin[0]) : NULL, *gw = c->gin[1] ? lb_r(c->gin[1]) : NULL;
+        if (lbi_mosaic_worth(&p) && lbi_mosaic_gather(&p, g->shape[0], lb_r(g), lb_r(c->in[1]), lb_r(c->in[0]), gx, c->fresh[0], gw, c->fresh[1])) {
+            if (c->in[2] && c->gin[2]) lbi_channel_sums(c, 2, lb_r(g), g->shape[0], g->shape[1], lbi_inner(g));
+            return;
+        }
+    }
     lbi_transposed_backward(c, &lb_op_conv2d, &o);
 }
 
@@ -79,7 +103,8 @@ static double flops(const lb_call *c) {
 }
 
 static const lbi_transposed_options plain = {{.stride_h = 2, .stride_w = 2}, 0, 0}, uneven = {{3, 2, 0, 1, 2, 0, 1, 2, 2}, 2, 1},
-                                    wide = {{1, 2, 1, 1, 1, 1, 3, 1, 1}, 2, 0}, depth = {{2, 2, 1, 1, 1, 1, 1, 1, 4}, 1, 1};
+                                    wide = {{1, 2, 1, 1, 1, 1, 3, 1, 1}, 2, 0}, depth = {{2, 2, 1, 1, 1, 1, 1, 1, 4}, 1, 1},
+                                    mosaic = {{.stride_h = 3, .stride_w = 2}, 0, 0}, lines = {{.stride_h = 1, .stride_w = 3}, 0, 0};
 static const lb_op_case cases[] = {
     {.name = "2x2 stride 2", .rank = {4, 4, 1}, .shape = {{2, 3, 3, 4}, {3, 2, 2, 2}, {2}}, .params = &plain},
     {.name = "groups, uneven, more outputs", .rank = {4, 4, 1}, .shape = {{1, 4, 3, 3}, {4, 3, 2, 3}, {6}}, .params = &uneven},
@@ -87,6 +112,9 @@ static const lb_op_case cases[] = {
     {.name = "depthwise", .rank = {4, 4, -1}, .shape = {{2, 4, 3, 3}, {4, 1, 3, 3}}, .params = &depth},
     {.name = "no images", .rank = {4, 4, 1}, .shape = {{0, 3, 3, 4}, {3, 2, 2, 2}, {2}}, .params = &plain},
     {.name = "large", .rank = {4, 4, 1}, .shape = {{2, 21, 15, 17}, {21, 13, 2, 2}, {13}}, .params = &plain},
+    {.name = "mosaic of 3x2", .rank = {4, 4, -1}, .shape = {{3, 4, 5, 6}, {4, 3, 3, 2}}, .params = &mosaic},
+    {.name = "mosaic of 1x3", .rank = {4, 4, 1}, .shape = {{2, 3, 4, 5}, {3, 2, 1, 3}, {2}}, .params = &lines},
+    {.name = "mosaic in parts", .rank = {4, 4, 1}, .shape = {{3, 40, 37, 41}, {40, 30, 2, 2}, {30}}, .params = &plain},
 };
 
 LB_OP(conv_transpose2d) = {.id = "conv_transpose2d", .title = "transposed 2-D convolution: stride, padding, output padding, dilation, groups",

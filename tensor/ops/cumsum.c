@@ -8,8 +8,8 @@ LBI_ALWAYS void sums(const lb_call *c, lbi_lines l) {
     double sum[LBI_RUNNING_WIDTH] = {0};
     for (int64_t k = 0, at = l.at; k < l.n; k++, at += l.step)
         for (int64_t i = 0; i < l.width; i++) {
-            sum[i] += (double)x[at + i];
-            y[at + i] = (lb_real)sum[i];
+            sum[i] += (double)x[at + i * l.apart];
+            y[at + i * l.apart] = (lb_real)sum[i];
         }
 }
 
@@ -19,8 +19,8 @@ LBI_ALWAYS void sums_back(const lb_call *c, lbi_lines l, bool fresh) {
     double sum[LBI_RUNNING_WIDTH] = {0};
     for (int64_t k = 0, at = l.at + (l.n - 1) * l.step; k < l.n; k++, at -= l.step)
         for (int64_t i = 0; i < l.width; i++) {
-            sum[i] += (double)g[at + i];
-            gx[at + i] = (fresh ? 0 : gx[at + i]) + (lb_real)sum[i];
+            sum[i] += (double)g[at + i * l.apart];
+            gx[at + i * l.apart] = (fresh ? 0 : gx[at + i * l.apart]) + (lb_real)sum[i];
         }
 }
 
@@ -29,8 +29,8 @@ LBI_ALWAYS void slopes(const lb_call *c, lbi_lines l) {
     else sums_back(c, l, false);
 }
 
-LBI_RUNNING(forward_lines, sums)
-LBI_RUNNING(backward_lines, slopes)
+LBI_RUNNING_FOURS(forward_lines, sums)
+LBI_RUNNING_FOURS(backward_lines, slopes)
 
 static void forward(lb_call *c) {
     lbi_running_lines(c, forward_lines);

@@ -49,6 +49,17 @@ LBI_INLINE void lbi_unary_row(const void *params, int64_t n, char *const *p, con
     for (int64_t i = 0; i < n; i++) y[i] = value(*(const lb_real *)(p[1] + i * s[1]), params);
 }
 
+/* The same for formulas of an operation or two, which see far enough ahead themselves: what they ask for costs more than it brings. */
+LBI_INLINE void lbi_short_row(const void *params, int64_t n, char *const *p, const int64_t *s, lbi_value1 value) {
+    lb_real *restrict y = (lb_real *)p[0];
+    if (s[1] == LBI_STEP) {
+        const lb_real *x = (const lb_real *)p[1];
+        for (int64_t i = 0; i < n; i++) y[i] = value(x[i], params);
+        return;
+    }
+    lbi_unary_row(params, n, p, s, value);
+}
+
 /* p: gradient of x, gradient of y, x, y. The first, second and last are contiguous. */
 LBI_INLINE void lbi_unary_back_row(const void *ctx, int64_t n, char *const *p, const int64_t *s, lbi_slope1 slope) {
     const lbi_back *b = ctx;
@@ -124,6 +135,7 @@ LBI_INLINE void lbi_integer_row(const void *params, int64_t n, char *const *p, c
         generic(ctx, n, p, s, formula);                                                                                \
     }
 #define LBI_UNARY_ROW(name, value) LBI_ROW(name, lbi_unary_row, value)
+#define LBI_SHORT_ROW(name, value) LBI_ROW(name, lbi_short_row, value)
 #define LBI_UNARY_BACK(name, slope) LBI_ROW(name, lbi_unary_back_row, slope)
 #define LBI_BINARY_ROW(name, value) LBI_ROW(name, lbi_binary_row, value)
 #define LBI_BINARY_BACK(name, slope) LBI_ROW(name, lbi_binary_back_row, slope)

@@ -14,7 +14,7 @@ static bool shape(lb_call *c) {
 
 static void forward(lb_call *c) {
     lbi_places p;
-    if (lbi_places_of(c, c->in[0], &p) && lbi_in_range(c, c->in[1], p.x.n)) lbi_places_take(&p, lb_r(c->out[0]), lb_r(c->in[0]), false);
+    if (lbi_places_of(c, c->in[0], &p)) lbi_places_take_inside(c, &p, lb_r(c->out[0]), lb_r(c->in[0]));
 }
 
 static void backward(lb_call *c) {

@@ -214,7 +214,7 @@ static void reference(lb_call *c) {
     extrapolate(c);
 }
 
-static const lb_resize_spec nearest = {.size = {5, 7}}, exact = {.mode = LB_RESIZE_NEAREST, .scale = {1.7, 0.6}, .nearest = LB_NEAREST_EXACT}, linear = {.size = {7, 8}, .mode = LB_RESIZE_LINEAR},
+static const lb_resize_spec nearest = {.size = {5, 7}}, half = {.size = {7, 22}}, exact = {.mode = LB_RESIZE_NEAREST, .scale = {1.7, 0.6}, .nearest = LB_NEAREST_EXACT}, linear = {.size = {7, 8}, .mode = LB_RESIZE_LINEAR},
                             corners = {.size = {2, 5, 4}, .mode = LB_RESIZE_LINEAR, .coords = LB_COORDS_ALIGN_CORNERS}, cubic = {.size = {6, 3}, .mode = LB_RESIZE_CUBIC},
                             area = {.size = {3, 4}, .mode = LB_RESIZE_AREA}, smooth = {.size = {3, 9}, .mode = LB_RESIZE_LINEAR, .antialias = true},
                             sharp = {.size = {4}, .mode = LB_RESIZE_CUBIC, .antialias = true}, rounded = {.size = {3, 7}, .coords = LB_COORDS_HALF_PIXEL, .nearest = LB_NEAREST_ROUND_DOWN},
@@ -223,6 +223,7 @@ static const lb_resize_spec nearest = {.size = {5, 7}}, exact = {.mode = LB_RESI
                             twice = {.scale = {2, 2}, .mode = LB_RESIZE_LINEAR}, volume = {.scale = {2, 0.5, 1.5}, .mode = LB_RESIZE_LINEAR};
 static const lb_op_case cases[] = {
     {.name = "nearest", .rank = {4}, .shape = {{2, 2, 4, 3}}, .params = &nearest},
+    {.name = "nearest, every other", .rank = {4}, .shape = {{2, 2, 14, 44}}, .params = &half},
     {.name = "nearest exact", .rank = {4}, .shape = {{1, 2, 4, 5}}, .params = &exact},
     {.name = "linear", .rank = {4}, .shape = {{2, 2, 4, 5}}, .params = &linear},
     {.name = "linear, corners aligned, volume", .rank = {5}, .shape = {{1, 2, 3, 4, 5}}, .params = &corners},

@@ -13,7 +13,7 @@ LBI_INLINE lb_real slope(lb_real x, lb_real y, const void *params) {
     return p->s;
 }
 
-LBI_UNARY_ROW(row, value)
+LBI_SHORT_ROW(row, value)
 LBI_UNARY_BACK(back, slope)
 
 static const lb_number_params one = {-1.75};
