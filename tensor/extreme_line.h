@@ -9,9 +9,11 @@
 enum { LBI_EXTREME_LANES = 32, LBI_EXTREME_BLOCK = 64 }; /* fewer lanes are taken apart by the compiler before it makes vectors of them */
 
 /* Each call with a constant: loops over sizes go through memory, and what is unrolled becomes numbers before vectors are made. */
-LBI_ALWAYS void lbi_extreme_halve(lb_real *lane, const int half, bool smallest) {
+LBI_ALWAYS void lbi_extreme_halve(lb_real *lane, int32_t *nan, const int half, bool smallest) {
 #pragma GCC unroll 1
     for (int i = 0; i < half; i++) lane[i] = (smallest ? lane[i + half] < lane[i] : lane[i + half] > lane[i]) ? lane[i + half] : lane[i];
+#pragma GCC unroll 1
+    for (int i = 0; i < half; i++) nan[i] |= nan[i + half];
 }
 
 LBI_ALWAYS lb_real lbi_best_of_line(const lb_real *x, int64_t n, bool smallest) {
@@ -32,14 +34,13 @@ LBI_ALWAYS lb_real lbi_best_of_line(const lb_real *x, int64_t n, bool smallest) 
         best = (smallest ? x[k] < best : x[k] > best) ? x[k] : best;
         any |= x[k] != x[k];
     }
-#pragma omp simd reduction(| : any)
-    for (int i = 0; i < LBI_EXTREME_LANES; i++) any |= nan[i];
-    lbi_extreme_halve(lane, 16, smallest);
-    lbi_extreme_halve(lane, 8, smallest);
-    lbi_extreme_halve(lane, 4, smallest);
-    lbi_extreme_halve(lane, 2, smallest);
-    lbi_extreme_halve(lane, 1, smallest);
+    lbi_extreme_halve(lane, nan, 16, smallest);
+    lbi_extreme_halve(lane, nan, 8, smallest);
+    lbi_extreme_halve(lane, nan, 4, smallest);
+    lbi_extreme_halve(lane, nan, 2, smallest);
+    lbi_extreme_halve(lane, nan, 1, smallest);
     best = (smallest ? lane[0] < best : lane[0] > best) ? lane[0] : best;
+    any |= nan[0];
     return any ? (lb_real)NAN : best;
 }
 

@@ -17,17 +17,22 @@ typedef struct part {
     bool add;
 } part;
 
+/* What goes is not read. */
 LBI_LEVELS static void keep(const void *ctx, int64_t first, int64_t last) {
     const part *d = ctx;
     for (int64_t i = first; i < last; i++) {
         int64_t edge = i % d->rows + d->p->diagonal + (d->p->lower ? 1 : 0), n = d->columns; /* columns before it are the lower ones */
-        const lb_real *from = d->from + i * n;
-        lb_real *restrict to = d->to + i * n;
         edge = edge < 0 ? 0 : edge > n ? n : edge;
-        for (int64_t k = 0; k < n; k++) {
-            lb_real y = (k < edge) == d->p->lower ? from[k] : 0;
-            to[k] = d->add ? to[k] + y : y;
+        int64_t from = d->p->lower ? 0 : edge, to = d->p->lower ? edge : n;
+        const lb_real *x = d->from + i * n;
+        lb_real *restrict y = d->to + i * n;
+        if (d->add) {
+            for (int64_t k = from; k < to; k++) y[k] += x[k];
+            continue;
         }
+        for (int64_t k = 0; k < from; k++) y[k] = 0;
+        for (int64_t k = from; k < to; k++) y[k] = x[k];
+        for (int64_t k = to; k < n; k++) y[k] = 0;
     }
 }
 
