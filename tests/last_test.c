@@ -191,12 +191,13 @@ static void wide_norms(void) {
         lb_tensor *x = conv(t, plain, leaf[0], leaf[1], NULL, lb_conv_same(1, 1, 1), LB_ACT_NONE);
         lb_tensor *y = lb_batch_norm(t, x, leaf[2], leaf[3], 1e-3, LB_ACT_RELU, NULL, NULL);
         y = lb_batch_norm_add(t, y, leaf[3], leaf[2], x, 1e-3, LB_ACT_RELU6, NULL, NULL);
+        y = lb_batch_norm(t, y, leaf[2], leaf[3], 1e-3, LB_ACT_SIGMOID, NULL, NULL); /* one that is not taken within the norm's loops */
         lb_backward(t, lb_mean_all(t, lb_square(t, y)));
         if (!CHECK_OK(lb_tape_status(t))) return;
         lb_tape_reset(t);
         for (size_t i = 0; i < LB_COUNT(shapes); i++) {
             if (plain) want[i] = leaf[i]->grad;
-            /* Sums over 144 pixels in another order, through two norms. */
+            /* Sums over 144 pixels in another order, through three norms. */
             else CHECK_FLOATS(leaf[i]->grad->data, want[i]->data, lb_numel(want[i]), 1e-4, 1e-7);
             if (plain) leaf[i]->grad = NULL;
         }
