@@ -73,7 +73,7 @@ static void cases(void) {
 
 /* Of ops, or of their cases. NaN may reach results beside those that the formula says, since products run over zeros, tiles or chunks: results alone are compared. */
 static const char *const spreads[] = {"attention", "attention_map", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-                                      "grid_sample", "inverted_residual", "roi_align", "solve", "triangular_solve", NULL};
+                                      "grid_sample", "inverted_residual", "solve", "triangular_solve", NULL};
 /* Infinities may have the limit of the formula; what decays may be forgotten: not compared. */
 static const char *const limits[] = {"gelu", "ssd", NULL};
 /* NaN may be in none of the results: of comparisons, counts, places and choices, of what is not picked, hidden or labelled, of constants. */

@@ -36,6 +36,7 @@ static void grouped(lb_tape *t, const given *g) { lb_grouped_linear(t, g->a, g->
 static void unpool(lb_tape *t, const given *g) { lb_max_unpool(t, lb_zeros(t, 3, (int64_t[]){1, 1, 2}), lb_reshape(t, g->far, 3, (int64_t[]){1, 1, 2}), (int64_t[]){4}); }
 static void roi_align(lb_tape *t, const given *g) { lb_roi_align(t, g->picture, lb_full(t, 2, (int64_t[]){1, 5}, 1e12), 2, 2, 1, 0, false); }
 static void roi_pool(lb_tape *t, const given *g) { lb_roi_pool(t, g->picture, lb_full(t, 2, (int64_t[]){1, 5}, 1e12), 2, 2, 1); }
+static void roi_far(lb_tape *t, const given *g) { lb_roi_align(t, g->picture, lb_input(t, LB_REAL, 2, (int64_t[]){1, 5}, (double[]){0, 0, 0, 3e8, 2}, LB_F64), 2, 2, 0.5, 0, false); }
 static void roi_nan(lb_tape *t, const given *g) { lb_roi_align(t, g->picture, lb_full(t, 2, (int64_t[]){1, 5}, NAN), 2, 2, 1, 0, false); }
 /* ---- axes ---- */
 static void axis_softmax(lb_tape *t, const given *g) { lb_softmax(t, g->a, 2); }
@@ -196,6 +197,7 @@ static const struct refusal {
     {"unpool", unpool, LB_E_ARG, "max_unpool(x[1,1,2], index[1,1,2]:i64): index 1099511627776 at position 1 is outside 0..3"},
     {"roi_align", roi_align, LB_E_ARG, "roi_align(x[1,2,4,4], boxes[1,5]): box 0 is of picture 1e+12, expected 0 to 0"},
     {"roi_pool", roi_pool, LB_E_ARG, "roi_pool(x[1,2,4,4], boxes[1,5]): box 0 is of picture 1e+12, expected 0 to 0"},
+    {"roi_far", roi_far, LB_E_ARG, "roi_align(x[1,2,4,4], boxes[1,5]): box 0 has a corner at 1.5e+08, expected within 1e+06"},
     {"roi_nan", roi_nan, LB_E_ARG, "roi_align(x[1,2,4,4], boxes[1,5]): box 0 is of picture nan, expected 0 to 0"},
     {"axis_softmax", axis_softmax, LB_E_SHAPE, "softmax(x[2,3]): axis 2 of a tensor of rank 2"},
     {"axis_log_softmax", axis_log_softmax, LB_E_SHAPE, "log_softmax(x[2,3]): axis -3 of a tensor of rank 2"},

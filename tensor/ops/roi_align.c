@@ -2,7 +2,7 @@
 /* For box r = (n, x0, y0, x1, y1): corners times scale, minus 1/2 when aligned (else width and height are at least 1), cut into cells; y[r,c,i,j] =
  * mean over the s x s points of cell (i,j) of x[n,c] read between its elements. s = samples, or ceil(size of a cell) where 0. A point further
  * than 1 outside reads 0, else it is moved onto the border. Reading and mean are products over the axes, so a cell is a weighted sum of
- * rows, then of columns. dx: g times the weights, added where they read; boxes have no gradient, and should be finite. */
+ * rows, then of columns. dx: g times the weights, added where they read; boxes have no gradient; corners beyond 10^6 pixels, infinite or NaN are refused. */
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -40,10 +40,26 @@ static bool shape(lb_call *c) {
     return true;
 }
 
-static bool pictures_exist(lb_call *c) {
+/* Corners far away would ask for any number of samples. */
+static bool corners_near(lb_call *c, int64_t r) {
+    static const double far = 1e6;
+    double scale = ((const options *)c->params)->scale;
+    for (int i = 1; i < 5; i++) {
+        double at = (double)lb_r(c->in[1])[5 * r + i] * scale;
+        if (at >= -far && at <= far) continue;
+        lb_tape_fail(c->tape, LB_E_ARG, "box %lld has a corner at %g, expected within %g", (long long)r, at, far);
+        return false;
+    }
+    return true;
+}
+
+static bool boxes_fit(lb_call *c) {
     for (int64_t r = 0; r < c->in[1]->shape[0]; r++) {
         double n = (double)lb_r(c->in[1])[5 * r];
-        if (n >= 0 && n < (double)c->in[0]->shape[0]) continue;
+        if (n >= 0 && n < (double)c->in[0]->shape[0]) {
+            if (!corners_near(c, r)) return false;
+            continue;
+        }
         lb_tape_fail(c->tape, LB_E_ARG, "box %lld is of picture %g, expected 0 to %lld", (long long)r, n, (long long)c->in[0]->shape[0] - 1);
         return false;
     }
@@ -155,7 +171,7 @@ static void forward(lb_call *c) {
     int64_t channels = c->in[0]->shape[1], h = c->in[0]->shape[2], w = c->in[0]->shape[3], cells = o->h * o->w;
     int threads = omp_get_max_threads();
     room m;
-    if (!pictures_exist(c) || !make_room(c, &m, threads)) return;
+    if (!boxes_fit(c) || !make_room(c, &m, threads)) return;
 #pragma omp parallel for schedule(dynamic) num_threads(threads) if (lb_numel(c->out[0]) > LBI_GRAIN / 8)
     for (int64_t r = 0; r < c->in[1]->shape[0]; r++) {
         const lb_real *box = lb_r(c->in[1]) + 5 * r, *x = lb_r(c->in[0]) + (int64_t)box[0] * channels * h * w;
@@ -201,7 +217,7 @@ static double point(const lb_real *x, int64_t h, int64_t w, double v, double u) 
 static void reference(lb_call *c) {
     const options *o = c->params;
     int64_t channels = c->in[0]->shape[1], h = c->in[0]->shape[2], w = c->in[0]->shape[3];
-    if (!pictures_exist(c)) return;
+    if (!boxes_fit(c)) return;
     for (int64_t i = 0, n = lb_numel(c->out[0]); i < n; i++) {
         int64_t column = i % o->w, line = i / o->w % o->h, q = i / (o->w * o->h) % channels, r = i / (o->w * o->h * channels);
         const lb_real *box = lb_r(c->in[1]) + 5 * r, *x = lb_r(c->in[0]) + ((int64_t)box[0] * channels + q) * h * w;

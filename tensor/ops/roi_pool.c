@@ -37,13 +37,14 @@ typedef struct range {
     int64_t low, high;
 } range;
 
+/* 0 for NaN. */
+static int64_t within(double x, int64_t size) { return x > 0 ? (x < (double)size ? (int64_t)x : size) : 0; }
+
 /* Cell i of `cells` along an axis (0 = x, 1 = y). */
 static range cell_of(const options *o, const lb_real *box, int axis, int64_t i, int64_t cells, int64_t size) {
-    int64_t start = (int64_t)round((double)box[1 + axis] * o->scale), end = (int64_t)round((double)box[3 + axis] * o->scale);
-    double each = (double)(end - start + 1 > 1 ? end - start + 1 : 1) / (double)cells;
-    range r = {(int64_t)floor((double)i * each) + start, (int64_t)ceil((double)(i + 1) * each) + start};
-    r.low = r.low < 0 ? 0 : r.low > size ? size : r.low;
-    r.high = r.high < r.low ? r.low : r.high > size ? size : r.high;
+    double start = round((double)box[1 + axis] * o->scale), end = round((double)box[3 + axis] * o->scale), each = fmax(end - start + 1, 1) / (double)cells;
+    range r = {within(floor((double)i * each) + start, size), within(ceil((double)(i + 1) * each) + start, size)};
+    if (r.high < r.low) r.high = r.low;
     return r;
 }
 
