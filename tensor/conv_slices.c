@@ -3,12 +3,15 @@
 #include <string.h>
 #include "base/threads.h"
 #include "tensor/kernels/act.h"
+#include "tensor/kernels/conv_turn.h"
+#include "tensor/kernels/last.h"
+#include "tensor/last.h"
 #include "tensor/loops.h"
 #include "tensor/parts.h"
 
 extern LB_OP(conv2d);
 
-enum { ROOM = 1 << 22, LEAST = 256 }; /* numbers of the pictures made at a time; of an output slice worth while */
+enum { ROOM = 1 << 22, LEAST = 256, LANES = 16 }; /* numbers of the pictures made at a time; of an output slice worth while; outputs from which they go in lanes */
 
 /* Some output slices of all volumes, numbered through: pictures of C kd channels, each group's by place in the kernel, then by channel. */
 typedef struct slices {
@@ -20,6 +23,8 @@ typedef struct slices {
     lb_real *gx, *pictures;
     const lb_real *g; /* the gradient of y, or y itself */
     lb_real *y, *turned;
+    lb_real *planes; /* room for those of a slice for each thread, forward and last */
+    bool last; /* turned has its channels last, where convolutions have their fastest ways */
 } slices;
 
 bool lbi_slices_worth(const lbi_volume *p) {
@@ -28,8 +33,19 @@ bool lbi_slices_worth(const lbi_volume *p) {
     return !patches && p->out[1] * p->out[2] >= LEAST && (p->groups < p->c || p->o > p->c);
 }
 
+static bool lanes(const lbi_volume *p) {
+#ifndef LB_DOUBLE
+    const lbi_conv slice = {.h = p->in[1], .w = p->in[2], .y = p->out[1], .x = p->out[2], .kh = p->kernel[1], .kw = p->kernel[2], .sh = p->stride[1], .sw = p->stride[2],
+                            .dh = p->dilation[1], .dw = p->dilation[2], .pt = p->before[1], .pl = p->before[2]};
+    return p->groups == 1 && p->o >= LANES && lbi_last_can() && lbi_turns(&slice);
+#else
+    (void)p;
+    return false;
+#endif
+}
+
 static slices slices_of(const lb_call *c, const lbi_volume *p) {
-    slices s = {.p = p, .volumes = c->in[0]->shape[0], .channels = p->c * p->kernel[0], .group = p->c / p->groups, .in = p->in[1] * p->in[2], .out = p->out[1] * p->out[2], .x = lb_r(c->in[0])};
+    slices s = {.p = p, .volumes = c->in[0]->shape[0], .channels = p->c * p->kernel[0], .group = p->c / p->groups, .in = p->in[1] * p->in[2], .out = p->out[1] * p->out[2], .x = lb_r(c->in[0]), .last = lanes(p)};
     s.count = ROOM / (s.channels * s.in) + 1;
     if (s.count < lb_threads()) s.count = lb_threads();
     if (s.count > s.volumes * p->out[0]) s.count = s.volumes * p->out[0];
@@ -64,14 +80,41 @@ static void add_pictures(const void *ctx, int64_t first, int64_t last) {
             }
 }
 
-/* Output slices as pictures [count,O,Y,X], and back. */
-static void turn_results(const void *ctx, int64_t first, int64_t last) {
+/* Planes of slice i of this piece in y or its gradient: the first, and how far apart they are. */
+static int64_t result_of(const slices *s, int64_t i) {
+    int64_t k = s->first + i, deep = s->p->out[0];
+    return (k / deep * s->p->o * deep + k % deep) * s->out;
+}
+
+static int64_t result_step(const slices *s) { return s->p->out[0] * s->out; }
+
+static void turn_planes(const void *ctx, int64_t first, int64_t last) {
     const slices *s = ctx;
     for (int64_t k = first; k < last; k++) {
-        int64_t i = s->first + k / s->p->o, at = ((i / s->p->out[0] * s->p->o + k % s->p->o) * s->p->out[0] + i % s->p->out[0]) * s->out;
+        int64_t at = result_of(s, k / s->p->o) + k % s->p->o * result_step(s);
         if (s->g) memcpy(s->turned + k * s->out, s->g + at, (size_t)s->out * sizeof(lb_real));
         else memcpy(s->y + at, s->turned + k * s->out, (size_t)s->out * sizeof(lb_real));
     }
+}
+
+static void turn_lanes(const void *ctx, int64_t i, int thread) {
+    const slices *s = ctx;
+    int64_t o = s->p->o, at = result_of(s, i);
+    lb_real *picture = s->turned + i * o * s->out, *planes = s->planes + o * s->out * thread;
+    lb_tensor from = {.dtype = LB_REAL, .rank = 2, .shape = {s->out, o}, .stride = {1, result_step(s)}, .data = s->g ? (void *)(uintptr_t)(s->g + at) : NULL};
+    if (s->g) {
+        lbi_gather_strided(picture, &from);
+        return;
+    }
+    from = (lb_tensor){.dtype = LB_REAL, .rank = 2, .shape = {o, s->out}, .stride = {1, o}, .data = picture};
+    lbi_gather_strided(planes, &from);
+    for (int64_t q = 0; q < o; q++) memcpy(s->y + at + q * result_step(s), planes + q * s->out, (size_t)s->out * sizeof *planes);
+}
+
+/* Output slices as pictures, from the gradient, or back into y. */
+static void turn_results(const slices *s) {
+    if (s->last) lbi_each(s->count, s->count > 1 ? lb_threads() : 1, turn_lanes, s);
+    else lbi_split(s->count * s->p->o, s->out, turn_planes, s);
 }
 
 /* The kernel [O,C/groups,kd,kh,kw] as [O,kd C/groups,kh,kw], or the gradient of that added to the kernel's. */
@@ -109,7 +152,8 @@ static void set_up(inner *d, const lb_call *c, const slices *s, lb_real *wide) {
     d->x = tensor_of(s->pictures, s->count, s->channels, p->in[1], p->in[2]);
     d->w = tensor_of(wide, p->o, s->channels / p->groups, p->kernel[1], p->kernel[2]);
     d->y = tensor_of(s->turned, s->count, p->o, p->out[1], p->out[2]);
-    d->c = (lb_call){.tape = c->tape, .op = &lb_op_conv2d, .params = &d->o, .nin = 5, .nout = 1, .in = {&d->x, &d->w}, .out = {&d->y}};
+    if (s->last) lbi_layout_last(&d->y);
+    d->c = (lb_call){.tape = c->tape, .op = &lb_op_conv2d, .params = &d->o, .nin = 5, .nout = 1, .last = s->last, .in = {&d->x, &d->w}, .out = {&d->y}};
 }
 
 /* The next piece; false at the end. */
@@ -127,8 +171,9 @@ void lbi_slices_forward(lb_call *c, const lbi_volume *p) {
     lb_real *wide = room(c, lb_numel(c->in[1]));
     s.pictures = room(c, each * s.channels * s.in);
     s.turned = room(c, each * p->o * s.out);
+    s.planes = s.last ? room(c, p->o * s.out * lb_threads()) : NULL;
     s.y = lb_r(c->out[0]);
-    if (!wide || !s.pictures || !s.turned) return;
+    if (!wide || !s.pictures || !s.turned || (s.last && !s.planes)) return;
     turn_kernel(&s, wide, lb_r(c->in[1]), NULL);
     do {
         inner d;
@@ -137,7 +182,7 @@ void lbi_slices_forward(lb_call *c, const lbi_volume *p) {
         set_up(&d, c, &s, wide);
         d.c.in[2] = c->in[2];
         lb_op_conv2d.forward(&d.c);
-        lbi_split(s.count * p->o, s.out, turn_results, &s);
+        turn_results(&s);
         lbi_scratch_back(c->tape, mark);
     } while (next(&s, each));
 }
@@ -163,7 +208,7 @@ void lbi_slices_backward(lb_call *c, const lbi_volume *p) {
         lb_storage *mark = c->tape->scratch;
         s.pictures = pictures;
         if (gwide) lbi_split(s.count * s.channels, s.in, make_pictures, &s);
-        lbi_split(s.count * p->o, s.out, turn_results, &s);
+        turn_results(&s);
         set_up(&d, c, &s, wide);
         d.gx = tensor_of(gpictures, s.count, s.channels, p->in[1], p->in[2]);
         d.gw = tensor_of(gwide, p->o, s.channels / p->groups, p->kernel[1], p->kernel[2]);

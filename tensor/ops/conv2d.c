@@ -311,7 +311,8 @@ static void backward_last(lb_call *c, const lbi_conv *p, const lb_real *g) {
             if (!made.data) return;
         }
         ok = lbi_last_input(p, images, g, lb_r(c->in[1]), lb_r(&made), apart || c->fresh[0]) == LBI_CONV_DONE;
-        if (ok && apart) lbi_add_view(c->gin[0], &made, 1, c->fresh[0]);
+        if (ok && apart && c->fresh[0]) lbi_gather_strided(lb_r(c->gin[0]), &made);
+        else if (ok && apart) lbi_add_view(c->gin[0], &made, 1, false);
     }
     if (!ok) lb_tape_fail(c->tape, LB_E_NOMEM, "conv2d: no memory for a gradient");
 }

@@ -190,7 +190,8 @@ static double flops(const lb_call *c) {
 }
 
 static const lb_conv3d_spec same = {.before = {1, 1, 1}, .after = {1, 1, 1}}, uneven = {{2, 1, 3}, {1, 0, 2}, {0, 1, 1}, {1, 2, 1}, 2}, depth = {.before = {1, 1, 0}, .groups = 3},
-                            steps = {{2, 2, 1}, {1, 1, 1}, {0, 1, 1}, {2, 1, 1}, 2}, patch = {.stride = {2, 2, 2}};
+                            steps = {{2, 2, 1}, {1, 1, 1}, {0, 1, 1}, {2, 1, 1}, 2}, patch = {.stride = {2, 2, 2}},
+                            far = {{1, 2, 2}, {1, 2, 1}, {1, 1, 1}, {1, 1, 1}, 1}, half = {{2, 2, 2}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, 1};
 static const lb_op_case cases[] = {
     {.name = "3x3x3 same", .rank = {5, 5, 1}, .shape = {{2, 2, 3, 4, 3}, {3, 2, 3, 3, 3}, {3}}, .params = &same},
     {.name = "strided, dilated, two groups", .rank = {5, 5, -1}, .shape = {{1, 4, 3, 5, 6}, {2, 2, 2, 3, 3}}, .params = &uneven},
@@ -198,6 +199,9 @@ static const lb_op_case cases[] = {
     {.name = "patches", .rank = {5, 5, 1}, .shape = {{1, 1, 4, 4, 5}, {3, 1, 2, 2, 2}, {3}}, .params = &patch},
     {.name = "no volumes", .rank = {5, 5, -1}, .shape = {{0, 1, 4, 4, 5}, {3, 1, 2, 2, 2}}, .params = &patch},
     {.name = "slices, strided, two groups", .rank = {5, 5, 1}, .shape = {{2, 4, 5, 33, 17}, {6, 2, 2, 3, 2}, {6}}, .params = &steps},
+    {.name = "large, outputs in lanes", .rank = {5, 5, 1}, .shape = {{1, 12, 3, 16, 17}, {34, 12, 3, 3, 3}, {34}}, .params = &same},
+    {.name = "large, outputs in lanes, strided", .rank = {5, 5, 1}, .shape = {{2, 3, 4, 33, 34}, {17, 3, 3, 3, 3}, {17}}, .params = &half},
+    {.name = "large, strided and dilated", .rank = {5, 5, -1}, .shape = {{1, 3, 4, 36, 35}, {17, 3, 3, 3, 3}}, .params = &far},
     {.name = "large", .rank = {5, 5, -1}, .shape = {{2, 5, 9, 19, 23}, {7, 5, 3, 3, 3}}, .params = &same},
 };
 
