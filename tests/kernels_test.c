@@ -13,6 +13,7 @@
 #include "tensor/kernels/gemm_bf16.h"
 #include "tensor/kernels/gemm_int8.h"
 #include "tensor/kernels/conv_lanes.h"
+#include "tensor/kernels/conv_mosaic.h"
 #include "tensor/kernels/conv_point.h"
 #include "tensor/kernels/conv_turn.h"
 #include "tensor/kernels/last.h"
@@ -875,6 +876,43 @@ static void logistic_ends(void) {
     lb_tensor_free(x);
 }
 
+/* Both ways number by number: every result reaches its window alone. */
+static void one_mosaic(lb_rng *r, const lbi_conv *p, int64_t images, bool fresh) {
+    int64_t results = images * p->o * p->y * p->x, picture = images * p->c * p->h * p->w, kernel = p->o * p->c * p->kh * p->kw, area = p->y * p->x, taps = p->kh * p->kw;
+    float *y = draw(r, results), *w = draw(r, kernel), *bias = draw(r, p->c), *x = draw(r, picture), *g = draw(r, picture), *gy = draw(r, results), *gw = draw(r, kernel);
+    float *x_is = draw(r, picture), *gy_is = draw(r, results), *gw_is = draw(r, kernel);
+    for (int64_t i = 0; i < picture; i++) x_is[i] = bias[i / (p->h * p->w) % p->c];
+    for (int64_t i = 0; i < results; i++) gy_is[i] = fresh ? 0 : gy[i];
+    for (int64_t i = 0; i < kernel; i++) gw_is[i] = fresh ? 0 : gw[i];
+    for (int64_t i = 0; i < results; i++)
+        for (int64_t k = 0; k < p->c * taps; k++) {
+            int64_t o = i / area % p->o, c = k / taps, row = i / p->x % p->y * p->kh + k / p->kw % p->kh, column = i % p->x * p->kw + k % p->kw;
+            int64_t at = ((i / (area * p->o) * p->c + c) * p->h + row) * p->w + column;
+            x_is[at] += y[i] * w[o * p->c * taps + k];
+            gy_is[i] += g[at] * w[o * p->c * taps + k];
+            gw_is[o * p->c * taps + k] += g[at] * y[i];
+        }
+    CHECK(lbi_mosaic_spread(p, images, y, w, bias, x));
+    same(x, x_is, 1, picture, picture, 8 * (double)FLT_EPSILON * (double)(p->o + 4));
+    CHECK(lbi_mosaic_gather(p, images, g, w, y, gy, fresh, gw, fresh));
+    same(gy, gy_is, 1, results, results, 8 * (double)FLT_EPSILON * (double)(p->c * taps + 4));
+    same(gw, gw_is, 1, kernel, kernel, 8 * (double)FLT_EPSILON * (double)(images * area + 4));
+    float *all[] = {y, w, bias, x, g, gy, gw, x_is, gy_is, gw_is};
+    for (size_t i = 0; i < LB_COUNT(all); i++) lb_free(all[i]);
+}
+
+static void mosaic(void) {
+    lb_rng r = lb_rng_of(9, 0, "mosaic");
+    for (int round = 0; round < 24; round++) {
+        int64_t kh = 1 + round % 3, kw = 1 + round / 3 % 3, y = 1 + lb_rng_below(&r, 40), x = 1 + lb_rng_below(&r, 30), c = 1 + lb_rng_below(&r, 20);
+        lbi_conv p = {c, y * kh, x * kw, 1 + lb_rng_below(&r, 20), y, x, kh, kw, kh, kw, 1, 1, 0, 0, 1};
+        if (!lbi_mosaic_worth(&p)) continue;
+        check_begin("mosaic %d: %lldx%lld of %lldx%lld", round, (long long)y, (long long)x, (long long)kh, (long long)kw);
+        one_mosaic(&r, &p, 1 + round % 4, round % 2);
+        check_end();
+    }
+}
+
 /* GELU at its ends, and off by no more than sums of x / 2 with an erf of float are: 2e-7 of |x|. Torch's formula gives NaN at -infinity (infinity times 0); so may we. */
 static void gelu_ends(void) {
     enum { N = 4096 };
@@ -911,6 +949,7 @@ int main(int argc, char **argv) {
                                      {"convolutions-in-bf16", convolutions_in_bf16},
                                      {"gradients", gradients},
                                      {"depthwise", depthwise},
+                                     {"mosaic", mosaic},
                                      {"lanes", in_lanes},
                                      {0}});
 }

@@ -9,14 +9,15 @@
 #include "tensor/derived.h"
 #include "tensor/ops.h"
 
-/* a, b, c [2,3]; square [3,3]; row [3]; column [2]; picture [1,2,4,4]; kernel [2,2,3,3]; cube [1,2,4,4,4]; far, below: i64 [2], one of them 2^40 or -1; far2: i64 [2,3]; id: 0, 1. */
+/* a, b, c [2,3]; square [3,3]; row [3]; column [2]; picture [1,2,4,4]; kernel [2,2,3,3]; cube [1,2,4,4,4]; far, below: i64 [2], one of them 2^40 or -1; far2: i64 [2,3]; id: 0, 1; far_long: i64 [2,70]. */
 typedef struct given {
-    lb_tensor *a, *b, *square, *row, *column, *picture, *kernel, *cube, *far, *below, *far2, *id;
+    lb_tensor *a, *b, *square, *row, *column, *picture, *kernel, *cube, *far, *below, *far2, *id, *far_long;
 } given;
 
 typedef void (*call)(lb_tape *t, const given *g);
 /* ---- indices ---- */
 static void gather(lb_tape *t, const given *g) { lb_gather(t, g->a, g->far2, 1); }
+static void gather_long(lb_tape *t, const given *g) { lb_gather(t, g->a, g->far_long, 1); }
 static void scatter(lb_tape *t, const given *g) { lb_scatter(t, g->a, g->far2, g->b, 1); }
 static void scatter_add(lb_tape *t, const given *g) { lb_scatter_add(t, g->a, g->far2, g->b, 0); }
 static void index_add(lb_tape *t, const given *g) { lb_index_add(t, g->a, g->far, g->b, 0); }
@@ -178,6 +179,7 @@ static const struct refusal {
     const char *part;
 } refusals[] = {
     {"gather", gather, LB_E_ARG, "gather(x[2,3], index[2,3]:i64): index 1099511627776 at position 1 is outside 0..2"},
+    {"gather_long", gather_long, LB_E_ARG, "gather(x[2,3], index[2,70]:i64): index 1099511627776 at position 1 is outside 0..2"},
     {"scatter", scatter, LB_E_ARG, "scatter(x[2,3], index[2,3]:i64, src[2,3]): index 1099511627776 at position 1 is outside 0..2"},
     {"scatter_add", scatter_add, LB_E_ARG, "scatter_add(x[2,3], index[2,3]:i64, src[2,3]): index 1099511627776 at position 1 is outside 0..1"},
     {"index_add", index_add, LB_E_ARG, "index_add(x[2,3], index[2]:i64, src[2,3]): index 1099511627776 at position 1 is outside 0..1"},
@@ -347,11 +349,11 @@ static lb_tensor *indices(int rank, const int64_t *shape, int64_t value) {
 }
 
 static void refused(void) {
-    enum { LEAVES = 12 };
+    enum { LEAVES = 13 };
     lb_tensor *x[LEAVES] = {leaf(2, (int64_t[]){2, 3}), leaf(2, (int64_t[]){2, 3}), leaf(2, (int64_t[]){3, 3}), leaf(1, (int64_t[]){3}), leaf(1, (int64_t[]){2}), leaf(4, (int64_t[]){1, 2, 4, 4}),
                             leaf(4, (int64_t[]){2, 2, 3, 3}), leaf(5, (int64_t[]){1, 2, 4, 4, 4}), indices(1, (int64_t[]){2}, (int64_t)1 << 40), indices(1, (int64_t[]){2}, -1),
-                            indices(2, (int64_t[]){2, 3}, (int64_t)1 << 40), indices(1, (int64_t[]){2}, 1)};
-    const given g = {x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11]};
+                            indices(2, (int64_t[]){2, 3}, (int64_t)1 << 40), indices(1, (int64_t[]){2}, 1), indices(2, (int64_t[]){2, 70}, (int64_t)1 << 40)};
+    const given g = {x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7], x[8], x[9], x[10], x[11], x[12]};
     lb_tape *t = NULL;
     lb_rng rng = lb_rng_make(1, 1);
     if (!CHECK_OK(lb_tape_new(&t))) exit(2);
