@@ -709,6 +709,16 @@ static void convolutions(void) {
         one_convolution(&r, &p, 1 + round % 3, round % 7);
         check_end();
     }
+    for (int round = 0; round < 36; round++) { /* square kernels have ways of their own */
+        int64_t side = 3 + round % 3 * 2, step = 1 + round % 2;
+        lbi_conv p = {.h = side + lb_rng_below(&r, 20), .w = side + lb_rng_below(&r, 30), .kh = side, .kw = side, .sh = step, .sw = step, .dh = 1, .dw = 1, .pt = lb_rng_below(&r, side), .pl = lb_rng_below(&r, side)};
+        p.c = p.o = p.groups = 1 + lb_rng_below(&r, 40);
+        p.y = lbi_conv_size(p.h, side, step, p.pt, lb_rng_below(&r, side), 1);
+        p.x = lbi_conv_size(p.w, side, step, p.pl, lb_rng_below(&r, side), 1);
+        check_begin("depthwise %lldx%lld, step %lld: [%lld,%lld,%lld]", (long long)side, (long long)side, (long long)step, (long long)p.c, (long long)p.h, (long long)p.w);
+        one_convolution(&r, &p, 1 + round % 3, round % 7);
+        check_end();
+    }
     lbi_conv large = {64, 30, 30, 70, 30, 30, 3, 3, 1, 1, 1, 1, 1, 1, 1}, deep = {400, 9, 9, 20, 9, 9, 3, 3, 1, 1, 1, 1, 1, 1, 1};
     check_begin("convolution of many channels");
     one_convolution(&r, &deep, 3, 3);

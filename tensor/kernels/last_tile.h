@@ -220,8 +220,8 @@ INLINE void strip_of(const int n, const int K, const int step, const bool whole,
     for (int i = 0; i < n; i++) sum[i] = start;
     for (int64_t u = s->first; u < s->last; u++, w += K * LANES) {
         const float *x = row[u] + c;
-        vec k[5];
-#pragma GCC unroll 5
+        vec k[7];
+#pragma GCC unroll 7
         for (int v = 0; v < K; v++) k[v] = load(w + v * LANES);
 #pragma GCC unroll 24
         for (int j = 0; j < (n - 1) * step + K; j++, x += s->ld) {
@@ -283,6 +283,7 @@ static void depth(const lbi_last_strip *s, const float *const *row, int64_t left
     else if (square && s->kw == 3 && s->step == 2) strips(3, 2, s, row, left, right, n);
     else if (square && s->kw == 5 && s->step == 1) strips(5, 1, s, row, left, right, n);
     else if (square && s->kw == 5 && s->step == 2) strips(5, 2, s, row, left, right, n);
+    else if (square && s->kw == 7 && s->step == 1) strips(7, 1, s, row, left, right, n);
     else
         for (int64_t i = 0; i < n; i++) one_pixel(s, row, left - i * s->step, right - i * s->step, i);
     fill(s, n);
