@@ -8,7 +8,7 @@
 #define TILES __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,fma,amx-tile,amx-bf16"), optimize("O3")))
 #define INLINE static inline __attribute__((always_inline))
 
-enum { SIDE = LBI_BF16_SIDE, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK, HIGH = 8 }; /* HIGH: rows whose 32 sums stay in registers */
+enum { SIDE = LBI_BF16_SIDE, PIECE = LBI_BF16_PIECE, BLOCK = LBI_BF16_BLOCK };
 
 /* Eight tiles of 16 lines of 64 bytes, as the instruction wants it told. Not on the stack: compilers believe that the instruction reads 8 bytes. */
 typedef struct config {
@@ -138,61 +138,54 @@ WIDE INLINE __m512bh pair_of(const uint16_t *a) {
     return (__m512bh)_mm512_set1_epi32(both);
 }
 
-/* What is asked into L2 beside the products, so much a step. */
-typedef struct asking {
-    const uint32_t *next, *last;
-    int64_t lines;
-} asking;
-
-WIDE INLINE void ask(asking *a) {
-    for (int64_t i = 0; i < a->lines && a->next < a->last; i++, a->next += SIDE) __builtin_prefetch(a->next, 0, 2);
-}
-
 /* Pairs of a step that are not filling. */
 INLINE int pairs_in(const lbi_bf16_factors *f, int64_t s) { return f->tail && (f->phase + s + 1) % f->tap == 0 ? f->tail : SIDE; }
 
-/* `high` rows of A, from `from` on, by 16 columns or 32. */
-WIDE INLINE void rows_in_registers(const int high, const bool both, const lbi_bf16_factors *f, const uint16_t *from, float *to, bool add, asking *beside) {
-    __m512 sum[2 * HIGH][2];
+/* So many rows of A at a time that all sums stay in registers: eight by 32 columns (both), or sixteen by 16. filled: all steps are full. */
+WIDE INLINE void sums_of(const bool both, const bool filled, const lbi_bf16_factors *f, float *to, bool add) {
+    enum { HIGH = 8 };
+    const int high = both ? HIGH : 2 * HIGH, each = SIDE / high;
+    const uint32_t *next = f->next, *last = next + f->next_lines * SIDE;
+    int parts = (f->a2 ? 2 : 1) * each;
+    int64_t asked = lbi_over(f->next_lines, parts * f->steps); /* a step */
+    for (int part = 0; part < parts; part++, to += high * BLOCK) {
+        const uint16_t *from = (part < each ? f->a : f->a2) + part % each * high * f->ld;
+        __m512 sum[2 * HIGH][2];
 #pragma GCC unroll 16
-    for (int i = 0; i < high; i++) {
-        sum[i][0] = add ? _mm512_loadu_ps(to + i * BLOCK) : _mm512_setzero_ps();
-        if (both) sum[i][1] = add ? _mm512_loadu_ps(to + i * BLOCK + SIDE) : _mm512_setzero_ps();
-    }
-    for (int64_t s = 0; s < f->steps; s++) {
-        int pairs = pairs_in(f, s);
-        ask(beside);
-        for (int q = 0; q < pairs; q++) {
-            const uint16_t *at = from + f->at[s] + 2 * q;
-            __m512bh left = (__m512bh)_mm512_loadu_si512(f->b + s * PIECE + q * SIDE), right = both ? (__m512bh)_mm512_loadu_si512(f->b2 + s * PIECE + q * SIDE) : left;
+        for (int i = 0; i < high; i++) {
+            sum[i][0] = add ? _mm512_loadu_ps(to + i * BLOCK) : _mm512_setzero_ps();
+            if (both) sum[i][1] = add ? _mm512_loadu_ps(to + i * BLOCK + SIDE) : _mm512_setzero_ps();
+        }
+        for (int64_t s = 0; s < f->steps; s++) {
+            const int pairs = filled ? SIDE : pairs_in(f, s);
+            for (int64_t i = 0; i < asked && next < last; i++, next += SIDE) __builtin_prefetch(next, 0, 2);
+            for (int q = 0; q < pairs; q++) {
+                const uint16_t *at = from + f->at[s] + 2 * q;
+                __m512bh left = (__m512bh)_mm512_loadu_si512(f->b + s * PIECE + q * SIDE), right = both ? (__m512bh)_mm512_loadu_si512(f->b2 + s * PIECE + q * SIDE) : left;
 #pragma GCC unroll 16
-            for (int i = 0; i < high; i++) {
-                __m512bh x = pair_of(at + i * f->ld);
-                sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, left);
-                if (both) sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, right);
+                for (int i = 0; i < high; i++) {
+                    __m512bh x = pair_of(at + i * f->ld);
+                    sum[i][0] = _mm512_dpbf16_ps(sum[i][0], x, left);
+                    if (both) sum[i][1] = _mm512_dpbf16_ps(sum[i][1], x, right);
+                }
             }
         }
-    }
 #pragma GCC unroll 16
-    for (int i = 0; i < high; i++) {
-        _mm512_storeu_ps(to + i * BLOCK, sum[i][0]);
-        if (both) _mm512_storeu_ps(to + i * BLOCK + SIDE, sum[i][1]);
+        for (int i = 0; i < high; i++) {
+            _mm512_storeu_ps(to + i * BLOCK, sum[i][0]);
+            if (both) _mm512_storeu_ps(to + i * BLOCK + SIDE, sum[i][1]);
+        }
     }
 }
 
-/* So many rows of A at a time that all sums stay in registers: eight, or sixteen by 16 columns. */
-WIDE static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
-    int parts = f->a2 ? 2 : 1;
-    asking beside = {f->next, f->next + f->next_lines * SIDE, lbi_over(f->next_lines, (f->b2 ? 2 : 1) * parts * f->steps)};
-    for (int part = 0; part < parts; part++, to += SIDE * BLOCK) {
-        const uint16_t *from = part ? f->a2 : f->a;
-        if (!f->b2) {
-            rows_in_registers(2 * HIGH, false, f, from, to, add, &beside);
-            continue;
-        }
-        rows_in_registers(HIGH, true, f, from, to, add, &beside);
-        rows_in_registers(HIGH, true, f, from + HIGH * f->ld, to + HIGH * BLOCK, add, &beside);
-    }
+WIDE static void sums_filled(const lbi_bf16_factors *f, float *to, bool add) { sums_of(true, true, f, to, add); }
+WIDE static void sums_tailed(const lbi_bf16_factors *f, float *to, bool add) { sums_of(true, false, f, to, add); }
+WIDE static void sums_narrow(const lbi_bf16_factors *f, float *to, bool add) { sums_of(false, false, f, to, add); }
+
+static void in_registers(const lbi_bf16_factors *f, float *to, bool add) {
+    if (!f->b2) sums_narrow(f, to, add);
+    else if (f->tail) sums_tailed(f, to, add);
+    else sums_filled(f, to, add);
 }
 
 void lbi_bf16_store(bool tiles, const lbi_bf16_factors *f, float *to, bool add) {
