@@ -22,6 +22,16 @@ lbi_conv lbi_patches_of(const lb_window *w, int64_t channels, int64_t height, in
     return p;
 }
 
+bool lbi_patches_small(lb_call *c, const lb_window *w, int64_t height, int64_t width) {
+    const int64_t most = 1 << 24, *sizes[] = {w->size, w->stride, w->dilation, w->before, w->after};
+    int64_t worst = height > width ? height : width;
+    for (size_t i = 0; i < LB_COUNT(sizes); i++)
+        for (int a = 0; a < 2; a++) worst = sizes[i][a] > worst ? sizes[i][a] : sizes[i][a] < -most ? most : worst;
+    if (worst < most) return true;
+    lb_tape_fail(c->tape, LB_E_SHAPE, "sizes of windows and pictures are to be below %lld, one is %lld", (long long)most, (long long)worst);
+    return false;
+}
+
 bool lbi_patches_fit(lb_call *c, const lbi_conv *p) {
     if (p->kh > 0 && p->kw > 0 && p->sh > 0 && p->sw > 0 && p->dh > 0 && p->dw > 0 && p->y > 0 && p->x > 0) return true;
     lb_tape_fail(c->tape, LB_E_SHAPE, "windows of %lld x %lld do not fit into a picture of %lld x %lld with this padding", (long long)p->kh, (long long)p->kw, (long long)p->h, (long long)p->w);

@@ -88,6 +88,7 @@ static void shape_output_padding(lb_tape *t, const given *g) { lb_conv_transpose
 static void shape_pool(lb_tape *t, const given *g) { lb_max_pool(t, g->picture, lb_window_of(5, 1, 0)); }
 static void shape_pool_padding(lb_tape *t, const given *g) { lb_avg_pool(t, g->picture, lb_window_of(2, 1, 2), LB_AVG_COUNT_PAD, 0); }
 static void shape_unfold(lb_tape *t, const given *g) { lb_unfold(t, g->picture, lb_window_of(5, 1, 0)); }
+static void far_fold(lb_tape *t, const given *g) { lb_fold(t, lb_zeros(t, 3, (int64_t[]){1, 8, 8}), 4, INT64_MAX / 2, lb_window_of(2, 1, 0)); }
 static void shape_fold(lb_tape *t, const given *g) { lb_fold(t, lb_zeros(t, 3, (int64_t[]){1, 8, 8}), 4, 4, lb_window_of(2, 1, 0)); }
 static void shape_group_norm(lb_tape *t, const given *g) { lb_group_norm(t, g->picture, NULL, NULL, 3, 1e-5); }
 static void shape_batch_norm(lb_tape *t, const given *g) { lb_batch_norm(t, g->picture, g->row, g->row, 1e-5, LB_ACT_NONE, NULL, NULL); }
@@ -254,6 +255,7 @@ static const struct refusal {
      "max_pool(x[1,2,4,4]): 4 elements along axis 2, padded by 0 and 0, have no place for a window of 5 (paddings are less than a window)"},
     {"shape_pool_padding", shape_pool_padding, LB_E_SHAPE,
      "avg_pool(x[1,2,4,4]): 4 elements along axis 2, padded by 2 and 2, have no place for a window of 2 (paddings are less than a window)"},
+    {"far_fold", far_fold, LB_E_SHAPE, "fold(x[1,8,8]): sizes of windows and pictures are to be below 16777216, one is 4611686018427387903"},
     {"shape_unfold", shape_unfold, LB_E_SHAPE, "unfold(x[1,2,4,4]): windows of 5 x 5 do not fit into a picture of 4 x 4 with this padding"},
     {"shape_fold", shape_fold, LB_E_SHAPE, "fold(x[1,8,8]): x is [1,8,8], expected [N, C 4, 9]"},
     {"shape_group_norm", shape_group_norm, LB_E_SHAPE, "group_norm(x[1,2,4,4]): x [1,2,4,4], 3 groups and the numbers of weights do not go together"},

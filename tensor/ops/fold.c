@@ -15,8 +15,10 @@ static lbi_conv plan_of(const lb_call *c) {
 
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0];
-    lbi_conv p = plan_of(c);
+    const options *o = c->params;
     char text[96];
+    if (!lbi_patches_small(c, &o->window, o->h, o->w)) return false;
+    lbi_conv p = plan_of(c);
     if (!lbi_patches_fit(c, &p)) return false;
     if (p.c * p.kh * p.kw != x->shape[1] || p.y * p.x != x->shape[2]) {
         lb_tape_fail(c->tape, LB_E_SHAPE, "x is %s, expected [N, C %lld, %lld]", lb_shape_text(text, sizeof text, 3, x->shape), (long long)(p.kh * p.kw), (long long)(p.y * p.x));

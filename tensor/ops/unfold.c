@@ -4,6 +4,7 @@
 
 static bool shape(lb_call *c) {
     const lb_tensor *x = c->in[0];
+    if (!lbi_patches_small(c, c->params, x->shape[2], x->shape[3])) return false;
     lbi_conv p = lbi_patches_of(c->params, x->shape[1], x->shape[2], x->shape[3]);
     if (!lbi_patches_fit(c, &p)) return false;
     c->out[0]->rank = 3;
