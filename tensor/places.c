@@ -135,13 +135,16 @@ static inline __attribute__((always_inline)) void go(const job *j, int64_t first
 }
 
 /* Not made for several levels: compilers would take the vectors' gathers, which processors do one number at a time and slower than plain loads (Zen 5: 2.8 cycles a number). */
-static void part(const void *ctx, int64_t first, int64_t last) {
+static void take(const void *ctx, int64_t first, int64_t last) {
+    const job *j = ctx;
+    if (j->add) go(j, first, last, TAKE, true);
+    else go(j, first, last, TAKE, false);
+}
+
+LBI_LEVELS static void part(const void *ctx, int64_t first, int64_t last) {
     const job *j = ctx;
     switch (j->what) {
-    case TAKE:
-        if (j->add) go(j, first, last, TAKE, true);
-        else go(j, first, last, TAKE, false);
-        break;
+    case TAKE: take(ctx, first, last); break;
     case ADD: go(j, first, last, ADD, false); break;
     case PUT: go(j, first, last, PUT, false); break;
     case ZERO: go(j, first, last, ZERO, false); break;
