@@ -135,7 +135,7 @@ static inline __attribute__((always_inline)) void go(const job *j, int64_t first
 }
 
 /* Not made for several levels: compilers would take the vectors' gathers, which processors do one number at a time and slower than plain loads (Zen 5: 2.8 cycles a number). */
-static void take(const void *ctx, int64_t first, int64_t last) {
+static __attribute__((noinline)) void take(const void *ctx, int64_t first, int64_t last) {
     const job *j = ctx;
     if (j->add) go(j, first, last, TAKE, true);
     else go(j, first, last, TAKE, false);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The logistic function s of neighbouring numbers by AVX-512, and what is made of it (ops/sigmoid.c, silu.c, gelu_quick.c have the plain formulas). Private to tensor/. */
+/* The logistic function s of neighbouring numbers by AVX-512, and what is made of it (ops/sigmoid.c and ops/swish.h have the plain formulas). Private to tensor/. */
 #ifndef LB_TENSOR_KERNELS_SIGMOID_WIDE_H
 #define LB_TENSOR_KERNELS_SIGMOID_WIDE_H
 #include "tensor/tensor.h"
